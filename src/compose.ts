@@ -1,0 +1,111 @@
+import { Worker as Thread } from 'node:worker_threads';
+import { durationMs, type Duration } from './core/duration.ts';
+import { PawlError } from './core/errors.ts';
+import { Engine, type EngineSettings, type TaskProgress } from './engine/engine.ts';
+import type { EngineEvent } from './engine/events.ts';
+import { timerHeart, type HeartFactory } from './engine/heart.ts';
+import { realHost } from './engine/host.ts';
+import { realPorts } from './engine/ports.ts';
+import type { Registrable } from './engine/registry.ts';
+import { jsonLogger, type Logger } from './observe/log.ts';
+
+export interface EngineOptions {
+  /** `'sqlite:./app.db'`, or `'sqlite::memory:'` for tests. The file is created with mode 0600 in a folder of mode 0700. */
+  readonly store: string;
+  /** Workflows, implementations of contracts, signals. */
+  readonly use: readonly Registrable[];
+  /** `'full'` (default): nothing acknowledged is lost by power loss; `'fast'`: by power loss only, what came since the last checkpoint. */
+  readonly durability?: 'full' | 'fast';
+  /** Attempts at the same time in this process. Default 20. */
+  readonly concurrency?: number;
+  /** How long a silent worker's work stays its own. Default 15 s, at least 1 s; renewed every third of it. */
+  readonly lease?: Duration;
+  /** How often the sweeps look. Default 2 s. */
+  readonly sweep?: Duration;
+  /** Between the abort signal and the end of an attempt. Default 5 s. */
+  readonly grace?: Duration;
+  /** How long bodies may go on when the engine is closed. Default 30 s. */
+  readonly drain?: Duration;
+  /** Bytes of a stored payload. Default 1 MiB, at most 64 MiB. */
+  readonly maxPayload?: number;
+  /** Lost leases that a task survives. Default 3. */
+  readonly maxLost?: number;
+  /** Default: warnings and errors as JSON lines on stderr. */
+  readonly logger?: Logger;
+  /** Called for everything that happens in the store, in commit order. */
+  readonly onEvent?: (event: EngineEvent) => void;
+  /** Called when a body in this process reports progress. */
+  readonly onProgress?: (progress: TaskProgress) => void;
+}
+
+/** An engine over a store. Nothing is opened before the first call; nothing is worked on before `work()`. */
+export function createEngine(options: EngineOptions): Engine {
+  const path = storePath(options.store);
+  const durability = options.durability ?? 'full';
+  if (durability !== 'full' && durability !== 'fast') throw new PawlError('CONFIG_OPTION', "durability: give 'full' or 'fast'.");
+  const settings = engineSettings(options);
+  return new Engine({
+    openStore: async () => {
+      const { SqliteStore } = await import('./store/sqlite/store.ts');
+      return new SqliteStore({ path, durability, patienceMs: 10_000 });
+    },
+    heart: (store, clock) => (path === ':memory:' ? timerHeart(store, clock, realPorts) : threadHeart(path)),
+    ports: realPorts,
+    host: realHost,
+    logger: options.logger ?? jsonLogger((line) => process.stderr.write(line), 'warn'),
+    settings,
+    use: options.use,
+    onEvent: options.onEvent,
+    onProgress: options.onProgress,
+  });
+}
+
+export function engineSettings(options: Omit<EngineOptions, 'store' | 'use'>): EngineSettings {
+  const leaseMs = durationMs(options.lease ?? '15s', 'lease');
+  if (leaseMs < 1_000) throw new PawlError('CONFIG_OPTION', 'lease: at least 1 s.');
+  return {
+    concurrency: count(options.concurrency ?? 20, 'concurrency', 100_000),
+    leaseMs,
+    beatMs: leaseMs / 3,
+    sweepMs: durationMs(options.sweep ?? '2s', 'sweep'),
+    graceMs: durationMs(options.grace ?? '5s', 'grace'),
+    drainMs: durationMs(options.drain ?? '30s', 'drain'),
+    maxPayload: count(options.maxPayload ?? 1_048_576, 'maxPayload', 67_108_864),
+    maxLost: count(options.maxLost ?? 3, 'maxLost', 1_000),
+  };
+}
+
+function count(value: number, option: string, most: number): number {
+  if (!Number.isInteger(value) || value < 1 || value > most) throw new PawlError('CONFIG_OPTION', `${option}: give a whole number from 1 to ${most}.`);
+  return value;
+}
+
+function storePath(store: string): string {
+  const match = /^sqlite:(.+)$/s.exec(store);
+  const path = match?.[1];
+  if (path === undefined) throw new PawlError('CONFIG_STORE', `store: ${JSON.stringify(String(store).slice(0, 60))} is no store that Pawl knows.`);
+  return path;
+}
+
+/** A heart that user code cannot block: a thread with a connection of its own. */
+function threadHeart(path: string): HeartFactory {
+  return ({ worker, leaseMs, beatMs, onLost }) => {
+    const file = import.meta.url.endsWith('.ts') ? './heart-thread.ts' : './heart-thread.js';
+    const thread = new Thread(new URL(file, import.meta.url), { workerData: { path, worker, leaseMs, beatMs } });
+    let isStopped = false;
+    thread.on('message', () => {
+      if (!isStopped) onLost();
+    });
+    // A heart that broke is a lost lease: without it nobody would renew.
+    thread.on('error', () => {
+      if (!isStopped) onLost();
+    });
+    return {
+      stop: async () => {
+        isStopped = true;
+        await thread.terminate();
+      },
+    };
+  };
+}
+

@@ -1,0 +1,291 @@
+import { isEnded, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
+import type { CompiledGraph, GraphNode } from './compile.ts';
+import { afterFailure, afterLoss } from './failure.ts';
+import { decideNode, tally } from './joining.ts';
+import { expandMap, foldItem, takeItems } from './maps.ts';
+import { decideOutcome } from './outcome.ts';
+import { emptyRunState, type EndedTask, type Lease, type QueuedTask, type RunFacts, type RunningTask, type RunState, type TaskFacts, type TaskState } from './run-state.ts';
+import type { Reason } from './states.ts';
+import { contractOf, endTask, isAllowed, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
+import { runOutput } from './values.ts';
+
+/** Accepts a run: its roots are decided at once unless it starts later. */
+export function openRun(graph: CompiledGraph, facts: RunFacts, now: number, settings: KernelSettings): { state: RunState; changes: Changes } {
+  const state = emptyRunState(graph, facts);
+  const changes = noChanges();
+  if (state.status !== 'scheduled') {
+    const turn = newTurn(graph, state, changes, now, settings);
+    decideRoots(turn);
+    followUp(turn);
+  }
+  return { state, changes };
+}
+
+/**
+ * Decides what the events come to, in their order: outcome, retry, joins to a fixed point, outcome of the run (semantics, section 3).
+ * Changes `state` in place; on an exception, or when the changes were not committed, the state is void.
+ */
+export function advance(graph: CompiledGraph, state: RunState, events: readonly RunEvent[], now: number, settings: KernelSettings): Changes {
+  const changes = noChanges();
+  const turn = newTurn(graph, state, changes, now, settings);
+  events.forEach((event, i) => {
+    if (!apply(turn, event)) changes.refused.push(i);
+    else followUp(turn);
+  });
+  return changes;
+}
+
+/** Starts more items of a map, in changes that are not committed yet. */
+export function takeMore(
+  graph: CompiledGraph,
+  state: RunState,
+  changes: Changes,
+  what: { readonly node: number; readonly count: number; readonly now: number; readonly settings: KernelSettings },
+): void {
+  if (what.count > 0) takeItems(newTurn(graph, state, changes, what.now, what.settings), what.node, what.count);
+}
+
+/** A queued task taken by a worker: a start begins an attempt, a return or an evaluation does not. */
+export function claimTask(task: QueuedTask, lease: Lease, now: number): RunningTask {
+  const { status: _, next, expiresAt: __, ...facts } = task;
+  const begins = task.phase === 'body' && next === 'start' ? 1 : 0;
+  return {
+    ...facts,
+    status: 'running',
+    attempt: task.attempt + begins,
+    begun: task.begun + begins,
+    ranMs: begins === 1 ? 0 : task.ranMs,
+    lease,
+    startedAt: now,
+  };
+}
+
+/** Claims a task in the commit that queues it (semantics, section 8: local continuation). */
+export function claimInPlace(state: RunState, change: TaskChange, lease: Lease, now: number): RunningTask {
+  if (change.to.status !== 'queued') throw new RangeError(`a ${change.to.status} task cannot be claimed`);
+  const running = claimTask(change.to, lease, now);
+  change.to = running;
+  setTask(state, running);
+  return running;
+}
+
+const newTurn = (graph: CompiledGraph, state: RunState, changes: Changes, now: number, settings: KernelSettings): Turn => ({
+  graph,
+  state,
+  changes,
+  now,
+  settings,
+  ended: [],
+});
+
+function decideRoots(turn: Turn): void {
+  for (const node of turn.graph.nodes) if (node.in.length === 0 || node.join === 'always') decide(turn, node);
+}
+
+function apply(turn: Turn, event: RunEvent): boolean {
+  const { state } = turn;
+  if (state.cause !== null || isRunEnded(turn)) return false;
+  switch (event.type) {
+    case 'ended':
+      return applyEnd(turn, event.node, event.item, event.token, event.outcome);
+    case 'due':
+      return applyDue(turn, event.node, event.item);
+    case 'take':
+      return takeItems(turn, event.node, event.count);
+    case 'admit':
+      if (state.status !== 'scheduled') return false;
+      state.status = 'running';
+      turn.changes.admitted = true;
+      decideRoots(turn);
+      return true;
+    case 'cancel':
+      state.cancelAsked = true;
+      cancelOpen(turn, event.reason);
+      return true;
+    case 'fail':
+      state.cause = { status: 'failed', reason: event.reason };
+      cancelOpen(turn, event.reason);
+      return true;
+  }
+}
+
+const isRunEnded = (turn: Turn): boolean => turn.changes.end !== null || (turn.state.status !== 'running' && turn.state.status !== 'scheduled');
+
+function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, outcome: Outcome): boolean {
+  const task = taskAt(turn.state, nodeIndex, item);
+  const node = turn.graph.nodes[nodeIndex];
+  if (node === undefined || task?.status !== 'running' || task.lease?.token !== token) return false;
+  switch (outcome.kind) {
+    case 'ok':
+      end(turn, endTask(task, { status: 'success', output: outcome.output }, turn.now));
+      return true;
+    case 'verdict':
+      applyVerdict(turn, node, task, outcome.holds);
+      return true;
+    case 'lost':
+    case 'released':
+      settle(turn, afterLoss(turn, node, task, outcome));
+      return true;
+    default:
+      settle(turn, afterFailure(turn, node, task, outcome));
+      return true;
+  }
+}
+
+function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, holds: boolean): void {
+  if (node.task.kind === 'when') {
+    end(turn, endTask(task, { status: 'success', output: String(holds) }, turn.now));
+    return;
+  }
+  if (!holds) {
+    end(turn, endTask(task, { status: 'skipped', reason: 'condition' }, turn.now));
+    return;
+  }
+  if (node.task.kind === 'map' && task.item < 0) {
+    expand(turn, node, task);
+    return;
+  }
+  // The body starts in the claim that evaluated: it needs nothing that the claim does not hold already.
+  putTask(turn.state, turn.changes, { ...task, phase: 'body', attempt: task.attempt + 1, begun: task.begun + 1, ranMs: 0, startedAt: turn.now });
+}
+
+function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {
+  const task = taskAt(turn.state, nodeIndex, item);
+  const node = turn.graph.nodes[nodeIndex];
+  if (task === undefined || node === undefined) return false;
+  if (task.status === 'queued') return applyExpiry(turn, node, task);
+  if (task.status !== 'retrying' || task.dueAt > turn.now) return false;
+  const { status: _, dueAt: __, reason: ___, error: ____, ...facts } = task;
+  putTask(turn.state, turn.changes, { ...facts, status: 'queued', phase: 'body', next: 'start', expiresAt: totalEndOf(node, task.firstQueuedAt) });
+  return true;
+}
+
+function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
+  if (task.expiresAt === null || task.expiresAt > turn.now) return false;
+  const total = totalEndOf(node, task.firstQueuedAt);
+  const reason = total !== null && total <= turn.now ? 'total_timeout' : 'queue_timeout';
+  end(turn, endTask(task, { status: 'failed', reason, allowed: isAllowed(node) }, turn.now));
+  return true;
+}
+
+const totalEndOf = (node: GraphNode, firstQueuedAt: number): number | null => {
+  const totalMs = contractOf(node)?.timeout.totalMs;
+  return totalMs === undefined ? null : firstQueuedAt + totalMs;
+};
+
+/** Writes a task's next state, and follows it up where that is its end. */
+function settle(turn: Turn, to: TaskState): void {
+  if (isEnded(to)) end(turn, to);
+  else putTask(turn.state, turn.changes, to);
+}
+
+/** The one way a task or item becomes terminal. */
+function end(turn: Turn, task: EndedTask): void {
+  if (turn.graph.nodes[task.node]?.cases === null) putTask(turn.state, turn.changes, task);
+  else setTask(turn.state, task);
+  if (task.item >= 0) {
+    const map = foldItem(turn, task);
+    if (map !== null) end(turn, map);
+    return;
+  }
+  if (turn.graph.nodes[task.node]?.cases === null) turn.state.open--;
+  turn.ended.push(task);
+}
+
+function expand(turn: Turn, node: GraphNode, facts: TaskFacts): void {
+  const ended = expandMap(turn, node, facts);
+  if (ended !== null) end(turn, ended);
+}
+
+/** Joins to a fixed point, then the outcome of the run. */
+function followUp(turn: Turn): void {
+  const { graph, state } = turn;
+  for (let task = turn.ended.pop(); task !== undefined; task = turn.ended.pop()) {
+    const node = graph.nodes[task.node];
+    if (node === undefined) continue;
+    for (const edge of node.out) {
+      tally(graph, state, edge, task);
+      decideAt(turn, edge.to);
+    }
+    for (const watcher of node.watchers) decideAt(turn, watcher);
+  }
+  if (state.open === 0 && turn.changes.end === null && state.status !== 'scheduled') endRun(turn);
+}
+
+function decideAt(turn: Turn, index: number): void {
+  const node = turn.graph.nodes[index];
+  if (node !== undefined) decide(turn, node);
+}
+
+function decide(turn: Turn, node: GraphNode): void {
+  if (turn.state.tasks[node.index] !== undefined) return;
+  const decision = decideNode(turn.graph, turn.state, node);
+  if (decision.kind === 'start') start(turn, node);
+  if (decision.kind === 'end') {
+    end(turn, endTask(pendingFacts(turn, node), { status: decision.as, ...(decision.unmet ? { reason: 'condition' as const } : {}) }, turn.now));
+  }
+}
+
+function start(turn: Turn, node: GraphNode): void {
+  const facts = pendingFacts(turn, node);
+  const evaluates = node.task.kind === 'when' || ('when' in node.task && node.task.when === true);
+  if (node.task.kind === 'map' && !evaluates) {
+    expand(turn, node, facts);
+    return;
+  }
+  putTask(turn.state, turn.changes, { ...facts, status: 'queued', phase: evaluates ? 'evaluate' : 'body', next: 'start', expiresAt: expiryOf(node, turn.now) });
+}
+
+function expiryOf(node: GraphNode, now: number): number | null {
+  const timeout = contractOf(node)?.timeout;
+  const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
+  return ms === Infinity ? null : now + ms;
+}
+
+/** A unit of priority is worth a minute of waiting (semantics, section 8). */
+const MINUTE_MS = 60_000;
+
+function pendingFacts(turn: Turn, node: GraphNode): QueuedTask {
+  const priority = contractOf(node)?.priority;
+  return {
+    node: node.index,
+    item: -1,
+    generation: turn.state.generation,
+    attempt: 0,
+    begun: 0,
+    losses: 0,
+    crashes: 0,
+    handBacks: 0,
+    draws: NO_DRAWS,
+    ranMs: 0,
+    rank: turn.state.rank - (priority ?? 0) * MINUTE_MS,
+    firstQueuedAt: turn.now,
+    status: 'queued',
+    phase: 'body',
+    next: 'start',
+    expiresAt: null,
+  };
+}
+
+const NO_DRAWS: readonly number[] = [];
+
+/** Every open task and item becomes cancelled; a map's unstarted items never existed. */
+function cancelOpen(turn: Turn, reason: Reason): void {
+  const { graph, state } = turn;
+  for (const node of graph.nodes) {
+    const task = state.tasks[node.index];
+    if (isEnded(task) || node.cases !== null) continue;
+    for (const item of state.maps.get(node.index)?.open.values() ?? []) {
+      putTask(state, turn.changes, endTask(item, { status: 'cancelled', reason }, turn.now));
+    }
+    end(turn, endTask(task ?? pendingFacts(turn, node), { status: 'cancelled', reason }, turn.now));
+  }
+}
+
+function endRun(turn: Turn): void {
+  const { graph, state, changes, now } = turn;
+  const { status, reason } = decideOutcome(graph, state);
+  const output = status === 'success' || status === 'partial' ? runOutput(graph, state, turn.settings.maxPayload) : null;
+  changes.end = { from: state.status, status, reason, output: output?.text ?? null, hasOutput: output !== null, finishedAt: now };
+  state.status = status;
+}

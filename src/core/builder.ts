@@ -1,0 +1,233 @@
+/** The verbs of a builder: each checks its arguments, adds its tasks to the building and returns a ref. Types are those of `Build`. */
+import { membersOf, settledNow, withCases, type Building, type Call } from './building.ts';
+import { inParens } from './call-site.ts';
+import { checkKeys, isBag, TASK_OPTIONS } from './contract.ts';
+import type { BodyTask, Expr, GraphTask, Join, MapTask } from './graph.ts';
+import { shown } from './problems.ts';
+import { refInfo } from './refs.ts';
+import { isTask } from './task.ts';
+import type { Body, Build, NodeCode, RefBase, TaskOpts } from './types.ts';
+
+type Bag = Readonly<Record<string, unknown>>;
+type Ref = RefBase<unknown>;
+
+const NODE_OPTIONS = ['id', 'after', 'join', 'when', 'allowFailure', ...TASK_OPTIONS];
+const MAP_OPTIONS = [...NODE_OPTIONS, 'concurrency', 'settle', 'maxItems', 'tolerate', 'key', 'onEmpty'];
+const WHEN_OPTIONS = ['id', 'after', 'join'];
+const MAX_ITEMS = 10_000;
+
+export function builder(building: Building): Build {
+  const verbs: Record<keyof Build, (...args: never[]) => unknown> = {
+    run: (what: unknown, input: unknown, third: unknown, fourth: unknown) =>
+      typeof what === 'string' ? runInline(building, { id: what, input, run: third, opts: fourth }) : runTask(building, what, input, third),
+    map: (items: unknown, task: unknown, each: unknown, opts: unknown) => map(building, { items, task, each, opts }),
+    when: (on: unknown, test: unknown, ...rest: readonly unknown[]) => when(building, on, test, rest),
+    settle: (parts: unknown) => settle(building, parts),
+    optional: (...args: [ref: unknown, otherwise?: unknown]) => optional(building, args),
+  };
+  return verbs as unknown as Build;
+}
+
+/** A ref is a function too, by nature of its proxy. */
+function isFunction(value: unknown): value is (...args: unknown[]) => unknown {
+  return typeof value === 'function' && refInfo(value) === undefined;
+}
+
+function runTask(building: Building, task: unknown, input: unknown, options: unknown): Ref {
+  const opts = bagOf(options);
+  const call = building.call('run', opts['id'] ?? (isTask(task) ? task.name : 'task'));
+  checkOptions(options, NODE_OPTIONS, call);
+  if (!isTask(task)) {
+    call.report('unknown_task', `w.run takes a task, or an id, an input and a function; not ${naming(task)}`);
+    return building.ref({ kind: 'lost' });
+  }
+  const { contract, rules } = building.contract(opts, call, task);
+  const made: BodyTask = {
+    ...common(building, opts, call),
+    ...own(opts),
+    kind: 'task',
+    task: task.name,
+    input: building.expr(input, 'input', call),
+    contract,
+  };
+  return place(building, call, made, { task, rules, ...bodyOf(task), ...predicate(opts, call) });
+}
+
+function runInline(
+  building: Building,
+  { id, input, run, opts: options }: { id: string; input: unknown; run: unknown; opts: unknown },
+): Ref {
+  const opts = bagOf(options);
+  const call = building.call('run', opts['id'] ?? id);
+  checkOptions(options, NODE_OPTIONS, call);
+  if (!isFunction(run)) call.report('bad_type', `w.run with an id takes an input and a function, not ${naming(run)}`);
+  const { contract, rules } = building.contract(opts, call);
+  const made: BodyTask = {
+    ...common(building, opts, call),
+    ...own(opts),
+    kind: 'task',
+    input: building.expr(input, 'input', call),
+    contract,
+  };
+  return place(building, call, made, { run: run as Body<unknown, unknown>, rules, ...predicate(opts, call) });
+}
+
+function map(
+  building: Building,
+  { items, task, each, opts: options }: { items: unknown; task: unknown; each: unknown; opts: unknown },
+): Ref {
+  const opts = bagOf(options);
+  const call = building.call('map', opts['id'] ?? (isTask(task) ? task.name : 'map'), 'map');
+  checkOptions(options, MAP_OPTIONS, call);
+  if (!isTask(task)) call.report('unknown_task', `w.map takes a task as its second argument, not ${naming(task)}`);
+  if (!isFunction(each)) call.report('bad_type', `w.map takes a function of the item as its third argument, not ${naming(each)}`);
+  const { key } = opts;
+  if (key !== undefined && !isFunction(key)) call.report('bad_type', `key must be a function of the item, not ${naming(key)}`);
+  if (!isTask(task) || !isFunction(each)) return building.ref({ kind: 'lost' });
+  const { contract, rules } = building.contract(opts, call, task);
+  const ofItem = (make: (...args: unknown[]) => unknown, name: string) =>
+    building.mapping(call.id, (item) => building.expr(settledNow(make(item), `${call.name}: the function of an item`), name, call));
+  const made: MapTask = {
+    ...common(building, opts, call),
+    ...own(opts),
+    kind: 'map',
+    task: task.name,
+    items: building.expr(items, 'items', call),
+    each: ofItem(each, 'the input of an item'),
+    ...(isFunction(key) ? { key: ofItem(key, 'key') } : {}),
+    ...mapOptions(opts),
+    contract,
+  };
+  return place(building, call, made, { task, rules, ...bodyOf(task), ...predicate(opts, call) });
+}
+
+/** As given: what is wrong with them is found in the finished graph. */
+function mapOptions(opts: Bag): Pick<MapTask, 'concurrency' | 'maxItems' | 'onEmpty' | 'settle' | 'tolerate'> {
+  return {
+    ...(opts['concurrency'] === undefined ? {} : { concurrency: opts['concurrency'] as number }),
+    maxItems: (opts['maxItems'] as number | undefined) ?? MAX_ITEMS,
+    onEmpty: (opts['onEmpty'] as MapTask['onEmpty'] | undefined) ?? 'success',
+    ...(opts['settle'] === undefined || opts['settle'] === false ? {} : { settle: opts['settle'] as true }),
+    ...(opts['tolerate'] === undefined
+      ? {}
+      : { tolerate: isBag(opts['tolerate']) ? { ...opts['tolerate'] } : (opts['tolerate'] as never) }),
+  };
+}
+
+function when(building: Building, on: unknown, test: unknown, [yes, third, fourth]: readonly unknown[]): Ref {
+  const no = isFunction(third) ? third : undefined;
+  const options = fourth ?? (no ? undefined : third);
+  const opts = bagOf(options);
+  const call = building.call('when', opts['id'] ?? 'when', 'when');
+  checkOptions(options, WHEN_OPTIONS, call);
+  if (!isFunction(test)) call.report('bad_type', `w.when takes a predicate as its second argument, not ${naming(test)}`);
+  if (!isFunction(yes)) call.report('bad_type', `w.when takes a function that makes the branch as its third argument, not ${naming(yes)}`);
+  const code: NodeCode = { when: test as (value: unknown) => boolean, rules: [] };
+  building.add(
+    { ...common(building, opts, call), kind: 'when', input: building.expr(on, 'the value it decides on', call) },
+    code,
+    call.site,
+  );
+  const branch = (is: boolean, make: () => unknown) => {
+    const { value, made } = building.branch(call.id, is, () =>
+      building.expr(settledNow(make(), `${call.name}: a branch`), "the branch's value", call),
+    );
+    return { value, members: membersOf(made, value, building.tasks) };
+  };
+  const result = building.call('when', `${call.id}.result`, 'when');
+  const cases = [branch(true, isFunction(yes) ? yes : () => null), no && branch(false, no)] as const;
+  building.add(withCases({ id: result.id, kind: 'branch', when: call.id }, ...cases), undefined, call.site);
+  return building.ref({ kind: 'task', id: result.id });
+}
+
+function settle(building: Building, parts: unknown): Readonly<Record<string, Ref>> {
+  const report = reporting(building, 'settle');
+  if (!isBag(parts)) report('bad_type', `takes an object of refs, { name: ref, … }, not ${naming(parts)}`);
+  const settled = Object.entries(bagOf(parts)).map(([name, part]): [string, Ref] => {
+    const info = refInfo(part);
+    if (info?.source.kind === 'task') return [name, makeOf(building, part, 'settle')];
+    if (info?.source.kind !== 'lost')
+      report('bad_type', `${name} must be the ref of a task, or of a part of its output, not ${naming(part)}`);
+    return [name, building.ref({ kind: 'lost' })];
+  });
+  return Object.fromEntries(settled);
+}
+
+function optional(building: Building, args: [ref: unknown, otherwise?: unknown]): Ref {
+  const report = reporting(building, 'optional');
+  const source = refInfo(args[0])?.source;
+  if (source === undefined) {
+    report('bad_type', `takes a ref, not ${naming(args[0])}`);
+    return building.ref({ kind: 'lost' });
+  }
+  // What is always there can be read optionally too: nothing is to be done.
+  if (source.kind !== 'task') return args[0] as Ref;
+  // An explicit undefined is no default: the same as none.
+  const otherwise = args[1] === undefined ? undefined : building.expr(args[1], 'the default', { report });
+  return makeOf(building, args[0], 'optional', otherwise);
+}
+
+/** The ref again, read in another way. Its owner stays: a foreign one is found where it is used. */
+function makeOf(building: Building, ref: unknown, kind: 'optional' | 'settle', otherwise?: Expr): Ref {
+  const info = refInfo(ref);
+  if (info?.source.kind !== 'task') return building.ref({ kind: 'lost' });
+  const source = { kind, id: info.source.id, path: info.path, ...(otherwise === undefined ? {} : { otherwise }) };
+  return info.owner === building ? building.ref(source) : (ref as Ref);
+}
+
+function reporting(building: Building, verb: string): Call['report'] {
+  const site = building.enter(verb);
+  return (code, message) => void building.problems.push({ code, at: [], message: `w.${verb}${inParens(site)}: ${message}` });
+}
+
+function place(building: Building, call: Call, task: GraphTask, code: NodeCode): Ref {
+  building.add(task, code, call.site);
+  return building.ref({ kind: 'task', id: task.id });
+}
+
+function common(building: Building, opts: Bag, call: Call): { id: string; after?: readonly string[]; join?: Join } {
+  const after = building.after(opts['after'], call);
+  return { id: call.id, ...(after.length === 0 ? {} : { after }), ...(opts['join'] === undefined ? {} : { join: opts['join'] as Join }) };
+}
+
+function own(opts: Bag): { when?: true; allowFailure?: true } {
+  const allowFailure = opts['allowFailure'];
+  return {
+    ...(opts['when'] === undefined ? {} : { when: true }),
+    ...(allowFailure === undefined || allowFailure === false ? {} : { allowFailure: allowFailure as true }),
+  };
+}
+
+function bodyOf(task: {
+  run?: NodeCode['run'];
+  input?: NodeCode['input'];
+  output?: NodeCode['output'];
+}): Pick<NodeCode, 'run' | 'input' | 'output'> {
+  return {
+    ...(task.run ? { run: task.run } : {}),
+    ...(task.input ? { input: task.input } : {}),
+    ...(task.output ? { output: task.output } : {}),
+  };
+}
+
+function predicate(opts: Bag, call: Call): Pick<NodeCode, 'when'> {
+  const test = opts['when'];
+  if (test === undefined) return {};
+  if (!isFunction(test)) call.report('bad_type', `when must be a predicate over the input, not ${naming(test)}`);
+  return { when: test as (value: unknown) => boolean };
+}
+
+function checkOptions(options: unknown, known: readonly string[], call: Call): void {
+  if (options !== undefined && !isBag(options)) call.report('bad_type', `options must be an object, not ${naming(options)}`);
+  checkKeys(bagOf(options), known, '', (code, _at, message) => call.report(code, message));
+}
+
+function bagOf(value: unknown): Bag {
+  return isBag(value) ? value : {};
+}
+
+function naming(value: unknown): string {
+  if (refInfo(value) !== undefined) return 'a ref';
+  if (isBag(value) && value['kind'] === 'workflow') return 'a workflow (child workflows cannot be run yet)';
+  return shown(value);
+}

@@ -1,0 +1,91 @@
+import type { EndedTask, RunState, TaskState } from './run-state.ts';
+import type { AttemptOutcome, Reason, RunOutcome, RunStatus } from './states.ts';
+
+/** One task or item in its new state. `from` undefined: it was pending and has no row yet. A claim in the same commit replaces `to`. */
+export interface TaskChange {
+  readonly from: TaskState | undefined;
+  to: TaskState;
+}
+
+/** An attempt that did not succeed. */
+export interface AttemptRecord {
+  readonly node: number;
+  readonly item: number;
+  readonly generation: number;
+  readonly attempt: number;
+  readonly outcome: AttemptOutcome;
+  readonly reason: Reason;
+  readonly error: string | null;
+  readonly worker: number;
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
+/** What to add to a map's counters; `n` is set where the map starts with this change. */
+export interface MapChange {
+  readonly node: number;
+  n: number | null;
+  next: number;
+  ok: number;
+  failed: number;
+  cancelled: number;
+  skipped: number;
+}
+
+export interface RunEnd {
+  readonly from: RunStatus;
+  readonly status: RunOutcome;
+  readonly reason: Reason | null;
+  readonly output: string | null;
+  /** Whether there is an output: success and partial runs may lack one (`RUN_NO_OUTPUT`). */
+  readonly hasOutput: boolean;
+  readonly finishedAt: number;
+}
+
+/** All that one commit does to one run, in order. */
+export interface Changes {
+  readonly tasks: TaskChange[];
+  readonly attempts: AttemptRecord[];
+  readonly maps: Map<number, MapChange>;
+  /** The run moved from `scheduled` to `running`. */
+  admitted: boolean;
+  end: RunEnd | null;
+  /** Positions of the events that were refused: a late report, or one about a task that moved on. They changed nothing. */
+  readonly refused: number[];
+}
+
+export const noChanges = (): Changes => ({ tasks: [], attempts: [], maps: new Map(), admitted: false, end: null, refused: [] });
+
+export function mapChange(changes: Changes, node: number): MapChange {
+  let change = changes.maps.get(node);
+  if (change === undefined) {
+    change = { node, n: null, next: 0, ok: 0, failed: 0, cancelled: 0, skipped: 0 };
+    changes.maps.set(node, change);
+  }
+  return change;
+}
+
+/** The state of a task or item, in the run and in what is to be written. */
+export function putTask(state: RunState, changes: Changes, to: TaskState): void {
+  changes.tasks.push({ from: taskAt(state, to.node, to.item), to });
+  setTask(state, to);
+}
+
+export function taskAt(state: RunState, node: number, item: number): TaskState | undefined {
+  return item < 0 ? state.tasks[node] : state.maps.get(node)?.open.get(item);
+}
+
+export function setTask(state: RunState, to: TaskState): void {
+  if (to.item < 0) {
+    state.tasks[to.node] = to;
+    return;
+  }
+  const map = state.maps.get(to.node);
+  if (map === undefined) return;
+  if (isEnded(to)) map.open.delete(to.item);
+  else map.open.set(to.item, to);
+}
+
+export function isEnded(task: TaskState | undefined): task is EndedTask {
+  return task !== undefined && task.status !== 'queued' && task.status !== 'running' && task.status !== 'retrying';
+}

@@ -1,0 +1,136 @@
+import { compileExpr, exprRefs, type Compiled } from './expr.ts';
+import type { BranchTask, Graph, GraphTask, Join } from './graph.ts';
+
+export type ReadMode = 'required' | 'optional' | 'settle';
+
+/** `to` waits for `from`. One edge per pair: several reads and an `after` of the same task are folded into the strictest. */
+export interface Edge {
+  readonly from: number;
+  readonly to: number;
+  readonly read: ReadMode | null;
+  /** Takes part in the join: settled edges do so only where the join is written out. */
+  readonly counts: boolean;
+}
+
+export interface GraphNode {
+  readonly index: number;
+  readonly id: string;
+  readonly task: GraphTask;
+  readonly join: Join;
+  readonly gate: { readonly when: number; readonly is: boolean } | null;
+  readonly in: readonly Edge[];
+  readonly out: readonly Edge[];
+  /** Edges that take part in the join. */
+  readonly n: number;
+  readonly reads: number;
+  /** Branches whose decision this node is, and nodes made inside them: looked at again when it ends. */
+  readonly watchers: readonly number[];
+  /** Its output is read by somebody, so a cache may want to keep it. */
+  readonly isRead: boolean;
+  readonly input: Compiled;
+  readonly each: Compiled | null;
+  readonly key: Compiled | null;
+  readonly cases: { readonly then: Compiled; readonly otherwise: Compiled | null } | null;
+}
+
+/** A graph with its edges in both directions and its expressions as functions; made once per definition and process. */
+export interface CompiledGraph {
+  readonly graph: Graph;
+  readonly nodes: readonly GraphNode[];
+  readonly byId: ReadonlyMap<string, GraphNode>;
+  readonly output: Compiled;
+  readonly outputReads: readonly { readonly node: number; readonly mode: ReadMode }[];
+  /** Nodes that are tasks: all but branches. */
+  readonly taskCount: number;
+  /** Every node without upstreams and gate, in order; null where one of them asks for more than a free slot. */
+  readonly plainRoots: readonly number[] | null;
+}
+
+const STRICTNESS: Readonly<Record<ReadMode | 'order', number>> = { settle: 0, order: 1, optional: 2, required: 3 };
+
+/** Expects a graph that `graphProblems` finds nothing in. */
+export function compileGraph(graph: Graph): CompiledGraph {
+  const index = new Map(graph.tasks.map((task, i) => [task.id, i]));
+  const at = (id: string): number => index.get(id) ?? -1;
+  const upstreams = graph.tasks.map((task) => upstreamKinds(task, at));
+  const edgesIn = upstreams.map((kinds, to) =>
+    [...kinds].map(([from, kind]): Edge => {
+      const read = kind === 'order' ? null : kind;
+      return { from, to, read, counts: read !== 'settle' || graph.tasks[to]?.join !== undefined };
+    }),
+  );
+  const edgesOut = graph.tasks.map((): Edge[] => []);
+  for (const edge of edgesIn.flat()) edgesOut[edge.from]?.push(edge);
+  const watchers = graph.tasks.map((): number[] => []);
+  graph.tasks.forEach((task, i) => {
+    if (task.if) watchers[at(task.if.when)]?.push(i);
+    if (task.kind === 'branch') watchers[at(task.when)]?.push(i);
+  });
+  const outputReads = exprRefs(graph.output).map((ref) => ({ node: at(ref.id), mode: ref.mode }));
+  const readByOutput = new Set(outputReads.map((read) => read.node));
+  const nodes = graph.tasks.map((task, i): GraphNode => {
+    const edges = edgesIn[i] ?? [];
+    return {
+      index: i,
+      id: task.id,
+      task,
+      join: task.join ?? 'all_success',
+      gate: task.if ? { when: at(task.if.when), is: task.if.is } : null,
+      in: edges,
+      out: edgesOut[i] ?? [],
+      n: edges.filter((edge) => edge.counts).length,
+      reads: edges.filter((edge) => edge.read !== null).length,
+      watchers: watchers[i] ?? [],
+      isRead: readByOutput.has(i) || (edgesOut[i] ?? []).some((edge) => edge.read !== null || graph.tasks[edge.to]?.kind === 'branch'),
+      input: compileExpr(task.kind === 'map' ? task.items : task.kind === 'branch' ? null : task.input),
+      each: task.kind === 'map' ? compileExpr(task.each) : null,
+      key: task.kind === 'map' && task.key !== undefined ? compileExpr(task.key) : null,
+      cases: task.kind === 'branch' ? compileCases(task) : null,
+    };
+  });
+  const roots = nodes.filter((node) => node.in.length === 0 && node.gate === null && node.task.kind !== 'branch');
+  const plain = roots.length > 0 && roots.every((node) => isPlain(node.task) && node.n === 0);
+  return {
+    graph,
+    nodes,
+    byId: new Map(nodes.map((node) => [node.id, node])),
+    output: compileExpr(graph.output),
+    outputReads,
+    taskCount: nodes.filter((node) => node.task.kind !== 'branch').length,
+    plainRoots: plain ? roots.map((node) => node.index) : null,
+  };
+}
+
+const compileCases = (task: BranchTask) => ({
+  then: compileExpr(task.then.value),
+  otherwise: task.otherwise ? compileExpr(task.otherwise.value) : null,
+});
+
+/** A root that any free slot may start: nothing to evaluate, to expand or to time while it is queued, no rank of its own. */
+function isPlain(task: GraphTask): boolean {
+  return (
+    task.kind === 'task' &&
+    !task.when &&
+    (task.join === undefined || task.join === 'always' || task.join === 'all_success') &&
+    task.contract.priority === undefined &&
+    task.contract.timeout.queueMs === undefined &&
+    task.contract.timeout.totalMs === undefined
+  );
+}
+
+function upstreamKinds(task: GraphTask, at: (id: string) => number): Map<number, ReadMode | 'order'> {
+  const kinds = new Map<number, ReadMode | 'order'>();
+  const add = (id: string, kind: ReadMode | 'order'): void => {
+    const from = at(id);
+    const before = kinds.get(from);
+    if (before === undefined || STRICTNESS[kind] > STRICTNESS[before]) kinds.set(from, kind);
+  };
+  for (const id of task.after ?? []) add(id, 'order');
+  if (task.kind === 'branch') {
+    for (const id of [...task.then.members, ...(task.otherwise?.members ?? [])]) add(id, 'order');
+    return kinds;
+  }
+  const exprs = task.kind === 'map' ? [task.items, task.each, ...(task.key === undefined ? [] : [task.key])] : [task.input];
+  for (const ref of exprs.flatMap((expr) => exprRefs(expr))) add(ref.id, ref.mode);
+  return kinds;
+}

@@ -1,0 +1,64 @@
+import { checkKeys, duration, isBag } from './contract.ts';
+import type { Graph } from './graph.ts';
+import { invalid, nameProblem, shown, type Problem, type Report } from './problems.ts';
+import { isSchema, jsonSchemaOf, type Schema } from './schema.ts';
+import type { NodeCode, Workflow } from './types.ts';
+
+/** What stands beside the tasks of a workflow. */
+export interface Header {
+  readonly name: string;
+  readonly version?: string;
+  readonly input?: Schema;
+  readonly graph: Omit<Graph, 'tasks' | 'output'>;
+}
+
+/** Reports what is wrong with it. */
+export function headerOf(def: unknown, known: readonly string[], report: Report): Header {
+  if (!isBag(def)) report('bad_type', [], `it must be given as an object, not ${shown(def)}`);
+  const bag = isBag(def) ? def : {};
+  checkKeys(bag, known, '', report);
+  const { name, version, input } = bag;
+  checkName('name', name, report);
+  if (version !== undefined) checkName('version', version, report);
+  if (input !== undefined && !isSchema(input)) {
+    report('bad_type', ['input'], `input must be a Standard Schema (zod, valibot, arktype), not ${shown(input)}`);
+  }
+  const timeoutMs = duration(bag['timeout'], ['timeout'], report);
+  const inputSchema = isSchema(input) ? jsonSchemaOf(input, 'input') : undefined;
+  const text = typeof name === 'string' ? name : '';
+  return {
+    name: text,
+    ...(typeof version === 'string' ? { version } : {}),
+    ...(isSchema(input) ? { input } : {}),
+    graph: {
+      format: 1,
+      workflow: text,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(inputSchema === undefined ? {} : { inputSchema }),
+    },
+  };
+}
+
+function checkName(key: string, value: unknown, report: Report): void {
+  const wrong = nameProblem(value);
+  if (wrong !== null) report('bad_name', [key], `${key} ${wrong}`);
+}
+
+/** The workflow, or one error with all problems. */
+export function definitionOf({
+  header,
+  graph,
+  code,
+  problems,
+}: {
+  readonly header: Header;
+  readonly graph: Graph;
+  readonly code: ReadonlyMap<string, NodeCode>;
+  readonly problems: readonly Problem[];
+}): Workflow<unknown, unknown> {
+  // The name was looked at above, and is called `workflow` in the graph.
+  const all = problems.filter((problem) => problem.at[0] !== 'workflow');
+  if (all.length > 0) throw invalid(header.name === '' ? 'A workflow' : `Workflow ${shown(header.name)}`, all);
+  const { name, version, input } = header;
+  return { kind: 'workflow', name, ...(version === undefined ? {} : { version }), ...(input === undefined ? {} : { input }), graph, code };
+}

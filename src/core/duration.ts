@@ -1,0 +1,16 @@
+import { tryDurationMs, type Duration } from './duration-text.ts';
+import { PawlError } from './errors.ts';
+
+export { tryDurationMs };
+export type { Duration };
+
+/** Like {@link tryDurationMs}; throws `CONFIG_DURATION`, naming the option, where the value is no duration. */
+export function durationMs(value: Duration, option: string): number {
+  const ms = tryDurationMs(value);
+  if (ms === null) throw new PawlError('CONFIG_DURATION', `${option}: ${show(value)} is no duration.`, { details: { option } });
+  return ms;
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : String(value);
+}

@@ -1,0 +1,186 @@
+import { tryDurationMs, type Duration } from './duration-text.ts';
+
+/**
+ * Every error that Pawl throws: a readable constant, the HTTP status and the exit code it maps to, and one line that says what to do.
+ * Failures of user code are not errors of this kind: they are data ({@link ErrorRecord}).
+ */
+interface ErrorEntry {
+  readonly status: number;
+  readonly exit: number;
+  readonly fix: string;
+}
+
+const entry = (status: number, exit: number, fix: string): ErrorEntry => ({ status, exit, fix });
+
+export const ERRORS = {
+  BUILD_INVALID: entry(400, 6, 'Mend each problem in the list; they are all of them.'),
+  BUILD_REF_AS_VALUE: entry(400, 6, 'Move a test into w.when(ref, v => …, …) and a computation into w.run(name, { v: ref }, ({ v }) => …).'),
+  BUILD_ASYNC: entry(400, 6, 'Make the builder a plain function: it runs once, before any run, and has nothing to wait for.'),
+  CONFIG_DURATION: entry(400, 2, "Give milliseconds (> 0) or a string such as '90s', '5m', '14d'."),
+  CONFIG_OPTION: entry(400, 2, 'Correct the option that the message names.'),
+  CONFIG_STORE: entry(400, 2, "Give 'sqlite:./app.db' (or 'sqlite::memory:' for tests)."),
+  CONFIG_DUPLICATE: entry(409, 6, 'Register each name and version once; rename one of the two, or give it another version.'),
+  CONFIG_NO_BODY: entry(400, 6, 'Pass the implementation (contract.implement(fn)) to createEngine({ use }) of the process that works.'),
+  CONFIG_VERSION_CHANGED: entry(409, 4, 'Raise the version: a stored definition never changes. Without an explicit version Pawl takes a hash of the graph.'),
+  STORE_LIBRARY: entry(500, 5, 'Run Node 22.23, 24.21 or newer: the SQLite inside older ones has a bug that can corrupt a database in WAL mode.'),
+  STORE_NOT_A_DATABASE: entry(500, 5, 'Point the store at another file, or restore this one from a backup.'),
+  STORE_FOREIGN: entry(500, 5, 'The file is a database of another program. Point the store at a file of its own.'),
+  STORE_NEWER: entry(500, 5, 'Run the version of Pawl that wrote the file, or a newer one.'),
+  STORE_READONLY: entry(500, 5, 'Give this process write access to the file and its folder.'),
+  STORE_FULL: entry(507, 5, 'Free space on the disk; the engine goes on by itself.'),
+  STORE_CORRUPT: entry(500, 5, 'Stop every process on this file and restore the last backup; do not go on with it.'),
+  STORE_IO: entry(500, 5, 'Look at the disk and the system log; the engine works again after the store was opened anew.'),
+  STORE_UNREACHABLE: entry(503, 5, 'Check that the path exists, is on a local disk and that its folder may be written.'),
+  STORE_BUSY: entry(503, 5, 'Another process holds a write transaction on the file. Find it (it is none of Pawl: those last milliseconds) and end it.'),
+  STORE_UNKNOWN_OUTCOME: entry(503, 5, 'Ask for the run by its key, or start it again with the same key: the same key gives the same run.'),
+  STORE_CLOSED: entry(503, 5, 'The engine was closed. Create another one.'),
+  RUN_NOT_FOUND: entry(404, 3, 'Check the id; finished runs are pruned when their retention is over.'),
+  RUN_KEY_CONFLICT: entry(409, 4, 'Use another key, or the same input. A key stands for one input.'),
+  RUN_KEY_TAKEN: entry(409, 4, "Use another key, or onDuplicate: 'return' to get the run that holds it."),
+  RUN_FAILED: entry(200, 1, 'Read details.rootCause: it names the tasks where the failure began.'),
+  RUN_CANCELLED: entry(200, 1, 'The run was cancelled; start another one if its work is still wanted.'),
+  RUN_NO_OUTPUT: entry(200, 1, 'A part of the output did not succeed. Read the tasks one by one, or return w.optional(…) or w.settle(…) of that part.'),
+  RUN_TIMEOUT: entry(504, 7, 'The run goes on. Ask again, or wait longer.'),
+  RUN_INPUT_INVALID: entry(400, 2, 'Correct the input at the path that the message names.'),
+  RUN_UNKNOWN_WORKFLOW: entry(404, 3, 'Register the workflow: createEngine({ use: [workflow, …] }).'),
+  PAYLOAD_NOT_STORABLE: entry(400, 2, 'Give plain JSON data, Date, Map, Set, bigint, Uint8Array, URL or an Error; nothing else can be stored.'),
+  PAYLOAD_TOO_LARGE: entry(413, 2, 'Store the data elsewhere and pass a reference, or raise maxPayload.'),
+  TASK_NO_OUTPUT: entry(404, 3, 'Ask when the task has succeeded.'),
+  TASK_UNKNOWN: entry(404, 3, 'Name a task of the run\'s workflow.'),
+  STEP_DUPLICATE: entry(400, 1, "Give each step of a body its own name; in a loop name the turn: ctx.step(['call', i], …)."),
+  STEP_CHANGED: entry(409, 1, 'The record under this name was written by another kind of call. Give the new call another name.'),
+  STEP_LIMIT: entry(400, 1, 'A body may record 10,000 steps; do more work in each.'),
+  STEP_LEASE_LOST: entry(409, 1, 'Nothing: this attempt was taken over or ended. Let the error leave the body.'),
+  WORKER_CLOSED: entry(503, 5, 'The worker is draining or closed.'),
+  EVENTS_GONE: entry(410, 4, 'The journal before this point was pruned. Read the runs, then follow from the newest event.'),
+  ENGINE_BROKEN: entry(500, 5, 'A rule of the engine was broken. Report it with the dump in details; the process must be restarted.'),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface ErrorFacts {
+  readonly details?: Readonly<Record<string, unknown>>;
+  readonly cause?: unknown;
+  /** Replaces the registry's line where there is something better to say. */
+  readonly fix?: string;
+}
+
+/** What every function of Pawl throws. `message` says what, where and which value; `fix` what to do. */
+export class PawlError extends Error {
+  readonly code: ErrorCode;
+  readonly fix: string;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
+    super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.name = 'PawlError';
+    this.code = code;
+    this.fix = facts.fix ?? ERRORS[code].fix;
+    this.details = facts.details ?? {};
+  }
+
+  /** The page that explains the code, as a path inside the package's documentation. */
+  get docs(): string {
+    return `docs/errors/${this.code}.md`;
+  }
+}
+
+export function isPawlError(error: unknown, ...codes: readonly ErrorCode[]): error is PawlError {
+  return error instanceof PawlError && (codes.length === 0 || codes.includes(error.code));
+}
+
+/** Thrown by a body: this failure is final, whatever the retry policy says. */
+export class NonRetryableError extends Error {
+  readonly code: string | undefined;
+  constructor(message: string, options: { code?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'NonRetryableError';
+    this.code = options.code;
+  }
+}
+
+/** Thrown by a body: try again after this delay (milliseconds or a duration) or at this instant; it draws on the retry budget. */
+export class RetryAfterError extends Error {
+  readonly after: Duration | Date;
+  constructor(after: Duration | Date, message = 'try again later', options: { cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'RetryAfterError';
+    this.after = after;
+  }
+
+  /** Milliseconds from `now`; at least 1. A delay that is none counts as one second. */
+  delayMs(now: number): number {
+    if (this.after instanceof Date) return Math.max(1, this.after.getTime() - now || 1);
+    return tryDurationMs(this.after) ?? 1_000;
+  }
+}
+
+/** A failure of user code, as data: what is stored, shown and compared. At most 64 KiB with its causes. */
+export interface ErrorRecord {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: string;
+  readonly stack?: string;
+  readonly cause?: ErrorRecord;
+}
+
+const LIMITS = { text: 8_192, stack: 16_384, name: 256, causes: 16, total: 60_000 };
+
+/** Any thrown value as a record. Never throws: getters that throw, circular causes and values that are no errors end in a record too. */
+export function errorRecord(thrown: unknown): ErrorRecord {
+  const chain: ErrorRecord[] = [];
+  const seen = new Set<unknown>();
+  let room = LIMITS.total;
+  for (let at: unknown = thrown; chain.length < LIMITS.causes && !seen.has(at) && room > 0; ) {
+    seen.add(at);
+    const one = oneRecord(at, room);
+    chain.push(one);
+    room -= one.name.length + one.message.length + (one.stack?.length ?? 0);
+    const from = at;
+    const cause = isObject(from) ? safely(() => from['cause']) : undefined;
+    if (cause === undefined || cause === null) break;
+    at = cause;
+  }
+  return chain.reduceRight((cause, one) => (cause === EMPTY ? one : { ...one, cause }), EMPTY);
+}
+
+const EMPTY: ErrorRecord = { name: '', message: '' };
+
+function oneRecord(thrown: unknown, room: number): ErrorRecord {
+  if (!isObject(thrown)) return { name: 'Error', message: clip(`thrown: ${describe(thrown)}`, LIMITS.text) };
+  const text = (key: string): string | undefined => {
+    const value = safely(() => thrown[key]);
+    return typeof value === 'string' ? value : typeof value === 'number' && key === 'code' ? String(value) : undefined;
+  };
+  const stack = text('stack');
+  const code = text('code');
+  return {
+    name: clip(text('name') ?? 'Error', LIMITS.name),
+    message: clip(text('message') ?? `thrown: ${describe(thrown)}`, Math.min(LIMITS.text, room)),
+    ...(code === undefined ? {} : { code: clip(code, LIMITS.name) }),
+    ...(stack === undefined ? {} : { stack: clip(stack, Math.min(LIMITS.stack, room)) }),
+  };
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') return value;
+  return safely(() => JSON.stringify(value)) ?? safely(() => String(value)) ?? typeof value;
+}
+
+/** NUL and lone surrogates cannot be stored as text everywhere; in a message they are shown, not kept. */
+function clip(text: string, length: number): string {
+  const short = text.length > length ? `${text.slice(0, Math.max(0, length - 1))}…` : text;
+  return short.replaceAll('\0', '\u2400').toWellFormed();
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function';
+}
+
+function safely<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,250 @@
+import { membersOf, withCases } from './building.ts';
+import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
+import { definitionOf, headerOf } from './definition.ts';
+import type { ContractData, Expr, Graph, GraphTask, Join } from './graph.ts';
+import { reporter, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
+import type { Schema, SIn } from './schema.ts';
+import { isTask, withSchemas } from './task.ts';
+import type { AnyTask, Body, NodeCode, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
+import { graphProblems } from './validate.ts';
+
+interface BaseDef {
+  /** Default: the task's name. */
+  readonly id?: string;
+  readonly after?: readonly string[];
+  readonly join?: Join;
+  readonly if?: { readonly when: string; readonly is: boolean };
+}
+
+interface BodyDef<V> extends BaseDef, TaskOpts {
+  /** The predicate over the task's input. */
+  readonly when?: (input: V) => boolean;
+  readonly allowFailure?: boolean;
+  /** Default: the task's, with the options that stand beside it. */
+  readonly contract?: ContractData;
+}
+
+export interface TaskDef<V = never> extends BodyDef<V> {
+  readonly kind?: 'task';
+  /** A task, or the name of one in `use`. */
+  readonly task?: AnyTask | string;
+  /** The body, where there is no task. */
+  readonly run?: Body<V, unknown>;
+  /** Default: an empty object. */
+  readonly input?: Expr;
+}
+
+export interface MapDef<V = never> extends BodyDef<V> {
+  readonly kind: 'map';
+  readonly task: AnyTask | string;
+  readonly items: Expr;
+  readonly each: Expr;
+  readonly key?: Expr;
+  readonly concurrency?: number;
+  readonly maxItems?: number;
+  readonly onEmpty?: 'success' | 'skip';
+  readonly settle?: boolean;
+  readonly tolerate?: { readonly count?: number; readonly ratio?: number };
+}
+
+export interface WhenDef<V = never> extends BaseDef {
+  readonly id: string;
+  readonly kind: 'when';
+  readonly input: Expr;
+  readonly test: (value: V) => boolean;
+}
+
+interface CaseDef {
+  readonly value: Expr;
+  /** Default: of the tasks whose `if` names this branch those that no other one waits for, and those that the value reads. */
+  readonly members?: readonly string[];
+}
+
+export interface BranchDef extends BaseDef {
+  readonly id: string;
+  readonly kind: 'branch';
+  readonly when: string;
+  readonly then: CaseDef;
+  readonly otherwise?: CaseDef;
+}
+
+export interface GraphDef extends WorkflowOpts {
+  readonly tasks: readonly (TaskDef | MapDef | WhenDef | BranchDef)[];
+  /** Default: undefined. */
+  readonly output?: Expr;
+  /** Tasks that `task` may name. */
+  readonly use?: readonly AnyTask[];
+}
+
+type Bag = Readonly<Record<string, unknown>>;
+
+interface Context {
+  readonly use: ReadonlyMap<string, AnyTask>;
+  readonly code: Map<string, NodeCode>;
+}
+
+interface Entry {
+  readonly bag: Bag;
+  readonly id: unknown;
+  readonly report: (code: ProblemCode, key: string, message: string) => void;
+}
+
+/** A workflow from a graph as data: the form that a builder emits, with tasks and functions in place of their names. Throws `BUILD_INVALID`. */
+export function fromGraph<IS extends Schema>(def: GraphDef & { readonly input: IS }): Workflow<SIn<IS>, unknown>;
+export function fromGraph(def: GraphDef & { readonly input?: undefined }): Workflow<void, unknown>;
+export function fromGraph(def: unknown): Workflow<unknown, unknown> {
+  const problems: Problem[] = [];
+  const report = reporter(problems);
+  const header = headerOf(def, ['name', 'version', 'input', 'timeout', 'tasks', 'output', 'use'], report);
+  const bag: Bag = isBag(def) ? def : {};
+  const context: Context = { use: usable(bag['use'], report), code: new Map() };
+  const given: unknown = bag['tasks'];
+  const tasks = Array.isArray(given) ? (given as readonly unknown[]).map((entry, i) => taskOf(entry, i, context, report)) : given;
+  const graph = { ...header.graph, tasks, output: bag['output'] === undefined ? { $undefined: true } : bag['output'] } as unknown as Graph;
+  problems.push(...graphProblems(graph));
+  // Members are found with the help of the expressions, so only in a graph whose expressions are good.
+  const complete = problems.length === 0 ? withMembers(graph) : graph;
+  if (problems.length === 0) problems.push(...graphProblems(complete));
+  return definitionOf({ header, graph: complete, code: context.code, problems });
+}
+
+function usable(use: unknown, report: Report): Map<string, AnyTask> {
+  const list: readonly unknown[] = Array.isArray(use) ? use : [];
+  if (use !== undefined && !Array.isArray(use)) report('bad_type', ['use'], `use must be a list of tasks, not ${shown(use)}`);
+  list.forEach((each, i) => {
+    if (!isTask(each)) report('unknown_task', ['use', i], `use[${i}] must be a task, not ${shown(each)}`);
+  });
+  return new Map(list.filter(isTask).map((each) => [each.name, each]));
+}
+
+/** The entry as graph data. What is wrong with its data is found there; what is wrong with its code is reported here. */
+function taskOf(value: unknown, index: number, context: Context, report: Report): unknown {
+  if (!isBag(value)) return value;
+  const named = value['task'];
+  const kind = value['kind'] ?? 'task';
+  const id = value['id'] ?? (isTask(named) ? named.name : named);
+  const name = typeof id === 'string' ? `task ${shown(id)}` : `tasks[${index}]`;
+  const entry: Entry = { bag: value, id, report: (code, key, message) => report(code, ['tasks', index, key], `${name}: ${message}`) };
+  if (kind === 'when') return whenOf(entry, context);
+  if (kind === 'branch') return withCases(value, caseOf(value['then']), value['otherwise'] === undefined ? undefined : caseOf(value['otherwise']));
+  return kind === 'task' || kind === 'map' ? bodyOf(entry, kind, context) : value;
+}
+
+function whenOf({ bag, id, report }: Entry, { code }: Context): unknown {
+  const { test, ...data } = bag;
+  if (typeof test !== 'function') report('bad_type', 'test', `test must be a predicate, not ${shown(test)}`);
+  else if (typeof id === 'string') code.set(id, { when: test as (value: unknown) => boolean, rules: [] });
+  return data;
+}
+
+function caseOf(value: unknown): unknown {
+  return isBag(value) && value['members'] === undefined ? { ...value, members: [] } : value;
+}
+
+function bodyOf(entry: Entry, kind: 'task' | 'map', context: Context): unknown {
+  const { bag, id, report } = entry;
+  const {
+    run,
+    task: named,
+    when,
+    allowFailure,
+    settle,
+    contract: _contract,
+    retry: _retry,
+    timeout: _timeout,
+    effects: _effects,
+    priority: _priority,
+    ...data
+  } = bag;
+  const task = resolve(entry, kind, context);
+  const body = task?.run ?? run;
+  if (task === undefined && named === undefined && typeof run !== 'function')
+    report('bad_type', 'run', `it needs a task, or run: a function, not ${shown(run)}`);
+  if (task !== undefined && run !== undefined) report('bad_type', 'run', 'it has a task, which brings its own body; leave out run');
+  if (when !== undefined && typeof when !== 'function')
+    report('bad_type', 'when', `when must be a predicate over the input, not ${shown(when)}`);
+  const { contract, rules } = contractOfEntry(entry, task);
+  if (typeof id === 'string' && !context.code.has(id)) context.code.set(id, codeOf({ task, body, when, rules }));
+  return {
+    id,
+    kind,
+    ...(task ? { task: task.name } : typeof named === 'string' ? { task: named } : {}),
+    ...(kind === 'task' ? { input: {} } : { maxItems: 10_000, onEmpty: 'success' }),
+    ...data,
+    ...(when === undefined ? {} : { when: true }),
+    ...(allowFailure === undefined || allowFailure === false ? {} : { allowFailure }),
+    ...(settle === undefined || settle === false ? {} : { settle }),
+    contract,
+  };
+}
+
+function resolve({ bag, report }: Entry, kind: 'task' | 'map', { use }: Context): AnyTask | undefined {
+  const named = bag['task'];
+  if (isTask(named)) return named;
+  if (named === undefined && kind === 'task') return undefined;
+  const task = typeof named === 'string' ? use.get(named) : undefined;
+  if (task) return task;
+  report(
+    'unknown_task',
+    'task',
+    typeof named === 'string'
+      ? `there is no task ${shown(named)} in use`
+      : `task must be a task, or the name of one in use, not ${shown(named)}`,
+  );
+  return undefined;
+}
+
+function contractOfEntry(
+  { bag, report }: Entry,
+  task: AnyTask | undefined,
+): { readonly contract: unknown; readonly rules: Contract['rules'] } {
+  const options = Object.fromEntries(TASK_OPTIONS.flatMap((key) => (bag[key] === undefined ? [] : [[key, bag[key]]])));
+  const changes = Object.keys(options).length > 0;
+  if (bag['contract'] !== undefined) {
+    if (changes)
+      report(
+        'bad_option',
+        'contract',
+        `it has a contract, so ${Object.keys(options).join(', ')} beside it would change nothing; leave out one of the two`,
+      );
+    return { contract: bag['contract'], rules: task?.rules ?? [] };
+  }
+  if (task && !changes) return { contract: task.contract, rules: task.rules };
+  const made = contractOf(mergeOpts(task?.options ?? {}, options), (code, at, message) =>
+    report(code, String(at[0] ?? ''), message),
+  );
+  return task ? { ...made, contract: withSchemas(made.contract, task) } : made;
+}
+
+function codeOf({
+  task,
+  body,
+  when,
+  rules,
+}: {
+  task: AnyTask | undefined;
+  body: unknown;
+  when: unknown;
+  rules: Contract['rules'];
+}): NodeCode {
+  return {
+    ...(task ? { task } : {}),
+    ...(typeof body === 'function' ? { run: body as Body<unknown, unknown> } : {}),
+    ...(task?.input ? { input: task.input } : {}),
+    ...(task?.output ? { output: task.output } : {}),
+    ...(typeof when === 'function' ? { when: when as (value: unknown) => boolean } : {}),
+    rules,
+  };
+}
+
+function withMembers(graph: Graph): Graph {
+  const madeIn = (when: string, is: boolean): string[] =>
+    graph.tasks.filter((task) => task.if?.when === when && task.if.is === is).map((task) => task.id);
+  const complete = (task: GraphTask): GraphTask => {
+    if (task.kind !== 'branch') return task;
+    const of = (side: typeof task.then, is: boolean) =>
+      side.members.length > 0 ? side : { ...side, members: membersOf(madeIn(task.when, is), side.value, graph.tasks) };
+    return withCases(task, of(task.then, true), task.otherwise && of(task.otherwise, false));
+  };
+  return { ...graph, tasks: graph.tasks.map(complete) };
+}

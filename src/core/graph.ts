@@ -1,0 +1,161 @@
+/**
+ * A workflow's graph as data: what the builder emits, what `workflow.fromGraph` takes, what `definitions` stores and `pawl graph --json`
+ * prints. No functions in it: any process can advance a run with this alone; code is needed only to run bodies and predicates.
+ */
+
+/** Paths go through own properties only; a missing one gives `undefined`. */
+export type Path = readonly (string | number)[];
+
+/**
+ * A value that is put together when it is read. JSON values stand for themselves, arrays and objects element by element; an object whose
+ * first key starts with `$` is one of the forms below (a literal object with such a key is written as `$value`).
+ */
+export type Expr =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Expr[]
+  | RefExpr
+  | { readonly $input: Path }
+  | { readonly $item: Path }
+  | { readonly $optional: RefExpr; readonly default?: Expr }
+  /** How the task ended; the ref's own path leads into the value of a success, `path` into the settled result. */
+  | { readonly $settle: RefExpr; readonly path?: Path }
+  /** A literal as the codec stores it: rich types, or objects with keys that start with `$`. */
+  | { readonly $value: string }
+  | { readonly $undefined: true }
+  | { readonly [key: string]: Expr };
+
+/** A required read of a task's output. */
+export interface RefExpr {
+  readonly $ref: string;
+  readonly path?: Path;
+}
+
+export const PLAIN_JOINS = [
+  'all_success',
+  'none_failed',
+  'none_failed_min_one_success',
+  'one_success',
+  'all_done',
+  'all_done_min_one_success',
+  'one_done',
+  'one_failed',
+  'all_failed',
+  'all_skipped',
+  'none_skipped',
+  'always',
+] as const;
+
+export type PlainJoin = (typeof PLAIN_JOINS)[number];
+export type Join = PlainJoin | `at_least(${number})`;
+
+/** What running a body again means; it decides what recovery may do (semantics, section 2). */
+export type Effects = 'none' | 'idempotent' | 'unsafe';
+
+/** One rule of `retry.on`. `match` is an error's code or name; null stands for a predicate, decided by the worker that has it. */
+export interface RetryRuleData {
+  readonly match: string | null;
+  readonly action: 'retry' | 'fail';
+  readonly retries: number;
+  readonly initialMs: number;
+  readonly factor: number;
+  readonly maxDelayMs: number;
+}
+
+export interface RetryData {
+  readonly maxAttempts: number;
+  /** False where only rules say how often: then `maxAttempts` caps nothing. */
+  readonly capped: boolean;
+  readonly initialMs: number;
+  readonly factor: number;
+  readonly maxDelayMs: number;
+  readonly jitter: 'none' | 'full' | 'equal';
+  readonly maxElapsedMs?: number;
+  readonly on: readonly RetryRuleData[];
+}
+
+export interface TimeoutData {
+  readonly queueMs?: number;
+  readonly attemptMs: number;
+  readonly heartbeatMs?: number;
+  readonly totalMs?: number;
+}
+
+/** The contract of a body, as data. */
+export interface ContractData {
+  readonly effects: Effects;
+  readonly retry: RetryData;
+  readonly timeout: TimeoutData;
+  readonly priority?: number;
+  /** JSON Schema of input and output, where the schema library gives one. */
+  readonly inputSchema?: unknown;
+  readonly outputSchema?: unknown;
+}
+
+interface GraphTaskBase {
+  readonly id: string;
+  /** Ids of tasks that must be terminal first; order without data. */
+  readonly after?: readonly string[];
+  /** Written out only where the author wrote it: settled edges take no part in the default join. */
+  readonly join?: Join;
+  /** Runs only if the `when` task of that id decided so: made inside a branch. */
+  readonly if?: { readonly when: string; readonly is: boolean };
+}
+
+/** A task with a body: `task` names the contract; inline bodies have none and belong to the workflow. */
+export interface BodyTask extends GraphTaskBase {
+  readonly kind: 'task';
+  readonly task?: string;
+  readonly input: Expr;
+  /** It has a predicate of its own over its input. */
+  readonly when?: true;
+  readonly allowFailure?: true;
+  readonly contract: ContractData;
+}
+
+export interface MapTask extends GraphTaskBase {
+  readonly kind: 'map';
+  readonly task: string;
+  readonly items: Expr;
+  /** The input of one item; `$item` reads the item. */
+  readonly each: Expr;
+  readonly key?: Expr;
+  readonly when?: true;
+  readonly allowFailure?: true;
+  readonly concurrency?: number;
+  readonly maxItems: number;
+  readonly onEmpty: 'success' | 'skip';
+  readonly settle?: true;
+  readonly tolerate?: { readonly count?: number; readonly ratio?: number };
+  readonly contract: ContractData;
+}
+
+/** The decision of `w.when`: its predicate is run by a worker over `input`, its output is the verdict. */
+export interface WhenTask extends GraphTaskBase {
+  readonly kind: 'when';
+  readonly input: Expr;
+}
+
+/**
+ * The result of `w.when`: has no body and no row; success when the chosen branch succeeded, skipped when there is none.
+ * `members` are the tasks of the branch that no other task of the branch waits for, and those that its value reads.
+ */
+export interface BranchTask extends GraphTaskBase {
+  readonly kind: 'branch';
+  readonly when: string;
+  readonly then: { readonly value: Expr; readonly members: readonly string[] };
+  readonly otherwise?: { readonly value: Expr; readonly members: readonly string[] };
+}
+
+export type GraphTask = BodyTask | MapTask | WhenTask | BranchTask;
+
+export interface Graph {
+  readonly format: 1;
+  readonly workflow: string;
+  readonly tasks: readonly GraphTask[];
+  readonly output: Expr;
+  readonly timeoutMs?: number;
+  readonly inputSchema?: unknown;
+}

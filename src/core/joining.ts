@@ -1,0 +1,120 @@
+import { isEnded } from './changes.ts';
+import type { CompiledGraph, Edge, GraphNode } from './compile.ts';
+import { exprRefs } from './expr.ts';
+import { decideJoin, strongest, type JoinVerdict, type Never } from './joins.ts';
+import type { EndedTask, RunState, UpstreamTally } from './run-state.ts';
+import { verdictOf } from './values.ts';
+
+/** What is to become of a pending node now; `wait`: nothing yet. */
+export type Decision = { readonly kind: 'wait' } | { readonly kind: 'start' } | { readonly kind: 'end'; readonly as: Never | 'success'; readonly unmet: boolean };
+
+const WAIT: Decision = { kind: 'wait' };
+const START: Decision = { kind: 'start' };
+const end = (as: Never | 'success', unmet = false): Decision => ({ kind: 'end', as, unmet });
+
+/** Takes an upstream's end into the tally of the node at the edge's other end. */
+export function tally(graph: CompiledGraph, state: RunState, edge: Edge, upstream: EndedTask): void {
+  const t = tallyOf(graph, state, edge.to);
+  if (edge.read !== null) t.readsOpen--;
+  const forced = forcedBy(edge, upstream);
+  if (forced !== null) t.override = t.override === null ? forced : strongest(t.override, forced);
+  if (!edge.counts) return;
+  switch (upstream.status) {
+    case 'success':
+      t.success++;
+      break;
+    case 'failed':
+      if (upstream.allowed && edge.read === null) t.success++;
+      else t.failed++;
+      break;
+    case 'upstream_failed':
+      t.upstreamFailed++;
+      break;
+    case 'skipped':
+      if (edge.read === 'optional') t.success++;
+      else t.skipped++;
+      break;
+    case 'cancelled':
+      t.cancelled++;
+      break;
+  }
+}
+
+function forcedBy(edge: Edge, upstream: EndedTask): Never | null {
+  if (edge.read === null || edge.read === 'settle') return null;
+  const label = neverOf(upstream);
+  return label === 'skipped' && edge.read === 'optional' ? null : label;
+}
+
+function neverOf(task: EndedTask): Never | null {
+  switch (task.status) {
+    case 'success':
+      return null;
+    case 'failed':
+    case 'upstream_failed':
+      return 'upstream_failed';
+    case 'cancelled':
+      return 'cancelled';
+    case 'skipped':
+      return 'skipped';
+  }
+}
+
+function tallyOf(graph: CompiledGraph, state: RunState, node: number): UpstreamTally {
+  let t = state.tallies[node];
+  if (t === undefined) {
+    t = { success: 0, failed: 0, upstreamFailed: 0, skipped: 0, cancelled: 0, readsOpen: graph.nodes[node]?.reads ?? 0, override: null };
+    state.tallies[node] = t;
+  }
+  return t;
+}
+
+/** Semantics, section 4: the branch it was made in, then its join, then its reads. */
+export function decideNode(graph: CompiledGraph, state: RunState, node: GraphNode): Decision {
+  if (node.cases !== null) return decideBranch(graph, state, node);
+  if (node.gate !== null) {
+    const gate = state.tasks[node.gate.when];
+    if (!isEnded(gate)) return WAIT;
+    const label = neverOf(gate);
+    if (label !== null) return end(label);
+    if (verdictOf(state, node.gate.when) !== node.gate.is) return end('skipped', true);
+  }
+  if (node.in.length === 0) return START;
+  const t = tallyOf(graph, state, node.index);
+  return combine(decideJoin(node.join, { n: node.n, ...t }), t);
+}
+
+/** A failed required read wins at once; weaker labels wait for the reads that could still fail, so that order decides nothing. */
+function combine(verdict: JoinVerdict, t: UpstreamTally): Decision {
+  if (verdict === 'upstream_failed' || t.override === 'upstream_failed') return end('upstream_failed');
+  if (verdict === 'wait' || t.readsOpen > 0) return WAIT;
+  if (verdict === 'run') return t.override === null ? START : end(t.override);
+  return end(t.override === null ? verdict : strongest(verdict, t.override));
+}
+
+/** The chosen branch's tasks, all of them; no branch for this verdict: skipped. */
+function decideBranch(graph: CompiledGraph, state: RunState, node: GraphNode): Decision {
+  if (node.task.kind !== 'branch') return WAIT;
+  const when = graph.byId.get(node.task.when);
+  const decided = when === undefined ? undefined : state.tasks[when.index];
+  if (when === undefined || !isEnded(decided)) return WAIT;
+  const label = neverOf(decided);
+  if (label !== null) return end(label);
+  const chosen = verdictOf(state, when.index) ? node.task.then : node.task.otherwise;
+  if (chosen === undefined) return end('skipped', true);
+  let worst: Never | null = null;
+  let open = false;
+  for (const id of chosen.members) {
+    const member = state.tasks[graph.byId.get(id)?.index ?? -1];
+    if (!isEnded(member)) {
+      open = true;
+      continue;
+    }
+    const excused = member.allowed && !exprRefs(chosen.value).some((ref) => ref.id === id);
+    const one = excused ? null : neverOf(member);
+    if (one !== null) worst = worst === null ? one : strongest(worst, one);
+  }
+  if (worst === 'upstream_failed') return end(worst);
+  if (open) return WAIT;
+  return end(worst ?? 'success');
+}

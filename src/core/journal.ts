@@ -1,0 +1,101 @@
+import type { Changes } from './changes.ts';
+import type { RunState, TaskState } from './run-state.ts';
+import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from './states.ts';
+
+/**
+ * One journal row per commit holds its transitions as JSON: `[[run, generation, entry, …], …]`. An entry is
+ * `[node, item, from, to, attempt, reason?]` for a task and `["r", from, to, reason?]` for the run; states are numbers in the order of
+ * `TASK_STATUSES` and `RUN_STATUSES`, -1 for "did not exist". The format is versioned with the store's schema.
+ */
+export interface TaskTransition {
+  readonly kind: 'task';
+  readonly run: number;
+  readonly generation: number;
+  readonly node: number;
+  readonly item: number;
+  readonly from: TaskStatus;
+  readonly to: TaskStatus;
+  readonly attempt: number;
+  readonly reason: Reason | null;
+}
+
+export interface RunTransition {
+  readonly kind: 'run';
+  readonly run: number;
+  readonly generation: number;
+  readonly from: RunStatus | '-';
+  readonly to: RunStatus;
+  readonly reason: Reason | null;
+}
+
+const TASK_CODE = new Map<string, number>(TASK_STATUSES.map((status, i) => [status, i]));
+const RUN_CODE = new Map<string, number>(RUN_STATUSES.map((status, i) => [status, i]));
+
+/** Collects what one commit does, as text: this is on the hot path, so it concatenates. */
+export class JournalWriter {
+  private text = '';
+  private open = false;
+
+  run(state: Pick<RunState, 'run' | 'generation'>): void {
+    this.close();
+    this.text += `${this.text === '' ? '' : ','}[${state.run},${state.generation}`;
+    this.open = true;
+  }
+
+  task(from: TaskState | undefined, to: TaskState): void {
+    const reason = 'reason' in to && to.reason !== null ? `,"${to.reason}"` : '';
+    const before = from === undefined ? 0 : (TASK_CODE.get(from.status) ?? -1);
+    this.text += `,[${to.node},${to.item},${before},${TASK_CODE.get(to.status) ?? -1},${to.attempt}${reason}]`;
+  }
+
+  runMoved(from: RunStatus | '-', to: RunStatus, reason: Reason | null): void {
+    const before = from === '-' ? -1 : (RUN_CODE.get(from) ?? -1);
+    this.text += `,["r",${before},${RUN_CODE.get(to) ?? -1}${reason === null ? '' : `,"${reason}"`}]`;
+  }
+
+  /** A run's changes, with what became of the run itself. */
+  changes(state: RunState, changes: Changes): void {
+    this.run(state);
+    if (changes.admitted) this.runMoved('scheduled', 'running', null);
+    for (const change of changes.tasks) this.task(change.from, change.to);
+    if (changes.end !== null) this.runMoved(changes.end.from, changes.end.status, changes.end.reason);
+  }
+
+  get isEmpty(): boolean {
+    return this.text === '';
+  }
+
+  finish(): string {
+    this.close();
+    return `[${this.text}]`;
+  }
+
+  private close(): void {
+    if (this.open) this.text += ']';
+    this.open = false;
+  }
+}
+
+export function readJournal(text: string): (TaskTransition | RunTransition)[] {
+  const groups = JSON.parse(text) as [number, number, ...(number | string)[][]][];
+  return groups.flatMap(([run, generation, ...entries]) => entries.map((entry) => readEntry(run, generation, entry)));
+}
+
+function readEntry(run: number, generation: number, entry: readonly (number | string)[]): TaskTransition | RunTransition {
+  if (entry[0] === 'r') {
+    const [, from, to, reason] = entry as ['r', number, number, Reason?];
+    return { kind: 'run', run, generation, from: RUN_STATUSES[from] ?? '-', to: RUN_STATUSES[to] ?? 'running', reason: reason ?? null };
+  }
+  const [node, item, from, to, attempt, reason] = entry as [number, number, number, number, number, Reason?];
+  return {
+    kind: 'task',
+    run,
+    generation,
+    node,
+    item,
+    from: TASK_STATUSES[from] ?? 'pending',
+    to: TASK_STATUSES[to] ?? 'pending',
+    attempt,
+    reason: reason ?? null,
+  };
+}

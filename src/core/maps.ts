@@ -1,0 +1,136 @@
+import { mapChange, putTask } from './changes.ts';
+import type { GraphNode } from './compile.ts';
+import type { MapTask } from './graph.ts';
+import type { EndedTask, MapState, TaskFacts, TaskState } from './run-state.ts';
+import { endTask, type Ending, type Turn } from './turn.ts';
+import { RunScope } from './values.ts';
+
+/** A map starts, or ends at once: its list is fixed from here on; a list that is none, too long or with a key twice fails it, and no item exists. */
+export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedTask | null {
+  if (node.task.kind !== 'map') return null;
+  const list = node.input(new RunScope(turn.graph, turn.state));
+  const problem = listProblem(turn, node, node.task, list);
+  if (problem !== null) return endTask(facts, problem, turn.now);
+  const items = list as readonly unknown[];
+  if (items.length === 0) {
+    return endTask(facts, node.task.onEmpty === 'skip' ? { status: 'skipped', reason: 'condition' } : { status: 'success', output: '[]' }, turn.now);
+  }
+  turn.state.maps.set(node.index, {
+    node: node.index,
+    n: items.length,
+    next: 0,
+    ok: 0,
+    failed: 0,
+    cancelled: 0,
+    skipped: 0,
+    open: new Map(),
+    list: items,
+    results: node.isRead ? [] : null,
+  });
+  mapChange(turn.changes, node.index).n = items.length;
+  putTask(turn.state, turn.changes, { ...baseFacts(facts), status: 'running', phase: 'body', lease: null, startedAt: turn.now });
+  return null;
+}
+
+function listProblem(turn: Turn, node: GraphNode, task: MapTask, list: unknown): Ending | null {
+  const fail = (reason: 'not_iterable' | 'too_many' | 'duplicate_key', message: string): Ending => ({
+    status: 'failed',
+    reason,
+    error: JSON.stringify({ name: 'MapError', message }),
+    allowed: task.allowFailure === true,
+  });
+  if (!Array.isArray(list)) return fail('not_iterable', `the items of ${task.id} are no list but ${list === null ? 'null' : typeof list}`);
+  if (list.length > task.maxItems) return fail('too_many', `${list.length} items, maxItems is ${task.maxItems}`);
+  if (node.key === null) return null;
+  const seen = new Map<unknown, number>();
+  for (const [i, item] of list.entries()) {
+    const key = node.key(new RunScope(turn.graph, turn.state, item));
+    if (typeof key !== 'string' && typeof key !== 'number') return fail('duplicate_key', `the key of item ${i} is neither a string nor a number`);
+    const first = seen.get(String(key));
+    if (first !== undefined) return fail('duplicate_key', `items ${first} and ${i} both have the key ${JSON.stringify(String(key))}`);
+    seen.set(String(key), i);
+  }
+  return null;
+}
+
+const baseFacts = (facts: TaskFacts): TaskFacts => ({
+  node: facts.node,
+  item: facts.item,
+  generation: facts.generation,
+  attempt: facts.attempt,
+  begun: facts.begun,
+  losses: facts.losses,
+  crashes: facts.crashes,
+  handBacks: facts.handBacks,
+  draws: facts.draws,
+  ranMs: facts.ranMs,
+  rank: facts.rank,
+  firstQueuedAt: facts.firstQueuedAt,
+});
+
+/** How many more items may start now. */
+export function startable(node: GraphNode, map: MapState): number {
+  const limit = (node.task.kind === 'map' ? node.task.concurrency : undefined) ?? Infinity;
+  if (map.next >= map.n) return 0;
+  let busy = 0;
+  if (limit !== Infinity) for (const item of map.open.values()) if (item.status === 'queued' || item.status === 'running') busy++;
+  return Math.max(0, Math.min(map.n - map.next, limit - busy));
+}
+
+export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean {
+  const node = turn.graph.nodes[nodeIndex];
+  const map = turn.state.maps.get(nodeIndex);
+  const task = turn.state.tasks[nodeIndex];
+  if (node === undefined || map === undefined || task?.status !== 'running') return false;
+  const taken = Math.min(count, startable(node, map));
+  if (taken <= 0) return false;
+  const timeout = node.task.kind === 'map' ? node.task.contract.timeout : undefined;
+  const expiry = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
+  for (let i = 0; i < taken; i++) {
+    putTask(turn.state, turn.changes, {
+      node: nodeIndex,
+      item: map.next++,
+      generation: task.generation,
+      attempt: 0,
+      begun: 0,
+      losses: 0,
+      crashes: 0,
+      handBacks: 0,
+      draws: task.draws,
+      ranMs: 0,
+      rank: task.rank,
+      firstQueuedAt: turn.now,
+      status: 'queued',
+      phase: 'body',
+      next: 'start',
+      expiresAt: expiry === Infinity ? null : turn.now + expiry,
+    } satisfies TaskState);
+  }
+  mapChange(turn.changes, nodeIndex).next += taken;
+  return true;
+}
+
+/** Counts an item's end; the map's own end where it was the last. */
+export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
+  const map = turn.state.maps.get(item.node);
+  const task = turn.state.tasks[item.node];
+  if (map === undefined || task?.status !== 'running') return null;
+  const change = mapChange(turn.changes, item.node);
+  const counter = item.status === 'success' ? 'ok' : item.status === 'failed' ? 'failed' : item.status === 'skipped' ? 'skipped' : 'cancelled';
+  map[counter]++;
+  change[counter]++;
+  if (map.results !== null) map.results[item.item] = item;
+  if (map.next < map.n || map.open.size > 0) return null;
+  return endTask(task, mapEnding(turn, map), turn.now);
+}
+
+/** Within `tolerate` the map succeeds, beyond it fails; with `settle` failures are results. Both bounds given: either breaches. */
+function mapEnding(turn: Turn, map: MapState): Ending {
+  const task = turn.graph.nodes[map.node]?.task;
+  if (task?.kind !== 'map' || map.failed === 0 || task.settle) return { status: 'success' };
+  const { count, ratio } = task.tolerate ?? { count: 0 };
+  const breached = (count !== undefined && map.failed > count) || (ratio !== undefined && map.failed > ratio * map.n);
+  if (!breached) return { status: 'success', partial: true };
+  const message = `${map.failed} of ${map.n} items failed`;
+  return { status: 'failed', reason: 'too_many_failures', error: JSON.stringify({ name: 'MapError', message }), allowed: task.allowFailure === true };
+}

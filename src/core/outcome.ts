@@ -1,0 +1,62 @@
+import { isEnded } from './changes.ts';
+import type { CompiledGraph } from './compile.ts';
+import type { RunState } from './run-state.ts';
+import type { Reason, RunOutcome } from './states.ts';
+
+/** The outcome of a run whose tasks are all terminal (semantics, section 3): a pure function of their states, never of their order. */
+export function decideOutcome(graph: CompiledGraph, state: RunState): { status: RunOutcome; reason: Reason | null } {
+  if (state.cause !== null) return state.cause;
+  let success = 0;
+  let failed = false;
+  let cancelled = state.cancelAsked;
+  let excused = false;
+  for (const node of graph.nodes) {
+    const task = state.tasks[node.index];
+    if (node.cases !== null || !isEnded(task)) continue;
+    const map = state.maps.get(node.index);
+    if (task.status === 'success') success++;
+    if (task.status === 'failed' && !task.allowed) failed = true;
+    if (task.status === 'cancelled') cancelled = true;
+    if (task.partial || (task.status === 'failed' && task.allowed)) excused = true;
+    // Of a map that succeeded, the failed items were tolerated or settled.
+    if (task.status === 'success' && map !== undefined && map.failed > 0) excused = true;
+    if (map !== undefined) success += map.ok;
+  }
+  if (failed) return { status: 'failed', reason: 'error' };
+  if (cancelled) return { status: 'cancelled', reason: null };
+  if (excused) return { status: success > 0 ? 'partial' : 'failed', reason: null };
+  return { status: 'success', reason: null };
+}
+
+/**
+ * Ids of the failed or cancelled tasks from which a failure reached this one over any path; of a task that failed itself, just it.
+ * Independent of order: derived from the states alone.
+ */
+export function rootCauses(graph: CompiledGraph, state: RunState, nodeIndex: number): string[] {
+  const found = new Set<string>();
+  const seen = new Set<number>();
+  const walk = [nodeIndex];
+  for (let at = walk.pop(); at !== undefined; at = walk.pop()) {
+    const node = graph.nodes[at];
+    const task = state.tasks[at];
+    if (node === undefined || seen.has(at) || !isEnded(task)) continue;
+    seen.add(at);
+    if (task.status === 'failed' || task.status === 'cancelled') found.add(node.id);
+    else if (task.status === 'upstream_failed') {
+      walk.push(...node.in.map((edge) => edge.from));
+      if (node.gate !== null) walk.push(node.gate.when);
+      if (node.task.kind === 'branch') walk.push(graph.byId.get(node.task.when)?.index ?? -1);
+    }
+  }
+  return [...found].toSorted();
+}
+
+/** The tasks where a failed run's failure began. */
+export function runRootCauses(graph: CompiledGraph, state: RunState): string[] {
+  return graph.nodes
+    .filter((node) => {
+      const task = state.tasks[node.index];
+      return isEnded(task) && task.status === 'failed' && !task.allowed;
+    })
+    .map((node) => node.id);
+}

@@ -1,0 +1,161 @@
+import type { CompiledGraph } from './compile.ts';
+import type { Reason, RunStatus, TerminalStatus } from './states.ts';
+
+/** What a task or item carries through all its states. `item` is -1 for the task itself. Instants are store time, in milliseconds. */
+export interface TaskFacts {
+  readonly node: number;
+  readonly item: number;
+  readonly generation: number;
+  /** Number of the last attempt that began, over the task's life; 0 before the first. */
+  readonly attempt: number;
+  /** Attempts begun in this generation. */
+  readonly begun: number;
+  /** Attempts of this generation whose lease was lost; they do not count against `maxAttempts`. */
+  readonly losses: number;
+  /** Losses whose worker process had died. */
+  readonly crashes: number;
+  readonly handBacks: number;
+  /** How often each rule of `retry.on` was drawn on. */
+  readonly draws: readonly number[];
+  /** Running time of the current attempt under earlier claims. */
+  readonly ranMs: number;
+  /** Smaller goes first: when its run was admitted, less a minute per unit of priority. */
+  readonly rank: number;
+  readonly firstQueuedAt: number;
+}
+
+/** `evaluate`: a predicate is asked for; it takes no attempt. */
+export type Phase = 'evaluate' | 'body';
+
+export interface Lease {
+  readonly token: number;
+  readonly worker: number;
+}
+
+export interface QueuedTask extends TaskFacts {
+  readonly status: 'queued';
+  readonly phase: Phase;
+  /** A start begins an attempt, a return goes on with the one that was handed back. */
+  readonly next: 'start' | 'return';
+  /** When its queue timeout or total timeout passes. */
+  readonly expiresAt: number | null;
+}
+
+export interface RunningTask extends TaskFacts {
+  readonly status: 'running';
+  readonly phase: Phase;
+  /** Null for a map: its items hold the leases. */
+  readonly lease: Lease | null;
+  readonly startedAt: number;
+}
+
+export interface RetryingTask extends TaskFacts {
+  readonly status: 'retrying';
+  readonly dueAt: number;
+  readonly reason: Reason;
+  readonly error: string | null;
+}
+
+export interface EndedTask extends TaskFacts {
+  readonly status: TerminalStatus;
+  readonly reason: Reason | null;
+  /** As the codec stores it; null is the value `undefined`, and a map's, which is read from its items. */
+  readonly output: string | null;
+  /** An `ErrorRecord` as JSON. */
+  readonly error: string | null;
+  readonly startedAt: number | null;
+  readonly finishedAt: number;
+  readonly allowed: boolean;
+  readonly partial: boolean;
+}
+
+export type TaskState = QueuedTask | RunningTask | RetryingTask | EndedTask;
+
+/** A map that started. Items are rows from the moment they start; those from `next` on are a range. */
+export interface MapState {
+  readonly node: number;
+  readonly n: number;
+  next: number;
+  ok: number;
+  failed: number;
+  cancelled: number;
+  skipped: number;
+  /** Items that are not terminal. */
+  readonly open: Map<number, TaskState>;
+  /** The list, decoded; resolved on first use. */
+  list: readonly unknown[] | null;
+  /** What ended items gave, by index, where somebody reads it; null where this process has not seen them all. */
+  results: (EndedTask | undefined)[] | null;
+}
+
+/** Per node: what its upstreams' ends have come to so far. */
+export interface UpstreamTally {
+  success: number;
+  failed: number;
+  upstreamFailed: number;
+  skipped: number;
+  cancelled: number;
+  readsOpen: number;
+  /** The label that a required read forces, the strongest so far. */
+  override: 'upstream_failed' | 'cancelled' | 'skipped' | null;
+}
+
+/** Why the run as a whole ends as it does, whatever its tasks say (semantics, section 3, rule 0). */
+export interface RunCause {
+  readonly status: 'failed' | 'cancelled' | 'skipped';
+  readonly reason: Reason;
+}
+
+/**
+ * A run as the kernel sees it: derived from its rows when a process first touches it, changed in place by `advance`, never written as such.
+ * After a commit that failed it must be dropped and derived anew.
+ */
+export interface RunState {
+  readonly run: number;
+  readonly generation: number;
+  /** Bumped by every write that another process's cache must notice. */
+  rev: number;
+  status: RunStatus;
+  readonly rank: number;
+  readonly startAt: number | null;
+  readonly acceptedAt: number;
+  deadlineAt: number | null;
+  readonly input: string | null;
+  cause: RunCause | null;
+  cancelAsked: boolean;
+  /** By node; undefined while pending. Branches have an `EndedTask` here once decided, and no row. */
+  readonly tasks: (TaskState | undefined)[];
+  readonly tallies: (UpstreamTally | undefined)[];
+  readonly maps: Map<number, MapState>;
+  /** Decoded values, by node; never given away. */
+  readonly values: Map<number, unknown>;
+  inputValue: { readonly value: unknown } | null;
+  /** Tasks that are not terminal. */
+  open: number;
+}
+
+export interface RunFacts {
+  readonly run: number;
+  readonly generation: number;
+  readonly rev: number;
+  readonly status: RunStatus;
+  readonly rank: number;
+  readonly startAt: number | null;
+  readonly acceptedAt: number;
+  readonly deadlineAt: number | null;
+  readonly input: string | null;
+  readonly cause: RunCause | null;
+  readonly cancelAsked: boolean;
+}
+
+export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {
+  return {
+    ...facts,
+    tasks: new Array(graph.nodes.length).fill(undefined),
+    tallies: new Array(graph.nodes.length).fill(undefined),
+    maps: new Map(),
+    values: new Map(),
+    inputValue: null,
+    open: graph.taskCount,
+  };
+}

@@ -1,0 +1,146 @@
+/**
+ * States, reasons and transitions: the closed tables of the kernel. `docs/lifecycle.md`, the CHECK constraints of the stores and the
+ * journal are compared with them by tests, so that a new state cannot be silently "not done" somewhere.
+ */
+
+/** In the order of the numbers that a store keeps: open states first, so that one partial index can hold just them. */
+export const TASK_STATUSES = [
+  'pending',
+  'queued',
+  'running',
+  'retrying',
+  'waiting',
+  'success',
+  'failed',
+  'skipped',
+  'upstream_failed',
+  'cancelled',
+] as const;
+export type TaskStatus = (typeof TASK_STATUSES)[number];
+export type TerminalStatus = 'success' | 'failed' | 'skipped' | 'upstream_failed' | 'cancelled';
+
+export const isTerminal: Readonly<Record<TaskStatus, boolean>> = {
+  pending: false,
+  queued: false,
+  running: false,
+  retrying: false,
+  waiting: false,
+  success: true,
+  failed: true,
+  skipped: true,
+  upstream_failed: true,
+  cancelled: true,
+};
+
+export const RUN_STATUSES = [
+  'scheduled',
+  'queued',
+  'running',
+  'paused',
+  'cancelling',
+  'finishing',
+  'success',
+  'partial',
+  'failed',
+  'cancelled',
+  'skipped',
+] as const;
+export type RunStatus = (typeof RUN_STATUSES)[number];
+export type RunOutcome = 'success' | 'partial' | 'failed' | 'cancelled' | 'skipped';
+
+export const isRunOver: Readonly<Record<RunStatus, boolean>> = {
+  scheduled: false,
+  queued: false,
+  running: false,
+  paused: false,
+  cancelling: false,
+  finishing: false,
+  success: true,
+  partial: true,
+  failed: true,
+  cancelled: true,
+  skipped: true,
+};
+
+/** Why a task or run is where it is, beside its state. */
+export const REASONS = [
+  'condition',
+  'no_match',
+  'definition_error',
+  'queue_timeout',
+  'unsatisfiable',
+  'output_invalid',
+  'output_too_large',
+  'not_storable',
+  'error',
+  'timeout',
+  'heartbeat_timeout',
+  'total_timeout',
+  'wait_timeout',
+  'approval_timeout',
+  'rejected',
+  'lost',
+  'crash_loop',
+  'outcome_unknown',
+  'not_iterable',
+  'duplicate_key',
+  'too_many',
+  'too_many_failures',
+  'key_limit',
+  'fail_fast',
+  'superseded',
+  'deadline',
+  'parent',
+  'person',
+  'stuck',
+  'marked_failed',
+  'manual',
+] as const;
+export type Reason = (typeof REASONS)[number];
+
+/** How one attempt ended; `released` is no outcome: the attempt goes on under another claim. */
+export const ATTEMPT_OUTCOMES = ['ok', 'error', 'timeout', 'lost', 'cancelled'] as const;
+export type AttemptOutcome = (typeof ATTEMPT_OUTCOMES)[number];
+
+export interface Transition<S extends string> {
+  readonly from: S | '-';
+  readonly event: string;
+  readonly to: readonly S[];
+}
+
+/** Every edge a task may take. `claim` out of `pending` is queued and claimed in one commit: a local continuation. */
+export const TASK_TRANSITIONS: readonly Transition<TaskStatus>[] = [
+  { from: '-', event: 'run admitted', to: ['pending', 'queued', 'running'] },
+  { from: 'pending', event: 'join says run', to: ['queued'] },
+  { from: 'pending', event: 'join says run, claimed in the same commit', to: ['running'] },
+  { from: 'pending', event: 'map starts', to: ['running'] },
+  { from: 'pending', event: 'map is empty or not valid', to: ['success', 'skipped', 'failed'] },
+  { from: 'pending', event: 'join says never', to: ['upstream_failed', 'cancelled', 'skipped'] },
+  { from: 'queued', event: 'claim', to: ['running'] },
+  { from: 'queued', event: 'queue timeout', to: ['failed'] },
+  { from: 'queued', event: 'total timeout', to: ['failed'] },
+  { from: 'running', event: 'verdict', to: ['running', 'success', 'skipped', 'failed'] },
+  { from: 'running', event: 'valid output', to: ['success'] },
+  { from: 'running', event: 'items done', to: ['success', 'skipped', 'failed'] },
+  { from: 'running', event: 'error or timeout', to: ['retrying', 'failed'] },
+  { from: 'running', event: 'lease lost', to: ['queued', 'failed'] },
+  { from: 'running', event: 'hand-back', to: ['queued', 'failed'] },
+  { from: 'retrying', event: 'due', to: ['queued'] },
+  { from: 'retrying', event: 'due, claimed in the same commit', to: ['running'] },
+  { from: 'retrying', event: 'total timeout', to: ['failed'] },
+  { from: 'pending', event: 'cancel', to: ['cancelled'] },
+  { from: 'queued', event: 'cancel', to: ['cancelled'] },
+  { from: 'running', event: 'cancel', to: ['cancelled'] },
+  { from: 'retrying', event: 'cancel', to: ['cancelled'] },
+];
+
+/** Every edge a run may take. */
+export const RUN_TRANSITIONS: readonly Transition<RunStatus>[] = [
+  { from: '-', event: 'accepted', to: ['scheduled', 'running', 'success', 'failed'] },
+  { from: 'scheduled', event: 'due', to: ['running'] },
+  { from: 'scheduled', event: 'cancel', to: ['cancelled'] },
+  { from: 'scheduled', event: 'deadline', to: ['failed'] },
+  { from: 'running', event: 'last task ended', to: ['success', 'partial', 'failed', 'cancelled'] },
+  { from: 'running', event: 'cancel', to: ['cancelled'] },
+  { from: 'running', event: 'deadline or stuck', to: ['failed'] },
+];

@@ -1,0 +1,84 @@
+import type { Changes } from './changes.ts';
+import type { CompiledGraph, GraphNode } from './compile.ts';
+import type { ContractData } from './graph.ts';
+import type { FailureFacts } from './retry.ts';
+import type { EndedTask, RunState, TaskFacts } from './run-state.ts';
+import type { Reason, TerminalStatus } from './states.ts';
+
+/** How a claim ended, as its worker reports it. */
+export type Outcome =
+  | { readonly kind: 'ok'; readonly output: string | null }
+  | { readonly kind: 'verdict'; readonly holds: boolean }
+  | { readonly kind: 'error'; readonly error: string; readonly facts: FailureFacts }
+  | { readonly kind: 'timeout'; readonly reason: 'timeout' | 'heartbeat_timeout' | 'total_timeout'; readonly error: string }
+  /** The body returned what cannot be recorded, or its input or predicate is at fault: not retried. */
+  | { readonly kind: 'refused'; readonly reason: 'output_invalid' | 'output_too_large' | 'not_storable' | 'definition_error' | 'error'; readonly error: string }
+  /** Handed back unfinished by a worker that drains, or claimed and never started. */
+  | { readonly kind: 'released'; readonly began: boolean; readonly ranMs: number }
+  | { readonly kind: 'lost'; readonly crashed: boolean };
+
+export type RunEvent =
+  | { readonly type: 'ended'; readonly node: number; readonly item: number; readonly token: number; readonly outcome: Outcome }
+  /** The instant that a retrying task, or a queued one with a timeout, waited for has come. */
+  | { readonly type: 'due'; readonly node: number; readonly item: number }
+  /** Start up to `count` more items of a map. */
+  | { readonly type: 'take'; readonly node: number; readonly count: number }
+  | { readonly type: 'admit' }
+  | { readonly type: 'cancel'; readonly reason: Reason }
+  | { readonly type: 'fail'; readonly reason: 'deadline' | 'stuck' };
+
+export interface KernelSettings {
+  readonly maxPayload: number;
+  /** Lost leases that a task survives in one generation. */
+  readonly maxLost: number;
+}
+
+/** The transaction that is being decided: the run, what is written so far, the tasks whose ends are still to be followed up. */
+export interface Turn {
+  readonly graph: CompiledGraph;
+  readonly state: RunState;
+  readonly changes: Changes;
+  readonly now: number;
+  readonly settings: KernelSettings;
+  readonly ended: EndedTask[];
+}
+
+export interface Ending {
+  readonly status: TerminalStatus;
+  readonly reason?: Reason;
+  readonly output?: string | null;
+  readonly error?: string | null;
+  readonly allowed?: boolean;
+  readonly partial?: boolean;
+}
+
+/** A task's last state: its facts, and how it ended. */
+export function endTask(task: TaskFacts & { readonly startedAt?: number | null }, ending: Ending, now: number): EndedTask {
+  return {
+    node: task.node,
+    item: task.item,
+    generation: task.generation,
+    attempt: task.attempt,
+    begun: task.begun,
+    losses: task.losses,
+    crashes: task.crashes,
+    handBacks: task.handBacks,
+    draws: task.draws,
+    ranMs: task.ranMs,
+    rank: task.rank,
+    firstQueuedAt: task.firstQueuedAt,
+    status: ending.status,
+    reason: ending.reason ?? null,
+    output: ending.output ?? null,
+    error: ending.error ?? null,
+    startedAt: task.startedAt ?? null,
+    finishedAt: now,
+    allowed: ending.allowed ?? false,
+    partial: ending.partial ?? false,
+  };
+}
+
+
+export const contractOf = (node: GraphNode): ContractData | null => ('contract' in node.task ? node.task.contract : null);
+
+export const isAllowed = (node: GraphNode): boolean => 'allowFailure' in node.task && node.task.allowFailure === true;

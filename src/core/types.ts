@@ -1,0 +1,405 @@
+/**
+ * The types of a definition: what a builder's values are, what may be passed where, what may be stored. Types only; the one file with `any`.
+ * What happens at run time stands in refs.ts and builder.ts.
+ */
+import type { Duration } from './duration.ts';
+import type { ContractData, Effects, Graph, Join } from './graph.ts';
+import type { Schema } from './schema.ts';
+
+export type { Duration, Effects, Join };
+
+declare global {
+  /** Merges with the AbortSignal of Node's or the browser's types: core is compiled without both, `ctx.signal` must fit `fetch`. */
+  interface AbortSignal {
+    readonly aborted: boolean;
+  }
+}
+
+/** The parts of a URL that tell it from other objects; core is compiled without the global of that name. */
+interface UrlLike {
+  href: string;
+  protocol: string;
+  hostname: string;
+  readonly origin: string;
+  toJSON(): string;
+}
+
+type Prim = string | number | boolean | bigint | null | undefined | symbol;
+type Leaf = Prim | Date | Uint8Array | UrlLike;
+/** Stored whole: no ref leads into it. */
+type Whole = Leaf | ReadonlyMap<any, any> | ReadonlySet<any>;
+type IsAny<T> = 0 extends 1 & T ? true : false;
+
+// ---- symbolic values ----------------------------------------------------------------------------------------------------------------
+
+declare const REF: unique symbol;
+declare const SKIPPED: unique symbol;
+
+/** Stands for a value that exists once the run has made it. The call signature makes `if (ref)` and `ref ? a : b` errors of TypeScript. */
+export interface RefBase<out T> {
+  (notAValue: never): never;
+  readonly [REF]: T;
+  readonly [SKIPPED]: 'never';
+}
+
+/** Stands for a value that a run may skip. Accepted by `w.optional`, `w.settle` and `after` only. */
+export interface MaybeBase<out T> {
+  (notAValue: never): never;
+  readonly [REF]: T;
+  readonly [SKIPPED]: 'may be skipped: read it with w.optional(ref) or w.settle({ ref }), or order by it with after';
+}
+
+export type AnyRef<T = any> = RefBase<T> | MaybeBase<T>;
+
+interface AnyProps {
+  readonly [key: string]: RefBase<any> & AnyProps;
+}
+
+interface AnyMaybeProps {
+  readonly [key: string]: MaybeBase<any> & AnyMaybeProps;
+}
+
+type Props<T> =
+  IsAny<T> extends true
+    ? AnyProps
+    : [T] extends [Whole]
+      ? unknown
+      : [T] extends [readonly (infer E)[]]
+        ? { readonly [index: number]: Ref<E>; readonly length: Ref<number> }
+        : [T] extends [object]
+          ? { readonly [K in keyof T]-?: Ref<T[K]> }
+          : unknown;
+
+type MaybeProps<T> =
+  IsAny<T> extends true
+    ? AnyMaybeProps
+    : [T] extends [Whole]
+      ? unknown
+      : [T] extends [readonly (infer E)[]]
+        ? { readonly [index: number]: MaybeRef<E>; readonly length: MaybeRef<number> }
+        : [T] extends [object]
+          ? { readonly [K in keyof T]-?: MaybeRef<T[K]> }
+          : unknown;
+
+export type Ref<T> = RefBase<T> & Props<T>;
+export type MaybeRef<T> = MaybeBase<T> & MaybeProps<T>;
+
+/** What may be passed where a T is expected: a value, a ref, or a tree that mixes both. */
+export type In<T> =
+  | RefBase<T>
+  | (T extends Whole ? T : T extends readonly (infer E)[] ? readonly In<E>[] : T extends object ? { [K in keyof T]: In<T[K]> } : T);
+
+/** Every ref in a tree replaced by the value it stands for. */
+export type Out<R> =
+  R extends AnyRef<infer T>
+    ? T
+    : R extends Whole
+      ? R
+      : R extends readonly unknown[]
+        ? { -readonly [K in keyof R]: Out<R[K]> }
+        : R extends object
+          ? { -readonly [K in keyof R]: Out<R[K]> }
+          : R;
+
+export type Simplify<T> = T extends Whole ? T : T extends object ? { [K in keyof T]: T[K] } : T;
+
+/** Shown where a {@link MaybeRef} stands at a place that needs a value. */
+export interface MayBeSkipped {
+  readonly 'may be skipped: read it with w.optional(ref) or w.settle({ ref }), or order by it with after': never;
+}
+
+/** `R & Tree<R>`: a tree of values and refs, in which no MaybeRef and nothing that cannot be stored occurs. */
+export type Tree<R> =
+  IsAny<R> extends true
+    ? unknown
+    : [Extract<R, MaybeBase<any>>] extends [never]
+      ? R extends RefBase<any> | Whole
+        ? unknown
+        : R extends (...a: any) => any
+          ? NotStorable<'a function or method'>
+          : R extends object
+            ? { readonly [K in keyof R]: Tree<R[K]> }
+            : unknown
+      : MayBeSkipped;
+
+// ---- what may be stored -------------------------------------------------------------------------------------------------------------
+
+export interface NotStorable<Why extends string> {
+  readonly 'not storable': Why;
+}
+
+export type Storable<T> = unknown extends T
+  ? T // any and unknown pass here; the codec looks at run time
+  : T extends Leaf
+    ? T extends symbol
+      ? NotStorable<'a symbol'>
+      : T
+    : T extends (...a: any) => any
+      ? NotStorable<'a function or method'>
+      : T extends PromiseLike<any>
+        ? NotStorable<'a Promise: did you forget await?'>
+        : T extends ReadonlyMap<infer K, infer V>
+          ? Map<Storable<K>, Storable<V>>
+          : T extends ReadonlySet<infer V>
+            ? Set<Storable<V>>
+            : T extends Error
+              ? T
+              : T extends object
+                ? { [K in keyof T]: Storable<T[K]> }
+                : T;
+
+/** Intersected with the object that holds `run`: an error at `run` if what it returns cannot be stored. */
+export type StorableRun<O> = [O] extends [Storable<O>] ? unknown : { readonly run: Storable<O> };
+/** The same for a function that is an argument. */
+export type StorableFn<O> = [O] extends [Storable<O>] ? unknown : NotStorable<'what this function returns'>;
+
+// ---- tasks --------------------------------------------------------------------------------------------------------------------------
+
+export interface RetryRule {
+  /** An error's code or name, or a predicate, asked in the worker at each failure. */
+  readonly match: string | ((error: unknown) => boolean);
+  /** Needed unless `action` is 'fail'. */
+  readonly retries?: number;
+  readonly initial?: Duration;
+  readonly factor?: number;
+  readonly maxDelay?: Duration;
+  readonly action?: 'retry' | 'fail';
+}
+
+export interface Retry {
+  /** Counts the first attempt. Default 3; 1 for effects 'unsafe'. */
+  readonly maxAttempts?: number;
+  readonly initial?: Duration;
+  readonly factor?: number;
+  readonly maxDelay?: Duration;
+  readonly jitter?: 'none' | 'full' | 'equal';
+  readonly maxElapsed?: Duration;
+  /** The first rule that matches decides, on its own `retries`; `maxAttempts`, where given too, caps the sum. */
+  readonly on?: readonly RetryRule[];
+}
+
+export interface Timeouts {
+  readonly queue?: Duration;
+  /** Of one attempt. Default 10 minutes. */
+  readonly attempt?: Duration;
+  /** The longest time between two calls of `ctx.beat` or `ctx.progress`. */
+  readonly heartbeat?: Duration;
+  readonly total?: Duration;
+}
+
+/** The contract's options. A bare `timeout` is that of an attempt. */
+export interface TaskOpts {
+  readonly retry?: Retry;
+  readonly timeout?: Duration | Timeouts;
+  /** What running the body again means. Default 'idempotent'. */
+  readonly effects?: Effects;
+  /** Higher goes first. Default 0. */
+  readonly priority?: number;
+}
+
+export interface Log {
+  debug(message: string, data?: object): void;
+  info(message: string, data?: object): void;
+  warn(message: string, data?: object): void;
+  error(message: string, data?: object): void;
+}
+
+/** What a body knows about its attempt, and what it may ask of the engine. */
+export interface Ctx {
+  readonly runId: string;
+  /** The task's id in the graph. */
+  readonly task: string;
+  readonly attempt: number;
+  readonly signal: AbortSignal;
+  /** The same in every attempt, resumption and plain redrive of this task: hand it to the API you call. */
+  readonly idempotencyKey: string;
+  /** When this attempt, or the task as a whole, is over. */
+  readonly deadline: Date;
+  readonly log: Log;
+  readonly traceparent?: string;
+  /** Runs `fn` once under this name and records what it returns; later attempts read the record. In a loop name the turn: `['call', i]`. */
+  step<T>(name: string | readonly (string | number)[], fn: (() => Promise<T> | T) & StorableFn<T>): Promise<T>;
+  progress(done: number | { readonly done: number; readonly of: number; readonly note?: string }): void;
+  beat(): void;
+}
+
+/** I: what callers give, B: what the body gets (after the input's schema), R: what the body returns, O: what readers get. */
+export interface Task<I, O, B = I, R = O> {
+  readonly kind: 'task';
+  readonly name: string;
+  readonly contract: ContractData;
+  /** The predicates of `retry.on`, one place per rule. */
+  readonly rules: readonly RulePredicate[];
+  readonly options: TaskOpts;
+  readonly input?: Schema;
+  readonly output?: Schema;
+  /** The body: another process, or a test, may give another one. */
+  implement(run: Body<B, R>): TaskImpl<I, O, B, R>;
+  readonly _types?: { readonly input: (input: I) => void; readonly output: O };
+}
+
+export interface TaskImpl<I, O, B = I, R = O> extends Task<I, O, B, R> {
+  readonly run: Body<B, R>;
+}
+
+export type Body<B, R> = (input: B, ctx: Ctx) => Promise<R> | R;
+export type RulePredicate = ((error: unknown) => boolean) | null;
+export type AnyTask = Task<any, any, any, any> & { readonly run?: Body<any, any> };
+
+// ---- signals ------------------------------------------------------------------------------------------------------------------------
+
+/** A named message and its schema. */
+export interface Signal<I, O = I> {
+  readonly kind: 'signal';
+  readonly name: string;
+  readonly schema: Schema;
+  readonly _types?: { readonly input: (input: I) => void; readonly output: O };
+}
+
+// ---- workflows ----------------------------------------------------------------------------------------------------------------------
+
+export interface TaskError {
+  readonly code: string;
+  readonly message: string;
+  readonly attempts: number;
+}
+
+export type Settled<T> =
+  | { status: 'success'; value: T }
+  | { status: 'failed' | 'upstream_failed' | 'cancelled'; error: TaskError }
+  | { status: 'skipped' };
+
+/** Joins that never skip a task; with any other one written out, its output is a {@link MaybeRef}. */
+export type SureJoin = 'none_failed' | 'all_done' | 'always';
+
+/** V: what the predicate sees. J and W are inferred: whether the task may be skipped. */
+export interface NodeOpts<V = any, J extends Join = Join, W extends boolean = boolean> extends TaskOpts {
+  /** Default: the task's name. */
+  readonly id?: string;
+  /** These must be over first; order without data. */
+  readonly after?: readonly AnyRef[];
+  /** Decides over `after` and everything that is read. */
+  readonly join?: J;
+  /** Asked once, with the task's input: false skips the task. */
+  readonly when?: (input: V) => W;
+  /** A failure does not fail the run; on an order-only edge it counts as a success. */
+  readonly allowFailure?: boolean;
+}
+
+export interface MapOpts<
+  E = any,
+  J extends Join = Join,
+  W extends boolean = boolean,
+  Y extends 'success' | 'skip' = 'success' | 'skip',
+> extends NodeOpts<readonly E[], J, W> {
+  /** Items that run at the same time. Default: no bound. */
+  readonly concurrency?: number;
+  /** Default 10,000; more fail the map. */
+  readonly maxItems?: number;
+  /** So many items may fail; `ratio` is of all items. */
+  readonly tolerate?: { readonly count?: number; readonly ratio?: number };
+  /** Names an item; default: its index. */
+  readonly key?: (item: Ref<E>) => In<string | number>;
+  /** What the map is when there are no items. Default 'success', with `[]`. */
+  readonly onEmpty?: Y;
+}
+
+export interface WhenOpts {
+  /** Default: `when`. */
+  readonly id?: string;
+  readonly after?: readonly AnyRef[];
+  readonly join?: Join;
+}
+
+type Result<T, J, W, Y = never> = [J] extends [SureJoin]
+  ? [W] extends [never]
+    ? [Y] extends ['success']
+      ? Ref<T>
+      : MaybeRef<T>
+    : MaybeRef<T>
+  : MaybeRef<T>;
+
+type Items = RefBase<readonly unknown[]> | readonly unknown[];
+type ItemOf<R> = Out<R> extends infer L ? (L extends readonly unknown[] ? L[number] : never) : never;
+
+/** The verbs of a builder. */
+export interface Build {
+  /** A task. */
+  run<I, O, B, J extends Join = never, W extends boolean = never>(
+    task: Task<I, O, B, any>,
+    input: In<NoInfer<I>>,
+    opts?: NodeOpts<NoInfer<B>, J, W>,
+  ): Result<O, J, W>;
+  /** A small inline task: `input` is put together, `fn` gets its value. */
+  run<const R, O, J extends Join = never, W extends boolean = never>(
+    id: string,
+    input: R & Tree<R>,
+    fn: ((input: Simplify<Out<R>>, ctx: Ctx) => Promise<O> | O) & StorableFn<O>,
+    opts?: NodeOpts<Simplify<Out<NoInfer<R>>>, J, W>,
+  ): Result<O, J, W>;
+  /** The task once per item of a list; the value is the list of outputs, or with `settle` of how each item ended. */
+  map<
+    const R extends Items,
+    I,
+    O,
+    S extends boolean = false,
+    J extends Join = never,
+    W extends boolean = never,
+    Y extends 'success' | 'skip' = never,
+  >(
+    items: R & Tree<R>,
+    task: Task<I, O, any, any>,
+    each: (item: Ref<ItemOf<R>>) => In<NoInfer<I>>,
+    opts?: MapOpts<ItemOf<NoInfer<R>>, J, W, Y> & { readonly settle?: S },
+  ): Result<S extends true ? Settled<O>[] : O[], J, W, Y>;
+  /** One of two branches. What `then` and `otherwise` return is its value; tasks made in them run only if their branch was chosen. */
+  when<const R, A>(
+    on: R & Tree<R>,
+    test: (value: Simplify<Out<R>>) => boolean,
+    then: () => A & Tree<A>,
+    opts?: WhenOpts,
+  ): MaybeRef<Simplify<Out<A>>>;
+  when<const R, A, B>(
+    on: R & Tree<R>,
+    test: (value: Simplify<Out<R>>) => boolean,
+    then: () => A & Tree<A>,
+    otherwise: () => B & Tree<B>,
+    opts?: WhenOpts,
+  ): Ref<Simplify<Out<A>> | Simplify<Out<B>>>;
+  /** How each part ended, whatever that is; never blocks. */
+  settle<R extends Readonly<Record<string, AnyRef>>>(parts: R): { readonly [K in keyof R]: Ref<Settled<Out<R[K]>>> };
+  /** Reads what may be skipped: then it is `undefined`, or `otherwise`. */
+  optional<T>(ref: AnyRef<T>): Ref<T | undefined>;
+  optional<T, const D>(ref: AnyRef<T>, otherwise: D & Tree<D>): Ref<T | Out<D>>;
+}
+
+/** What a worker needs to run one task of a graph. */
+export interface NodeCode {
+  readonly task?: AnyTask;
+  readonly run?: Body<any, any>;
+  readonly input?: Schema;
+  readonly output?: Schema;
+  /** The task's own predicate; of a `when` task the test. */
+  readonly when?: (value: any) => boolean;
+  readonly rules: readonly RulePredicate[];
+}
+
+/** A named, versioned graph of tasks, built once. */
+export interface Workflow<I, O> {
+  readonly kind: 'workflow';
+  readonly name: string;
+  readonly version?: string;
+  readonly input?: Schema;
+  readonly graph: Graph;
+  /** The code of each task of the graph, by id. */
+  readonly code: ReadonlyMap<string, NodeCode>;
+  readonly _types?: { readonly input: (input: I) => void; readonly output: O };
+}
+
+export interface WorkflowOpts {
+  readonly name: string;
+  /** Default: a hash of the graph. */
+  readonly version?: string;
+  /** Of a run, from its admission. */
+  readonly timeout?: Duration;
+}

@@ -1,0 +1,150 @@
+import { isEnded } from './changes.ts';
+import { decode, encode } from './codec.ts';
+import type { CompiledGraph, GraphNode } from './compile.ts';
+import type { ErrorRecord } from './errors.ts';
+import type { Scope } from './expr.ts';
+import type { EndedTask, MapState, RunState } from './run-state.ts';
+
+/** A task's failure as a reader of a settled result sees it. */
+export interface SettledError {
+  readonly code: string;
+  readonly message: string;
+  readonly attempts: number;
+}
+
+/**
+ * Thrown where a value is needed that this process has not seen: the ended items of a map. The caller drops the run state, loads it with
+ * these maps' items and decides again.
+ */
+export class ItemsNeeded extends Error {
+  readonly nodes: readonly number[];
+  constructor(node: number) {
+    super(`items of map ${node} are needed`);
+    this.name = 'ItemsNeeded';
+    this.nodes = [node];
+  }
+}
+
+/** The values of a run as its expressions read them (semantics, section 4). */
+export class RunScope implements Scope {
+  private readonly graph: CompiledGraph;
+  private readonly state: RunState;
+  readonly item: unknown;
+
+  constructor(graph: CompiledGraph, state: RunState, item?: unknown) {
+    this.graph = graph;
+    this.state = state;
+    this.item = item;
+  }
+
+  input(): unknown {
+    this.state.inputValue ??= { value: decode(this.state.input) };
+    return this.state.inputValue.value;
+  }
+
+  output(id: string): unknown {
+    const node = this.node(id);
+    const { values } = this.state;
+    const known = values.get(node.index);
+    if (known !== undefined || values.has(node.index)) return known;
+    const value = this.read(node);
+    values.set(node.index, value);
+    return value;
+  }
+
+  settled(id: string): unknown {
+    const node = this.node(id);
+    const task = this.state.tasks[node.index];
+    if (!isEnded(task)) return undefined;
+    if (task.status === 'success') return { status: 'success', value: this.output(id) };
+    return settledOf(task, undefined);
+  }
+
+  skipped(id: string): boolean {
+    return this.state.tasks[this.node(id).index]?.status === 'skipped';
+  }
+
+  private node(id: string): GraphNode {
+    const node = this.graph.byId.get(id);
+    if (node === undefined) throw new RangeError(`no task ${id} in the graph`);
+    return node;
+  }
+
+  private read(node: GraphNode): unknown {
+    const task = this.state.tasks[node.index];
+    if (!isEnded(task)) throw new RangeError(`task ${node.id} has not ended`);
+    if (node.cases !== null) return this.branchValue(node);
+    const map = this.state.maps.get(node.index);
+    return map === undefined ? decode(task.output) : mapValue(node, map);
+  }
+
+  private branchValue(node: GraphNode): unknown {
+    const when = node.task.kind === 'branch' ? this.graph.byId.get(node.task.when) : undefined;
+    const verdict = when === undefined ? false : verdictOf(this.state, when.index);
+    const chosen = verdict ? node.cases?.then : node.cases?.otherwise;
+    return chosen?.(this);
+  }
+}
+
+/** The verdict that a `when` recorded. */
+export function verdictOf(state: RunState, node: number): boolean {
+  const task = state.tasks[node];
+  return isEnded(task) && task.output === 'true';
+}
+
+/** `T[]` in input order, or the settled results; the successes where failures were tolerated. */
+function mapValue(node: GraphNode, map: MapState): unknown[] {
+  const { results } = map;
+  if (results === null) throw new ItemsNeeded(node.index);
+  const settle = node.task.kind === 'map' && node.task.settle === true;
+  const values: unknown[] = [];
+  for (let i = 0; i < map.n; i++) {
+    const item = results[i];
+    if (item === undefined) throw new ItemsNeeded(node.index);
+    if (settle) values.push(settledOf(item, item.status === 'success' ? decode(item.output) : undefined));
+    else if (item.status === 'success') values.push(decode(item.output));
+  }
+  return values;
+}
+
+function settledOf(task: EndedTask, value: unknown): unknown {
+  if (task.status === 'success') return { status: 'success', value };
+  if (task.status === 'skipped') return { status: 'skipped' };
+  return { status: task.status, error: settledError(task) };
+}
+
+export function settledError(task: EndedTask): SettledError {
+  const record = parseError(task.error);
+  const code = record?.code ?? task.reason ?? record?.name ?? task.status;
+  return { code, message: record?.message ?? task.reason ?? task.status, attempts: task.begun };
+}
+
+export function parseError(text: string | null): ErrorRecord | null {
+  return text === null ? null : (JSON.parse(text) as ErrorRecord);
+}
+
+/** The list of a map, in the order of its items. */
+export function mapList(graph: CompiledGraph, state: RunState, node: GraphNode, map: MapState): readonly unknown[] {
+  map.list ??= node.input(new RunScope(graph, state)) as readonly unknown[];
+  return map.list;
+}
+
+/** What the body or predicate of a claimed task or item gets: put together from recorded outputs, a fresh copy each time. */
+export function taskInput(graph: CompiledGraph, state: RunState, nodeIndex: number, item: number): unknown {
+  const node = graph.nodes[nodeIndex];
+  if (node === undefined) throw new RangeError(`no node ${nodeIndex}`);
+  if (item < 0 || node.each === null) return node.input(new RunScope(graph, state));
+  const map = state.maps.get(nodeIndex);
+  if (map === undefined) throw new RangeError(`map ${node.id} has not started`);
+  return node.each(new RunScope(graph, state, mapList(graph, state, node, map)[item]));
+}
+
+/** The run's output as stored; null where a part that it requires did not succeed. */
+export function runOutput(graph: CompiledGraph, state: RunState, maxBytes: number): { readonly text: string | null } | null {
+  const readable = graph.outputReads.every(({ node, mode }) => {
+    const status = state.tasks[node]?.status;
+    return mode === 'settle' || status === 'success' || (mode === 'optional' && status === 'skipped');
+  });
+  if (!readable) return null;
+  return { text: encode(graph.output(new RunScope(graph, state)), { maxBytes, root: 'output' }) ?? null };
+}

@@ -1,0 +1,65 @@
+import { builder } from './builder.ts';
+import { Building, settledNow } from './building.ts';
+import { inParens } from './call-site.ts';
+import { definitionOf, headerOf } from './definition.ts';
+import { fromGraph } from './from-graph.ts';
+import type { Graph } from './graph.ts';
+import { reporter, shown, type Problem } from './problems.ts';
+import type { Schema, SIn, SOut } from './schema.ts';
+import type { Build, Out, Ref, Simplify, Tree, Workflow, WorkflowOpts } from './types.ts';
+import { graphProblems } from './validate.ts';
+
+interface DefineWorkflow {
+  <IS extends Schema, R>(
+    def: WorkflowOpts & { readonly input: IS },
+    build: (w: Build, input: Ref<SOut<IS>>) => R & Tree<R>,
+  ): Workflow<SIn<IS>, Simplify<Out<R>>>;
+  <R>(def: WorkflowOpts & { readonly input?: undefined }, build: (w: Build) => R & Tree<R>): Workflow<void, Simplify<Out<R>>>;
+  readonly fromGraph: typeof fromGraph;
+}
+
+/**
+ * A workflow from a builder, which is called once, now: what its refs are passed to becomes the edges of the graph, what it returns the
+ * output of a run. `workflow.fromGraph` takes the graph as data. Throws `BUILD_INVALID` with every problem of options and graph,
+ * `BUILD_REF_AS_VALUE` where the builder uses a ref as a value, `BUILD_ASYNC` where it is async.
+ */
+export const workflow: DefineWorkflow = Object.assign(define as unknown as Omit<DefineWorkflow, 'fromGraph'> & (() => never), {
+  fromGraph,
+});
+
+function define(def: unknown, build: unknown): Workflow<unknown, unknown> {
+  const problems: Problem[] = [];
+  const report = reporter(problems);
+  const header = headerOf(def, ['name', 'version', 'input', 'timeout'], report);
+  const building = new Building(header.name);
+  const output = isBuilder(build) ? outputOf(building, build, problems) : null;
+  if (!isBuilder(build)) report('bad_type', [], `the builder must be a function, not ${shown(build)}`);
+  const graph: Graph = { ...header.graph, tasks: building.tasks, output };
+  const found = graphProblems(graph).map((problem) => withSite(problem, building));
+  return definitionOf({ header, graph, code: building.code, problems: [...problems, ...building.problems, ...found] });
+}
+
+type Builder = (w: Build, input: unknown) => unknown;
+
+function isBuilder(value: unknown): value is Builder {
+  return typeof value === 'function';
+}
+
+function outputOf(building: Building, build: Builder, problems: Problem[]): Graph['output'] {
+  const input = building.ref({ kind: 'input' });
+  let value: unknown;
+  try {
+    value = build(builder(building), input);
+  } finally {
+    building.close();
+  }
+  const now = settledNow(value, `The builder of workflow "${building.workflow}"`);
+  return building.expr(now, 'output', { report: (code, message) => void problems.push({ code, at: ['output'], message }) });
+}
+
+/** With the line of the call that made the task. */
+function withSite(problem: Problem, building: Building): Problem {
+  const [list, index] = problem.at;
+  const task = list === 'tasks' && typeof index === 'number' ? building.tasks[index] : undefined;
+  return task ? { ...problem, message: `${problem.message}${inParens(building.sites.get(task.id))}` } : problem;
+}

@@ -1,0 +1,309 @@
+import { decode, encode } from '../core/codec.ts';
+import { errorRecord, isPawlError, NonRetryableError, PawlError, RetryAfterError } from '../core/errors.ts';
+import type { TimeoutData } from '../core/graph.ts';
+import { matchRule, type FailureFacts } from '../core/retry.ts';
+import type { RunningTask } from '../core/run-state.ts';
+import { validate, type Schema, type Validated } from '../core/schema.ts';
+import type { Ctx } from '../core/types.ts';
+import { contractOf, type Outcome } from '../core/turn.ts';
+import { withFacts, type Logger } from '../observe/log.ts';
+import type { StepRecord, StepWrite, TaskKey } from '../store/store.ts';
+import type { Known, RunnableCode } from './registry.ts';
+
+/** What an attempt needs of the engine that runs it. */
+export interface AttemptHost {
+  now(): number;
+  readonly logger: Logger;
+  readonly maxPayload: number;
+  readonly graceMs: number;
+  timer(ms: number, fn: () => void): () => void;
+  recordStep(step: StepWrite): Promise<boolean>;
+  readSteps(task: TaskKey): Promise<StepRecord[]>;
+  settle(attempt: Attempt, outcome: Outcome): void;
+  progressed(attempt: Attempt, progress: Progress): void;
+}
+
+export type Progress = number | { readonly done: number; readonly of: number; readonly note?: string };
+
+/** How long a slot has gone on with one run without looking at the queue. */
+export interface Chain {
+  readonly length: number;
+  readonly since: number;
+}
+
+/** At most so many steps in one generation of a task. */
+const MAX_STEPS = 10_000;
+/** A predicate may take so long. */
+const EVALUATION_MS = 10_000;
+
+type TimeoutReason = 'timeout' | 'heartbeat_timeout' | 'total_timeout';
+
+/** One claim of a task in this process, from its commit to its settlement. */
+export class Attempt {
+  readonly run: number;
+  readonly runId: string;
+  readonly task: RunningTask;
+  readonly known: Known;
+  readonly chain: Chain;
+  readonly token: number;
+  /** The item's key, where the map names its items. */
+  itemKey: string | null = null;
+  private readonly host: AttemptHost;
+  private readonly traceparent: string | null;
+  private readonly controller = new AbortController();
+  private lastBeat: number;
+  private overdue: TimeoutReason | null = null;
+  private isDone = false;
+  private cancelGrace: (() => void) | null = null;
+  /** Set once a body has begun: before that nothing can have had an effect. */
+  began = false;
+
+  constructor(host: AttemptHost, at: { run: number; runId: string; task: RunningTask; known: Known; chain: Chain; traceparent: string | null }) {
+    this.host = host;
+    this.run = at.run;
+    this.runId = at.runId;
+    this.task = at.task;
+    this.known = at.known;
+    this.chain = at.chain;
+    this.traceparent = at.traceparent;
+    this.token = at.task.lease?.token ?? 0;
+    this.lastBeat = at.task.startedAt;
+  }
+
+  get id(): string {
+    return this.known.compiled.nodes[this.task.node]?.id ?? '';
+  }
+
+  get done(): boolean {
+    return this.isDone;
+  }
+
+  get key(): TaskKey {
+    return { run: this.run, node: this.task.node, item: this.task.item };
+  }
+
+  get facts(): Readonly<Record<string, unknown>> {
+    const { item, attempt } = this.task;
+    return { run: this.runId, task: this.id, ...(item < 0 ? {} : { item }), attempt, ...(this.traceparent === null ? {} : { traceparent: this.traceparent }) };
+  }
+
+  /** The next instant at which this attempt may be overdue. */
+  deadline(): number {
+    const { timeout, startedAt } = this.limits();
+    const attemptEnd = startedAt - this.task.ranMs + timeout.attemptMs;
+    const totalEnd = timeout.totalMs === undefined ? Infinity : this.task.firstQueuedAt + timeout.totalMs;
+    const beatEnd = timeout.heartbeatMs === undefined ? Infinity : this.lastBeat + timeout.heartbeatMs;
+    return this.overdue === null ? Math.min(attemptEnd, totalEnd, beatEnd) : Infinity;
+  }
+
+  private limits(): { timeout: TimeoutData; startedAt: number } {
+    const node = this.known.compiled.nodes[this.task.node];
+    const contract = node === undefined ? null : contractOf(node);
+    const timeout = this.task.phase === 'evaluate' || contract === null ? { attemptMs: EVALUATION_MS } : contract.timeout;
+    return { timeout, startedAt: this.task.startedAt };
+  }
+
+  /** Ends the attempt if it is overdue: abort signal, then the grace, then `timeout`, whatever the body does. */
+  checkDeadline(now: number): void {
+    if (this.isDone || this.overdue !== null || this.deadline() > now) return;
+    const { timeout } = this.limits();
+    const total = timeout.totalMs !== undefined && this.task.firstQueuedAt + timeout.totalMs <= now;
+    const beat = timeout.heartbeatMs !== undefined && this.lastBeat + timeout.heartbeatMs <= now;
+    this.overdue = total ? 'total_timeout' : beat ? 'heartbeat_timeout' : 'timeout';
+    this.controller.abort(new DOMException(`The attempt was ended: ${this.overdue}.`, 'TimeoutError'));
+    if (!this.isDone) this.cancelGrace = this.host.timer(this.host.graceMs, () => this.finish({ kind: 'lost', crashed: false }));
+  }
+
+  /** The task is no longer this attempt's: cancelled, reclaimed, or the process lost its lease. Nothing is reported any more. */
+  revoke(why: string): void {
+    if (this.isDone) return;
+    this.isDone = true;
+    this.cancelGrace?.();
+    this.controller.abort(new DOMException(why, 'AbortError'));
+  }
+
+  /** The worker drains: the body gets the abort signal. */
+  interrupt(): void {
+    if (!this.isDone) this.controller.abort(new DOMException('The worker is shutting down.', 'AbortError'));
+  }
+
+  /** Hands the task back unfinished. */
+  release(now: number): void {
+    this.finish({ kind: 'released', began: this.began, ranMs: now - this.task.startedAt });
+  }
+
+  private finish(outcome: Outcome): void {
+    if (this.isDone) return;
+    this.isDone = true;
+    this.cancelGrace?.();
+    const overdue = this.overdue;
+    if (overdue === null || outcome.kind === 'released') this.host.settle(this, outcome);
+    else this.host.settle(this, { kind: 'timeout', reason: overdue, error: JSON.stringify({ name: 'TimeoutError', code: overdue, message: timeoutText(overdue) }) });
+  }
+
+  /** Runs the predicate or the body over `input`; every way out is an outcome. */
+  execute(input: unknown): void {
+    const code = this.known.code[this.task.node];
+    if (this.isDone) return;
+    if (code === undefined) {
+      this.release(this.host.now());
+      return;
+    }
+    this.began = true;
+    void (this.task.phase === 'evaluate' ? this.evaluate(code, input) : this.runBody(code, input)).then(
+      (outcome) => this.finish(outcome),
+      (error: unknown) => this.finish({ kind: 'error', error: recordText(error), facts: {} }),
+    );
+  }
+
+  /** The input could not be put together: the run's own data is at fault. */
+  refuse(error: unknown): void {
+    this.finish({ kind: 'refused', reason: 'definition_error', error: recordText(error) });
+  }
+
+  private async evaluate(code: RunnableCode, input: unknown): Promise<Outcome> {
+    try {
+      const holds: unknown = await (code.when as ((value: unknown) => unknown) | undefined)?.(input);
+      return { kind: 'verdict', holds: Boolean(holds) };
+    } catch (error) {
+      return { kind: 'refused', reason: 'definition_error', error: recordText(error) };
+    }
+  }
+
+  private async runBody(code: RunnableCode, given: unknown): Promise<Outcome> {
+    let input = given;
+    if (code.input !== undefined) {
+      const checked = checkedBy(code.input, given);
+      const result = checked instanceof Promise ? await checked : checked;
+      if (!result.ok) return { kind: 'refused', reason: 'error', error: issuesText('INPUT_INVALID', 'input', result) };
+      input = result.value;
+    }
+    let value: unknown;
+    try {
+      value = await code.body?.(input, this.context());
+    } catch (error) {
+      return this.failure(code, error);
+    }
+    return this.output(code, value);
+  }
+
+  private async output(code: RunnableCode, returned: unknown): Promise<Outcome> {
+    let value = returned;
+    if (code.output !== undefined) {
+      const checked = checkedBy(code.output, returned);
+      const result = checked instanceof Promise ? await checked : checked;
+      if (!result.ok) return { kind: 'refused', reason: 'output_invalid', error: issuesText('OUTPUT_INVALID', 'output', result) };
+      value = result.value;
+    }
+    try {
+      return { kind: 'ok', output: encode(value, { maxBytes: this.host.maxPayload, root: 'output' }) ?? null };
+    } catch (error) {
+      const reason = isPawlError(error, 'PAYLOAD_TOO_LARGE') ? 'output_too_large' : 'not_storable';
+      return { kind: 'refused', reason, error: recordText(error) };
+    }
+  }
+
+  private failure(code: RunnableCode, error: unknown): Outcome {
+    const record = errorRecord(error);
+    const node = this.known.compiled.nodes[this.task.node];
+    const rules = node === undefined ? [] : (contractOf(node)?.retry.on ?? []);
+    const rule = matchRule(rules, record, (i) => holds(code.rules[i], error));
+    const facts: FailureFacts = {
+      ...(rule === undefined ? {} : { rule }),
+      ...(error instanceof NonRetryableError || isPawlError(error, 'STEP_DUPLICATE', 'STEP_CHANGED', 'STEP_LIMIT') ? { nonRetryable: true } : {}),
+      ...(error instanceof RetryAfterError ? { retryAfterMs: Math.max(1, error.delayMs(this.host.now())) } : {}),
+    };
+    return { kind: 'error', error: JSON.stringify(record), facts };
+  }
+
+  private context(): Ctx {
+    const { attempt, item } = this.task;
+    const steps = new Steps(this, this.host);
+    const attemptOf = this;
+    return {
+      runId: this.runId,
+      task: this.id,
+      attempt,
+      signal: this.controller.signal,
+      // why: the effect number (here always 1) changes when a person edits the input or reruns a success, never by a retry
+      idempotencyKey: `${this.runId}:${this.id}${item < 0 ? '' : `:${this.itemKey ?? item}`}:1`,
+      get deadline(): Date {
+        return new Date(attemptOf.deadline());
+      },
+      get log() {
+        return withFacts(attemptOf.host.logger, attemptOf.facts);
+      },
+      ...(this.traceparent === null ? {} : { traceparent: this.traceparent }),
+      step: (name, fn) => steps.step(name, fn),
+      progress: (progress) => {
+        attemptOf.lastBeat = attemptOf.host.now();
+        attemptOf.host.progressed(attemptOf, progress);
+      },
+      beat: () => {
+        attemptOf.lastBeat = attemptOf.host.now();
+      },
+    };
+  }
+}
+
+/** The records of one attempt's steps: addressed by name, read once recorded. */
+class Steps {
+  private readonly attempt: Attempt;
+  private readonly host: AttemptHost;
+  private readonly used = new Set<string>();
+  private records: Promise<Map<string, StepRecord>> | null = null;
+
+  constructor(attempt: Attempt, host: AttemptHost) {
+    this.attempt = attempt;
+    this.host = host;
+  }
+
+  async step<T>(name: string | readonly (string | number)[], fn: () => Promise<T> | T): Promise<T> {
+    const key = typeof name === 'string' ? name : JSON.stringify(name);
+    if (this.used.has(key)) throw new PawlError('STEP_DUPLICATE', `The step ${key} of task "${this.attempt.id}" ran twice in one attempt.`);
+    this.used.add(key);
+    if (this.used.size > MAX_STEPS) throw new PawlError('STEP_LIMIT', `Task "${this.attempt.id}" recorded more than ${MAX_STEPS} steps.`);
+    const record = (await this.recorded()).get(key);
+    if (record !== undefined) {
+      if (record.kind !== 'step') throw new PawlError('STEP_CHANGED', `The record ${key} of task "${this.attempt.id}" is a ${record.kind}, not a step.`);
+      return decode(record.value) as T;
+    }
+    const text = encode(await fn(), { maxBytes: this.host.maxPayload, root: `step ${key}` }) ?? null;
+    const { generation } = this.attempt.task;
+    const kept = await this.host.recordStep({ ...this.attempt.key, generation, token: this.attempt.token, name: key, kind: 'step', value: text });
+    if (!kept) throw new PawlError('STEP_LEASE_LOST', `The step ${key} was not recorded: task "${this.attempt.id}" is no longer this attempt's.`);
+    return decode(text) as T;
+  }
+
+  /** A first attempt that was never interrupted has no records to read. */
+  private recorded(): Promise<Map<string, StepRecord>> {
+    const { begun, handBacks, generation } = this.attempt.task;
+    const fresh = begun <= 1 && handBacks === 0 && generation === 1;
+    this.records ??= fresh ? Promise.resolve(new Map()) : this.host.readSteps(this.attempt.key).then((rows) => new Map(rows.map((row) => [row.name, row])));
+    return this.records;
+  }
+}
+
+const recordText = (error: unknown): string => JSON.stringify(errorRecord(error));
+
+function checkedBy(schema: Schema, value: unknown): Validated | Promise<Validated> {
+  return validate(schema, value);
+}
+
+function issuesText(code: string, what: string, result: Extract<Validated, { ok: false }>): string {
+  const text = result.issues.map((issue) => `${what}${issue.path === '' ? '' : `.${issue.path}`}: ${issue.message}`).join('; ');
+  return JSON.stringify(errorRecord({ name: 'ValidationError', code, message: text }));
+}
+
+function holds(predicate: ((error: unknown) => boolean) | null | undefined, error: unknown): boolean {
+  try {
+    return predicate?.(error) === true;
+  } catch {
+    return false;
+  }
+}
+
+function timeoutText(reason: TimeoutReason): string {
+  if (reason === 'heartbeat_timeout') return 'The body was silent for longer than its heartbeat timeout.';
+  return reason === 'total_timeout' ? 'The total timeout of the task has passed.' : 'The attempt took longer than its timeout.';
+}

@@ -1,0 +1,450 @@
+import { setTask } from '../core/changes.ts';
+import { runIdText } from '../core/ids.ts';
+import { isPawlError, PawlError } from '../core/errors.ts';
+import type { RunEnd } from '../core/changes.ts';
+import { emptyRunState, type RunningTask } from '../core/run-state.ts';
+import type { KernelSettings, Outcome } from '../core/turn.ts';
+import type { Logger } from '../observe/log.ts';
+import type { Batch, ClaimRequest, CommitResult, Store, StoredDefinition } from '../store/store.ts';
+import type { Chain } from './attempt.ts';
+import { RunCache, stateFromRows, type CachedRun } from './cache.ts';
+import type { StoreClock } from './clock.ts';
+import { Numbers } from './numbers.ts';
+import { Planner, type Capacity, type Launch, type Plan, type PlannedRun, type PlannedStart } from './planner.ts';
+import type { Ports } from './ports.ts';
+import type { Registry } from './registry.ts';
+import type { EventUnit, StartUnit, StepUnit, Unit } from './units.ts';
+
+/** Changes in one commit: at 500 and more the event loop's p99 reaches 11 ms (hotpath, rule 3). */
+const MAX_UNITS = 200;
+/** How long nothing is tried after the store could not be written. */
+const PAUSE_MS = 1_000;
+
+/** What the dispatcher is to the committer: who has slots, and who takes what was claimed. */
+export interface Claims {
+  capacity(now: number): Capacity;
+  /** What to ask the queue for; null where nothing can be taken. */
+  request(free: number, firstToken: number): ClaimRequest | null;
+  looked(result: CommitResult, asked: number, now: number): void;
+  launch(entry: CachedRun, task: RunningTask, chain: Chain): void;
+  /** Something of this rank was put into the queue. */
+  queued(rank: number): void;
+  /** A claim that is no longer this process's: its body gets the abort signal. */
+  revoke(token: number, why: string): void;
+}
+
+export interface CommitterOptions {
+  readonly store: Store;
+  readonly ports: Ports;
+  readonly clock: StoreClock;
+  readonly registry: Registry;
+  readonly logger: Logger;
+  readonly settings: KernelSettings;
+}
+
+/**
+ * Group commit: whatever wants to be written in one turn of the event loop goes into one transaction with one flush. Nothing is
+ * acknowledged, and no body started, before its commit. A batch that fails is halved until the unit at fault stands alone.
+ */
+export class Committer {
+  readonly cache = new RunCache();
+  private readonly options: CommitterOptions;
+  private readonly numbers: Numbers;
+  private readonly planner: Planner;
+  private claims: Claims | null = null;
+  private settling: EventUnit[] = [];
+  private others: Unit[] = [];
+  private isScheduled = false;
+  private isBusy = false;
+  private wantsLook = false;
+  private pausedUntil = 0;
+  private readonly quarantined = new Set<number>();
+  private idleWaiters: (() => void)[] = [];
+  private reloads: { readonly run: number; readonly nodes: readonly number[]; readonly resolve: (entry: CachedRun | undefined) => void }[] = [];
+  /** Called after each commit with the journal's last number, and for each run that ended in it. */
+  onCommit: (seq: number) => void = () => undefined;
+  onRunEnd: (run: number, end: RunEnd) => void = () => undefined;
+  onBroken: (error: unknown) => void = () => undefined;
+  /** Something will be due at this instant. */
+  onDue: (at: number) => void = () => undefined;
+
+  constructor(options: CommitterOptions) {
+    this.options = options;
+    this.numbers = new Numbers(options.store);
+    this.planner = new Planner(options.settings, this.numbers);
+  }
+
+  attach(claims: Claims | null): void {
+    this.claims = claims;
+  }
+
+  add(unit: Unit): void {
+    if (unit.kind === 'event' && unit.attempt !== null) this.settling.push(unit);
+    else this.others.push(unit);
+    this.schedule();
+  }
+
+  /** The next commit also looks at the queue. */
+  look(): void {
+    this.wantsLook = true;
+    this.schedule();
+  }
+
+  get isIdle(): boolean {
+    return !this.isBusy && !this.isScheduled && this.settling.length + this.others.length + this.reloads.length === 0;
+  }
+
+  /** Resolves when nothing is left to write. */
+  async idle(): Promise<void> {
+    while (!this.isIdle) await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
+  }
+
+  private schedule(): void {
+    if (this.isScheduled || this.isBusy) return;
+    this.isScheduled = true;
+    this.options.ports.turn(() => {
+      this.isScheduled = false;
+      void this.flush();
+    });
+  }
+
+  private async flush(): Promise<void> {
+    if (this.isBusy) return;
+    const wait = this.pausedUntil - this.options.ports.monotonic();
+    if (wait > 0) {
+      this.isScheduled = true;
+      this.options.ports.timer(wait, () => {
+        this.isScheduled = false;
+        void this.flush();
+      });
+      return;
+    }
+    this.isBusy = true;
+    try {
+      await this.commit(this.take());
+    } catch (error) {
+      this.onBroken(error);
+    } finally {
+      this.isBusy = false;
+    }
+    if (this.settling.length > 0 || this.others.length > 0 || this.reloads.length > 0 || this.wantsLook) this.schedule();
+    else for (const resolve of this.idleWaiters.splice(0)) resolve();
+  }
+
+  /** Settlements first: they free slots, and what follows them goes on in the same commit. */
+  private take(): Unit[] {
+    const settled = this.settling.splice(0, MAX_UNITS);
+    return [...settled, ...this.others.splice(0, MAX_UNITS - settled.length)];
+  }
+
+  private async commit(units: readonly Unit[]): Promise<void> {
+    const { store, clock } = this.options;
+    await this.reload();
+    const starts = units.filter((unit) => unit.kind === 'start');
+    const now = clock.now();
+    const capacity = this.claims?.capacity(now) ?? NO_CAPACITY;
+    await this.numbers.ensure(starts.length, units.length * 4 + Math.max(0, capacity.free) * 4 + 1_000);
+    const plan = await this.plan(units, starts, capacity, now);
+    const looks = this.wantsLook || capacity.free > 0;
+    const claim = looks ? (this.claims?.request(Math.max(0, capacity.free), this.numbers.peekToken) ?? null) : null;
+    if (this.wantsLook) this.wantsLook = false;
+    if (plan.starts.length + plan.runs.length + plan.steps.length === 0 && claim === null) return;
+    const batch: Batch = {
+      now,
+      worker: capacity.worker,
+      starts: plan.starts.map((start) => start.write),
+      runs: plan.runs.map(({ entry, changes }) => ({
+        firstBody: entry.known.stored.firstBody,
+        state: entry.state,
+        epoch: entry.epoch,
+        shared: entry.owner === null,
+        changes,
+      })),
+      steps: plan.steps.map((step) => step.write),
+      share: [],
+      claim,
+    };
+    let result: CommitResult;
+    try {
+      result = await store.commit(batch);
+    } catch (error) {
+      await this.failed(plan, error);
+      return;
+    }
+    this.numbers.skipTokens(result.tokensUsed);
+    await this.applied(plan, result, claim?.limit ?? 0);
+  }
+
+  private async plan(units: readonly Unit[], starts: readonly StartUnit[], capacity: Capacity, now: number): Promise<Plan> {
+    const plan: Plan = { now, starts: [], runs: [], steps: units.filter((unit) => unit.kind === 'step'), broken: [], needItems: [] };
+    const byRun = new Map<number, EventUnit[]>();
+    for (const unit of units) {
+      if (unit.kind !== 'event') continue;
+      const list = byRun.get(unit.run);
+      if (list === undefined) byRun.set(unit.run, [unit]);
+      else list.push(unit);
+    }
+    const missing = [...byRun.keys()].filter((run) => this.cache.get(run) === undefined);
+    if (missing.length > 0) await this.load(missing.map((run) => ({ run, items: [] })));
+    for (const [run, events] of byRun) this.planRun(plan, run, events, capacity);
+    for (const needed of plan.needItems.splice(0)) {
+      this.cache.drop(needed.run);
+      await this.load([{ run: needed.run, items: await this.allMaps(needed.run) }]);
+      this.planRun(plan, needed.run, needed.units, capacity);
+    }
+    for (const broken of plan.broken.splice(0)) await this.setAside(broken.run, broken.units, broken.error);
+    for (const unit of starts) this.planner.start(plan, unit, capacity);
+    return plan;
+  }
+
+  private planRun(plan: Plan, run: number, events: readonly EventUnit[], capacity: Capacity): void {
+    const entry = this.cache.get(run);
+    if (entry === undefined) {
+      if (this.quarantined.has(run)) plan.broken.push({ run, units: events, error: null });
+      else for (const unit of events) unit.done?.(false);
+      return;
+    }
+    this.planner.run(plan, entry, events, capacity);
+  }
+
+  /** The run with the ended items of these maps: loaded between two commits, so that nothing written meanwhile is missed. */
+  withItems(run: number, nodes: readonly number[]): Promise<CachedRun | undefined> {
+    return new Promise((resolve) => {
+      this.reloads.push({ run, nodes, resolve });
+      this.schedule();
+    });
+  }
+
+  private async reload(): Promise<void> {
+    for (const { run, nodes, resolve } of this.reloads.splice(0)) {
+      const held = this.cache.get(run)?.held ?? 0;
+      this.cache.drop(run);
+      await this.load([{ run, items: nodes }]);
+      const entry = this.cache.get(run);
+      if (entry !== undefined) entry.held = held;
+      resolve(entry);
+    }
+  }
+
+  private async allMaps(run: number): Promise<number[]> {
+    const [loaded] = await this.options.store.load([{ run, items: [] }]);
+    return loaded?.maps.map((map) => map.node) ?? [];
+  }
+
+  /** Brings runs into the cache. One that another process alone holds is shared first, so that its holder notices what is written here. */
+  async load(requests: readonly { run: number; items: readonly number[] }[]): Promise<void> {
+    const { store, registry } = this.options;
+    const worker = this.claims?.capacity(0).worker ?? 0;
+    let loaded = await store.load(requests);
+    const foreign = loaded.filter(({ row }) => row.owner !== null && row.owner !== worker).map(({ row }) => row.run);
+    if (foreign.length > 0) {
+      await store.commit({ now: this.options.clock.now(), worker, starts: [], runs: [], steps: [], share: foreign, claim: null });
+      loaded = await store.load(requests);
+    }
+    for (const one of loaded) {
+      const { row } = one;
+      if (row.quarantined !== null) {
+        this.quarantined.add(row.run);
+        continue;
+      }
+      const known = await registry.learn(store, row.definition);
+      if (known === null) continue;
+      try {
+        const state = stateFromRows(known.compiled, one);
+        this.cache.put({ known, state, uid: row.uid, traceparent: row.traceparent, epoch: one.epoch, owner: row.owner, held: 0 });
+      } catch (error) {
+        await this.setAside(row.run, [], error);
+      }
+    }
+  }
+
+  /** A run whose own state cannot be advanced: nothing of it is claimed, outcomes are kept and not applied; the others go on. */
+  private async setAside(run: number, units: readonly EventUnit[], error: unknown): Promise<void> {
+    const { store, clock, logger } = this.options;
+    this.cache.drop(run);
+    const outcomes = units.flatMap(({ event }) =>
+      event.type === 'ended' ? [{ node: event.node, item: event.item, token: event.token, outcome: JSON.stringify(event.outcome) }] : [],
+    );
+    const why = error instanceof Error ? (error.stack ?? error.message) : 'it was quarantined before';
+    if (!this.quarantined.has(run)) logger.error('a run was quarantined: its state cannot be advanced', { runNumber: run, error: why });
+    this.quarantined.add(run);
+    await store.quarantine(run, why.slice(0, 4_000), outcomes, clock.now());
+    for (const unit of units) unit.done?.(false);
+  }
+
+  private async applied(plan: Plan, result: CommitResult, asked: number): Promise<void> {
+    const conflicts = new Set(result.conflicts);
+    const launches: [CachedRun, Launch][] = [];
+    plan.runs.forEach((planned, i) => {
+      if (conflicts.has(i)) this.again(planned);
+      else this.settled(planned, result.epoch, launches);
+    });
+    plan.starts.forEach((planned, i) => this.started(planned, result, i, launches));
+    plan.steps.forEach((step, i) => step.resolve(result.steps[i] === true));
+    this.claims?.looked(result, asked, plan.now);
+    for (const [entry, launch] of launches) this.claims?.launch(entry, launch.task, launch.chain);
+    await this.takeClaimed(result, plan.now);
+    this.onCommit(result.seq);
+  }
+
+  /** Another process was first: what this one held of the run is void, and its events are decided again on what the store says now. */
+  private again({ entry, units }: PlannedRun): void {
+    this.cache.drop(entry.state.run);
+    for (const unit of units) this.add(unit);
+  }
+
+  private settled({ entry, units, changes, launches }: PlannedRun, epoch: number, out: [CachedRun, Launch][]): void {
+    const { state } = entry;
+    entry.epoch = epoch;
+    if (entry.owner === null) state.rev++;
+    const refused = new Set(changes.refused);
+    const kept = new Set(launches.map(({ task }) => task.lease?.token));
+    for (const { from, to } of changes.tasks) {
+      if (to.status === 'queued') this.claims?.queued(to.rank);
+      if (to.status === 'retrying') this.onDue(to.dueAt);
+      if (to.status === 'queued' && to.expiresAt !== null) this.onDue(to.expiresAt);
+      if (from?.status === 'running' && from.lease !== null && !kept.has(from.lease.token)) this.claims?.revoke(from.lease.token, 'The task was ended.');
+    }
+    units.forEach((unit, i) => unit.done?.(!refused.has(i)));
+    for (const launch of launches) out.push([entry, launch]);
+    if (changes.end !== null) {
+      this.cache.drop(state.run);
+      this.onRunEnd(state.run, changes.end);
+    }
+  }
+
+  private started({ unit, write, launches }: PlannedStart, result: CommitResult, i: number, out: [CachedRun, Launch][]): void {
+    const { request } = unit;
+    const outcome = result.starts[i];
+    if (outcome?.created === false) {
+      const conflict = keyConflict(unit, outcome.inputHash);
+      if (conflict === null) unit.resolve({ uid: outcome.uid, run: outcome.run, created: false });
+      else unit.reject(conflict(outcome.uid));
+      return;
+    }
+    const entry: CachedRun = {
+      known: request.known,
+      state: write.state,
+      uid: write.uid,
+      traceparent: request.traceparent,
+      epoch: result.epoch,
+      owner: write.owner,
+      held: 0,
+    };
+    if (launches.length > 0) this.cache.put(entry);
+    const wakeAt = write.state.status === 'scheduled' ? write.state.startAt : write.state.deadlineAt;
+    if (wakeAt !== null) this.onDue(wakeAt);
+    for (const { to } of write.changes.tasks) {
+      if (to.status !== 'queued') continue;
+      this.claims?.queued(to.rank);
+      if (to.expiresAt !== null) this.onDue(to.expiresAt);
+    }
+    if (write.unclaimed) this.claims?.queued(write.state.rank);
+    for (const launch of launches) out.push([entry, launch]);
+    unit.resolve({ uid: write.uid, run: write.state.run, created: true });
+    if (write.changes.end !== null) this.onRunEnd(write.state.run, write.changes.end);
+  }
+
+  private async takeClaimed(result: CommitResult, now: number): Promise<void> {
+    const chain: Chain = { length: 1, since: now };
+    for (const run of result.claimedRuns) {
+      const known = this.options.registry.get(run.definition);
+      if (known === undefined) continue;
+      const state = emptyRunState(known.compiled, run.facts);
+      for (const task of run.tasks) setTask(state, task);
+      const entry: CachedRun = { known, state, uid: run.uid, traceparent: null, epoch: result.epoch, owner: this.claims?.capacity(0).worker ?? null, held: 0 };
+      this.cache.put(entry);
+      for (const task of run.tasks) if (task.status === 'running') this.claims?.launch(entry, task, chain);
+    }
+    if (result.claimedTasks.length > 0) await this.takeTasks(result, chain);
+    for (const map of result.openMaps) {
+      this.add({ kind: 'event', run: map.run, event: { type: 'take', node: map.node, count: 0 }, attempt: null, done: null });
+    }
+  }
+
+  private async takeTasks(result: CommitResult, chain: Chain): Promise<void> {
+    const missing = new Set<number>();
+    for (const { run, task } of result.claimedTasks) {
+      const entry = this.cache.get(run);
+      if (entry !== undefined && entry.epoch === result.epoch) {
+        setTask(entry.state, task);
+        if (entry.owner === null) entry.state.rev++;
+      } else {
+        this.cache.drop(run);
+        missing.add(run);
+      }
+    }
+    if (missing.size > 0) await this.load([...missing].map((run) => ({ run, items: [] })));
+    for (const { run, task } of result.claimedTasks) {
+      const entry = this.cache.get(run);
+      if (entry !== undefined) this.claims?.launch(entry, task, chain);
+    }
+  }
+
+  /** Nothing of the batch was written. What the kernel changed in memory is void. */
+  private async failed(plan: Plan, error: unknown): Promise<void> {
+    for (const { entry } of plan.runs) this.cache.drop(entry.state.run);
+    const units: Unit[] = [...plan.runs.flatMap((run) => run.units), ...plan.steps, ...plan.starts.map((start) => start.unit)];
+    if (isPawlError(error)) {
+      this.storeFailed(units, error);
+      return;
+    }
+    if (units.length <= 1 || plan.runs.length + plan.steps.length + plan.starts.length <= 1) {
+      await this.atFault(plan, error);
+      return;
+    }
+    const groups = [...plan.runs.map((run): readonly Unit[] => run.units), ...plan.steps.map((step): readonly Unit[] => [step]), ...plan.starts.map(({ unit }): readonly Unit[] => [unit])];
+    const half = Math.ceil(groups.length / 2);
+    await this.commit(groups.slice(0, half).flat());
+    await this.commit(groups.slice(half).flat());
+  }
+
+  /** The store itself cannot be written: callers are told, what workers settled is kept and tried again. */
+  private storeFailed(units: readonly Unit[], error: PawlError): void {
+    const { logger, ports } = this.options;
+    logger.error('the store could not be written', { code: error.code, error: error.message, fix: error.fix });
+    for (const unit of units) {
+      if (unit.kind === 'start') unit.reject(error);
+      else this.add(unit);
+    }
+    this.pausedUntil = ports.monotonic() + PAUSE_MS;
+    if (error.code === 'STORE_CORRUPT' || error.code === 'STORE_CLOSED' || error.code === 'ENGINE_BROKEN') {
+      this.settling = [];
+      for (const unit of this.others.splice(0)) if (unit.kind !== 'event') unit.reject(error);
+      this.onBroken(error);
+    }
+  }
+
+  private async atFault(plan: Plan, error: unknown): Promise<void> {
+    for (const { unit } of plan.starts) unit.reject(error);
+    for (const step of plan.steps) step.reject(error);
+    for (const { entry, units } of plan.runs) await this.setAside(entry.state.run, units, error);
+  }
+
+  /** Queues an event, resolves with whether the kernel took it. */
+  event(run: number, event: EventUnit['event']): Promise<boolean> {
+    return new Promise((resolve) => this.add({ kind: 'event', run, event, attempt: null, done: resolve }));
+  }
+
+  outcome(run: number, at: { node: number; item: number; token: number }, outcome: Outcome): Promise<boolean> {
+    return this.event(run, { type: 'ended', node: at.node, item: at.item, token: at.token, outcome });
+  }
+
+  step(write: StepUnit['write']): Promise<boolean> {
+    return new Promise((resolve, reject) => this.add({ kind: 'step', write, resolve, reject }));
+  }
+}
+
+const NO_CAPACITY: Capacity = { worker: 0, free: 0, mayContinue: () => false };
+
+function keyConflict({ request }: StartUnit, inputHash: string): ((uid: Uint8Array) => PawlError) | null {
+  const key = request.key;
+  if (key === null) return null;
+  if (request.rejectDuplicate) return (uid) => keyError('RUN_KEY_TAKEN', key.value, 'already belongs to', uid, request.known.stored);
+  if (key.inputHash === inputHash) return null;
+  return (uid) => keyError('RUN_KEY_CONFLICT', key.value, 'already belongs, with another input, to', uid, request.known.stored);
+}
+
+function keyError(code: 'RUN_KEY_TAKEN' | 'RUN_KEY_CONFLICT', key: string, what: string, uid: Uint8Array, stored: StoredDefinition): PawlError {
+  return new PawlError(code, `The key ${JSON.stringify(key)} of workflow "${stored.workflow}" ${what} run ${runIdText(uid)}.`, { details: { key, run: runIdText(uid) } });
+}

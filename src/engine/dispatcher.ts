@@ -1,0 +1,257 @@
+import { runIdText } from '../core/ids.ts';
+import type { RunningTask } from '../core/run-state.ts';
+import type { Outcome } from '../core/turn.ts';
+import { ItemsNeeded, mapList, RunScope, taskInput } from '../core/values.ts';
+import type { Logger } from '../observe/log.ts';
+import type { ClaimRequest, CommitResult, StepRecord, StepWrite, Store, TaskKey } from '../store/store.ts';
+import { Attempt, type AttemptHost, type Chain, type Progress } from './attempt.ts';
+import type { CachedRun } from './cache.ts';
+import type { StoreClock } from './clock.ts';
+import type { Claims, Committer } from './committer.ts';
+import type { Capacity } from './planner.ts';
+import type { Ports } from './ports.ts';
+import type { Registry } from './registry.ts';
+
+/** So many tasks of one run in a row, or for so long, before a slot looks at the queue again (semantics, section 8). */
+const MAX_CHAIN = 16;
+const MAX_CHAIN_MS = 100;
+const LOOK_AGE_MS = 250;
+
+export interface DispatcherOptions {
+  readonly worker: number;
+  readonly concurrency: number;
+  readonly store: Store;
+  readonly committer: Committer;
+  readonly registry: Registry;
+  readonly clock: StoreClock;
+  readonly ports: Ports;
+  readonly logger: Logger;
+  readonly maxPayload: number;
+  readonly graceMs: number;
+  readonly onProgress: (attempt: Attempt, progress: Progress) => void;
+}
+
+/** The slots of one worker process: what it claims, what runs in it, when that is overdue. */
+export class Dispatcher implements Claims, AttemptHost {
+  readonly logger: Logger;
+  readonly maxPayload: number;
+  readonly graceMs: number;
+  private readonly options: DispatcherOptions;
+  private readonly active = new Map<number, Attempt>();
+  /** What the last look left behind. */
+  private leftRank: number | null = null;
+  private lookedAt = -Infinity;
+  private mayHaveWork = true;
+  private isDraining = false;
+  private deadlineAt = Infinity;
+  private cancelDeadline: (() => void) | null = null;
+  private emptyWaiters: (() => void)[] = [];
+
+  constructor(options: DispatcherOptions) {
+    this.options = options;
+    this.logger = options.logger;
+    this.maxPayload = options.maxPayload;
+    this.graceMs = options.graceMs;
+  }
+
+  get worker(): number {
+    return this.options.worker;
+  }
+
+  get busy(): number {
+    return this.active.size;
+  }
+
+  attempts(): IterableIterator<Attempt> {
+    return this.active.values();
+  }
+
+  // --- what the committer asks -------------------------------------------------------------------------------------------------------
+
+  capacity(now: number): Capacity {
+    const free = this.isDraining ? 0 : this.options.concurrency - this.active.size;
+    return { worker: this.options.worker, free, mayContinue: (body, rank, chain) => this.mayContinue(body, rank, chain, now) };
+  }
+
+  private mayContinue(body: number, rank: number, chain: Chain, now: number): boolean {
+    if (this.isDraining || !this.options.registry.bodies.has(body)) return false;
+    if (this.leftRank === null) return true;
+    if (this.leftRank < rank || now - this.lookedAt > LOOK_AGE_MS) return false;
+    return chain.length <= MAX_CHAIN && now - chain.since <= MAX_CHAIN_MS;
+  }
+
+  request(free: number, firstToken: number): ClaimRequest | null {
+    if (this.isDraining || !this.mayHaveWork) return null;
+    const { bodies, claimable } = this.options.registry;
+    return { limit: free, bodies, definitions: claimable, firstToken };
+  }
+
+  looked(result: CommitResult, asked: number, now: number): void {
+    if (!this.mayHaveWork) return;
+    this.lookedAt = now;
+    this.leftRank = result.leftRank;
+    if (result.leftRank === null && asked > 0 && result.openMaps.length === 0) this.mayHaveWork = false;
+  }
+
+  queued(rank: number): void {
+    this.mayHaveWork = true;
+    this.leftRank = this.leftRank === null ? rank : Math.min(this.leftRank, rank);
+  }
+
+  /** Somebody else may have put something into the queue. */
+  poll(): void {
+    this.mayHaveWork = true;
+    if (!this.isDraining && this.active.size < this.options.concurrency) this.options.committer.look();
+  }
+
+  launch(entry: CachedRun, task: RunningTask, chain: Chain): void {
+    const attempt = new Attempt(this, {
+      run: entry.state.run,
+      runId: runIdText(entry.uid),
+      task,
+      known: entry.known,
+      chain,
+      traceparent: entry.traceparent,
+    });
+    this.active.set(attempt.token, attempt);
+    entry.held++;
+    this.watchDeadline(attempt.deadline());
+    this.begin(attempt, entry);
+  }
+
+  private begin(attempt: Attempt, entry: CachedRun): void {
+    const { node, item } = attempt.task;
+    try {
+      if (item >= 0) attempt.itemKey = this.itemKey(entry, node, item);
+      attempt.execute(taskInput(entry.known.compiled, entry.state, node, item));
+    } catch (error) {
+      if (error instanceof ItemsNeeded) void this.beginWithItems(attempt, error.nodes);
+      else attempt.refuse(error);
+    }
+  }
+
+  private itemKey({ known, state }: CachedRun, index: number, item: number): string | null {
+    const node = known.compiled.nodes[index];
+    const map = state.maps.get(index);
+    if (node?.key == null || map === undefined) return null;
+    return String(node.key(new RunScope(known.compiled, state, mapList(known.compiled, state, node, map)[item])));
+  }
+
+  private async beginWithItems(attempt: Attempt, nodes: readonly number[]): Promise<void> {
+    const needed = new Set(nodes);
+    try {
+      for (;;) {
+        const entry = await this.options.committer.withItems(attempt.run, [...needed]);
+        if (entry === undefined) return attempt.release(this.now());
+        try {
+          return attempt.execute(taskInput(entry.known.compiled, entry.state, attempt.task.node, attempt.task.item));
+        } catch (error) {
+          if (!(error instanceof ItemsNeeded)) throw error;
+          for (const node of error.nodes) needed.add(node);
+        }
+      }
+    } catch (error) {
+      attempt.refuse(error);
+    }
+  }
+
+  revoke(token: number, why: string): void {
+    const attempt = this.active.get(token);
+    if (attempt === undefined) return;
+    attempt.revoke(why);
+    this.forget(attempt);
+  }
+
+  // --- what attempts ask -------------------------------------------------------------------------------------------------------------
+
+  now(): number {
+    return this.options.clock.now();
+  }
+
+  timer(ms: number, fn: () => void): () => void {
+    return this.options.ports.timer(ms, fn);
+  }
+
+  recordStep(step: StepWrite): Promise<boolean> {
+    return this.options.committer.step(step);
+  }
+
+  readSteps(task: TaskKey): Promise<StepRecord[]> {
+    return this.options.store.steps(task);
+  }
+
+  progressed(attempt: Attempt, progress: Progress): void {
+    this.options.onProgress(attempt, progress);
+  }
+
+  settle(attempt: Attempt, outcome: Outcome): void {
+    const isHeld = this.active.has(attempt.token);
+    this.forget(attempt);
+    if (!isHeld) return;
+    const { node, item } = attempt.task;
+    this.options.committer.add({
+      kind: 'event',
+      run: attempt.run,
+      event: { type: 'ended', node, item, token: attempt.token, outcome },
+      attempt,
+      done: (applied) => {
+        if (!applied) this.logger.warn('a late report was refused: the task is no longer this attempt\'s', attempt.facts);
+      },
+    });
+  }
+
+  private forget(attempt: Attempt): void {
+    if (!this.active.delete(attempt.token)) return;
+    const entry = this.options.committer.cache.get(attempt.run);
+    if (entry !== undefined && entry.held > 0) entry.held--;
+    if (this.active.size === 0) for (const resolve of this.emptyWaiters.splice(0)) resolve();
+  }
+
+  // --- deadlines ---------------------------------------------------------------------------------------------------------------------
+
+  /** One timer for the earliest deadline of all attempts: most attempts end long before theirs. */
+  private watchDeadline(at: number): void {
+    if (at >= this.deadlineAt) return;
+    this.cancelDeadline?.();
+    this.deadlineAt = at;
+    this.cancelDeadline = this.options.ports.timer(at - this.now(), () => this.checkDeadlines());
+  }
+
+  private checkDeadlines(): void {
+    const now = this.now();
+    this.deadlineAt = Infinity;
+    let next = Infinity;
+    for (const attempt of this.active.values()) {
+      attempt.checkDeadline(now);
+      next = Math.min(next, attempt.deadline());
+    }
+    if (next < Infinity) this.watchDeadline(Math.max(next, now + 1));
+  }
+
+  // --- the end -----------------------------------------------------------------------------------------------------------------------
+
+  /** No new claims; bodies get the abort signal and the drain time; what is unfinished then is handed back. */
+  async drain(drainMs: number): Promise<void> {
+    this.isDraining = true;
+    for (const attempt of this.active.values()) attempt.interrupt();
+    if (this.active.size > 0) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.options.ports.timer(drainMs, resolve);
+        this.emptyWaiters.push(() => {
+          cancel();
+          resolve();
+        });
+      });
+    }
+    for (const attempt of [...this.active.values()]) attempt.release(this.now());
+    await this.options.committer.idle();
+    this.cancelDeadline?.();
+  }
+
+  /** The lease is gone: nothing may be reported any more. */
+  abandon(why: string): void {
+    this.isDraining = true;
+    for (const attempt of [...this.active.values()]) this.revoke(attempt.token, why);
+    this.cancelDeadline?.();
+  }
+}

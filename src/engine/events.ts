@@ -1,0 +1,150 @@
+import { PawlError } from '../core/errors.ts';
+import { runIdText } from '../core/ids.ts';
+import { readJournal, type RunTransition, type TaskTransition } from '../core/journal.ts';
+import { isRunOver, isTerminal, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
+import type { JournalRow, RunRow, Store } from '../store/store.ts';
+import type { Follower } from './follower.ts';
+import type { Registry } from './registry.ts';
+
+interface Base {
+  /** Where this event stands in the journal; `watch({ after })` goes on behind it. */
+  readonly cursor: string;
+  readonly at: Date;
+  readonly runId: string;
+  readonly workflow: string;
+}
+
+interface TaskBase extends Base {
+  readonly task: string;
+  /** Index of a map's item. */
+  readonly item?: number;
+  readonly attempt: number;
+}
+
+/** What the engine says happened. */
+export type EngineEvent =
+  | (Base & { readonly type: 'run.started' })
+  | (Base & { readonly type: 'run.finished'; readonly status: RunStatus; readonly reason?: Reason })
+  | (TaskBase & { readonly type: 'task.started' })
+  | (TaskBase & { readonly type: 'task.finished'; readonly status: TaskStatus; readonly reason?: Reason })
+  | (TaskBase & { readonly type: 'task.retrying'; readonly reason?: Reason });
+
+export interface WatchOptions {
+  /** Only events of this run. */
+  readonly runId?: string;
+  readonly types?: readonly EngineEvent['type'][];
+  /** A cursor: events behind it. Default: what happens from now on. */
+  readonly after?: string;
+  /** Ends the iteration. */
+  readonly signal?: AbortSignal;
+}
+
+const AT_ONCE = 100;
+const RUNS_KEPT = 1_000;
+
+/** The journal as events, in commit order. */
+export class EventReader {
+  private readonly store: Store;
+  private readonly registry: Registry;
+  private readonly rows = new Map<number, RunRow>();
+
+  constructor(store: Store, registry: Registry) {
+    this.store = store;
+    this.registry = registry;
+  }
+
+  /** Yields events until the signal aborts. Throws `EVENTS_GONE` where the journal behind the cursor was pruned. */
+  async *watch(follower: Follower, options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {
+    let [seq, index] = options.after === undefined ? [(await this.store.head()).seq, Infinity] : parseCursor(options.after);
+    const waiter = new Waiter();
+    const stop = follower.listen(() => waiter.wake());
+    const abort = (): void => waiter.wake();
+    options.signal?.addEventListener('abort', abort);
+    try {
+      while (options.signal?.aborted !== true) {
+        waiter.arm();
+        const { entries, gone } = await this.store.journal(seq - 1, AT_ONCE);
+        if (gone) throw new PawlError('EVENTS_GONE', `The journal behind ${options.after ?? String(seq)} was pruned.`);
+        for (const row of entries) {
+          const events = await this.decode(row);
+          for (const [i, event] of events.entries()) {
+            if (row.seq === seq && i <= index) continue;
+            if (event !== null && wants(options, event)) yield event;
+          }
+          [seq, index] = [row.seq, Infinity];
+        }
+        if (entries.length < AT_ONCE) await waiter.wait();
+      }
+    } finally {
+      stop();
+      options.signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  private async decode(row: JournalRow): Promise<(EngineEvent | null)[]> {
+    const events: (EngineEvent | null)[] = [];
+    for (const [i, transition] of readJournal(row.changes).entries()) events.push(await this.event(row, i, transition));
+    return events;
+  }
+
+  private async event(row: JournalRow, i: number, transition: TaskTransition | RunTransition): Promise<EngineEvent | null> {
+    const run = await this.run(transition.run);
+    if (run === null) return null;
+    const base = { cursor: `${row.seq}:${i}`, at: new Date(row.at), runId: runIdText(run.uid), workflow: run.workflow };
+    const reason = transition.reason === null ? {} : { reason: transition.reason };
+    if (transition.kind === 'run') {
+      if (isRunOver[transition.to]) return { ...base, ...reason, type: 'run.finished', status: transition.to };
+      return transition.to === 'running' ? { ...base, type: 'run.started' } : null;
+    }
+    const known = await this.registry.learn(this.store, run.definition);
+    const task = known?.compiled.nodes[transition.node]?.id ?? String(transition.node);
+    const facts = { ...base, task, attempt: transition.attempt, ...(transition.item < 0 ? {} : { item: transition.item }) };
+    if (isTerminal[transition.to]) return { ...facts, ...reason, type: 'task.finished', status: transition.to };
+    if (transition.to === 'retrying') return { ...facts, ...reason, type: 'task.retrying' };
+    return transition.to === 'running' ? { ...facts, type: 'task.started' } : null;
+  }
+
+  private async run(id: number): Promise<RunRow | null> {
+    const known = this.rows.get(id);
+    if (known !== undefined) return known;
+    const row = await this.store.runRow(id);
+    if (row === null) return null;
+    if (this.rows.size >= RUNS_KEPT) this.rows.clear();
+    this.rows.set(id, row);
+    return row;
+  }
+}
+
+function wants(options: WatchOptions, event: EngineEvent): boolean {
+  if (options.runId !== undefined && options.runId !== event.runId) return false;
+  return options.types === undefined || options.types.includes(event.type);
+}
+
+function parseCursor(cursor: string): [number, number] {
+  const match = /^(\d{1,15}):(\d{1,9})$/.exec(cursor);
+  if (match === null) throw new PawlError('CONFIG_OPTION', `after: ${JSON.stringify(cursor.slice(0, 40))} is no cursor of an event.`);
+  return [Number(match[1]), Number(match[2])];
+}
+
+/** A flag to wait for: woken before the wait, it does not wait. */
+class Waiter {
+  private isWoken = false;
+  private resolve: (() => void) | null = null;
+
+  arm(): void {
+    this.isWoken = false;
+  }
+
+  wake(): void {
+    this.isWoken = true;
+    this.resolve?.();
+  }
+
+  async wait(): Promise<void> {
+    if (this.isWoken) return;
+    await new Promise<void>((resolve) => {
+      this.resolve = resolve;
+    });
+    this.resolve = null;
+  }
+}

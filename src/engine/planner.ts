@@ -1,0 +1,164 @@
+import { advance, claimInPlace, openRun, takeMore } from '../core/advance.ts';
+import { noChanges, type Changes } from '../core/changes.ts';
+import { startable } from '../core/maps.ts';
+import type { RunFacts, RunningTask, RunState } from '../core/run-state.ts';
+import { emptyRunState } from '../core/run-state.ts';
+import type { KernelSettings } from '../core/turn.ts';
+import { ItemsNeeded } from '../core/values.ts';
+import type { StartWrite } from '../store/store.ts';
+import type { Chain } from './attempt.ts';
+import type { CachedRun } from './cache.ts';
+import type { Numbers } from './numbers.ts';
+import type { EventUnit, StartUnit, StepUnit } from './units.ts';
+
+/** A claim made in the commit that queued the task. */
+export interface Launch {
+  readonly task: RunningTask;
+  readonly chain: Chain;
+}
+
+export interface PlannedStart {
+  readonly unit: StartUnit;
+  readonly write: StartWrite;
+  readonly launches: readonly Launch[];
+}
+
+export interface PlannedRun {
+  readonly units: readonly EventUnit[];
+  readonly entry: CachedRun;
+  readonly changes: Changes;
+  readonly launches: readonly Launch[];
+}
+
+export interface Plan {
+  readonly now: number;
+  readonly starts: PlannedStart[];
+  readonly runs: PlannedRun[];
+  readonly steps: StepUnit[];
+  /** Runs whose events the kernel could not take: their own data is at fault. */
+  readonly broken: { readonly run: number; readonly units: readonly EventUnit[]; readonly error: unknown }[];
+  /** Runs that need the items of these maps before they can be decided. */
+  readonly needItems: { readonly run: number; readonly nodes: readonly number[]; readonly units: readonly EventUnit[] }[];
+}
+
+/** What this process may take on, asked while planning. */
+export interface Capacity {
+  readonly worker: number;
+  free: number;
+  /** Whether a task of this rank may go on here without a look at the queue. */
+  mayContinue(body: number, rank: number, chain: Chain): boolean;
+}
+
+const MINUTE_MS = 60_000;
+
+/** Decides one commit: what the events come to, what starts, which of the tasks that become ready go on in this process. */
+export class Planner {
+  private readonly settings: KernelSettings;
+  private readonly numbers: Numbers;
+
+  constructor(settings: KernelSettings, numbers: Numbers) {
+    this.settings = settings;
+    this.numbers = numbers;
+  }
+
+  start(plan: Plan, unit: StartUnit, capacity: Capacity): void {
+    const { now } = plan;
+    const { known, startAt, priority, input } = unit.request;
+    const isLater = startAt !== null && startAt > now;
+    const timeoutMs = known.compiled.graph.timeoutMs;
+    const facts: RunFacts = {
+      run: this.numbers.run(),
+      generation: 1,
+      rev: 1,
+      status: isLater ? 'scheduled' : 'running',
+      rank: (isLater ? startAt : now) - priority * MINUTE_MS,
+      startAt: isLater ? startAt : null,
+      acceptedAt: now,
+      deadlineAt: timeoutMs === undefined ? null : (isLater ? startAt : now) + timeoutMs,
+      input,
+      cause: null,
+      cancelAsked: false,
+    };
+    const { firstBody, id, workflow } = known.stored;
+    const roots = known.compiled.plainRoots;
+    const chain: Chain = { length: 1, since: now };
+    const goesOn = roots !== null && capacity.free >= roots.length && roots.every((root) => capacity.mayContinue(firstBody + root, facts.rank, chain));
+    const unclaimed = !isLater && roots !== null && !goesOn;
+    const { state, changes } = unclaimed || isLater ? { state: emptyRunState(known.compiled, facts), changes: noChanges() } : openRun(known.compiled, facts, now, this.settings);
+    const launches = unclaimed || isLater ? [] : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain }, capacity, now);
+    const { uid, key, tags, traceparent } = unit.request;
+    const owner = launches.length > 0 ? capacity.worker : null;
+    plan.starts.push({ unit, launches, write: { uid, definition: id, firstBody, workflow, key, tags, traceparent, unclaimed, owner, state, changes } });
+  }
+
+  /** All events of one run that came together, in their order. */
+  run(plan: Plan, entry: CachedRun, units: readonly EventUnit[], capacity: Capacity): void {
+    const { state, known } = entry;
+    const { now } = plan;
+    try {
+      const changes = advance(
+        known.compiled,
+        state,
+        units.map((unit) => unit.event),
+        now,
+        this.settings,
+      );
+      const chain = nextChain(units, now);
+      const at = { state, changes, firstBody: known.stored.firstBody, chain };
+      const launches = this.continueHere(known.compiled.nodes.length, at, capacity, now);
+      if (state.maps.size > 0) launches.push(...this.takeItems(entry, changes, chain, capacity, now));
+      plan.runs.push({ units, entry, changes, launches });
+    } catch (error) {
+      if (error instanceof ItemsNeeded) plan.needItems.push({ run: state.run, nodes: error.nodes, units });
+      else plan.broken.push({ run: state.run, units, error });
+    }
+  }
+
+  private continueHere(
+    nodes: number,
+    at: { state: RunState; changes: Changes; firstBody: number; chain: Chain },
+    capacity: Capacity,
+    now: number,
+  ): Launch[] {
+    const launches: Launch[] = [];
+    if (nodes === 0) return launches;
+    for (const change of at.changes.tasks) {
+      if (change.to.status === 'running' && change.to.phase === 'body' && change.from?.status === 'running') {
+        // The verdict was yes: the body starts under the claim, and in the slot, that evaluated.
+        capacity.free--;
+        launches.push({ task: change.to, chain: at.chain });
+      }
+      if (change.to.status !== 'queued') continue;
+      if (capacity.free <= 0 || !capacity.mayContinue(at.firstBody + change.to.node, change.to.rank, at.chain)) continue;
+      // A task that this process just lost or handed back goes through the queue.
+      if (change.from?.status === 'running') continue;
+      capacity.free--;
+      launches.push({ task: claimInPlace(at.state, change, { token: this.numbers.token(), worker: capacity.worker }, now), chain: at.chain });
+    }
+    return launches;
+  }
+
+  private takeItems(entry: CachedRun, changes: Changes, chain: Chain, capacity: Capacity, now: number): Launch[] {
+    const { state, known } = entry;
+    const launches: Launch[] = [];
+    for (const map of state.maps.values()) {
+      const node = known.compiled.nodes[map.node];
+      const task = state.tasks[map.node];
+      if (node === undefined || task?.status !== 'running' || capacity.free <= 0) continue;
+      if (!capacity.mayContinue(known.stored.firstBody + map.node, task.rank, chain)) continue;
+      const before = changes.tasks.length;
+      takeMore(known.compiled, state, changes, { node: map.node, count: Math.min(capacity.free, startable(node, map)), now, settings: this.settings });
+      for (const change of changes.tasks.slice(before)) {
+        capacity.free--;
+        launches.push({ task: claimInPlace(state, change, { token: this.numbers.token(), worker: capacity.worker }, now), chain });
+      }
+    }
+    return launches;
+  }
+}
+
+/** The slot's chain goes on where an attempt of this process just ended; otherwise a new one begins. */
+function nextChain(units: readonly EventUnit[], now: number): Chain {
+  const attempt = units.find((unit) => unit.attempt !== null)?.attempt;
+  return attempt == null ? { length: 1, since: now } : { length: attempt.chain.length + 1, since: attempt.chain.since };
+}

@@ -1,0 +1,48 @@
+import { createHash, randomBytes } from 'node:crypto';
+
+/**
+ * What the engine takes from the world: time, timers, randomness. Tests and simulations give others; nothing else in the engine reads a
+ * clock or sets a timer.
+ */
+export interface Ports {
+  /** Wall clock, milliseconds. */
+  now(): number;
+  /** Never goes back; milliseconds from any origin. */
+  monotonic(): number;
+  /** Calls back once, not before `ms` have passed. Any length. */
+  timer(ms: number, fn: () => void): Cancel;
+  /** Calls back in the next turn of the event loop. */
+  turn(fn: () => void): void;
+  /** In [0, 1): for jitter. */
+  random(): number;
+  randomBytes(count: number): Uint8Array;
+  /** SHA-256, hex. */
+  digest(text: string): string;
+}
+
+export type Cancel = () => void;
+
+/** Node's timers fire at once beyond this many milliseconds. */
+const LONGEST_TIMER_MS = 2_147_483_647;
+
+/** The real world. Its timers do not keep the process alive: an engine that works holds it by its heartbeat. */
+export const realPorts: Ports = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  timer: (ms, fn) => {
+    let handle: NodeJS.Timeout;
+    const arm = (left: number): void => {
+      const step = Math.min(Math.max(0, left), LONGEST_TIMER_MS);
+      handle = setTimeout(() => (left > step ? arm(left - step) : fn()), Math.ceil(step));
+      handle.unref();
+    };
+    arm(ms);
+    return () => clearTimeout(handle);
+  },
+  turn: (fn) => {
+    setImmediate(fn);
+  },
+  random: () => Math.random(),
+  randomBytes: (count) => randomBytes(count),
+  digest: (text) => createHash('sha256').update(text).digest('hex'),
+};

@@ -1,0 +1,167 @@
+import { canonical } from '../core/codec.ts';
+import { compileGraph, type CompiledGraph } from '../core/compile.ts';
+import { PawlError } from '../core/errors.ts';
+import type { Graph } from '../core/graph.ts';
+import type { AnyTask, Ctx, NodeCode, Signal, Workflow } from '../core/types.ts';
+import type { ClaimableDefinition, Store, StoredDefinition } from '../store/store.ts';
+
+/** Anything that may be registered: workflows, implementations of contracts, contracts, signals. */
+export type Registrable = Workflow<never, unknown> | AnyTask | Signal<never, unknown>;
+
+/** A definition as this process knows it: its graph, and the code it has for it. */
+export interface Known {
+  readonly stored: StoredDefinition;
+  readonly compiled: CompiledGraph;
+  /** By node; undefined where this process has no code for it. */
+  readonly code: readonly (RunnableCode | undefined)[];
+}
+
+export interface RunnableCode extends NodeCode {
+  readonly body: AnyBody | undefined;
+}
+
+/** A body whose types were checked where it was defined. */
+export type AnyBody = (input: unknown, ctx: Ctx) => unknown;
+
+export interface RegisteredWorkflow {
+  readonly name: string;
+  readonly version: string;
+  readonly tasks: number;
+  readonly graph: Graph;
+  /** Tasks whose body is registered nowhere in this process. */
+  readonly withoutBody: readonly string[];
+}
+
+type AnyWorkflow = Workflow<never, unknown>;
+
+/** What is registered under which name, and which bodies of which definitions this process can run. */
+export class Registry {
+  readonly claimable = new Map<number, ClaimableDefinition>();
+  readonly bodies = new Set<number>();
+  private readonly workflows = new Map<string, { workflow: AnyWorkflow; version: string; hash: string; known: Known | null }>();
+  private readonly implementations = new Map<string, AnyBody>();
+  private readonly signals = new Map<string, Signal<never, unknown>>();
+  private readonly known = new Map<number, Known>();
+
+  constructor(use: readonly Registrable[], digest: (text: string) => string) {
+    for (const one of use) {
+      if (one.kind === 'workflow') this.addWorkflow(one, digest);
+      else if (one.kind === 'signal') this.addSignal(one);
+      else this.addTask(one);
+    }
+  }
+
+  private addWorkflow(workflow: AnyWorkflow, digest: (text: string) => string): void {
+    const hash = digest(canonical(workflow.graph));
+    const version = workflow.version ?? hash.slice(0, 12);
+    const before = this.workflows.get(workflow.name);
+    if (before !== undefined) {
+      if (before.workflow === workflow) return;
+      throw new PawlError('CONFIG_DUPLICATE', `Two workflows are registered as "${workflow.name}" (versions ${before.version} and ${version}).`);
+    }
+    this.workflows.set(workflow.name, { workflow, version, hash, known: null });
+  }
+
+  private addTask(task: AnyTask): void {
+    if (task.run === undefined) return;
+    const before = this.implementations.get(task.name);
+    if (before !== undefined && before !== task.run) {
+      throw new PawlError('CONFIG_DUPLICATE', `Two bodies are registered for the task "${task.name}".`);
+    }
+    this.implementations.set(task.name, task.run as AnyBody);
+  }
+
+  private addSignal(signal: Signal<never, unknown>): void {
+    const before = this.signals.get(signal.name);
+    if (before !== undefined && before !== signal) throw new PawlError('CONFIG_DUPLICATE', `Two signals are registered as "${signal.name}".`);
+    this.signals.set(signal.name, signal);
+  }
+
+  /** Replaces the body of a task, for tests. */
+  implement(name: string, run: AnyBody): void {
+    this.implementations.set(name, run);
+    for (const entry of this.workflows.values()) if (entry.known !== null) entry.known = this.adopt(entry.workflow, entry.known.stored);
+  }
+
+  /** Stores the definitions and learns their numbers. */
+  async define(store: Store, at: number): Promise<void> {
+    const entries = [...this.workflows.values()];
+    const stored = await store.define(
+      entries.map(({ workflow, version, hash }) => ({ workflow: workflow.name, version, hash, graph: workflow.graph, at })),
+    );
+    entries.forEach((entry, i) => {
+      const row = stored[i];
+      if (row === undefined) return;
+      if (row.hash !== entry.hash) {
+        throw new PawlError('CONFIG_VERSION_CHANGED', `Workflow "${entry.workflow.name}" version "${entry.version}" is stored with another graph.`);
+      }
+      entry.known = this.adopt(entry.workflow, row);
+    });
+  }
+
+  private adopt(workflow: AnyWorkflow, stored: StoredDefinition): Known {
+    const compiled = this.known.get(stored.id)?.compiled ?? compileGraph(stored.graph);
+    const code = compiled.nodes.map((node): RunnableCode | undefined => {
+      const own = workflow.code.get(node.id);
+      if (own === undefined) return undefined;
+      const named = own.task === undefined ? undefined : (this.implementations.get(own.task.name) ?? own.task.run);
+      return { ...own, body: (named ?? own.run) as AnyBody | undefined };
+    });
+    const known: Known = { stored, compiled, code };
+    this.known.set(stored.id, known);
+    const runs = compiled.nodes.map((node) => canRun(known, node.index));
+    compiled.nodes.forEach((node, i) => {
+      if (runs[i]) this.bodies.add(stored.firstBody + node.index);
+    });
+    const roots = compiled.plainRoots;
+    if (roots !== null && roots.every((root) => runs[root])) this.claimable.set(stored.id, { firstBody: stored.firstBody, roots });
+    return known;
+  }
+
+  /** The registered version of a workflow. */
+  current(workflow: AnyWorkflow | string): { readonly workflow: AnyWorkflow; readonly known: Known } {
+    const name = typeof workflow === 'string' ? workflow : workflow.name;
+    const entry = this.workflows.get(name);
+    if (entry?.known == null || (typeof workflow !== 'string' && entry.workflow !== workflow)) {
+      throw new PawlError('RUN_UNKNOWN_WORKFLOW', `The workflow "${name}" is not registered with this engine.`);
+    }
+    return { workflow: entry.workflow, known: entry.known };
+  }
+
+  get(definition: number): Known | undefined {
+    return this.known.get(definition);
+  }
+
+  /** A definition of another version or process: enough to advance its runs. */
+  async learn(store: Store, definition: number): Promise<Known | null> {
+    const known = this.known.get(definition);
+    if (known !== undefined) return known;
+    const stored = await store.definition(definition);
+    if (stored === null) return null;
+    const learned: Known = { stored, compiled: compileGraph(stored.graph), code: [] };
+    this.known.set(definition, learned);
+    return learned;
+  }
+
+  list(): { readonly workflows: readonly RegisteredWorkflow[]; readonly tasks: readonly string[]; readonly signals: readonly string[] } {
+    return {
+      workflows: [...this.workflows.values()].map(({ workflow, version }) => ({
+        name: workflow.name,
+        version,
+        tasks: workflow.graph.tasks.length,
+        graph: workflow.graph,
+        withoutBody: [...workflow.code]
+          .filter(([, code]) => code.task !== undefined && code.task.run === undefined && !this.implementations.has(code.task.name))
+          .map(([id]) => id),
+      })),
+      tasks: [...this.implementations.keys()],
+      signals: [...this.signals.keys()],
+    };
+  }
+}
+
+function canRun(known: Known, node: number): boolean {
+  const code = known.code[node];
+  if (code === undefined) return false;
+  return known.compiled.nodes[node]?.task.kind === 'when' ? code.when !== undefined : code.body !== undefined;
+}

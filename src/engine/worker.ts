@@ -1,0 +1,152 @@
+import type { Store } from '../store/store.ts';
+import type { Logger } from '../observe/log.ts';
+import type { Attempt, Progress } from './attempt.ts';
+import type { StoreClock } from './clock.ts';
+import type { Committer } from './committer.ts';
+import { Dispatcher } from './dispatcher.ts';
+import type { Heart, HeartFactory } from './heart.ts';
+import type { Host } from './host.ts';
+import type { Ports } from './ports.ts';
+import type { Registry } from './registry.ts';
+import { endOverdue } from './sweeps/overdue.ts';
+import { reclaim } from './sweeps/reclaim.ts';
+import type { SweepContext } from './sweeps/sweep.ts';
+import { fireTimers } from './sweeps/timers.ts';
+import { Watchdog } from './sweeps/watchdog.ts';
+
+export interface WorkerSettings {
+  readonly concurrency: number;
+  readonly leaseMs: number;
+  readonly beatMs: number;
+  readonly sweepMs: number;
+  readonly graceMs: number;
+  readonly drainMs: number;
+  readonly maxPayload: number;
+}
+
+export interface WorkerOptions {
+  readonly store: Store;
+  readonly committer: Committer;
+  readonly registry: Registry;
+  readonly clock: StoreClock;
+  readonly ports: Ports;
+  readonly host: Host;
+  readonly heart: HeartFactory;
+  readonly logger: Logger;
+  readonly settings: WorkerSettings;
+  readonly onProgress: (attempt: Attempt, progress: Progress) => void;
+}
+
+/** The watchdog looks at every so many sweeps. */
+const WATCHDOG_EVERY = 15;
+
+/** One identity of this process as a worker: booted with a lease, ended by a drain, or abandoned when the lease is gone. */
+export class Worker {
+  readonly dispatcher: Dispatcher;
+  private readonly options: WorkerOptions;
+  private readonly heart: Heart;
+  private readonly watchdog = new Watchdog();
+  private isStopped = false;
+  private cancelSweep = (): void => undefined;
+  private cancelTimer = (): void => undefined;
+  private timerAt = Infinity;
+  private sweeps = 0;
+
+  private constructor(options: WorkerOptions, id: number, onLost: () => void) {
+    const { store, committer, registry, clock, ports, logger, settings } = options;
+    this.options = options;
+    const { concurrency, maxPayload, graceMs, leaseMs, beatMs } = settings;
+    this.dispatcher = new Dispatcher({ worker: id, concurrency, store, committer, registry, clock, ports, logger, maxPayload, graceMs, onProgress: options.onProgress });
+    committer.attach(this.dispatcher);
+    committer.onDue = (at) => this.expect(at);
+    this.heart = options.heart({ worker: id, leaseMs, beatMs, onLost });
+  }
+
+  static async boot(options: WorkerOptions, onLost: () => void): Promise<Worker> {
+    const { store, clock, host, settings } = options;
+    const now = clock.now();
+    const id = await store.boot(host.facts(now), now + settings.leaseMs);
+    const worker = new Worker(options, id, onLost);
+    await worker.sweep();
+    worker.dispatcher.poll();
+    return worker;
+  }
+
+  get id(): number {
+    return this.dispatcher.worker;
+  }
+
+  private context(): SweepContext {
+    const { store, committer, clock, registry, host, logger, settings } = this.options;
+    return { store, committer, clock, registry, host, logger, worker: this.id, graceMs: settings.graceMs };
+  }
+
+  /** Reclaim, timers, overdue attempts, watchdog; again after the sweep interval, give or take a fifth. */
+  private async sweep(): Promise<void> {
+    const { clock, ports, settings, logger } = this.options;
+    try {
+      clock.watch();
+      const taken = await reclaim(this.context(), clock.now());
+      if (taken > 0) this.dispatcher.poll();
+      await this.fire();
+      await endOverdue(this.context(), clock.now());
+      if (++this.sweeps % WATCHDOG_EVERY === 0) await this.watchdog.runOnce(this.context());
+    } catch (error) {
+      // The sweep comes again; what it found undone stays undone until then.
+      logger.error('a sweep failed', { error: error instanceof Error ? error.message : String(error) });
+    }
+    if (!this.isStopped) this.cancelSweep = ports.timer(settings.sweepMs * (0.8 + 0.4 * ports.random()), () => void this.sweep());
+  }
+
+  /** Another process proved dead, or something else may have changed: do not wait for the sweep. */
+  async look(): Promise<void> {
+    if (this.isStopped) return;
+    this.dispatcher.poll();
+    await this.fire();
+  }
+
+  async reclaimNow(): Promise<void> {
+    if (!this.isStopped && (await reclaim(this.context(), this.options.clock.now())) > 0) this.dispatcher.poll();
+  }
+
+  private async fire(): Promise<void> {
+    const next = await fireTimers(this.context(), this.options.clock.now());
+    if (next !== null) this.expect(next);
+  }
+
+  private expect(at: number): void {
+    if (this.isStopped || at >= this.timerAt) return;
+    this.cancelTimer();
+    this.timerAt = at;
+    const wait = Math.max(1, at - this.options.clock.now());
+    this.cancelTimer = this.options.ports.timer(wait, () => {
+      this.timerAt = Infinity;
+      this.fire().catch((error: unknown) => this.options.logger.error('timers could not be fired', { error: String(error) }));
+    });
+  }
+
+  /** Drains, then gives up the identity. */
+  async stop(): Promise<void> {
+    const { committer, store, clock, settings } = this.options;
+    this.halt();
+    await this.dispatcher.drain(settings.drainMs);
+    committer.attach(null);
+    await this.heart.stop();
+    await store.leave(this.id, clock.now());
+  }
+
+  /** The lease is gone: bodies are aborted, nothing is reported, nothing more is written under this identity. */
+  async abandon(why: string): Promise<void> {
+    this.halt();
+    this.options.committer.attach(null);
+    this.options.committer.cache.clear();
+    this.dispatcher.abandon(why);
+    await this.heart.stop();
+  }
+
+  private halt(): void {
+    this.isStopped = true;
+    this.cancelSweep();
+    this.cancelTimer();
+  }
+}

@@ -1,0 +1,151 @@
+import { claimTask } from '../../core/advance.ts';
+import type { JournalWriter } from '../../core/journal.ts';
+import type { QueuedTask, RunFacts } from '../../core/run-state.ts';
+import type { ClaimedRun, ClaimedTask, ClaimRequest, CommitResult } from '../store.ts';
+import { STATE_FORMAT } from './driver.ts';
+import { readFacts, readTask, type Row } from './rows.ts';
+import type { Statements } from './statements.ts';
+import type { TaskWriter } from './writes.ts';
+
+interface Candidate {
+  readonly rank: number;
+  readonly kind: 'run' | 'task' | 'map';
+  readonly run: number;
+  readonly node: number;
+  readonly item: number;
+  readonly definition: number;
+}
+
+type Claimed = Pick<CommitResult, 'claimedRuns' | 'claimedTasks' | 'openMaps' | 'leftRank' | 'tokensUsed'>;
+
+export const NOTHING_CLAIMED: Claimed = { claimedRuns: [], claimedTasks: [], openMaps: [], leftRank: null, tokensUsed: 0 };
+
+/** Hands out queued work, best rank first: the only choice that is made here (what a claim does to a task, the kernel says). */
+export class Claimer {
+  private readonly sql: Statements;
+  private readonly writer: TaskWriter;
+
+  constructor(sql: Statements, writer: TaskWriter) {
+    this.sql = sql;
+    this.writer = writer;
+  }
+
+  claim(request: ClaimRequest, worker: number, now: number, journal: JournalWriter): Claimed {
+    const candidates = this.candidates(request);
+    const runs: ClaimedRun[] = [];
+    const tasks: ClaimedTask[] = [];
+    const openMaps: { run: number; node: number; rank: number }[] = [];
+    let slots = request.limit;
+    let token = request.firstToken;
+    let left: number | null = null;
+    for (const candidate of candidates) {
+      if (slots <= 0) {
+        left = candidate.rank;
+        break;
+      }
+      if (candidate.kind === 'map') {
+        openMaps.push({ run: candidate.run, node: candidate.node, rank: candidate.rank });
+        slots--;
+      } else if (candidate.kind === 'task') {
+        const claimed = this.claimTask(candidate, { token, worker }, now, journal);
+        if (claimed === null) continue;
+        tasks.push(claimed);
+        token++;
+        slots--;
+      } else {
+        const claimed = this.claimRun(candidate, request, { token, worker, slots }, now, journal);
+        if (claimed === null) continue;
+        runs.push(claimed);
+        const started = claimed.tasks.filter((task) => task.status === 'running').length;
+        token += started;
+        slots -= started;
+      }
+    }
+    return { claimedRuns: runs, claimedTasks: tasks, openMaps, leftRank: left, tokensUsed: token - request.firstToken };
+  }
+
+  /** One more than there are slots, so that the claimer knows whether something better waits. */
+  private candidates(request: ClaimRequest): Candidate[] {
+    const limit = request.limit + 1;
+    const found: Candidate[] = [];
+    for (let row = this.sql.nextUnclaimedDefinition.get(-1); row !== undefined; row = this.sql.nextUnclaimedDefinition.get(Number(row['definition']))) {
+      const definition = Number(row['definition']);
+      if (!request.definitions.has(definition)) continue;
+      for (const { id, rank } of this.sql.unclaimedRuns.all(definition, limit)) {
+        found.push({ kind: 'run', run: Number(id), rank: Number(rank), definition, node: -1, item: -1 });
+      }
+    }
+    for (let row = this.sql.nextQueuedBody.get(-1); row !== undefined; row = this.sql.nextQueuedBody.get(Number(row['body']))) {
+      if (!request.bodies.has(Number(row['body']))) continue;
+      for (const { run, node, item, rank } of this.sql.queuedTasks.all(Number(row['body']), limit)) {
+        found.push({ kind: 'task', run: Number(run), node: Number(node), item: Number(item), rank: Number(rank), definition: -1 });
+      }
+    }
+    for (let row = this.sql.nextMapBody.get(-1); row !== undefined; row = this.sql.nextMapBody.get(Number(row['body']))) {
+      if (!request.bodies.has(Number(row['body']))) continue;
+      for (const { run, node, rank } of this.sql.openMaps.all(Number(row['body']), limit)) {
+        found.push({ kind: 'map', run: Number(run), node: Number(node), item: -1, rank: Number(rank), definition: -1 });
+      }
+    }
+    return found.sort((a, b) => a.rank - b.rank || a.run - b.run || a.node - b.node || a.item - b.item);
+  }
+
+  private claimTask(at: Candidate, lease: { token: number; worker: number }, now: number, journal: JournalWriter): ClaimedTask | null {
+    const allowed = this.sql.claimable.get(at.run, STATE_FORMAT);
+    const row = this.sql.readTask.get(at.run, at.node, at.item);
+    if (allowed === undefined || row === undefined) return null;
+    const queued = readTask(row as Row);
+    if (queued.status !== 'queued') return null;
+    const running = claimTask(queued, lease, now);
+    this.writer.move(at.run, queued, running);
+    this.sql.claimForeign.get(lease.worker, lease.worker, at.run);
+    journal.run({ run: at.run, generation: running.generation });
+    journal.task(queued, running);
+    return { run: at.run, definition: Number(allowed['definition']), task: running };
+  }
+
+  private claimRun(
+    at: Candidate,
+    request: ClaimRequest,
+    lease: { token: number; worker: number; slots: number },
+    now: number,
+    journal: JournalWriter,
+  ): ClaimedRun | null {
+    const definition = request.definitions.get(at.definition);
+    const row = this.sql.claimRun.get(lease.worker, at.run);
+    if (definition === undefined || row === undefined) return null;
+    const facts = readFacts(row as Row, at.run);
+    journal.run(facts);
+    const tasks = definition.roots.map((node, i) => {
+      const queued = rootTask(facts, node);
+      const task = i < lease.slots ? claimTask(queued, { token: lease.token + i, worker: lease.worker }, now) : queued;
+      this.writer.insert(at.run, definition.firstBody + node, task);
+      journal.task(undefined, task);
+      return task;
+    });
+    return { definition: at.definition, facts, uid: row['uid'] as Uint8Array, tasks };
+  }
+}
+
+/** A plain root as `openRun` would have queued it when the run was accepted. */
+function rootTask(facts: RunFacts, node: number): QueuedTask {
+  return {
+    node,
+    item: -1,
+    generation: facts.generation,
+    attempt: 0,
+    begun: 0,
+    losses: 0,
+    crashes: 0,
+    handBacks: 0,
+    draws: [],
+    ranMs: 0,
+    rank: facts.rank,
+    firstQueuedAt: facts.startAt ?? facts.acceptedAt,
+    status: 'queued',
+    phase: 'body',
+    next: 'start',
+    expiresAt: null,
+  };
+}
+

@@ -1,0 +1,184 @@
+/**
+ * Numbers of states are positions in TASK_STATUSES and RUN_STATUSES of the kernel. Instants are milliseconds. Payloads are JSON.
+ * A test compares the CHECK constraints with the kernel's tables.
+ */
+export const initial = `
+CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO meta (name, value) VALUES ('next_run', 1), ('next_token', 1), ('next_body', 1), ('pruned_to', 0);
+
+CREATE TABLE definitions (
+  id INTEGER PRIMARY KEY,
+  workflow TEXT NOT NULL,
+  version TEXT NOT NULL,
+  hash TEXT NOT NULL,
+  graph TEXT NOT NULL CHECK (json_valid(graph)),
+  first_body INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  UNIQUE (workflow, version)
+) STRICT;
+
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY,
+  uid BLOB NOT NULL UNIQUE CHECK (length(uid) = 16),
+  definition INTEGER NOT NULL,
+  status INTEGER NOT NULL CHECK (status BETWEEN 0 AND 10),
+  generation INTEGER NOT NULL,
+  rev INTEGER NOT NULL,
+  format INTEGER NOT NULL,
+  owner INTEGER,
+  rank INTEGER NOT NULL,
+  unclaimed INTEGER,
+  accepted_at INTEGER NOT NULL,
+  start_at INTEGER,
+  deadline_at INTEGER,
+  wake_at INTEGER,
+  finished_at INTEGER,
+  reason TEXT,
+  quarantined TEXT,
+  key TEXT,
+  tags TEXT,
+  traceparent TEXT,
+  has_output INTEGER NOT NULL DEFAULT 0,
+  input TEXT,
+  output TEXT
+) STRICT;
+CREATE INDEX runs_unclaimed ON runs (definition, rank, id) WHERE unclaimed = 1;
+CREATE INDEX runs_open ON runs (id) WHERE status < 6;
+CREATE INDEX runs_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;
+
+CREATE TABLE keys (
+  workflow TEXT NOT NULL,
+  key TEXT NOT NULL,
+  run INTEGER NOT NULL,
+  input_hash TEXT NOT NULL,
+  until INTEGER,
+  while_open INTEGER NOT NULL,
+  PRIMARY KEY (workflow, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX keys_while_open ON keys (run) WHERE while_open = 1;
+
+CREATE TABLE tasks (
+  run INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  item INTEGER NOT NULL,
+  body INTEGER NOT NULL,
+  status INTEGER NOT NULL CHECK (status BETWEEN 1 AND 9),
+  generation INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  begun INTEGER NOT NULL,
+  losses INTEGER NOT NULL,
+  crashes INTEGER NOT NULL,
+  hand_backs INTEGER NOT NULL,
+  draws TEXT,
+  ran_ms INTEGER NOT NULL,
+  rank INTEGER NOT NULL,
+  first_queued_at INTEGER NOT NULL,
+  phase INTEGER NOT NULL,
+  next INTEGER,
+  token INTEGER,
+  worker INTEGER,
+  started_at INTEGER,
+  due_at INTEGER,
+  finished_at INTEGER,
+  reason TEXT,
+  flags INTEGER NOT NULL,
+  output TEXT,
+  error TEXT,
+  PRIMARY KEY (run, node, item),
+  CHECK ((status = 2 AND token IS NOT NULL) = (worker IS NOT NULL)),
+  CHECK ((status >= 5) = (finished_at IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+-- why: queued first by body and rank is what a claim reads; running and retrying ride along so that the sweeps need no index of their own
+CREATE INDEX tasks_open ON tasks (status, body, rank) WHERE status <= 4;
+CREATE INDEX tasks_due ON tasks (due_at) WHERE due_at IS NOT NULL;
+
+CREATE TABLE maps (
+  run INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  body INTEGER NOT NULL,
+  rank INTEGER NOT NULL,
+  n INTEGER NOT NULL,
+  next INTEGER NOT NULL,
+  ok INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  cancelled INTEGER NOT NULL,
+  skipped INTEGER NOT NULL,
+  closed INTEGER,
+  PRIMARY KEY (run, node)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX maps_open ON maps (body, rank) WHERE closed IS NULL AND next < n;
+
+CREATE TABLE attempts (
+  run INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  item INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  outcome TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  error TEXT,
+  worker INTEGER NOT NULL,
+  started_at INTEGER NOT NULL,
+  ended_at INTEGER NOT NULL,
+  PRIMARY KEY (run, node, item, attempt)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE steps (
+  run INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  item INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  value TEXT,
+  PRIMARY KEY (run, node, item, generation, name)
+) STRICT, WITHOUT ROWID;
+
+-- outcomes that arrived for a quarantined run: kept, not applied
+CREATE TABLE parked (
+  id INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  item INTEGER NOT NULL,
+  token INTEGER NOT NULL,
+  outcome TEXT NOT NULL,
+  at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE workers (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  host TEXT NOT NULL,
+  pid INTEGER NOT NULL,
+  pid_started TEXT,
+  boot_id TEXT,
+  pid_namespace TEXT,
+  started_at INTEGER NOT NULL,
+  lease_until INTEGER NOT NULL,
+  wedged INTEGER NOT NULL DEFAULT 0,
+  fenced INTEGER NOT NULL DEFAULT 0,
+  ended_at INTEGER
+) STRICT;
+CREATE INDEX workers_live ON workers (id) WHERE ended_at IS NULL;
+
+CREATE TABLE journal (
+  seq INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  worker INTEGER NOT NULL,
+  changes TEXT NOT NULL
+) STRICT;
+
+CREATE VIEW run_overview AS
+  SELECT lower(hex(uid)) AS id, r.id AS run, d.workflow, d.version,
+    CASE r.status WHEN 0 THEN 'scheduled' WHEN 1 THEN 'queued' WHEN 2 THEN 'running' WHEN 3 THEN 'paused' WHEN 4 THEN 'cancelling'
+      WHEN 5 THEN 'finishing' WHEN 6 THEN 'success' WHEN 7 THEN 'partial' WHEN 8 THEN 'failed' WHEN 9 THEN 'cancelled' ELSE 'skipped' END AS status,
+    r.reason, r.key, r.tags, r.accepted_at, r.finished_at, r.input, r.output
+  FROM runs r JOIN definitions d ON d.id = r.definition;
+
+CREATE VIEW task_overview AS
+  SELECT t.run, json_extract(d.graph, '$.tasks[' || t.node || '].id') AS task, nullif(t.item, -1) AS item,
+    CASE t.status WHEN 1 THEN 'queued' WHEN 2 THEN 'running' WHEN 3 THEN 'retrying' WHEN 4 THEN 'waiting' WHEN 5 THEN 'success'
+      WHEN 6 THEN 'failed' WHEN 7 THEN 'skipped' WHEN 8 THEN 'upstream_failed' ELSE 'cancelled' END AS status,
+    t.attempt, t.reason, t.worker, t.started_at, t.due_at, t.finished_at, t.output, t.error
+  FROM tasks t JOIN runs r ON r.id = t.run JOIN definitions d ON d.id = r.definition;
+`;

@@ -1,0 +1,169 @@
+import { PawlError } from '../../core/errors.ts';
+import { decode } from '../../core/codec.ts';
+import type { EndedTask, RunFacts, TaskFacts, TaskState } from '../../core/run-state.ts';
+import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
+import type { RunRow } from '../store.ts';
+
+/** Rows as Node's SQLite gives them, and the kernel's states they stand for. What does not decode is a corrupt or foreign row. */
+export type Value = string | number | bigint | null | Uint8Array;
+export type Row = Record<string, Value>;
+
+const TASK_CODE = Object.fromEntries(TASK_STATUSES.map((status, i) => [status, i])) as Record<TaskStatus, number>;
+const RUN_CODE = Object.fromEntries(RUN_STATUSES.map((status, i) => [status, i])) as Record<RunStatus, number>;
+
+export const taskCode = (status: TaskStatus): number => TASK_CODE[status];
+export const runCode = (status: RunStatus): number => RUN_CODE[status];
+
+const FLAG = { allowed: 1, partial: 2 };
+const PHASES = ['evaluate', 'body'] as const;
+const NEXTS = ['start', 'return'] as const;
+
+/** The columns that change over a task's life, in the order of `moveHeld` and `moveFree`. */
+export function changing(task: TaskState): Value[] {
+  const running = task.status === 'running';
+  const ended = 'finishedAt' in task;
+  const lease = running ? task.lease : null;
+  return [
+    TASK_CODE[task.status],
+    task.attempt,
+    task.begun,
+    task.losses,
+    task.crashes,
+    task.handBacks,
+    task.draws.length === 0 ? null : JSON.stringify(task.draws),
+    task.ranMs,
+    'phase' in task ? PHASES.indexOf(task.phase) : 1,
+    task.status === 'queued' ? NEXTS.indexOf(task.next) : null,
+    lease?.token ?? null,
+    lease?.worker ?? null,
+    running || ended ? task.startedAt : null,
+    task.status === 'queued' ? task.expiresAt : task.status === 'retrying' ? task.dueAt : null,
+    ended ? task.finishedAt : null,
+    'reason' in task ? task.reason : null,
+    ended ? (task.allowed ? FLAG.allowed : 0) + (task.partial ? FLAG.partial : 0) : 0,
+    ended ? task.output : null,
+    'error' in task ? task.error : null,
+  ];
+}
+
+/** All columns, in the order of `insertTask`. */
+export function whole(run: number, body: number, task: TaskState): Value[] {
+  const [status, attempt, begun, losses, crashes, handBacks, draws, ranMs, ...rest] = changing(task);
+  const fixed = [run, task.node, task.item, body, status, task.generation, attempt, begun, losses, crashes, handBacks, draws, ranMs];
+  return [...fixed, task.rank, task.firstQueuedAt, ...rest] as Value[];
+}
+
+export function readTask(row: Row): TaskState {
+  const facts: TaskFacts = {
+    node: number(row['node']),
+    item: number(row['item']),
+    generation: number(row['generation']),
+    attempt: number(row['attempt']),
+    begun: number(row['begun']),
+    losses: number(row['losses']),
+    crashes: number(row['crashes']),
+    handBacks: number(row['hand_backs']),
+    draws: row['draws'] === null ? [] : (JSON.parse(text(row['draws'])) as number[]),
+    ranMs: number(row['ran_ms']),
+    rank: number(row['rank']),
+    firstQueuedAt: number(row['first_queued_at']),
+  };
+  const status = TASK_STATUSES[number(row['status'])];
+  const phase = PHASES[number(row['phase'])] ?? 'body';
+  const reason = row['reason'] as Reason | null;
+  const error = row['error'] as string | null;
+  switch (status) {
+    case 'queued':
+      return { ...facts, status, phase, next: NEXTS[number(row['next'])] ?? 'start', expiresAt: numberOrNull(row['due_at']) };
+    case 'running': {
+      const token = numberOrNull(row['token']);
+      return { ...facts, status, phase, lease: token === null ? null : { token, worker: number(row['worker']) }, startedAt: number(row['started_at']) };
+    }
+    case 'retrying':
+      return { ...facts, status, dueAt: number(row['due_at']), reason: reason ?? 'error', error };
+    case 'success':
+    case 'failed':
+    case 'skipped':
+    case 'upstream_failed':
+    case 'cancelled':
+      return endedOf(facts, status, row, reason, error);
+    default:
+      throw new PawlError('STORE_CORRUPT', `A task of run ${String(row['run'])} has the unknown status ${String(row['status'])}.`);
+  }
+}
+
+function endedOf(facts: TaskFacts, status: EndedTask['status'], row: Row, reason: Reason | null, error: string | null): EndedTask {
+  const flags = number(row['flags']);
+  return {
+    ...facts,
+    status,
+    reason,
+    error,
+    output: row['output'] as string | null,
+    startedAt: numberOrNull(row['started_at']),
+    finishedAt: number(row['finished_at']),
+    allowed: (flags & FLAG.allowed) !== 0,
+    partial: (flags & FLAG.partial) !== 0,
+  };
+}
+
+export function readRun(row: Row): RunRow {
+  return {
+    run: number(row['id']),
+    uid: row['uid'] as Uint8Array,
+    definition: number(row['definition']),
+    workflow: text(row['workflow']),
+    version: text(row['version']),
+    status: runStatus(row['status']),
+    reason: row['reason'] as Reason | null,
+    owner: numberOrNull(row['owner']),
+    unclaimed: row['unclaimed'] === 1,
+    quarantined: row['quarantined'] as string | null,
+    acceptedAt: number(row['accepted_at']),
+    startAt: numberOrNull(row['start_at']),
+    deadlineAt: numberOrNull(row['deadline_at']),
+    finishedAt: numberOrNull(row['finished_at']),
+    key: row['key'] as string | null,
+    tags: row['tags'] === null ? [] : (decode(text(row['tags'])) as string[]),
+    traceparent: row['traceparent'] as string | null,
+    input: row['input'] as string | null,
+    output: row['output'] as string | null,
+    hasOutput: row['has_output'] === 1,
+  };
+}
+
+/** What the kernel needs to know of a run; `id` stands under `idColumn`. */
+export function readFacts(row: Row, run: number): RunFacts {
+  return {
+    run,
+    generation: number(row['generation']),
+    rev: number(row['rev']),
+    status: runStatus(row['status']),
+    rank: number(row['rank']),
+    startAt: numberOrNull(row['start_at']),
+    acceptedAt: number(row['accepted_at']),
+    deadlineAt: numberOrNull(row['deadline_at']),
+    input: row['input'] as string | null,
+    cause: null,
+    cancelAsked: false,
+  };
+}
+
+function runStatus(value: Value | undefined): RunStatus {
+  const status = RUN_STATUSES[number(value)];
+  if (status === undefined) throw new PawlError('STORE_CORRUPT', `A run has the unknown status ${String(value)}.`);
+  return status;
+}
+
+function number(value: Value | undefined): number {
+  return value === null || value === undefined ? 0 : Number(value);
+}
+
+function numberOrNull(value: Value | undefined): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}
+
+function text(value: Value | undefined): string {
+  if (typeof value !== 'string') throw new PawlError('STORE_CORRUPT', `A text column holds ${value === null ? 'NULL' : typeof value}.`);
+  return value;
+}

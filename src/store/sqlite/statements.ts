@@ -1,0 +1,170 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+
+/**
+ * All SQL of the SQLite store, named after what it does to the rows; prepared once. Positions of `?` follow the columns as written.
+ * A partial index serves only queries that repeat its condition: hence `status <= 4` beside `status = 1`.
+ */
+const TASK = `run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, draws, ran_ms, rank, first_queued_at,
+  phase, next, token, worker, started_at, due_at, finished_at, reason, flags, output, error`;
+
+const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.generation, r.rev, r.format, r.owner, r.rank, r.unclaimed,
+  r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output
+  FROM runs r JOIN definitions d ON d.id = r.definition`;
+
+const SQL = {
+  beginWrite: 'BEGIN IMMEDIATE',
+  beginRead: 'BEGIN',
+  commit: 'COMMIT',
+  rollback: 'ROLLBACK',
+  dataVersion: 'PRAGMA data_version',
+
+  // starts
+  insertRun: `INSERT INTO runs (id, uid, definition, status, generation, rev, format, owner, rank, unclaimed, accepted_at, start_at, deadline_at,
+    wake_at, finished_at, reason, key, tags, traceparent, has_output, input, output) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+  readKey: `SELECT k.run, k.input_hash AS inputHash, k.until, k.while_open AS whileOpen, r.uid, r.status
+    FROM keys k LEFT JOIN runs r ON r.id = k.run WHERE k.workflow = ? AND k.key = ?`,
+  putKey: `INSERT INTO keys (workflow, key, run, input_hash, until, while_open) VALUES (?,?,?,?,?,?)
+    ON CONFLICT (workflow, key) DO UPDATE SET run = excluded.run, input_hash = excluded.input_hash, until = excluded.until, while_open = excluded.while_open`,
+
+  // what several processes meet on
+  readRev: 'SELECT rev, status, owner FROM runs WHERE id = ?',
+  bumpRev: 'UPDATE runs SET rev = rev + 1 WHERE id = ?',
+  shareRun: 'UPDATE runs SET owner = NULL, rev = rev + 1 WHERE id = ?',
+  // why: an owner other than the claimer must notice; an own or shared run keeps its owner
+  claimForeign: 'UPDATE runs SET owner = CASE WHEN owner = ? THEN owner END, rev = rev + CASE WHEN owner = ? THEN 0 ELSE 1 END WHERE id = ? RETURNING rev, owner',
+
+  // tasks
+  insertTask: `INSERT INTO tasks (${TASK}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+  // why: the usual first row of a task, with fewer values to bind
+  insertStarted: `INSERT INTO tasks (run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, ran_ms, rank,
+    first_queued_at, phase, token, worker, started_at, flags) VALUES (?,?,?,?,2,?,?,?,0,0,0,0,?,?,1,?,?,?,0)`,
+  succeed: `UPDATE tasks SET status = 5, output = ?, finished_at = ?, token = NULL, worker = NULL
+    WHERE run = ? AND node = ? AND item = ? AND token = ?`,
+  moveHeld: `UPDATE tasks SET status = ?, attempt = ?, begun = ?, losses = ?, crashes = ?, hand_backs = ?, draws = ?, ran_ms = ?, phase = ?, next = ?,
+    token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, output = ?, error = ?
+    WHERE run = ? AND node = ? AND item = ? AND token = ?`,
+  moveFree: `UPDATE tasks SET status = ?, attempt = ?, begun = ?, losses = ?, crashes = ?, hand_backs = ?, draws = ?, ran_ms = ?, phase = ?, next = ?,
+    token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, output = ?, error = ?
+    WHERE run = ? AND node = ? AND item = ? AND token IS NULL AND status = ?`,
+  insertMap: 'INSERT INTO maps (run, node, body, rank, n, next, ok, failed, cancelled, skipped) VALUES (?,?,?,?,?,?,?,?,?,?)',
+  countMap: `UPDATE maps SET next = next + ?, ok = ok + ?, failed = failed + ?, cancelled = cancelled + ?, skipped = skipped + ?
+    WHERE run = ? AND node = ?`,
+  closeMap: 'UPDATE maps SET closed = 1 WHERE run = ? AND node = ?',
+  insertAttempt: `INSERT INTO attempts (run, node, item, attempt, generation, outcome, reason, error, worker, started_at, ended_at)
+    VALUES (?,?,?,?,?,?,?,?,?,?,?)`,
+  // why: of a task's failures the first 3 and the last 10 are kept
+  trimAttempts: `DELETE FROM attempts WHERE run = ? AND node = ? AND item = ? AND attempt > 3 AND attempt <= ?`,
+  // why: the insert is tied to the lease in one statement
+  insertStep: `INSERT INTO steps (run, node, item, generation, name, kind, value)
+    SELECT t.run, t.node, t.item, t.generation, ?, ?, ? FROM tasks t WHERE t.run = ? AND t.node = ? AND t.item = ? AND t.token = ? AND t.generation = ?`,
+  readSteps: `SELECT name, kind, value FROM steps s WHERE run = ?1 AND node = ?2 AND item = ?3
+    AND generation = (SELECT generation FROM tasks WHERE run = ?1 AND node = ?2 AND item = ?3)`,
+
+  // runs
+  admitRun: 'UPDATE runs SET status = 2, wake_at = deadline_at WHERE id = ?',
+  endRun: `UPDATE runs SET status = ?, reason = ?, output = ?, has_output = ?, finished_at = ?, wake_at = NULL, unclaimed = NULL WHERE id = ?`,
+  dropOpenKey: 'DELETE FROM keys WHERE run = ? AND while_open = 1',
+  quarantine: 'UPDATE runs SET quarantined = ?, unclaimed = NULL, wake_at = NULL WHERE id = ?',
+  park: 'INSERT INTO parked (run, node, item, token, outcome, at) VALUES (?,?,?,?,?,?)',
+  insertJournal: 'INSERT INTO journal (at, worker, changes) VALUES (?,?,?)',
+
+  // claims: what is in the queue for a body or definition, best first
+  nextUnclaimedDefinition: 'SELECT definition FROM runs WHERE unclaimed = 1 AND definition > ? ORDER BY definition LIMIT 1',
+  unclaimedRuns: `SELECT id, rank FROM runs WHERE unclaimed = 1 AND definition = ? ORDER BY rank, id LIMIT ?`,
+  claimRun: `UPDATE runs SET unclaimed = NULL, owner = ?, rev = rev + 1 WHERE id = ? AND unclaimed = 1
+    RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, input`,
+  nextQueuedBody: 'SELECT body FROM tasks WHERE status <= 4 AND status = 1 AND body > ? ORDER BY body LIMIT 1',
+  queuedTasks: `SELECT t.run, t.node, t.item, t.rank FROM tasks t WHERE t.status <= 4 AND t.status = 1 AND t.body = ? ORDER BY t.rank, t.run, t.node, t.item LIMIT ?`,
+  claimable: `SELECT r.definition, r.owner FROM runs r WHERE r.id = ? AND r.quarantined IS NULL AND r.format <= ?`,
+  readTask: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item = ?`,
+  openMaps: `SELECT m.run, m.node, m.rank FROM maps m WHERE m.body = ? AND m.closed IS NULL AND m.next < m.n ORDER BY m.rank LIMIT ?`,
+  nextMapBody: 'SELECT body FROM maps WHERE closed IS NULL AND next < n AND body > ? ORDER BY body LIMIT 1',
+
+  // reads
+  runById: `SELECT ${RUN} WHERE r.id = ?`,
+  runByUid: `SELECT ${RUN} WHERE r.uid = ?`,
+  // why: `+` keeps the order by id, and the planner from the partial index, whatever the statistics say
+  listRuns: `SELECT ${RUN} WHERE r.id < ?1 AND (?2 IS NULL OR d.workflow = ?2) AND (?3 IS NULL OR +r.status IN (SELECT value FROM json_each(?3)))
+    AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(r.tags) WHERE value = ?4)) AND (?5 IS NULL OR r.accepted_at >= ?5) ORDER BY r.id DESC LIMIT ?6`,
+  topTasks: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item = -1`,
+  allTasks: `SELECT ${TASK} FROM tasks WHERE run = ? ORDER BY node, item`,
+  plainTasks: `SELECT ${TASK} FROM tasks WHERE run = ? AND item = -1 ORDER BY node`,
+  openItems: `SELECT ${TASK} FROM tasks WHERE status <= 4 AND status IN (1, 2, 3, 4) AND body = ? AND run = ? AND item >= 0`,
+  endedItems: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item >= 0 AND status >= 5 ORDER BY item`,
+  mapsOf: 'SELECT node, body, n, next, ok, failed, cancelled, skipped FROM maps WHERE run = ?',
+  attemptsOf: `SELECT attempt, generation, outcome, reason, error, worker, started_at AS startedAt, ended_at AS endedAt FROM attempts
+    WHERE run = ? AND node = ? AND item = ? ORDER BY attempt`,
+  journalAfter: 'SELECT seq, at, worker, changes FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
+  journalHead: 'SELECT seq, at FROM journal ORDER BY seq DESC LIMIT 1',
+  prunedTo: "SELECT value FROM meta WHERE name = 'pruned_to'",
+
+  // definitions and numbers
+  readDefinition: 'SELECT id, workflow, version, hash, graph, first_body AS firstBody FROM definitions WHERE workflow = ? AND version = ?',
+  definitionById: 'SELECT id, workflow, version, hash, graph, first_body AS firstBody FROM definitions WHERE id = ?',
+  insertDefinition: `INSERT INTO definitions (workflow, version, hash, graph, first_body, created_at) VALUES (?,?,?,?,?,?) RETURNING id`,
+  takeNumbers: 'UPDATE meta SET value = value + ? WHERE name = ? RETURNING value',
+
+  // workers
+  insertWorker: `INSERT INTO workers (name, host, pid, pid_started, boot_id, pid_namespace, started_at, lease_until) VALUES (?,?,?,?,?,?,?,?) RETURNING id`,
+  beat: 'UPDATE workers SET lease_until = ?, wedged = 0 WHERE id = ? AND ended_at IS NULL AND fenced = 0 AND lease_until >= ?',
+  leave: 'UPDATE workers SET ended_at = ?, fenced = 1 WHERE id = ?',
+  workers: `SELECT id, name, host, pid, pid_started AS pidStarted, boot_id AS bootId, pid_namespace AS pidNamespace, started_at AS startedAt,
+    lease_until AS leaseUntil, wedged, fenced FROM workers WHERE ended_at IS NULL`,
+  fenceExpired: 'UPDATE workers SET fenced = 1 WHERE id = ? AND ended_at IS NULL AND (fenced = 1 OR lease_until < ?)',
+  fenceDead: 'UPDATE workers SET fenced = 1 WHERE id = ? AND ended_at IS NULL',
+  wedge: 'UPDATE workers SET wedged = 1 WHERE id = ? AND ended_at IS NULL',
+  heldBy: `SELECT t.run, t.node, t.item, t.token, t.worker, t.started_at AS startedAt, t.ran_ms AS ranMs, r.definition FROM tasks t
+    JOIN runs r ON r.id = t.run WHERE t.status <= 4 AND t.status = 2 AND t.worker = ? AND r.quarantined IS NULL LIMIT ?`,
+  runningAfter: `SELECT t.run, t.node, t.item, t.token, t.worker, t.started_at AS startedAt, t.ran_ms AS ranMs, r.definition FROM tasks t INDEXED BY tasks_open
+    JOIN runs r ON r.id = t.run WHERE t.status <= 4 AND t.status = 2 AND t.token IS NOT NULL AND (t.run, t.node, t.item) > (?, ?, ?) AND r.quarantined IS NULL
+    ORDER BY t.run, t.node, t.item LIMIT ?`,
+
+  // timers
+  dueTasks: 'SELECT run, node, item, due_at AS dueAt FROM tasks WHERE due_at <= ? ORDER BY due_at LIMIT ?',
+  dueRuns: 'SELECT id AS run, status, wake_at AS dueAt FROM runs WHERE wake_at <= ? ORDER BY wake_at LIMIT ?',
+  nextTaskDue: 'SELECT due_at AS at FROM tasks WHERE due_at > ? ORDER BY due_at LIMIT 1',
+  nextRunDue: 'SELECT wake_at AS at FROM runs WHERE wake_at > ? ORDER BY wake_at LIMIT 1',
+  // why: driven by the index of open runs, one probe of the primary key each; the sweep pages through them
+  stuckRuns: `SELECT r.id AS run, r.rev, (r.status = 2 AND r.unclaimed IS NULL AND r.quarantined IS NULL AND NOT EXISTS
+      (SELECT 1 FROM tasks t WHERE t.run = r.id AND (t.token IS NOT NULL OR t.status IN (1, 3, 4))) AND NOT EXISTS
+      (SELECT 1 FROM maps m WHERE m.run = r.id AND m.closed IS NULL AND m.next < m.n)) AS stuck
+    FROM runs r INDEXED BY runs_open WHERE r.status < 6 AND r.id > ? ORDER BY r.id LIMIT ?`,
+} as const;
+
+export type StatementName = keyof typeof SQL;
+export type Statements = Record<StatementName, StatementSync>;
+
+/** Prepares each statement when it is first used, so that opening costs what is needed. */
+export function prepareStatements(db: DatabaseSync): Statements {
+  const prepared = Object.create(null) as Statements;
+  for (const name of Object.keys(SQL) as StatementName[]) {
+    Object.defineProperty(prepared, name, {
+      configurable: true,
+      enumerable: true,
+      get: () => {
+        const statement = db.prepare(SQL[name]);
+        Object.defineProperty(prepared, name, { value: statement, enumerable: true });
+        return statement;
+      },
+    });
+  }
+  return prepared;
+}
+
+/** For the test that proves the plans. */
+export const statementText = (name: StatementName): string => SQL[name];
+
+export const SETUP = {
+  applicationId: 0x5041_574c,
+  readApplicationId: 'PRAGMA application_id',
+  readSchema: 'PRAGMA user_version',
+  readTables: "SELECT count(*) AS n FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+  markAsOurs: 'PRAGMA application_id = 1346459468',
+  setSchema: (version: number): string => `PRAGMA user_version = ${version}`,
+  wal: 'PRAGMA journal_mode = WAL',
+  full: 'PRAGMA synchronous = FULL',
+  fast: 'PRAGMA synchronous = NORMAL',
+  neverWait: 'PRAGMA busy_timeout = 0',
+  checkpointAt: 'PRAGMA wal_autocheckpoint = 1000',
+  libraryVersion: 'SELECT sqlite_version() AS version',
+} as const;

@@ -1,0 +1,367 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { PawlError } from '../../core/errors.ts';
+import type { Graph } from '../../core/graph.ts';
+import { JournalWriter } from '../../core/journal.ts';
+import type { EndedTask, TaskState } from '../../core/run-state.ts';
+import type { RunStatus } from '../../core/states.ts';
+import type * as port from '../store.ts';
+import { Claimer, NOTHING_CLAIMED } from './claims.ts';
+import { isBusy, openDatabase, SCHEMA, storeError, type OpenOptions } from './driver.ts';
+import { readFacts, readRun, readTask, runCode, type Row } from './rows.ts';
+import { prepareStatements, SETUP, type Statements } from './statements.ts';
+import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
+
+/** How long a write may wait for another process's transaction before it is given up as `STORE_BUSY`. */
+const BUSY_LIMIT_MS = 30_000;
+
+/** One SQLite file (or `:memory:`), one connection, used by one process; other processes may have the same file open. */
+export class SqliteStore implements port.Store {
+  private readonly options: OpenOptions;
+  private db: DatabaseSync | null = null;
+  private sql!: Statements;
+  private writer!: RunWriter;
+  private claimer!: Claimer;
+  private dataVersion = -1;
+  private epoch = 0;
+  private seq = 0;
+  private closed = false;
+
+  constructor(options: OpenOptions) {
+    this.options = options;
+  }
+
+  async open(): Promise<port.StoreInfo> {
+    this.connect();
+    const head = this.sql.journalHead.get();
+    this.seq = Number(head?.['seq'] ?? 0);
+    return { kind: 'sqlite', clock: Number(head?.['at'] ?? 0), schema: SCHEMA, path: this.options.path };
+  }
+
+  private connect(): void {
+    const db = openDatabase(this.options);
+    db.exec(SETUP.neverWait);
+    this.db = db;
+    this.sql = prepareStatements(db);
+    const tasks = new TaskWriter(this.sql);
+    this.writer = new RunWriter(this.sql, tasks);
+    this.claimer = new Claimer(this.sql, tasks);
+    this.dataVersion = -1;
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.db?.close();
+    this.db = null;
+  }
+
+  async define(definitions: readonly port.NewDefinition[]): Promise<port.StoredDefinition[]> {
+    const known = definitions.map((one) => this.sql.readDefinition.get(one.workflow, one.version));
+    if (known.every((row) => row !== undefined)) return known.map((row) => readDefinition(row as Row));
+    return this.write(() =>
+      definitions.map((one) => {
+        const row = this.sql.readDefinition.get(one.workflow, one.version);
+        if (row !== undefined) return readDefinition(row as Row);
+        const firstBody = this.take('next_body', one.graph.tasks.length);
+        const { id } = this.sql.insertDefinition.get(one.workflow, one.version, one.hash, JSON.stringify(one.graph), firstBody, one.at) as { id: number };
+        return { ...one, id, firstBody };
+      }),
+    );
+  }
+
+  async definition(id: number): Promise<port.StoredDefinition | null> {
+    const row = this.reading().definitionById.get(id);
+    return row === undefined ? null : readDefinition(row as Row);
+  }
+
+  async reserve(runs: number, tokens: number): Promise<port.Reserved> {
+    return this.write(() => ({ firstRun: this.take('next_run', runs), firstToken: this.take('next_token', tokens) }));
+  }
+
+  /** First of `n` numbers that are taken for good, whether they are used or not. */
+  private take(name: string, n: number): number {
+    const row = this.sql.takeNumbers.get(n, name);
+    return Number(row?.['value']) - n;
+  }
+
+  async commit(batch: port.Batch): Promise<port.CommitResult> {
+    const conflicts = new Set<number>();
+    for (;;) {
+      try {
+        return await this.write(() => this.apply(batch, conflicts), batch.worker);
+      } catch (error) {
+        // A guard that failed has rolled back the whole transaction: the others are written without that run.
+        if (!(error instanceof GuardFailed)) throw error;
+        const at = batch.runs.findIndex((write, i) => write.state.run === error.run && !conflicts.has(i));
+        if (at === -1) throw new PawlError('ENGINE_BROKEN', `A guard failed for run ${error.run}, which the batch does not write.`, { cause: error });
+        conflicts.add(at);
+      }
+    }
+  }
+
+  private apply(batch: port.Batch, conflicts: Set<number>): port.CommitResult {
+    this.noticeOthers();
+    const journal = new JournalWriter();
+    const { now, worker } = batch;
+    batch.runs.forEach((write, i) => {
+      if (conflicts.has(i)) return;
+      if (this.isStale(write)) conflicts.add(i);
+      else this.writer.change(write, journal);
+    });
+    for (const run of batch.share) this.sql.shareRun.run(run);
+    const steps = batch.steps.map((step) => this.writer.step(step));
+    const starts = batch.starts.map((start) => this.writer.start(start, now, journal));
+    const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, worker, now, journal);
+    if (!journal.isEmpty) this.seq = Number(this.sql.insertJournal.run(now, worker, journal.finish()).lastInsertRowid);
+    return { epoch: this.epoch, seq: this.seq, starts, conflicts: [...conflicts], steps, ...claimed };
+  }
+
+  /** Inside a transaction: has anybody else committed since the last one? */
+  private noticeOthers(): void {
+    const version = Number(this.sql.dataVersion.get()?.['data_version']);
+    if (version === this.dataVersion) return;
+    this.dataVersion = version;
+    this.epoch++;
+  }
+
+  private isStale(write: port.RunWrite): boolean {
+    if (write.epoch === this.epoch) return false;
+    const row = this.sql.readRev.get(write.state.run);
+    return row === undefined || Number(row['rev']) !== write.state.rev;
+  }
+
+  async load(requests: readonly port.LoadRequest[]): Promise<port.LoadedRun[]> {
+    return this.read(() => requests.flatMap((request) => this.loadOne(request)));
+  }
+
+  private loadOne(request: port.LoadRequest): port.LoadedRun[] {
+    const { run } = request;
+    const row = this.sql.runById.get(run) as Row | undefined;
+    if (row === undefined) return [];
+    const maps = this.sql.mapsOf.all(run) as Row[];
+    const tasks = (this.sql.plainTasks.all(run) as Row[]).map(readTask);
+    for (const map of maps) tasks.push(...(this.sql.openItems.all(map['body'] ?? null, run) as Row[]).map(readTask));
+    return [
+      {
+        row: readRun(row),
+        facts: readFacts(row, run),
+        tasks,
+        maps: maps.map((map) => ({
+          node: Number(map['node']),
+          n: Number(map['n']),
+          next: Number(map['next']),
+          ok: Number(map['ok']),
+          failed: Number(map['failed']),
+          cancelled: Number(map['cancelled']),
+          skipped: Number(map['skipped']),
+        })),
+        items: request.items.map((node) => ({ node, items: (this.sql.endedItems.all(run, node) as Row[]).map(readTask) as EndedTask[] })),
+        epoch: this.epoch,
+      },
+    ];
+  }
+
+  async steps(task: port.TaskKey): Promise<port.StepRecord[]> {
+    return this.reading().readSteps.all(task.run, task.node, task.item) as unknown as port.StepRecord[];
+  }
+
+  async boot(worker: port.WorkerFacts, leaseUntil: number): Promise<number> {
+    return this.write(() => {
+      const { name, host, pid, pidStarted, bootId, pidNamespace, startedAt } = worker;
+      const row = this.sql.insertWorker.get(name, host, pid, pidStarted, bootId, pidNamespace, startedAt, leaseUntil);
+      return Number(row?.['id']);
+    });
+  }
+
+  async beat(worker: number, now: number, leaseUntil: number): Promise<boolean> {
+    return this.write(() => this.sql.beat.run(leaseUntil, worker, now).changes === 1);
+  }
+
+  async leave(worker: number, now: number): Promise<void> {
+    await this.write(() => this.sql.leave.run(now, worker));
+  }
+
+  async workers(): Promise<port.WorkerRow[]> {
+    const rows = this.reading().workers.all() as unknown as (Omit<port.WorkerRow, 'wedged' | 'fenced'> & { wedged: number; fenced: number })[];
+    return rows.map((row) => ({ ...row, wedged: row.wedged === 1, fenced: row.fenced === 1 }));
+  }
+
+  async heldBy(worker: number, limit: number): Promise<port.HeldTask[]> {
+    return this.reading().heldBy.all(worker, limit) as unknown as port.HeldTask[];
+  }
+
+  async fence(worker: number, proof: { readonly now: number } | { readonly dead: true }): Promise<boolean> {
+    return this.write(() => {
+      const { changes } = 'dead' in proof ? this.sql.fenceDead.run(worker) : this.sql.fenceExpired.run(worker, proof.now);
+      return changes === 1;
+    });
+  }
+
+  async due(now: number, limit: number): Promise<port.Due> {
+    return this.read(() => {
+      const runs = this.sql.dueRuns.all(now, limit).map((row) => ({
+        run: Number(row['run']),
+        event: Number(row['status']) === runCode('scheduled') ? ('admit' as const) : ('deadline' as const),
+        dueAt: Number(row['dueAt']),
+      }));
+      const ahead = [this.sql.nextTaskDue.get(now)?.['at'], this.sql.nextRunDue.get(now)?.['at']].filter((at) => at !== undefined).map(Number);
+      return {
+        tasks: this.sql.dueTasks.all(now, limit) as unknown as port.Due['tasks'],
+        runs,
+        nextAt: ahead.length === 0 ? null : Math.min(...ahead),
+      };
+    });
+  }
+
+  async running(after: port.TaskKey | null, limit: number): Promise<port.HeldTask[]> {
+    const at = after ?? { run: -1, node: -1, item: -1 };
+    return this.reading().runningAfter.all(at.run, at.node, at.item, limit) as unknown as port.HeldTask[];
+  }
+
+  async stuck(after: number, limit: number): Promise<{ runs: port.StuckRun[]; last: number | null }> {
+    const rows = this.reading().stuckRuns.all(after, limit) as unknown as (port.StuckRun & { stuck: number })[];
+    const runs = rows.filter((row) => Number(row.stuck) === 1).map(({ run, rev }) => ({ run, rev }));
+    return { runs, last: rows.length < limit ? null : (rows.at(-1)?.run ?? null) };
+  }
+
+  async quarantine(run: number, why: string, outcomes: readonly port.ParkedOutcome[], now: number): Promise<void> {
+    await this.write(() => {
+      for (const { node, item, token, outcome } of outcomes) this.sql.park.run(run, node, item, token, outcome, now);
+      this.sql.quarantine.run(why, run);
+      this.sql.shareRun.run(run);
+    });
+  }
+
+  async head(): Promise<port.Head> {
+    const { sql } = this;
+    this.reading();
+    const version = Number(sql.dataVersion.get()?.['data_version']);
+    if (version !== this.dataVersion) {
+      this.dataVersion = version;
+      this.epoch++;
+      this.seq = Number(sql.journalHead.get()?.['seq'] ?? 0);
+    }
+    return { seq: this.seq, epoch: this.epoch };
+  }
+
+  async journal(after: number, limit: number): Promise<{ entries: port.JournalRow[]; gone: boolean }> {
+    const pruned = Number(this.reading().prunedTo.get()?.['value'] ?? 0);
+    return { entries: this.sql.journalAfter.all(after, limit) as unknown as port.JournalRow[], gone: after < pruned };
+  }
+
+  async findRun(uid: Uint8Array): Promise<port.RunRow | null> {
+    const row = this.reading().runByUid.get(uid);
+    return row === undefined ? null : readRun(row as Row);
+  }
+
+  async runRow(run: number): Promise<port.RunRow | null> {
+    const row = this.reading().runById.get(run);
+    return row === undefined ? null : readRun(row as Row);
+  }
+
+  async listRuns(query: port.ListQuery): Promise<port.RunRow[]> {
+    const statuses = query.statuses === undefined ? null : JSON.stringify(query.statuses.map((status: RunStatus) => runCode(status)));
+    const { before = Number.MAX_SAFE_INTEGER, workflow = null, tag = null, since = null, limit } = query;
+    return this.reading()
+      .listRuns.all(before, workflow, statuses, tag, since, limit)
+      .map((row) => readRun(row as Row));
+  }
+
+  async tasksOf(run: number, items: boolean): Promise<TaskState[]> {
+    const statement = items ? this.reading().allTasks : this.reading().plainTasks;
+    return (statement.all(run) as Row[]).map(readTask);
+  }
+
+  async attemptsOf(task: port.TaskKey): Promise<port.AttemptRow[]> {
+    return this.reading().attemptsOf.all(task.run, task.node, task.item) as unknown as port.AttemptRow[];
+  }
+
+  private reading(): Statements {
+    if (this.db === null) throw new PawlError('STORE_CLOSED', 'The store is closed.');
+    return this.sql;
+  }
+
+  /** Several statements on one snapshot. */
+  private read<T>(work: () => T): T {
+    this.reading().beginRead.run();
+    try {
+      this.noticeOthers();
+      return work();
+    } finally {
+      this.sql.commit.run();
+    }
+  }
+
+  /**
+   * One write transaction. The main thread never waits for SQLite's lock: while another process holds it, a timer with jitter tries again.
+   * After a commit whose outcome is unknown the file is opened anew, and the journal tells.
+   */
+  private async write<T>(work: () => T, worker = 0): Promise<T> {
+    const started = performance.now();
+    while (!this.begun()) {
+      if (performance.now() - started > BUSY_LIMIT_MS) {
+        throw new PawlError('STORE_BUSY', `${this.options.path}: another process has held the write lock for ${BUSY_LIMIT_MS} ms.`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 2));
+    }
+    // why: from BEGIN to COMMIT nothing awaits, so no other call of this process can come in between
+    let result: T;
+    try {
+      result = work();
+    } catch (error) {
+      this.rollback();
+      throw storeError(error, this.options.path);
+    }
+    try {
+      this.sql.commit.run();
+    } catch (error) {
+      return this.afterFailedCommit(error, result, worker);
+    }
+    return result;
+  }
+
+  /** False while another process holds the lock. */
+  private begun(): boolean {
+    if (this.db === null && !this.closed) this.connect();
+    try {
+      this.reading().beginWrite.run();
+      return true;
+    } catch (error) {
+      if (isBusy(error)) return false;
+      throw storeError(error, this.options.path);
+    }
+  }
+
+  private rollback(): void {
+    if (this.db?.isTransaction) this.sql.rollback.run();
+  }
+
+  private afterFailedCommit<T>(error: unknown, result: T, worker: number): T {
+    const expected = this.seq;
+    const path = this.options.path;
+    try {
+      this.db?.close();
+      this.db = null;
+      this.connect();
+    } catch {
+      throw new PawlError('STORE_UNKNOWN_OUTCOME', `${path}: a commit failed, and the file cannot be opened to see whether it happened.`, { cause: error });
+    }
+    const head = this.sql.journalHead.get();
+    this.epoch++;
+    this.seq = Number(head?.['seq'] ?? 0);
+    const landed = this.seq >= expected && worker !== 0;
+    const row = landed ? this.sql.journalAfter.get(expected - 1, 1) : undefined;
+    if (row !== undefined && Number(row['worker']) === worker) return result;
+    throw storeError(error, path);
+  }
+}
+
+function readDefinition(row: Row): port.StoredDefinition {
+  return {
+    id: Number(row['id']),
+    workflow: String(row['workflow']),
+    version: String(row['version']),
+    hash: String(row['hash']),
+    graph: JSON.parse(String(row['graph'])) as Graph,
+    firstBody: Number(row['firstBody']),
+  };
+}

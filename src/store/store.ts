@@ -1,0 +1,327 @@
+import type { Changes } from '../core/changes.ts';
+import type { Graph } from '../core/graph.ts';
+import type { EndedTask, MapState, QueuedTask, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
+import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
+
+/**
+ * The port between the engine and a database. Each method is one transaction (or one read) and takes a batch; the kernel has decided
+ * everything before, the store applies it under guards. A method that rejects has changed nothing, unless the error is
+ * `STORE_UNKNOWN_OUTCOME`. Instants are milliseconds of store time.
+ */
+export interface Store {
+  /** Opens the database, migrates it, checks that it is safe to use. Rejects with a `STORE_*` error that says what is wrong. */
+  open(): Promise<StoreInfo>;
+  close(): Promise<void>;
+  /** Writes definitions that are new, gives the stored form of all. A stored graph under the same name and version is not changed. */
+  define(definitions: readonly NewDefinition[]): Promise<StoredDefinition[]>;
+  /** The stored definition, null where there is none. */
+  definition(id: number): Promise<StoredDefinition | null>;
+  /** Reserves run ids and lease tokens that nobody else will ever get. */
+  reserve(runs: number, tokens: number): Promise<Reserved>;
+  /** Everything that one turn of the engine wants written, in one transaction with one flush. */
+  commit(batch: Batch): Promise<CommitResult>;
+  /** Runs as their rows say; those that do not exist are left out. */
+  load(requests: readonly LoadRequest[]): Promise<LoadedRun[]>;
+  /** The records of a body's steps in its generation. */
+  steps(task: TaskKey): Promise<StepRecord[]>;
+  /** A new worker process: a row with a lease, under an id that was never used before. */
+  boot(worker: WorkerFacts, leaseUntil: number): Promise<number>;
+  /** Renews the lease; false where it ran out or was taken away: it is never renewed then. */
+  beat(worker: number, now: number, leaseUntil: number): Promise<boolean>;
+  /** Ends a worker's row: it holds nothing any more. */
+  leave(worker: number, now: number): Promise<void>;
+  /** Every worker that has not ended. */
+  workers(): Promise<WorkerRow[]>;
+  /** Tasks that are running under a worker's leases, at most `limit`. */
+  heldBy(worker: number, limit: number): Promise<HeldTask[]>;
+  /**
+   * Takes the leases of a worker that `proof` allows: by the lease's end, tested in this statement, or because its process is proven dead.
+   * Afterwards the worker cannot renew.
+   */
+  fence(worker: number, proof: { readonly now: number } | { readonly dead: true }): Promise<boolean>;
+  /** What is due at `now`, oldest first: retries, queue timeouts, delayed starts, deadlines; and when the next thing is. */
+  due(now: number, limit: number): Promise<Due>;
+  /** Running tasks, for the sweep that ends overdue attempts; ordered by key, after `after`. */
+  running(after: TaskKey | null, limit: number): Promise<HeldTask[]>;
+  /** Open, admitted runs after `after` with nothing that would ever wake them. */
+  stuck(after: number, limit: number): Promise<{ readonly runs: readonly StuckRun[]; readonly last: number | null }>;
+  /** Sets a run aside: nothing of it is claimed any more. Outcomes that arrive for it are kept and not applied. */
+  quarantine(run: number, why: string, outcomes: readonly ParkedOutcome[], now: number): Promise<void>;
+  /** The last number of the journal, and whether another process may have written since the number the caller saw. */
+  head(): Promise<Head>;
+  /** Journal entries after `after`. `gone` where the first of them was pruned. */
+  journal(after: number, limit: number): Promise<{ readonly entries: readonly JournalRow[]; readonly gone: boolean }>;
+  findRun(uid: Uint8Array): Promise<RunRow | null>;
+  runRow(run: number): Promise<RunRow | null>;
+  listRuns(query: ListQuery): Promise<RunRow[]>;
+  /** Every task row of a run, in graph order; with items where asked. */
+  tasksOf(run: number, items: boolean): Promise<EndedOrOpen[]>;
+  attemptsOf(task: TaskKey): Promise<AttemptRow[]>;
+}
+
+export interface StoreInfo {
+  readonly kind: string;
+  /** The highest instant that a commit has stored. */
+  readonly clock: number;
+  /** One flush to the disk, measured at open, in milliseconds; 0 where nothing is flushed. */
+  readonly schema: number;
+  readonly path: string;
+}
+
+export interface NewDefinition {
+  readonly workflow: string;
+  readonly version: string;
+  readonly hash: string;
+  readonly graph: Graph;
+  readonly at: number;
+}
+
+export interface StoredDefinition {
+  readonly id: number;
+  readonly workflow: string;
+  readonly version: string;
+  readonly hash: string;
+  readonly graph: Graph;
+  /** Number of the body of node 0; node n has this plus n. Unique over all definitions. */
+  readonly firstBody: number;
+}
+
+export interface Reserved {
+  readonly firstRun: number;
+  readonly firstToken: number;
+}
+
+export interface TaskKey {
+  readonly run: number;
+  readonly node: number;
+  readonly item: number;
+}
+
+export interface KeyClaim {
+  readonly value: string;
+  readonly inputHash: string;
+  /** As long as the run is kept, while it is open, or until an instant. */
+  readonly until: 'kept' | 'open' | number;
+}
+
+/** A run to accept. Its tasks are in `changes`; where it waits for a claim as a whole, `unclaimed`, there are none yet. */
+export interface StartWrite {
+  readonly uid: Uint8Array;
+  readonly definition: number;
+  readonly firstBody: number;
+  readonly workflow: string;
+  readonly key: KeyClaim | null;
+  readonly tags: readonly string[];
+  readonly traceparent: string | null;
+  readonly unclaimed: boolean;
+  /** Worker that alone holds its state; null where any other may. */
+  readonly owner: number | null;
+  readonly state: RunState;
+  readonly changes: Changes;
+}
+
+export type StartResult =
+  | { readonly created: true }
+  /** The key is held by this run. */
+  | { readonly created: false; readonly uid: Uint8Array; readonly run: number; readonly inputHash: string };
+
+/** Changes of one run, decided on a state of `rev` that was last compared with the store in `epoch`. */
+export interface RunWrite {
+  readonly firstBody: number;
+  readonly state: RunState;
+  readonly epoch: number;
+  /** Other processes may hold the run's state: they notice by the revision. */
+  readonly shared: boolean;
+  readonly changes: Changes;
+}
+
+export interface StepWrite extends TaskKey {
+  readonly generation: number;
+  readonly token: number;
+  readonly name: string;
+  readonly kind: string;
+  readonly value: string | null;
+}
+
+export interface StepRecord {
+  readonly name: string;
+  readonly kind: string;
+  readonly value: string | null;
+}
+
+/** What a worker can run, and where new leases come from. */
+export interface ClaimRequest {
+  readonly limit: number;
+  /** Definitions whose plain roots it can run: id, and the roots. */
+  readonly definitions: ReadonlyMap<number, ClaimableDefinition>;
+  /** Bodies it can run. */
+  readonly bodies: ReadonlySet<number>;
+  readonly firstToken: number;
+}
+
+export interface ClaimableDefinition {
+  readonly firstBody: number;
+  readonly roots: readonly number[];
+}
+
+export interface Batch {
+  readonly now: number;
+  readonly worker: number;
+  readonly starts: readonly StartWrite[];
+  readonly runs: readonly RunWrite[];
+  readonly steps: readonly StepWrite[];
+  /** Runs that the caller is going to write although it does not own them: from now on every writer bumps their revision. */
+  readonly share: readonly number[];
+  readonly claim: ClaimRequest | null;
+}
+
+export interface ClaimedTask {
+  readonly run: number;
+  readonly definition: number;
+  readonly task: RunningTask;
+}
+
+export interface ClaimedRun {
+  readonly definition: number;
+  readonly facts: RunFacts;
+  readonly uid: Uint8Array;
+  /** Its roots: those that got a slot are running. */
+  readonly tasks: readonly (RunningTask | QueuedTask)[];
+}
+
+export interface CommitResult {
+  readonly epoch: number;
+  /** Last number of the journal. */
+  readonly seq: number;
+  readonly starts: readonly StartResult[];
+  /** Positions of run writes that met another revision or token: nothing of them was written. */
+  readonly conflicts: readonly number[];
+  readonly steps: readonly boolean[];
+  readonly claimedRuns: readonly ClaimedRun[];
+  readonly claimedTasks: readonly ClaimedTask[];
+  /** Maps of runs with items that may start. */
+  readonly openMaps: readonly { readonly run: number; readonly node: number; readonly rank: number }[];
+  /** The smallest rank that was left in the queue for lack of slots; null where nothing was. */
+  readonly leftRank: number | null;
+  readonly tokensUsed: number;
+}
+
+export interface LoadRequest {
+  readonly run: number;
+  /** Maps whose ended items are wanted too. */
+  readonly items: readonly number[];
+}
+
+export interface LoadedRun {
+  readonly row: RunRow;
+  readonly facts: RunFacts;
+  /** Top-level tasks, and open items. */
+  readonly tasks: readonly TaskState[];
+  readonly maps: readonly Omit<MapState, 'open' | 'list' | 'results'>[];
+  readonly items: readonly { readonly node: number; readonly items: readonly EndedTask[] }[];
+  readonly epoch: number;
+}
+
+export interface RunRow {
+  readonly run: number;
+  readonly uid: Uint8Array;
+  readonly definition: number;
+  readonly workflow: string;
+  readonly version: string;
+  readonly status: RunStatus;
+  readonly reason: Reason | null;
+  readonly owner: number | null;
+  readonly unclaimed: boolean;
+  readonly quarantined: string | null;
+  readonly acceptedAt: number;
+  readonly startAt: number | null;
+  readonly deadlineAt: number | null;
+  readonly finishedAt: number | null;
+  readonly key: string | null;
+  readonly tags: readonly string[];
+  readonly traceparent: string | null;
+  readonly input: string | null;
+  readonly output: string | null;
+  readonly hasOutput: boolean;
+}
+
+export interface WorkerFacts {
+  readonly name: string;
+  readonly host: string;
+  readonly pid: number;
+  /** Facts that prove a death on this host; null where they cannot be read. */
+  readonly pidStarted: string | null;
+  readonly bootId: string | null;
+  readonly pidNamespace: string | null;
+  readonly startedAt: number;
+}
+
+export interface WorkerRow extends WorkerFacts {
+  readonly id: number;
+  readonly leaseUntil: number;
+  readonly wedged: boolean;
+  /** Its leases were taken away; what it held may still be there. */
+  readonly fenced: boolean;
+}
+
+export interface HeldTask extends TaskKey {
+  readonly definition: number;
+  readonly token: number;
+  readonly worker: number;
+  readonly startedAt: number;
+  readonly ranMs: number;
+}
+
+export interface Due {
+  readonly tasks: readonly (TaskKey & { readonly dueAt: number })[];
+  readonly runs: readonly { readonly run: number; readonly event: 'admit' | 'deadline'; readonly dueAt: number }[];
+  readonly nextAt: number | null;
+}
+
+export interface ParkedOutcome {
+  readonly node: number;
+  readonly item: number;
+  readonly token: number;
+  /** An outcome of the kernel, as JSON. */
+  readonly outcome: string;
+}
+
+export interface StuckRun {
+  readonly run: number;
+  readonly rev: number;
+}
+
+export interface Head {
+  readonly seq: number;
+  /** Changes whenever another process has committed. */
+  readonly epoch: number;
+}
+
+export interface JournalRow {
+  readonly seq: number;
+  readonly at: number;
+  readonly worker: number;
+  readonly changes: string;
+}
+
+export interface ListQuery {
+  readonly workflow?: string;
+  readonly statuses?: readonly RunStatus[];
+  readonly tag?: string;
+  readonly since?: number;
+  readonly before?: number;
+  readonly limit: number;
+}
+
+export type EndedOrOpen = TaskState;
+
+export interface AttemptRow {
+  readonly attempt: number;
+  readonly generation: number;
+  readonly outcome: AttemptOutcome;
+  readonly reason: Reason;
+  readonly error: string | null;
+  readonly worker: number;
+  readonly startedAt: number;
+  readonly endedAt: number;
+}

@@ -1,0 +1,341 @@
+// What compiles and what must not, as of now. Compiled by `npm run typecheck`; never run.
+import * as v from 'valibot';
+import { z } from 'zod';
+import { signal } from '../../src/core/signal.ts';
+import { task } from '../../src/core/task.ts';
+import { workflow } from '../../src/core/workflow.ts';
+import type { MaybeRef, Ref, RefBase, Settled, Workflow } from '../../src/core/types.ts';
+
+type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const yes = <_T extends true>(): void => {};
+type InputOf<T> = T extends { readonly _types?: { readonly input: (input: infer I) => void } } ? I : never;
+type OutputOf<T> = T extends { readonly _types?: { readonly output: infer O } } ? O : never;
+
+// ---- an order, start to end ---------------------------------------------------------------------------------------------------------
+
+const Line = z.object({ sku: z.string(), qty: z.number().int() });
+const loadOrder = task({
+  name: 'load-order',
+  input: z.object({ id: z.string() }),
+  run: async ({ id }) => ({ id, email: 'a@b.c', total: 120, vip: true, placed: new Date(), lines: [{ sku: 's1', qty: 2 }] }),
+});
+const reserve = task({
+  name: 'reserve',
+  input: Line.extend({ orderId: z.string() }),
+  retry: { maxAttempts: 8, initial: '1s', maxDelay: '5m' },
+  timeout: '30s',
+  run: async ({ sku, qty }, ctx) => {
+    ctx.log.info('reserving', { sku, qty });
+    return { hold: `h-${sku}` };
+  },
+});
+const charge = task({
+  name: 'charge',
+  input: z.object({ orderId: z.string(), cents: z.number() }),
+  output: z.object({ paymentId: z.string() }),
+  retry: { maxAttempts: 5, on: [{ match: 'card_declined', action: 'fail' }] },
+  effects: 'idempotent',
+});
+charge.implement(async ({ cents }, ctx) => ({ paymentId: `${ctx.idempotencyKey}-${cents}` }));
+const mail = task({ name: 'mail', run: async (m: { to: string; subject: string; body?: string }) => ({ messageId: m.to }) });
+const report = task({
+  name: 'report',
+  run: async (r: { holds: Settled<{ hold: string }>[] }) => ({ failed: r.holds.filter((h) => h.status !== 'success').length }),
+});
+const paid = signal('invoice.paid', z.object({ amount: z.number() }));
+yes<Eq<OutputOf<typeof paid>, { amount: number }>>();
+
+const order = workflow({ name: 'order', input: z.object({ id: z.string() }), timeout: '14d' }, (w, input) => {
+  const o = w.run(loadOrder, { id: input.id });
+  const holds = w.map(o.lines, reserve, (line) => ({ orderId: o.id, sku: line.sku, qty: line.qty }), { concurrency: 20, settle: true });
+  const ok = w.run('all-held', { holds }, ({ holds }) => holds.every((h) => h.status === 'success'));
+  const boss = w.when(
+    o,
+    (v) => v.total > 100,
+    () => w.run('ask', { t: o.total }, ({ t }) => ({ by: `boss of ${t}` })),
+  );
+  const cents = w.run('cents', { t: o.total }, (v) => v.t * 100);
+  const pay = w.run(charge, { orderId: o.id, cents }, { after: [ok, boss], join: 'none_failed' });
+  w.run(mail, { to: o.email, subject: 'On its way' });
+  w.run(report, { holds });
+  return { payment: pay.paymentId, approvedBy: w.run('by', { boss: w.optional(boss) }, (v) => v.boss?.by ?? 'auto') };
+});
+yes<Eq<OutputOf<typeof order>, { payment: string; approvedBy: string }>>();
+yes<Eq<InputOf<typeof order>, { id: string }>>();
+const nightly = workflow({ name: 'nightly' }, (w) => ({ n: w.run('count', {}, () => 1) }));
+yes<Eq<typeof nightly, Workflow<void, { n: number }>>>();
+
+// ---- mistakes that must not compile -------------------------------------------------------------------------------------------------
+
+workflow({ name: 'neg', input: z.object({ id: z.string() }) }, (w, input) => {
+  const o = w.run(loadOrder, { id: input.id });
+  // @ts-expect-error -- wrong leaf type: Ref<number> where a string is wanted
+  w.run(loadOrder, { id: o.total });
+  // @ts-expect-error -- a missing field
+  w.run(charge, { orderId: o.id });
+  // @ts-expect-error -- a misspelt field
+  w.run(charge, { orderId: o.id, cent: 5, cents: 1 });
+  // @ts-expect-error -- no such output
+  w.run(mail, { to: o.emial, subject: 's' });
+  // @ts-expect-error -- arithmetic on a ref
+  const x = o.total * 100;
+  // @ts-expect-error -- comparing a ref with a number
+  if (o.total > 100) x;
+  // @ts-expect-error -- a ref as a condition
+  if (o.vip) w.run('never', {}, () => 1);
+  // @ts-expect-error -- a ref as a condition
+  const y = o.vip ? 1 : 2;
+  // @ts-expect-error -- a bad duration
+  w.run(mail, { to: o.email, subject: 's' }, { timeout: '3 days' });
+  // @ts-expect-error -- a misspelt option
+  w.run(mail, { to: o.email, subject: 's' }, { afer: [o], id: 'mail-2' });
+  // @ts-expect-error -- an unknown join
+  w.run(mail, { to: o.email, subject: 's' }, { join: 'most' });
+  // @ts-expect-error -- not a list
+  w.map(o.total, mail, () => ({ to: 'a', subject: 's' }));
+  // @ts-expect-error -- the wrong input of an item
+  w.map(o.lines, reserve, (line) => ({ orderId: o.id, sku: line.qty, qty: line.qty }));
+  // @ts-expect-error -- a child workflow comes later
+  w.run(order, { id: 'a' });
+  // @ts-expect-error -- an inline task must return what can be stored
+  w.run('bad', {}, () => ({ f: () => 1 }));
+  return { y };
+});
+// @ts-expect-error -- a function in an output
+task({ name: 'bad', run: async (i: { a: string }) => ({ f: () => i.a }) });
+// @ts-expect-error -- an implementation that does not match its contract
+charge.implement(async () => ({ paymentId: 5 }));
+// @ts-expect-error -- a function in a workflow's output
+workflow({ name: 'f' }, () => ({ f: () => 1 }));
+
+// ---- inference ----------------------------------------------------------------------------------------------------------------------
+
+type Union = { kind: 'a'; a: number } | { kind: 'b'; b: string };
+const load = task({
+  name: 'load',
+  run: async (i: { id: string }) => ({
+    id: i.id,
+    vip: true,
+    when: new Date(),
+    tags: ['a'],
+    nest: { deep: { n: 1 } },
+    opt: undefined as string | undefined,
+    u: { kind: 'a', a: 1 } as Union,
+    index: new Map([['a', 1]]),
+  }),
+});
+const takesStr = task({ name: 'ts', run: async (_i: { s: string }) => 1 });
+const takesDate = task({ name: 'td', run: async (_i: { d: Date }) => 1 });
+const takesOpt = task({ name: 'to', run: async (_i: { s?: string }) => 1 });
+const takesMap = task({ name: 'tm', run: async (i: { m: Map<string, number> }) => i.m });
+const vb = task({ name: 'vb', input: v.object({ n: v.number() }), run: async (i) => i.n + 1 });
+
+workflow({ name: 'p', input: z.object({ id: z.string() }) }, (w, input) => {
+  const o = w.run(load, { id: input.id });
+  w.run(takesDate, { d: o.when });
+  w.run(takesOpt, {});
+  w.run(takesOpt, { s: o.id });
+  w.run(takesStr, { s: o.tags[0]! });
+  w.run(vb, { n: o.nest.deep.n });
+  w.run(load, o);
+  const m = w.run(takesMap, { m: o.index });
+  w.run(takesMap, { m });
+  w.run(takesMap, { m: new Map([['a', 1]]) });
+  const kind: RefBase<'a' | 'b'> = o.u.kind;
+  // @ts-expect-error -- string | undefined is not string
+  w.run(takesStr, { s: o.opt });
+  // @ts-expect-error -- a property of one member of the union only
+  o.u.a;
+  const inline = w.run('x', { o, n: [o.id, 'lit'] as const }, ({ o, n }) => {
+    yes<Eq<typeof o.when, Date>>();
+    yes<Eq<typeof n, [string, 'lit']>>();
+    return o.u.kind === 'a' ? o.u.a : 0;
+  });
+  const b = w.when(
+    o,
+    (o) => o.vip,
+    () => w.run(takesStr, { s: o.id }),
+    () => ({ x: o.when }),
+  );
+  const parts = w.when(
+    { vip: o.vip, id: input.id },
+    ({ vip, id }) => vip && id !== '',
+    () => 'yes',
+    () => 'no',
+  );
+  const each = w.map(o.tags, takesStr, (s) => ({ s }), { key: (s) => s, tolerate: { ratio: 0.5 } });
+  const all = w.map([o.id, 'lit'], takesStr, (s) => ({ s }), { id: 'all', settle: true });
+  const { a } = w.settle({ a: w.run(vb, { n: 1 }) });
+  const any = w.run('any', {}, () => JSON.parse('{}'));
+  return { b, inline, kind, parts, each, all, a, any: any['whatever']?.['deep'], arr: [o.id, o.nest.deep.n] as const };
+}) satisfies Workflow<
+  { id: string },
+  {
+    b: number | { x: Date };
+    inline: number;
+    kind: 'a' | 'b';
+    parts: string;
+    each: number[];
+    all: Settled<number>[];
+    a: Settled<number>;
+    any: unknown;
+    arr: [string, number];
+  }
+>;
+
+// ---- schemas that transform: callers give the input side, bodies get the output side ---------------------------------------------------
+
+const Cents = z.string().transform((text) => Number(text));
+const coerce = task({
+  name: 'coerce',
+  input: z.object({ at: z.string().transform((s) => new Date(s)), cents: Cents }),
+  output: z.object({ n: Cents }),
+});
+coerce.implement(async ({ at, cents }) => ({ n: String(at.getTime() + cents) }));
+// @ts-expect-error -- the body returns the schema's input side
+coerce.implement(async () => ({ n: 5 }));
+const coerced = workflow({ name: 'coerced', input: z.object({ since: z.string().default('now') }) }, (w, input) => {
+  const c = w.run(coerce, { at: input.since, cents: '5' }, { when: ({ at, cents }) => at.getTime() > cents });
+  // @ts-expect-error -- callers give the schema's input side
+  w.run(coerce, { at: new Date(0), cents: 5 });
+  return { n: w.optional(c.n, 0), since: input.since };
+});
+yes<Eq<InputOf<typeof coerced>, { since?: string | undefined }>>();
+yes<Eq<OutputOf<typeof coerced>, { n: number; since: string }>>();
+
+// ---- what may be skipped --------------------------------------------------------------------------------------------------------------
+
+workflow({ name: 'maybe', input: z.object({ id: z.string() }) }, (w, input) => {
+  const o = w.run(load, { id: input.id });
+  const ask = w.when(
+    o,
+    (o) => o.vip,
+    () => ({ note: w.run('ask', {}, () => 'hello'), list: o.tags }),
+  );
+  yes<Eq<typeof ask, MaybeRef<{ note: string; list: string[] }>>>();
+  yes<Eq<typeof ask.note, MaybeRef<string>>>();
+  yes<Eq<(typeof ask.list)[0], MaybeRef<string>>>();
+
+  const own = w.run(takesStr, { s: 'a' }, { id: 'own', when: ({ s }) => s !== '' });
+  const inlineOwn = w.run('inline-own', { o }, ({ o }) => o.id, { when: ({ o }) => o.vip });
+  const one = w.run(takesStr, { s: 'a' }, { id: 'one', after: [ask], join: 'one_success' });
+  const two = w.run(takesStr, { s: 'a' }, { id: 'two', after: [o, ask], join: 'at_least(2)' });
+  const empty = w.map(o.tags, takesStr, (s) => ({ s }), { onEmpty: 'skip', settle: true });
+  yes<Eq<typeof own, MaybeRef<number>>>();
+  yes<Eq<typeof inlineOwn, MaybeRef<string>>>();
+  yes<Eq<typeof one, MaybeRef<number>>>();
+  yes<Eq<typeof two, MaybeRef<number>>>();
+  yes<Eq<typeof empty, MaybeRef<Settled<number>[]>>>();
+
+  const sure = w.run(takesStr, { s: 'a' }, { id: 'sure', after: [ask], join: 'none_failed' });
+  const done = w.run(takesStr, { s: 'a' }, { id: 'done', after: [ask, own], join: 'all_done', allowFailure: true });
+  const after = w.run(takesStr, { s: 'a' }, { id: 'after', after: [ask] });
+  const either = w.when(
+    o,
+    (o) => o.vip,
+    () => 1,
+    () => 2,
+    { id: 'either' },
+  );
+  const full = w.map(o.tags, takesStr, (s) => ({ s }), { onEmpty: 'success', id: 'full' });
+  yes<Eq<typeof sure, Ref<number>>>();
+  yes<Eq<typeof done, Ref<number>>>();
+  yes<Eq<typeof after, Ref<number>>>();
+  yes<Eq<typeof either, Ref<number>>>();
+  yes<Eq<typeof full, Ref<number[]>>>();
+
+  const read = w.optional(ask);
+  const note = w.optional(ask.note, 'none');
+  const list = w.optional(ask.list, []);
+  yes<Eq<typeof read, Ref<{ note: string; list: string[] } | undefined>>>();
+  w.run(takesStr, { s: note }, { id: 'with-note' });
+  w.run(takesOpt, { s: w.optional(ask.note, o.id) });
+  w.map(list, takesStr, (s) => ({ s }), { id: 'list' });
+  const { how } = w.settle({ how: ask.note });
+  yes<Eq<typeof how, Ref<Settled<string>>>>();
+  const status: RefBase<'success' | 'failed' | 'upstream_failed' | 'cancelled' | 'skipped'> = how.status;
+
+  // @ts-expect-error -- a task's input
+  w.run(takesStr, { s: ask.note });
+  // @ts-expect-error -- an optional field of a task's input
+  w.run(takesOpt, { s: ask.note });
+  // @ts-expect-error -- the whole input of a task
+  w.run(takesOpt, ask);
+  // @ts-expect-error -- a part of an inline task
+  w.run('bad-1', { o, ask }, () => 1);
+  // @ts-expect-error -- deep in a part of an inline task
+  w.run('bad-2', { o, deep: [{ n: own }] }, () => 1);
+  // @ts-expect-error -- the whole input of an inline task
+  w.run('bad-3', own, () => 1);
+  // @ts-expect-error -- the items of a map
+  w.map(ask.list, takesStr, (s) => ({ s }));
+  // @ts-expect-error -- one of the items of a map
+  w.map([o.id, ask.note], takesStr, (s) => ({ s }));
+  // @ts-expect-error -- the input of an item
+  w.map(o.tags, takesStr, () => ({ s: ask.note }));
+  // @ts-expect-error -- what a `when` decides on
+  w.when(
+    ask,
+    () => true,
+    () => 1,
+  );
+  // @ts-expect-error -- the value of a branch
+  w.when(
+    o,
+    () => true,
+    () => ({ own }),
+  );
+  // @ts-expect-error -- the value of the other branch
+  w.when(
+    o,
+    () => true,
+    () => 1,
+    () => own,
+  );
+  // @ts-expect-error -- a default
+  w.optional(ask.note, inlineOwn);
+  // @ts-expect-error -- one of two refs may be skipped
+  w.run('bad-4', { x: o.id === o.id ? o : ask }, () => 1);
+  // @ts-expect-error -- arithmetic
+  own * 2;
+  // @ts-expect-error -- a condition
+  if (own) w.run('never', {}, () => 1);
+  return { note, status };
+});
+// @ts-expect-error -- a workflow's value
+workflow({ name: 'out-1' }, (w) => w.run(takesStr, { s: 'a' }, { when: () => false }));
+// @ts-expect-error -- a part of a workflow's value
+workflow({ name: 'out-2' }, (w) => ({ a: { b: w.run(takesStr, { s: 'a' }, { when: () => false }) } }));
+
+// ---- outputs --------------------------------------------------------------------------------------------------------------------------
+
+// @ts-expect-error -- a promise inside an output
+task({ name: 'bp', run: async (_i: {}) => ({ p: Promise.resolve(1) }) });
+class Model {
+  id = 'x';
+  save(): void {}
+}
+// @ts-expect-error -- a class with methods
+task({ name: 'bc', run: async (_i: {}) => new Model() });
+task({ name: 'ok-any', run: async (_i: {}) => JSON.parse('{}') });
+task({ name: 'ok-void', run: async (_i: {}) => {} });
+task({
+  name: 'ok-rich',
+  run: async (_i: {}) => ({
+    m: new Map([['a', 1]]),
+    d: new Date(),
+    b: 5n,
+    u: new Uint8Array(2),
+    l: new URL('http://a'),
+    e: new Error('a'),
+  }),
+});
+task({ name: 'ok-fetch', run: async (_i: {}, ctx) => (await fetch('http://a', { signal: ctx.signal })).status });
+task({
+  name: 'steps',
+  run: async (_i: {}, ctx) => {
+    // @ts-expect-error -- a step's value is recorded
+    await ctx.step('bad', () => () => 1);
+    return ctx.step(['call', 1], async () => new Date());
+  },
+});
