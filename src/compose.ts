@@ -71,6 +71,7 @@ export function engineSettings(options: Omit<EngineOptions, 'store' | 'use'>): E
     graceMs: durationMs(options.grace ?? '5s', 'grace'),
     drainMs: durationMs(options.drain ?? '30s', 'drain'),
     maxPayload: count(options.maxPayload ?? 1_048_576, 'maxPayload', 67_108_864),
+    background: true,
     maxLost: count(options.maxLost ?? 3, 'maxLost', 1_000),
   };
 }

@@ -6,7 +6,7 @@ import type { BodyTask, Expr, GraphTask, Join, MapTask } from './graph.ts';
 import { shown } from './problems.ts';
 import { refInfo } from './refs.ts';
 import { isTask } from './task.ts';
-import type { Body, Build, NodeCode, RefBase, TaskOpts } from './types.ts';
+import type { Body, Build, NodeCode, RefBase } from './types.ts';
 
 type Bag = Readonly<Record<string, unknown>>;
 type Ref = RefBase<unknown>;

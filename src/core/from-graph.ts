@@ -126,7 +126,8 @@ function taskOf(value: unknown, index: number, context: Context, report: Report)
   const name = typeof id === 'string' ? `task ${shown(id)}` : `tasks[${index}]`;
   const entry: Entry = { bag: value, id, report: (code, key, message) => report(code, ['tasks', index, key], `${name}: ${message}`) };
   if (kind === 'when') return whenOf(entry, context);
-  if (kind === 'branch') return withCases(value, caseOf(value['then']), value['otherwise'] === undefined ? undefined : caseOf(value['otherwise']));
+  if (kind === 'branch')
+    return withCases(value, caseOf(value['then']), value['otherwise'] === undefined ? undefined : caseOf(value['otherwise']));
   return kind === 'task' || kind === 'map' ? bodyOf(entry, kind, context) : value;
 }
 
@@ -210,9 +211,7 @@ function contractOfEntry(
     return { contract: bag['contract'], rules: task?.rules ?? [] };
   }
   if (task && !changes) return { contract: task.contract, rules: task.rules };
-  const made = contractOf(mergeOpts(task?.options ?? {}, options), (code, at, message) =>
-    report(code, String(at[0] ?? ''), message),
-  );
+  const made = contractOf(mergeOpts(task?.options ?? {}, options), (code, at, message) => report(code, String(at[0] ?? ''), message));
   return task ? { ...made, contract: withSchemas(made.contract, task) } : made;
 }
 

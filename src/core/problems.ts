@@ -1,5 +1,4 @@
 import { PawlError } from './errors.ts';
-import { pathText, type PathStep } from './path.ts';
 
 export type ProblemCode =
   | 'always_reads'
@@ -54,10 +53,6 @@ export function shown(value: unknown): string {
   if (value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (typeof value === 'bigint') return `${value}n`;
   return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `a ${typeof value}`;
-}
-
-export function at(path: readonly PathStep[]): string {
-  return pathText('', path);
 }
 
 const MAX_NAME = 200;

@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/no-thenable -- `then` is a name of the graph's form */
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { PawlError } from './errors.ts';

@@ -8,7 +8,7 @@ import type { Ctx } from '../core/types.ts';
 import { contractOf, type Outcome } from '../core/turn.ts';
 import { withFacts, type Logger } from '../observe/log.ts';
 import type { StepRecord, StepWrite, TaskKey } from '../store/store.ts';
-import type { Known, RunnableCode } from './registry.ts';
+import type { AnyBody, Known, RunnableCode } from './registry.ts';
 
 /** What an attempt needs of the engine that runs it. */
 export interface AttemptHost {
@@ -21,6 +21,8 @@ export interface AttemptHost {
   readSteps(task: TaskKey): Promise<StepRecord[]>;
   settle(attempt: Attempt, outcome: Outcome): void;
   progressed(attempt: Attempt, progress: Progress): void;
+  /** Calls a body. */
+  invoke(attempt: Attempt, body: AnyBody, input: unknown, ctx: Ctx): unknown;
 }
 
 export type Progress = number | { readonly done: number; readonly of: number; readonly note?: string };
@@ -180,7 +182,7 @@ export class Attempt {
     }
     let value: unknown;
     try {
-      value = await code.body?.(input, this.context());
+      value = await this.host.invoke(this, code.body ?? noBody, input, this.context());
     } catch (error) {
       return this.failure(code, error);
     }
@@ -283,6 +285,10 @@ class Steps {
     return this.records;
   }
 }
+
+const noBody: AnyBody = () => {
+  throw new PawlError('CONFIG_NO_BODY', 'This process has no body for the task.');
+};
 
 const recordText = (error: unknown): string => JSON.stringify(errorRecord(error));
 

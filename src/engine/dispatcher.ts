@@ -1,6 +1,7 @@
 import { runIdText } from '../core/ids.ts';
 import type { RunningTask } from '../core/run-state.ts';
 import type { Outcome } from '../core/turn.ts';
+import type { Ctx } from '../core/types.ts';
 import { ItemsNeeded, mapList, RunScope, taskInput } from '../core/values.ts';
 import type { Logger } from '../observe/log.ts';
 import type { ClaimRequest, CommitResult, StepRecord, StepWrite, Store, TaskKey } from '../store/store.ts';
@@ -10,7 +11,7 @@ import type { StoreClock } from './clock.ts';
 import type { Claims, Committer } from './committer.ts';
 import type { Capacity } from './planner.ts';
 import type { Ports } from './ports.ts';
-import type { Registry } from './registry.ts';
+import type { AnyBody, Registry } from './registry.ts';
 
 /** So many tasks of one run in a row, or for so long, before a slot looks at the queue again (semantics, section 8). */
 const MAX_CHAIN = 16;
@@ -29,7 +30,11 @@ export interface DispatcherOptions {
   readonly maxPayload: number;
   readonly graceMs: number;
   readonly onProgress: (attempt: Attempt, progress: Progress) => void;
+  readonly intercept: Intercept | undefined;
 }
+
+/** Stands between an attempt and its body: for the testing kit. */
+export type Intercept = (attempt: Attempt, run: () => unknown) => unknown;
 
 /** The slots of one worker process: what it claims, what runs in it, when that is overdue. */
 export class Dispatcher implements Claims, AttemptHost {
@@ -182,6 +187,11 @@ export class Dispatcher implements Claims, AttemptHost {
 
   progressed(attempt: Attempt, progress: Progress): void {
     this.options.onProgress(attempt, progress);
+  }
+
+  invoke(attempt: Attempt, body: AnyBody, input: unknown, ctx: Ctx): unknown {
+    const { intercept } = this.options;
+    return intercept === undefined ? body(input, ctx) : intercept(attempt, () => body(input, ctx));
   }
 
   settle(attempt: Attempt, outcome: Outcome): void {

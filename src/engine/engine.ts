@@ -10,6 +10,7 @@ import { StoreClock } from './clock.ts';
 import { Committer } from './committer.ts';
 import { EventReader, type EngineEvent, type WatchOptions } from './events.ts';
 import { Follower } from './follower.ts';
+import type { Intercept } from './dispatcher.ts';
 import type { HeartFactory } from './heart.ts';
 import type { Host } from './host.ts';
 import type { Ports } from './ports.ts';
@@ -32,6 +33,8 @@ export interface EngineParts {
   readonly use: readonly Registrable[];
   readonly onEvent?: ((event: EngineEvent) => void) | undefined;
   readonly onProgress?: ((progress: TaskProgress) => void) | undefined;
+  /** Stands between attempts and bodies: for the testing kit. */
+  readonly intercept?: Intercept | undefined;
 }
 
 /** What a body said of its own progress; not stored. */
@@ -48,7 +51,7 @@ export interface WorkOptions {
   readonly concurrency?: number;
 }
 
-type StartArgs<I> = [I] extends [void] ? [input?: undefined, options?: StartOptions] : [input: NoInfer<I>, options?: StartOptions];
+export type StartArgs<I> = [I] extends [void] ? [input?: undefined, options?: StartOptions] : [input: NoInfer<I>, options?: StartOptions];
 
 interface Opened {
   readonly store: Store;
@@ -92,7 +95,7 @@ export class Engine {
     await this.registry.define(store, clock.now());
     const { maxPayload, maxLost } = settings;
     const committer = new Committer({ store, ports, clock, registry: this.registry, logger, settings: { maxPayload, maxLost } });
-    const follower = new Follower(store, ports, () => void this.worker?.look());
+    const follower = new Follower(store, ports, settings.background, () => void this.worker?.look());
     committer.onCommit = (seq) => follower.committed(seq);
     committer.onBroken = (error) => void this.breakDown(error);
     const events = new EventReader(store, this.registry);
@@ -222,6 +225,7 @@ export class Engine {
       logger,
       settings: { ...settings, concurrency },
       onProgress: (attempt: Attempt, progress: Progress) => this.progressed(attempt, progress),
+      intercept: this.parts.intercept,
     };
     return Worker.boot(options, () => void this.rebirth(opened, concurrency));
   }
@@ -275,6 +279,12 @@ export class Engine {
     return this.open();
   }
 
+  /** @internal */
+  async resultOf(ref: RunRef, options: { readonly timeout?: Duration }): Promise<unknown> {
+    const { client } = await this.open();
+    return client.result(ref, options);
+  }
+
   /** @internal For the testing kit: nothing is left to write. */
   async idle(): Promise<boolean> {
     const { committer } = await this.open();
@@ -289,15 +299,22 @@ export class Engine {
 
 export type StartManyResult<O> = { readonly run: Run<O>; readonly error?: undefined } | { readonly run?: undefined; readonly error: PawlError };
 
+/** What a handle needs of its engine. */
+export interface RunHost {
+  clientOf(): Promise<{ readonly client: Client }>;
+  resultOf(ref: RunRef, options: { readonly timeout?: Duration }): Promise<unknown>;
+  watch(options?: WatchOptions): AsyncIterable<EngineEvent>;
+}
+
 /** A handle to a run. */
 export class Run<O> {
-  private readonly engine: Engine;
+  private readonly host: RunHost;
   private readonly ref: RunRef;
   /** False where the key gave a run that existed. */
   readonly created: boolean;
 
-  constructor(engine: Engine, ref: RunRef, created: boolean) {
-    this.engine = engine;
+  constructor(host: RunHost, ref: RunRef, created: boolean) {
+    this.host = host;
     this.ref = ref;
     this.created = created;
   }
@@ -311,41 +328,40 @@ export class Run<O> {
    * `RUN_NO_OUTPUT` where a part of the output did not succeed, with `RUN_TIMEOUT` when `timeout` has passed (the run goes on).
    */
   async result(options: { readonly timeout?: Duration } = {}): Promise<O> {
-    const { client } = await this.engine.clientOf();
-    return (await client.result(this.ref, options)) as O;
+    return (await this.host.resultOf(this.ref, options)) as O;
   }
 
   async status(): Promise<RunView> {
-    const { client } = await this.engine.clientOf();
+    const { client } = await this.host.clientOf();
     return client.view(this.ref.id);
   }
 
   /** Every task's state; with `items` those of maps too. */
   async tasks(options: { readonly items?: boolean } = {}): Promise<TaskView[]> {
-    const { client } = await this.engine.clientOf();
+    const { client } = await this.host.clientOf();
     return client.tasks(this.ref.id, options);
   }
 
   /** What a task gave, undefined while it has not succeeded. A task that occurs several times is asked for by its id in the graph. */
   async output<T>(of: Task<never, T, never, never> | string): Promise<T | undefined> {
-    const { client } = await this.engine.clientOf();
+    const { client } = await this.host.clientOf();
     return (await client.output(this.ref, of as AnyTask | string)) as T | undefined;
   }
 
   /** Open tasks become cancelled, running bodies get the abort signal. False where the run was over already. */
   async cancel(): Promise<boolean> {
-    const { client } = await this.engine.clientOf();
+    const { client } = await this.host.clientOf();
     return client.cancel(this.ref.id);
   }
 
   async graph(): Promise<Graph> {
-    const { client } = await this.engine.clientOf();
+    const { client } = await this.host.clientOf();
     return client.graph(this.ref.id);
   }
 
   /** What happens to this run, until it has ended. */
   async *watch(options: Omit<WatchOptions, 'runId'> = {}): AsyncGenerator<EngineEvent, void> {
-    for await (const event of this.engine.watch({ ...options, runId: this.ref.id })) {
+    for await (const event of this.host.watch({ ...options, runId: this.ref.id })) {
       yield event;
       if (event.type === 'run.finished') return;
     }

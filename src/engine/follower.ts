@@ -14,6 +14,7 @@ const BUSY_FOR_MS = 1_000;
 export class Follower {
   private readonly store: Store;
   private readonly ports: Ports;
+  private readonly polls: boolean;
   private readonly onForeign: () => void;
   private readonly listeners = new Set<() => void>();
   private epoch = -1;
@@ -24,7 +25,9 @@ export class Follower {
   private isClosed = false;
   private cancel = (): void => undefined;
 
-  constructor(store: Store, ports: Ports, onForeign: () => void) {
+  /** `polls` false: nobody else writes to the store. */
+  constructor(store: Store, ports: Ports, polls: boolean, onForeign: () => void) {
+    this.polls = polls;
     this.store = store;
     this.ports = ports;
     this.onForeign = onForeign;
@@ -57,7 +60,7 @@ export class Follower {
   }
 
   private start(): void {
-    if (this.isRunning || this.isClosed || !(this.alwaysOn || this.listeners.size > 0)) return;
+    if (!this.polls || this.isRunning || this.isClosed || !(this.alwaysOn || this.listeners.size > 0)) return;
     this.isRunning = true;
     void this.tick();
   }

@@ -3,7 +3,7 @@ import type { Logger } from '../observe/log.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import type { StoreClock } from './clock.ts';
 import type { Committer } from './committer.ts';
-import { Dispatcher } from './dispatcher.ts';
+import { Dispatcher, type Intercept } from './dispatcher.ts';
 import type { Heart, HeartFactory } from './heart.ts';
 import type { Host } from './host.ts';
 import type { Ports } from './ports.ts';
@@ -22,6 +22,8 @@ export interface WorkerSettings {
   readonly graceMs: number;
   readonly drainMs: number;
   readonly maxPayload: number;
+  /** False where nobody else can touch the store: then nothing is done at intervals, only what is due when it is due. */
+  readonly background: boolean;
 }
 
 export interface WorkerOptions {
@@ -35,6 +37,7 @@ export interface WorkerOptions {
   readonly logger: Logger;
   readonly settings: WorkerSettings;
   readonly onProgress: (attempt: Attempt, progress: Progress) => void;
+  readonly intercept: Intercept | undefined;
 }
 
 /** The watchdog looks at every so many sweeps. */
@@ -56,7 +59,7 @@ export class Worker {
     const { store, committer, registry, clock, ports, logger, settings } = options;
     this.options = options;
     const { concurrency, maxPayload, graceMs, leaseMs, beatMs } = settings;
-    this.dispatcher = new Dispatcher({ worker: id, concurrency, store, committer, registry, clock, ports, logger, maxPayload, graceMs, onProgress: options.onProgress });
+    this.dispatcher = new Dispatcher({ worker: id, concurrency, store, committer, registry, clock, ports, logger, maxPayload, graceMs, onProgress: options.onProgress, intercept: options.intercept });
     committer.attach(this.dispatcher);
     committer.onDue = (at) => this.expect(at);
     this.heart = options.heart({ worker: id, leaseMs, beatMs, onLost });
@@ -95,7 +98,7 @@ export class Worker {
       // The sweep comes again; what it found undone stays undone until then.
       logger.error('a sweep failed', { error: error instanceof Error ? error.message : String(error) });
     }
-    if (!this.isStopped) this.cancelSweep = ports.timer(settings.sweepMs * (0.8 + 0.4 * ports.random()), () => void this.sweep());
+    if (!this.isStopped && settings.background) this.cancelSweep = ports.timer(settings.sweepMs * (0.8 + 0.4 * ports.random()), () => void this.sweep());
   }
 
   /** Another process proved dead, or something else may have changed: do not wait for the sweep. */

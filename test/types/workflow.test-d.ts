@@ -7,6 +7,7 @@ import { workflow } from '../../src/core/workflow.ts';
 import type { MaybeRef, Ref, RefBase, Settled, Workflow } from '../../src/core/types.ts';
 
 type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const yesOf = (): boolean => true;
 const yes = <_T extends true>(): void => {};
 type InputOf<T> = T extends { readonly _types?: { readonly input: (input: infer I) => void } } ? I : never;
 type OutputOf<T> = T extends { readonly _types?: { readonly output: infer O } } ? O : never;
@@ -274,24 +275,11 @@ workflow({ name: 'maybe', input: z.object({ id: z.string() }) }, (w, input) => {
   // @ts-expect-error -- the input of an item
   w.map(o.tags, takesStr, () => ({ s: ask.note }));
   // @ts-expect-error -- what a `when` decides on
-  w.when(
-    ask,
-    () => true,
-    () => 1,
-  );
+  w.when(ask, yesOf, yesOf);
   // @ts-expect-error -- the value of a branch
-  w.when(
-    o,
-    () => true,
-    () => ({ own }),
-  );
+  w.when(o, yesOf, () => ({ own }));
   // @ts-expect-error -- the value of the other branch
-  w.when(
-    o,
-    () => true,
-    () => 1,
-    () => own,
-  );
+  w.when(o, yesOf, yesOf, () => own);
   // @ts-expect-error -- a default
   w.optional(ask.note, inlineOwn);
   // @ts-expect-error -- one of two refs may be skipped

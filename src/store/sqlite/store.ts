@@ -31,7 +31,7 @@ export class SqliteStore implements port.Store {
   }
 
   async open(): Promise<port.StoreInfo> {
-    this.connect();
+    if (this.db === null) this.connect();
     const head = this.sql.journalHead.get();
     this.seq = Number(head?.['seq'] ?? 0);
     return { kind: 'sqlite', clock: Number(head?.['at'] ?? 0), schema: SCHEMA, path: this.options.path };
@@ -245,7 +245,7 @@ export class SqliteStore implements port.Store {
 
   async journal(after: number, limit: number): Promise<{ entries: port.JournalRow[]; gone: boolean }> {
     const pruned = Number(this.reading().prunedTo.get()?.['value'] ?? 0);
-    return { entries: this.sql.journalAfter.all(after, limit) as unknown as port.JournalRow[], gone: after < pruned };
+    return { entries: this.sql.journalAfter.all(after, limit) as unknown as port.JournalRow[], gone: Math.max(0, after) < pruned };
   }
 
   async findRun(uid: Uint8Array): Promise<port.RunRow | null> {
