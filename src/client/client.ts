@@ -1,4 +1,5 @@
 import { canonical, decode, encode } from '../core/codec.ts';
+import type { RunEnd } from '../core/changes.ts';
 import type { CompiledGraph } from '../core/compile.ts';
 import { tryDurationMs, durationMs, type Duration } from '../core/duration.ts';
 import { PawlError } from '../core/errors.ts';
@@ -36,8 +37,8 @@ export interface ClientWriter {
   current(workflow: AnyWorkflow | string): { readonly workflow: AnyWorkflow; readonly definition: unknown };
   start(request: StartRequest): Promise<{ readonly uid: Uint8Array; readonly run: number; readonly created: boolean }>;
   cancel(run: number): Promise<boolean>;
-  /** Resolves after the next change anywhere in the store, or when `ms` have passed. */
-  ended(run: number, ms: number | null, isOver: () => Promise<boolean>): Promise<boolean>;
+  /** How the run ended, null where the store must be asked for that; `'timeout'` when `ms` have passed first. */
+  ended(run: number, ms: number | null): Promise<RunEnd | null | 'timeout'>;
   graph(definition: number): Promise<CompiledGraph | null>;
 }
 
@@ -195,15 +196,12 @@ export class Client {
   /** The run's output. Rejects with `RUN_FAILED`, `RUN_CANCELLED`, `RUN_NO_OUTPUT`, or `RUN_TIMEOUT` while it goes on. */
   async result(ref: RunRef, options: { readonly timeout?: Duration } = {}): Promise<unknown> {
     const ms = options.timeout === undefined ? null : durationMs(options.timeout, 'timeout');
-    let row: RunRow | null = null;
-    const isOver = async (): Promise<boolean> => {
-      row = await this.store.runRow(ref.run);
-      return row === null || isRunOver[row.status];
-    };
-    if (!(await this.writer.ended(ref.run, ms, isOver))) {
+    const end = await this.writer.ended(ref.run, ms);
+    if (end === 'timeout') {
       throw new PawlError('RUN_TIMEOUT', `Run ${ref.id} has not ended within ${String(options.timeout)}.`, { details: { run: ref.id } });
     }
-    row ??= await this.store.runRow(ref.run);
+    if (end?.hasOutput === true) return decode(end.output);
+    const row = await this.store.runRow(ref.run);
     if (row === null) throw new PawlError('RUN_NOT_FOUND', `Run ${ref.id} is gone.`);
     return this.outputOf(row);
   }

@@ -190,12 +190,12 @@ export function withCases<T extends object, C>(task: T, then: C, otherwise: C | 
   return { ...task, then, ...(otherwise === undefined ? {} : { otherwise }) };
 }
 
-/** Of the tasks of a branch those that no other one waits for, and those that its value reads. */
+/** What the result of a branch waits for: those of its tasks that no other one waits for, and all that its value reads, also from outside. */
 export function membersOf(made: readonly string[], value: Expr, tasks: readonly GraphTask[]): string[] {
   const mine = new Set(made);
   const waitedFor = new Set(tasks.filter((task) => mine.has(task.id)).flatMap(waitsFor));
   const read = new Set(exprRefs(value).map((ref) => ref.id));
-  return made.filter((id) => !waitedFor.has(id) || read.has(id));
+  return [...made.filter((id) => !waitedFor.has(id) || read.has(id)), ...[...read].filter((id) => !mine.has(id))];
 }
 
 function waitsFor(task: GraphTask): string[] {

@@ -1,4 +1,4 @@
-/** Expressions of a graph as functions. Both functions expect expressions in which `exprProblems` (validate.ts) finds nothing. */
+/** Expressions of a graph as functions. Both functions expect expressions in which `checkExpr` (expr-check.ts) finds nothing. */
 import { clone, decode, readPath } from './codec.ts';
 import { PawlError } from './errors.ts';
 import type { Expr, Path, RefExpr } from './graph.ts';

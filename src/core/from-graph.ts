@@ -101,8 +101,8 @@ export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const given: unknown = bag['tasks'];
   const tasks = Array.isArray(given) ? (given as readonly unknown[]).map((entry, i) => taskOf(entry, i, context, report)) : given;
   const graph = { ...header.graph, tasks, output: bag['output'] === undefined ? { $undefined: true } : bag['output'] } as unknown as Graph;
-  problems.push(...graphProblems(graph));
-  // Members are found with the help of the expressions, so only in a graph whose expressions are good.
+  // Members that were left out are found through the expressions, so only in a graph whose expressions are good.
+  problems.push(...graphProblems(graph).filter((problem) => problem.code !== 'missing_member'));
   const complete = problems.length === 0 ? withMembers(graph) : graph;
   if (problems.length === 0) problems.push(...graphProblems(complete));
   return definitionOf({ header, graph: complete, code: context.code, problems });

@@ -140,7 +140,7 @@ export interface WhenTask extends GraphTaskBase {
 
 /**
  * The result of `w.when`: has no body and no row; success when the chosen branch succeeded, skipped when there is none.
- * `members` are the tasks of the branch that no other task of the branch waits for, and those that its value reads.
+ * `members` are the tasks of the branch that no other task of the branch waits for, and all tasks that its value reads, made in it or not.
  */
 export interface BranchTask extends GraphTaskBase {
   readonly kind: 'branch';

@@ -13,6 +13,7 @@ export type ProblemCode =
   | 'foreign_ref'
   | 'item_outside'
   | 'maybe_ref'
+  | 'missing_member'
   | 'not_storable'
   | 'too_large'
   | 'unknown_id'

@@ -46,6 +46,11 @@ describe('a graph', () => {
     ],
     ['two cycles', [body('a', reads('a')), body('b', reads('c')), body('c', reads('b'))], ['cycle', 'cycle']],
     ['an if of no when', [body('a'), body('b', { if: { when: 'a', is: true } })], ['bad_branch']],
+    [
+      'a branch whose value reads what it does not wait for',
+      [body('a'), { id: 'w', kind: 'when', input: 1 }, { id: 'r', kind: 'branch', when: 'w', then: { value: { $ref: 'a' }, members: [] } }],
+      ['missing_member'],
+    ],
     ['an if of itself', [body('a', { if: { when: 'a', is: true } })], ['cycle', 'bad_branch']],
   ])('with %s', (_name, tasks, codes) => {
     expect(codesOf(graphOf(tasks))).toEqual(codes);

@@ -1,7 +1,7 @@
 /** Everything that can be wrong with a graph (semantics, section 4), found before its first run. */
 import { exprRefs } from './expr.ts';
 import { cyclesOf, unreached } from './graph-cycles.ts';
-import type { GraphTask } from './graph.ts';
+import type { BranchTask, GraphTask } from './graph.ts';
 import { shapeOf, type ShapedGraph } from './graph-shape.ts';
 import { skipProblems } from './graph-skips.ts';
 import { reporter, shown, type Problem, type Report } from './problems.ts';
@@ -109,22 +109,31 @@ function orderProblems({ ids, tasks }: ShapedGraph, links: readonly (readonly Li
 function branchProblems({ ids, tasks }: ShapedGraph, report: Report): void {
   const byId = new Map(tasks.map(({ task }) => [task.id, task]));
   for (const { task, index } of tasks) {
-    const wrong = (at: readonly (string | number)[], message: string): void =>
-      report('bad_branch', ['tasks', index, ...at], `task ${shown(task.id)}: ${message}`);
+    const wrong: Wrong = (at, message, code) => report(code ?? 'bad_branch', ['tasks', index, ...at], `task ${shown(task.id)}: ${message}`);
     const isWhen = (id: string): boolean => !ids.has(id) || !byId.has(id) || byId.get(id)?.kind === 'when';
     if (task.if && !isWhen(task.if.when)) wrong(['if', 'when'], `if names ${shown(task.if.when)}, which is no when`);
     if (task.kind !== 'branch') continue;
     if (!isWhen(task.when)) wrong(['when'], `when names ${shown(task.when)}, which is no when`);
-    const { then, otherwise } = task;
-    for (const [key, is, members] of [
-      ['then', true, then.members],
-      ['otherwise', false, otherwise?.members ?? []],
-    ] as const) {
-      for (const member of members) {
-        const gate = byId.get(member)?.if;
-        const isMine = !byId.has(member) || (gate?.when === task.when && gate.is === is);
-        if (!isMine) wrong([key, 'members'], `${key} has the member ${shown(member)}, which was not made in that branch`);
-      }
-    }
+    caseProblems(task, 'then', byId, wrong);
+    caseProblems(task, 'otherwise', byId, wrong);
+  }
+}
+
+type Wrong = (at: readonly (string | number)[], message: string, code?: 'missing_member') => void;
+
+/** A result waits for its members only, so they must hold all that its value reads. */
+function caseProblems(task: BranchTask, key: 'then' | 'otherwise', byId: ReadonlyMap<string, GraphTask>, wrong: Wrong): void {
+  const side = task[key];
+  if (side === undefined) return;
+  const read = new Set(exprRefs(side.value).map((ref) => ref.id));
+  for (const member of side.members) {
+    const gate = byId.get(member)?.if;
+    const isMine = !byId.has(member) || read.has(member) || (gate?.when === task.when && gate.is === (key === 'then'));
+    if (!isMine)
+      wrong([key, 'members'], `${key} has the member ${shown(member)}, which was not made in that branch and is not read by its value`);
+  }
+  for (const id of read) {
+    if (byId.has(id) && !side.members.includes(id))
+      wrong([key, 'members'], `${key} reads ${shown(id)}, which is missing in its members`, 'missing_member');
   }
 }

@@ -142,6 +142,20 @@ describe('a builder', () => {
     expect(made.code.get('when')?.when?.({ total: 2 })).toBe(true);
   });
 
+  test('has all that the value of a branch reads among its members, since its result waits for these only', () => {
+    const { graph } = workflow({ name: 'order' }, (w) => {
+      const outside = w.run('outside', {}, () => 1);
+      const test = (): boolean => true;
+      return w.when(
+        {},
+        test,
+        () => ({ outside, inside: w.run('inside', {}, () => 2) }),
+        () => outside,
+      );
+    });
+    expect(graph.tasks.at(-1)).toMatchObject({ then: { members: ['inside', 'outside'] }, otherwise: { members: ['outside'] } });
+  });
+
   test('reads parts of optional and settled values', () => {
     const { graph } = workflow({ name: 'order' }, (w) => {
       const o = w.run(load, { id: 'a' }, { when: () => true });

@@ -8,6 +8,7 @@ import type { Store } from '../store/store.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import { StoreClock } from './clock.ts';
 import { Committer } from './committer.ts';
+import { Ends } from './ends.ts';
 import { EventReader, type EngineEvent, type WatchOptions } from './events.ts';
 import { Follower } from './follower.ts';
 import type { Intercept } from './dispatcher.ts';
@@ -99,12 +100,15 @@ export class Engine {
     committer.onCommit = (seq) => follower.committed(seq);
     committer.onBroken = (error) => void this.breakDown(error);
     const events = new EventReader(store, this.registry);
-    const client = new Client(store, this.clientWriter(store, committer, clock, follower), maxPayload);
+    const ends = new Ends(store, follower, ports);
+    committer.onRunEnd = (run, end) => ends.ended(run, end);
+    this.closing.signal.addEventListener('abort', () => ends.close());
+    const client = new Client(store, this.clientWriter(store, committer, clock, ends), maxPayload);
     if (this.parts.onEvent !== undefined) void this.pump(events, follower, this.parts.onEvent);
     return { store, committer, client, follower, events, clock };
   }
 
-  private clientWriter(store: Store, committer: Committer, clock: StoreClock, follower: Follower): ClientWriter {
+  private clientWriter(store: Store, committer: Committer, clock: StoreClock, ends: Ends): ClientWriter {
     const { ports } = this.parts;
     return {
       now: () => clock.now(),
@@ -120,7 +124,7 @@ export class Engine {
           else committer.add({ kind: 'start', request: { ...request, known: request.definition as Known }, resolve, reject });
         }),
       cancel: (run) => committer.event(run, { type: 'cancel', reason: 'person' }),
-      ended: (run, ms, isOver) => waitFor(follower, ports, this.closing.signal, ms, isOver, run),
+      ended: (run, ms) => ends.wait(run, ms),
       graph: async (definition) => (await this.registry.learn(store, definition))?.compiled ?? null,
     };
   }
@@ -366,45 +370,4 @@ export class Run<O> {
       if (event.type === 'run.finished') return;
     }
   }
-}
-
-/** Asks after every change, for at most `ms`; whether the answer became yes. */
-async function waitFor(
-  follower: Follower,
-  ports: Ports,
-  closing: AbortSignal,
-  ms: number | null,
-  isOver: () => Promise<boolean>,
-  _run: number,
-): Promise<boolean> {
-  if (await isOver()) return true;
-  return new Promise((resolve, reject) => {
-    let isAsking = false;
-    let again = false;
-    const finish = (act: () => void): void => {
-      stop();
-      cancel();
-      closing.removeEventListener('abort', closed);
-      act();
-    };
-    const ask = async (): Promise<void> => {
-      again = true;
-      if (isAsking) return;
-      isAsking = true;
-      while (again) {
-        again = false;
-        if (await isOver()) {
-          finish(() => resolve(true));
-          return;
-        }
-      }
-      isAsking = false;
-    };
-    const closed = (): void => finish(() => reject(new PawlError('STORE_CLOSED', 'The engine was closed.')));
-    const stop = follower.listen(() => {
-      ask().catch((error: unknown) => finish(() => reject(error as Error)));
-    });
-    const cancel = ms === null ? () => undefined : ports.timer(ms, () => finish(() => resolve(false)));
-    closing.addEventListener('abort', closed);
-  });
 }

@@ -16,7 +16,7 @@ export class Follower {
   private readonly ports: Ports;
   private readonly polls: boolean;
   private readonly onForeign: () => void;
-  private readonly listeners = new Set<() => void>();
+  private readonly listeners = new Set<(foreign: boolean) => void>();
   private epoch = -1;
   private seq = -1;
   private changedAt = -Infinity;
@@ -39,8 +39,8 @@ export class Follower {
     this.start();
   }
 
-  /** Calls back after every change, until the returned function is called. */
-  listen(listener: () => void): () => void {
+  /** Calls back after every change, until the returned function is called; `foreign` where other processes may have made it. */
+  listen(listener: (foreign: boolean) => void): () => void {
     this.listeners.add(listener);
     this.start();
     return () => this.listeners.delete(listener);
@@ -51,7 +51,7 @@ export class Follower {
     if (seq === this.seq) return;
     this.seq = seq;
     this.changedAt = this.ports.monotonic();
-    for (const listener of this.listeners) listener();
+    for (const listener of this.listeners) listener(false);
   }
 
   close(): void {
@@ -84,7 +84,7 @@ export class Follower {
       this.seq = head.seq;
       this.changedAt = this.ports.monotonic();
       if (foreign) this.onForeign();
-      for (const listener of this.listeners) listener();
+      for (const listener of this.listeners) listener(foreign);
     } catch {
       // The store answers or it does not; the next tick asks again, and whoever writes meanwhile gets the error itself.
     }

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomFillSync } from 'node:crypto';
 
 /**
  * What the engine takes from the world: time, timers, randomness. Tests and simulations give others; nothing else in the engine reads a
@@ -25,6 +25,20 @@ export type Cancel = () => void;
 /** Node's timers fire at once beyond this many milliseconds. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
+/** Random bytes cost a system call each time: they are fetched in advance. No byte is given twice. */
+export function pooledRandom(): (count: number) => Uint8Array {
+  const pool = new Uint8Array(8_192);
+  let used = pool.length;
+  return (count) => {
+    if (used + count > pool.length) {
+      randomFillSync(pool);
+      used = 0;
+    }
+    used += count;
+    return pool.slice(used - count, used);
+  };
+}
+
 /** The real world. Its timers do not keep the process alive: an engine that works holds it by its heartbeat. */
 export const realPorts: Ports = {
   now: () => Date.now(),
@@ -43,6 +57,6 @@ export const realPorts: Ports = {
     setImmediate(fn);
   },
   random: () => Math.random(),
-  randomBytes: (count) => randomBytes(count),
+  randomBytes: pooledRandom(),
   digest: (text) => createHash('sha256').update(text).digest('hex'),
 };

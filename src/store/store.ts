@@ -53,6 +53,7 @@ export interface Store {
   journal(after: number, limit: number): Promise<{ readonly entries: readonly JournalRow[]; readonly gone: boolean }>;
   findRun(uid: Uint8Array): Promise<RunRow | null>;
   runRow(run: number): Promise<RunRow | null>;
+  runStatus(run: number): Promise<RunStatus | null>;
   listRuns(query: ListQuery): Promise<RunRow[]>;
   /** Every task row of a run, in graph order; with items where asked. */
   tasksOf(run: number, items: boolean): Promise<EndedOrOpen[]>;

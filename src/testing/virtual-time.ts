@@ -1,4 +1,3 @@
-import { randomFillSync } from 'node:crypto';
 import { realPorts, type Ports } from '../engine/ports.ts';
 
 interface Timer {
@@ -27,7 +26,6 @@ export class VirtualTime {
       now: () => this.at,
       monotonic: () => this.at,
       random: () => 0.5,
-      randomBytes: (count) => randomFillSync(new Uint8Array(count)),
       timer: (ms, fn) => {
         const timer: Timer = { at: this.at + Math.max(0, Math.ceil(ms)), order: this.order++, fn };
         this.timers.push(timer);

@@ -3,7 +3,7 @@ import { PawlError } from '../../core/errors.ts';
 import type { Graph } from '../../core/graph.ts';
 import { JournalWriter } from '../../core/journal.ts';
 import type { EndedTask, TaskState } from '../../core/run-state.ts';
-import type { RunStatus } from '../../core/states.ts';
+import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as port from '../store.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
 import { isBusy, openDatabase, SCHEMA, storeError, type OpenOptions } from './driver.ts';
@@ -256,6 +256,11 @@ export class SqliteStore implements port.Store {
   async runRow(run: number): Promise<port.RunRow | null> {
     const row = this.reading().runById.get(run);
     return row === undefined ? null : readRun(row as Row);
+  }
+
+  async runStatus(run: number): Promise<RunStatus | null> {
+    const row = this.reading().runStatus.get(run);
+    return row === undefined ? null : (RUN_STATUSES[Number(row['status'])] ?? null);
   }
 
   async listRuns(query: port.ListQuery): Promise<port.RunRow[]> {
