@@ -1,13 +1,16 @@
 import { Worker as Thread } from 'node:worker_threads';
 import { durationMs, type Duration } from './core/duration.ts';
 import { PawlError } from './core/errors.ts';
-import { Engine, type EngineSettings, type TaskProgress } from './engine/engine.ts';
-import type { EngineEvent } from './engine/events.ts';
+import type { EngineEvent } from './core/events.ts';
+import type { Logger } from './core/log.ts';
+import type { EngineParts, TaskProgress } from './engine/engine.ts';
 import { timerHeart, type HeartFactory } from './engine/heart.ts';
 import { realHost } from './engine/host.ts';
 import { realPorts } from './engine/ports.ts';
 import type { Registrable } from './engine/registry.ts';
-import { jsonLogger, type Logger } from './observe/log.ts';
+import { Engine } from './facade.ts';
+import { jsonLogger } from './observe/log.ts';
+import type { Store } from './store/store.ts';
 
 export interface EngineOptions {
   /** `'sqlite:./app.db'`, or `'sqlite::memory:'` for tests. The file is created with mode 0600 in a folder of mode 0700. */
@@ -43,24 +46,32 @@ export function createEngine(options: EngineOptions): Engine {
   const path = storePath(options.store);
   const durability = options.durability ?? 'full';
   if (durability !== 'full' && durability !== 'fast') throw new PawlError('CONFIG_OPTION', "durability: give 'full' or 'fast'.");
-  const settings = engineSettings(options);
   return new Engine({
-    openStore: async () => {
-      const { SqliteStore } = await import('./store/sqlite/store.ts');
-      return new SqliteStore({ path, durability, patienceMs: 10_000 });
-    },
+    openStore: () => openSqlite(path, durability),
     heart: (store, clock) => (path === ':memory:' ? timerHeart(store, clock, realPorts) : threadHeart(path)),
-    ports: realPorts,
-    host: realHost,
-    logger: options.logger ?? jsonLogger((line) => process.stderr.write(line), 'warn'),
-    settings,
-    use: options.use,
-    onEvent: options.onEvent,
-    onProgress: options.onProgress,
+    ...engineParts(options),
   });
 }
 
-export function engineSettings(options: Omit<EngineOptions, 'store' | 'use'>): EngineSettings {
+export async function openSqlite(path: string, durability: 'full' | 'fast' = 'full'): Promise<Store> {
+  const { SqliteStore } = await import('./store/sqlite/store.ts');
+  return new SqliteStore({ path, durability, patienceMs: 10_000 });
+}
+
+/** Everything of an engine but its store: the testing kit replaces some. */
+export function engineParts(options: Omit<EngineOptions, 'store' | 'durability'>): Omit<EngineParts, 'openStore' | 'heart'> {
+  return {
+    ports: realPorts,
+    host: realHost,
+    logger: options.logger ?? jsonLogger((line) => process.stderr.write(line), 'warn'),
+    settings: engineSettings(options),
+    use: options.use,
+    onEvent: options.onEvent,
+    onProgress: options.onProgress,
+  };
+}
+
+function engineSettings(options: Omit<EngineOptions, 'store' | 'use'>): EngineParts['settings'] {
   const leaseMs = durationMs(options.lease ?? '15s', 'lease');
   if (leaseMs < 1_000) throw new PawlError('CONFIG_OPTION', 'lease: at least 1 s.');
   return {
@@ -77,22 +88,24 @@ export function engineSettings(options: Omit<EngineOptions, 'store' | 'use'>): E
 }
 
 function count(value: number, option: string, most: number): number {
-  if (!Number.isInteger(value) || value < 1 || value > most) throw new PawlError('CONFIG_OPTION', `${option}: give a whole number from 1 to ${most}.`);
+  if (!Number.isInteger(value) || value < 1 || value > most)
+    throw new PawlError('CONFIG_OPTION', `${option}: give a whole number from 1 to ${most}.`);
   return value;
 }
 
 function storePath(store: string): string {
   const match = /^sqlite:(.+)$/s.exec(store);
   const path = match?.[1];
-  if (path === undefined) throw new PawlError('CONFIG_STORE', `store: ${JSON.stringify(String(store).slice(0, 60))} is no store that Pawl knows.`);
+  if (path === undefined)
+    throw new PawlError('CONFIG_STORE', `store: ${JSON.stringify(String(store).slice(0, 60))} is no store that Pawl knows.`);
   return path;
 }
 
 /** A heart that user code cannot block: a thread with a connection of its own. */
 function threadHeart(path: string): HeartFactory {
-  return ({ worker, leaseMs, beatMs, onLost }) => {
+  return ({ onLost, ...data }) => {
     const file = import.meta.url.endsWith('.ts') ? './heart-thread.ts' : './heart-thread.js';
-    const thread = new Thread(new URL(file, import.meta.url), { workerData: { path, worker, leaseMs, beatMs } });
+    const thread = new Thread(new URL(file, import.meta.url), { workerData: { path, ...data } });
     let isStopped = false;
     thread.on('message', () => {
       if (!isStopped) onLost();
@@ -109,4 +122,3 @@ function threadHeart(path: string): HeartFactory {
     };
   };
 }
-

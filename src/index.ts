@@ -7,9 +7,33 @@ export type { Schema, SIn, SOut } from './core/schema.ts';
 export { signal } from './core/signal.ts';
 export type { Reason, RunStatus, TaskStatus } from './core/states.ts';
 export { task } from './core/task.ts';
-export type { Build, Ctx, In, Log, MapOpts, MaybeRef, NodeOpts, Out, Ref, Retry, RetryRule, Settled, Signal, Task, TaskError, TaskImpl, TaskOpts, Timeouts, Workflow, WorkflowOpts } from './core/types.ts';
+export type {
+  Build,
+  Ctx,
+  In,
+  Log,
+  MapOpts,
+  MaybeRef,
+  NodeOpts,
+  Out,
+  Ref,
+  Retry,
+  RetryRule,
+  Settled,
+  Signal,
+  Task,
+  TaskError,
+  TaskImpl,
+  TaskOpts,
+  Timeouts,
+  Workflow,
+  WorkflowOpts,
+} from './core/types.ts';
 export { workflow } from './core/workflow.ts';
-export type { Engine, Run, StartManyResult, TaskProgress, WorkOptions } from './engine/engine.ts';
-export type { EngineEvent, WatchOptions } from './engine/events.ts';
+export type { Run } from './client/run.ts';
+export type { EngineEvent, WatchOptions } from './core/events.ts';
+export type { Logger } from './core/log.ts';
+export type { TaskProgress } from './engine/engine.ts';
+export type { Engine, StartManyResult, WorkOptions } from './facade.ts';
 export type { Registrable } from './engine/registry.ts';
-export { jsonLogger, type Logger, type LogLevel } from './observe/log.ts';
+export { jsonLogger, type LogLevel } from './observe/log.ts';

@@ -58,6 +58,7 @@ const uses =
       if (
         ts.isPropertyAccessExpression(node) &&
         ts.isIdentifier(node.expression) &&
+        Object.hasOwn(members, node.expression.text) &&
         members[node.expression.text]?.includes(node.name.text)
       ) {
         return `uses ${node.getText(file)}`;

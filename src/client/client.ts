@@ -126,7 +126,9 @@ export class Client {
       const checked = await validate(workflow.input, input);
       if (!checked.ok) {
         const issues = checked.issues.map((issue) => `input${issue.path === '' ? '' : `.${issue.path}`}: ${issue.message}`);
-        throw new PawlError('RUN_INPUT_INVALID', `The input of workflow "${workflow.name}" does not fit: ${issues.join('; ')}`, { details: { issues: checked.issues } });
+        throw new PawlError('RUN_INPUT_INVALID', `The input of workflow "${workflow.name}" does not fit: ${issues.join('; ')}`, {
+          details: { issues: checked.issues },
+        });
       }
       stored = encode(checked.value, { maxBytes: this.maxPayload, root: 'input' }) ?? null;
     }
@@ -147,11 +149,15 @@ export class Client {
   private key(key: StartOptions['key'], input: unknown, now: number): { key: KeyClaim | null; rejectDuplicate: boolean } {
     if (key === undefined) return { key: null, rejectDuplicate: false };
     const { value, for: life = 'kept', onDuplicate = 'return' } = typeof key === 'string' ? { value: key } : key;
-    if (typeof value !== 'string' || value === '' || value.length > 500) throw new PawlError('CONFIG_OPTION', 'key: give a string of 1 to 500 characters.');
+    if (typeof value !== 'string' || value === '' || value.length > 500)
+      throw new PawlError('CONFIG_OPTION', 'key: give a string of 1 to 500 characters.');
     if (encode(value, { root: 'key' }) === undefined) throw new PawlError('CONFIG_OPTION', 'key: not storable.');
     const until = life === 'kept' || life === 'open' ? life : now + durationMs(life, 'key.for');
     // The input as the caller gave it, before any schema: the same call gives the same hash.
-    return { key: { value, until, inputHash: this.writer.digest(canonical(input)).slice(0, 32) }, rejectDuplicate: onDuplicate === 'reject' };
+    return {
+      key: { value, until, inputHash: this.writer.digest(canonical(input)).slice(0, 32) },
+      rejectDuplicate: onDuplicate === 'reject',
+    };
   }
 
   async find(id: string): Promise<RunRow> {
@@ -210,13 +216,20 @@ export class Client {
     const id = runIdText(row.uid);
     if (row.hasOutput) return decode(row.output);
     if (row.status === 'success' || row.status === 'partial') {
-      throw new PawlError('RUN_NO_OUTPUT', `Run ${id} is ${row.status}, but a part of its output did not succeed.`, { details: { run: id } });
+      throw new PawlError('RUN_NO_OUTPUT', `Run ${id} is ${row.status}, but a part of its output did not succeed.`, {
+        details: { run: id },
+      });
     }
     if (row.status === 'skipped') return undefined;
     const rootCause = await this.rootCause(row);
     const code = row.status === 'cancelled' ? 'RUN_CANCELLED' : 'RUN_FAILED';
     const first = rootCause[0];
-    const because = first === undefined ? (row.reason === null ? '' : ` (${row.reason})`) : `: task "${first.task}" ${first.status}: ${first.error?.message ?? first.reason ?? ''}`;
+    const because =
+      first === undefined
+        ? row.reason === null
+          ? ''
+          : ` (${row.reason})`
+        : `: task "${first.task}" ${first.status}: ${first.error?.message ?? first.reason ?? ''}`;
     throw new PawlError(code, `Run ${id} of workflow "${row.workflow}" ${row.status}${because}`, {
       details: { run: id, ...(row.reason === null ? {} : { reason: row.reason }), rootCause },
     });
@@ -244,7 +257,10 @@ export class Client {
     if (!isMap) return decode(top.output);
     const settle = node.task.kind === 'map' && node.task.settle === true;
     const items = states.filter((state): state is EndedTask => state.item >= 0 && isTerminal[state.status]);
-    if (settle) return items.map((item) => (item.status === 'success' ? { status: 'success', value: decode(item.output) } : { status: item.status, error: settledError(item) }));
+    if (settle)
+      return items.map((item) =>
+        item.status === 'success' ? { status: 'success', value: decode(item.output) } : { status: item.status, error: settledError(item) },
+      );
     return items.filter((item) => item.status === 'success').map((item) => decode(item.output));
   }
 
@@ -305,7 +321,8 @@ function checkedTags(tags: readonly string[] = []): readonly string[] {
 }
 
 function checkedPriority(priority = 0): number {
-  if (!Number.isInteger(priority) || Math.abs(priority) > 1_000_000) throw new PawlError('CONFIG_OPTION', 'priority: give a whole number between -1,000,000 and 1,000,000.');
+  if (!Number.isInteger(priority) || Math.abs(priority) > 1_000_000)
+    throw new PawlError('CONFIG_OPTION', 'priority: give a whole number between -1,000,000 and 1,000,000.');
   return priority;
 }
 
@@ -321,7 +338,7 @@ function startInstant(options: StartOptions, now: number): number | null {
 function sinceInstant(since: Duration | Date, now: number): number {
   if (since instanceof Date) return since.getTime();
   const ms = tryDurationMs(since);
-  if (ms === null) throw new PawlError('CONFIG_OPTION', 'since: give a Date or a duration such as \'2h\'.');
+  if (ms === null) throw new PawlError('CONFIG_OPTION', "since: give a Date or a duration such as '2h'.");
   return now - ms;
 }
 

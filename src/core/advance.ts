@@ -4,13 +4,28 @@ import { afterFailure, afterLoss } from './failure.ts';
 import { decideNode, tally } from './joining.ts';
 import { expandMap, foldItem, takeItems } from './maps.ts';
 import { decideOutcome } from './outcome.ts';
-import { emptyRunState, type EndedTask, type Lease, type QueuedTask, type RunFacts, type RunningTask, type RunState, type TaskFacts, type TaskState } from './run-state.ts';
+import {
+  emptyRunState,
+  type EndedTask,
+  type Lease,
+  type QueuedTask,
+  type RunFacts,
+  type RunningTask,
+  type RunState,
+  type TaskFacts,
+  type TaskState,
+} from './run-state.ts';
 import type { Reason } from './states.ts';
 import { contractOf, endTask, isAllowed, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
-export function openRun(graph: CompiledGraph, facts: RunFacts, now: number, settings: KernelSettings): { state: RunState; changes: Changes } {
+export function openRun(
+  graph: CompiledGraph,
+  facts: RunFacts,
+  now: number,
+  settings: KernelSettings,
+): { state: RunState; changes: Changes } {
   const state = emptyRunState(graph, facts);
   const changes = noChanges();
   if (state.status !== 'scheduled') {
@@ -25,7 +40,13 @@ export function openRun(graph: CompiledGraph, facts: RunFacts, now: number, sett
  * Decides what the events come to, in their order: outcome, retry, joins to a fixed point, outcome of the run (semantics, section 3).
  * Changes `state` in place; on an exception, or when the changes were not committed, the state is void.
  */
-export function advance(graph: CompiledGraph, state: RunState, events: readonly RunEvent[], now: number, settings: KernelSettings): Changes {
+export function advance(
+  graph: CompiledGraph,
+  state: RunState,
+  events: readonly RunEvent[],
+  now: number,
+  settings: KernelSettings,
+): Changes {
   const changes = noChanges();
   const turn = newTurn(graph, state, changes, now, settings);
   events.forEach((event, i) => {
@@ -109,7 +130,8 @@ function apply(turn: Turn, event: RunEvent): boolean {
   }
 }
 
-const isRunEnded = (turn: Turn): boolean => turn.changes.end !== null || (turn.state.status !== 'running' && turn.state.status !== 'scheduled');
+const isRunEnded = (turn: Turn): boolean =>
+  turn.changes.end !== null || (turn.state.status !== 'running' && turn.state.status !== 'scheduled');
 
 function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, outcome: Outcome): boolean {
   const task = taskAt(turn.state, nodeIndex, item);
@@ -126,7 +148,9 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
     case 'released':
       settle(turn, afterLoss(turn, node, task, outcome));
       return true;
-    default:
+    case 'error':
+    case 'timeout':
+    case 'refused':
       settle(turn, afterFailure(turn, node, task, outcome));
       return true;
   }
@@ -146,7 +170,14 @@ function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, holds: boo
     return;
   }
   // The body starts in the claim that evaluated: it needs nothing that the claim does not hold already.
-  putTask(turn.state, turn.changes, { ...task, phase: 'body', attempt: task.attempt + 1, begun: task.begun + 1, ranMs: 0, startedAt: turn.now });
+  putTask(turn.state, turn.changes, {
+    ...task,
+    phase: 'body',
+    attempt: task.attempt + 1,
+    begun: task.begun + 1,
+    ranMs: 0,
+    startedAt: turn.now,
+  });
 }
 
 function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {
@@ -156,7 +187,13 @@ function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {
   if (task.status === 'queued') return applyExpiry(turn, node, task);
   if (task.status !== 'retrying' || task.dueAt > turn.now) return false;
   const { status: _, dueAt: __, reason: ___, error: ____, ...facts } = task;
-  putTask(turn.state, turn.changes, { ...facts, status: 'queued', phase: 'body', next: 'start', expiresAt: totalEndOf(node, task.firstQueuedAt) });
+  putTask(turn.state, turn.changes, {
+    ...facts,
+    status: 'queued',
+    phase: 'body',
+    next: 'start',
+    expiresAt: totalEndOf(node, task.firstQueuedAt),
+  });
   return true;
 }
 
@@ -222,7 +259,10 @@ function decide(turn: Turn, node: GraphNode): void {
   const decision = decideNode(turn.graph, turn.state, node);
   if (decision.kind === 'start') start(turn, node);
   if (decision.kind === 'end') {
-    end(turn, endTask(pendingFacts(turn, node), { status: decision.as, ...(decision.unmet ? { reason: 'condition' as const } : {}) }, turn.now));
+    end(
+      turn,
+      endTask(pendingFacts(turn, node), { status: decision.as, ...(decision.unmet ? { reason: 'condition' as const } : {}) }, turn.now),
+    );
   }
 }
 
@@ -233,7 +273,13 @@ function start(turn: Turn, node: GraphNode): void {
     expand(turn, node, facts);
     return;
   }
-  putTask(turn.state, turn.changes, { ...facts, status: 'queued', phase: evaluates ? 'evaluate' : 'body', next: 'start', expiresAt: expiryOf(node, turn.now) });
+  putTask(turn.state, turn.changes, {
+    ...facts,
+    status: 'queued',
+    phase: evaluates ? 'evaluate' : 'body',
+    next: 'start',
+    expiresAt: expiryOf(node, turn.now),
+  });
 }
 
 function expiryOf(node: GraphNode, now: number): number | null {

@@ -30,7 +30,13 @@ export interface GraphNode {
   readonly input: Compiled;
   readonly each: Compiled | null;
   readonly key: Compiled | null;
-  readonly cases: { readonly then: Compiled; readonly otherwise: Compiled | null } | null;
+  readonly cases: { readonly whenTrue: BranchCase; readonly whenFalse: BranchCase | null } | null;
+}
+
+/** One side of a `w.when`: its value, and the tasks that must end before it is decided, with how the value reads them. */
+export interface BranchCase {
+  readonly value: Compiled;
+  readonly members: readonly { readonly node: number; readonly mode: ReadMode | 'order' }[];
 }
 
 /** A graph with its edges in both directions and its expressions as functions; made once per definition and process. */
@@ -85,7 +91,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
       input: compileExpr(task.kind === 'map' ? task.items : task.kind === 'branch' ? null : task.input),
       each: task.kind === 'map' ? compileExpr(task.each) : null,
       key: task.kind === 'map' && task.key !== undefined ? compileExpr(task.key) : null,
-      cases: task.kind === 'branch' ? compileCases(task) : null,
+      cases: task.kind === 'branch' ? compileCases(task, at) : null,
     };
   });
   const roots = nodes.filter((node) => node.in.length === 0 && node.gate === null && node.task.kind !== 'branch');
@@ -101,10 +107,19 @@ export function compileGraph(graph: Graph): CompiledGraph {
   };
 }
 
-const compileCases = (task: BranchTask) => ({
-  then: compileExpr(task.then.value),
-  otherwise: task.otherwise ? compileExpr(task.otherwise.value) : null,
+const compileCases = (task: BranchTask, at: (id: string) => number) => ({
+  whenTrue: compileCase(task.then, at),
+  whenFalse: task.otherwise ? compileCase(task.otherwise, at) : null,
 });
+
+function compileCase(branch: BranchTask['then'], at: (id: string) => number): BranchCase {
+  const modes = new Map<string, ReadMode | 'order'>(branch.members.map((id) => [id, 'order']));
+  for (const { id, mode } of exprRefs(branch.value)) {
+    const before = modes.get(id);
+    if (before === undefined || STRICTNESS[mode] > STRICTNESS[before] || before === 'order') modes.set(id, mode);
+  }
+  return { value: compileExpr(branch.value), members: [...modes].map(([id, mode]) => ({ node: at(id), mode })) };
+}
 
 /** A root that any free slot may start: nothing to evaluate, to expand or to time while it is queued, no rank of its own. */
 function isPlain(task: GraphTask): boolean {

@@ -14,15 +14,27 @@ const entry = (status: number, exit: number, fix: string): ErrorEntry => ({ stat
 
 export const ERRORS = {
   BUILD_INVALID: entry(400, 6, 'Mend each problem in the list; they are all of them.'),
-  BUILD_REF_AS_VALUE: entry(400, 6, 'Move a test into w.when(ref, v => …, …) and a computation into w.run(name, { v: ref }, ({ v }) => …).'),
+  BUILD_REF_AS_VALUE: entry(
+    400,
+    6,
+    'Move a test into w.when(ref, v => …, …) and a computation into w.run(name, { v: ref }, ({ v }) => …).',
+  ),
   BUILD_ASYNC: entry(400, 6, 'Make the builder a plain function: it runs once, before any run, and has nothing to wait for.'),
   CONFIG_DURATION: entry(400, 2, "Give milliseconds (> 0) or a string such as '90s', '5m', '14d'."),
   CONFIG_OPTION: entry(400, 2, 'Correct the option that the message names.'),
   CONFIG_STORE: entry(400, 2, "Give 'sqlite:./app.db' (or 'sqlite::memory:' for tests)."),
   CONFIG_DUPLICATE: entry(409, 6, 'Register each name and version once; rename one of the two, or give it another version.'),
   CONFIG_NO_BODY: entry(400, 6, 'Pass the implementation (contract.implement(fn)) to createEngine({ use }) of the process that works.'),
-  CONFIG_VERSION_CHANGED: entry(409, 4, 'Raise the version: a stored definition never changes. Without an explicit version Pawl takes a hash of the graph.'),
-  STORE_LIBRARY: entry(500, 5, 'Run Node 22.23, 24.21 or newer: the SQLite inside older ones has a bug that can corrupt a database in WAL mode.'),
+  CONFIG_VERSION_CHANGED: entry(
+    409,
+    4,
+    'Raise the version: a stored definition never changes. Without an explicit version Pawl takes a hash of the graph.',
+  ),
+  STORE_LIBRARY: entry(
+    500,
+    5,
+    'Run Node 22.23, 24.21 or newer: the SQLite inside older ones has a bug that can corrupt a database in WAL mode.',
+  ),
   STORE_NOT_A_DATABASE: entry(500, 5, 'Point the store at another file, or restore this one from a backup.'),
   STORE_FOREIGN: entry(500, 5, 'The file is a database of another program. Point the store at a file of its own.'),
   STORE_NEWER: entry(500, 5, 'Run the version of Pawl that wrote the file, or a newer one.'),
@@ -31,7 +43,11 @@ export const ERRORS = {
   STORE_CORRUPT: entry(500, 5, 'Stop every process on this file and restore the last backup; do not go on with it.'),
   STORE_IO: entry(500, 5, 'Look at the disk and the system log; the engine works again after the store was opened anew.'),
   STORE_UNREACHABLE: entry(503, 5, 'Check that the path exists, is on a local disk and that its folder may be written.'),
-  STORE_BUSY: entry(503, 5, 'Another process holds a write transaction on the file. Find it (it is none of Pawl: those last milliseconds) and end it.'),
+  STORE_BUSY: entry(
+    503,
+    5,
+    'Another process holds a write transaction on the file. Find it (it is none of Pawl: those last milliseconds) and end it.',
+  ),
   STORE_UNKNOWN_OUTCOME: entry(503, 5, 'Ask for the run by its key, or start it again with the same key: the same key gives the same run.'),
   STORE_CLOSED: entry(503, 5, 'The engine was closed. Create another one.'),
   RUN_NOT_FOUND: entry(404, 3, 'Check the id; finished runs are pruned when their retention is over.'),
@@ -39,14 +55,22 @@ export const ERRORS = {
   RUN_KEY_TAKEN: entry(409, 4, "Use another key, or onDuplicate: 'return' to get the run that holds it."),
   RUN_FAILED: entry(200, 1, 'Read details.rootCause: it names the tasks where the failure began.'),
   RUN_CANCELLED: entry(200, 1, 'The run was cancelled; start another one if its work is still wanted.'),
-  RUN_NO_OUTPUT: entry(200, 1, 'A part of the output did not succeed. Read the tasks one by one, or return w.optional(…) or w.settle(…) of that part.'),
+  RUN_NO_OUTPUT: entry(
+    200,
+    1,
+    'A part of the output did not succeed. Read the tasks one by one, or return w.optional(…) or w.settle(…) of that part.',
+  ),
   RUN_TIMEOUT: entry(504, 7, 'The run goes on. Ask again, or wait longer.'),
   RUN_INPUT_INVALID: entry(400, 2, 'Correct the input at the path that the message names.'),
   RUN_UNKNOWN_WORKFLOW: entry(404, 3, 'Register the workflow: createEngine({ use: [workflow, …] }).'),
-  PAYLOAD_NOT_STORABLE: entry(400, 2, 'Give plain JSON data, Date, Map, Set, bigint, Uint8Array, URL or an Error; nothing else can be stored.'),
+  PAYLOAD_NOT_STORABLE: entry(
+    400,
+    2,
+    'Give plain JSON data, Date, Map, Set, bigint, Uint8Array, URL or an Error; nothing else can be stored.',
+  ),
   PAYLOAD_TOO_LARGE: entry(413, 2, 'Store the data elsewhere and pass a reference, or raise maxPayload.'),
   TASK_NO_OUTPUT: entry(404, 3, 'Ask when the task has succeeded.'),
-  TASK_UNKNOWN: entry(404, 3, 'Name a task of the run\'s workflow.'),
+  TASK_UNKNOWN: entry(404, 3, "Name a task of the run's workflow."),
   STEP_DUPLICATE: entry(400, 1, "Give each step of a body its own name; in a loop name the turn: ctx.step(['call', i], …)."),
   STEP_CHANGED: entry(409, 1, 'The record under this name was written by another kind of call. Give the new call another name.'),
   STEP_LIMIT: entry(400, 1, 'A body may record 10,000 steps; do more work in each.'),
@@ -131,7 +155,7 @@ export function errorRecord(thrown: unknown): ErrorRecord {
   const chain: ErrorRecord[] = [];
   const seen = new Set<unknown>();
   let room = LIMITS.total;
-  for (let at: unknown = thrown; chain.length < LIMITS.causes && !seen.has(at) && room > 0; ) {
+  for (let at: unknown = thrown; chain.length < LIMITS.causes && !seen.has(at) && room > 0;) {
     seen.add(at);
     const one = oneRecord(at, room);
     chain.push(one);

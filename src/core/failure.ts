@@ -25,7 +25,12 @@ function retryDecision(turn: Turn, node: GraphNode, task: RunningTask, failure: 
   if (failure.kind === 'timeout' && failure.reason === 'total_timeout') return { kind: 'fail', why: 'total_timeout' };
   const seed = { run: turn.state.run, task: task.node, item: task.item, generation: task.generation, attempt: task.attempt };
   const facts = failure.kind === 'error' ? failure.facts : {};
-  const state = { counted: task.begun - task.losses, draws: task.draws, firstQueuedAt: task.firstQueuedAt, totalMs: contract.timeout.totalMs };
+  const state = {
+    counted: task.begun - task.losses,
+    draws: task.draws,
+    firstQueuedAt: task.firstQueuedAt,
+    totalMs: contract.timeout.totalMs,
+  };
   return decideRetry(contract.retry, facts, state, turn.now, seed);
 }
 
@@ -41,7 +46,12 @@ function isUnknown(node: GraphNode, failure: Failure): boolean {
 }
 
 /** Hand-backs are free nine times; the tenth, and every lease that was lost, draws on `maxLost`. */
-export function afterLoss(turn: Turn, node: GraphNode, task: RunningTask, outcome: Extract<Outcome, { kind: 'lost' | 'released' }>): TaskState {
+export function afterLoss(
+  turn: Turn,
+  node: GraphNode,
+  task: RunningTask,
+  outcome: Extract<Outcome, { kind: 'lost' | 'released' }>,
+): TaskState {
   const began = outcome.kind === 'lost' || outcome.began;
   if (task.phase === 'body' && began && contractOf(node)?.effects === 'unsafe') {
     recordAttempt(turn, task, 'lost', 'outcome_unknown', null);
@@ -64,7 +74,8 @@ function lost(turn: Turn, node: GraphNode, task: RunningTask, crashed: boolean):
   // An evaluation has no attempt to lose, yet a predicate that kills its worker must end too: its crashes are counted alone.
   const spent = task.phase === 'body' ? next.losses : next.crashes;
   const reason: Reason = next.crashes >= spent ? 'crash_loop' : 'lost';
-  if (task.phase === 'body') recordAttempt(turn, task, 'lost', reason === 'crash_loop' && spent < turn.settings.maxLost ? 'lost' : reason, null);
+  if (task.phase === 'body')
+    recordAttempt(turn, task, 'lost', reason === 'crash_loop' && spent < turn.settings.maxLost ? 'lost' : reason, null);
   if (spent >= turn.settings.maxLost) return endTask(next, { status: 'failed', reason, allowed: isAllowed(node) }, turn.now);
   return { ...factsOf(next), ...queued(node, task, 'start') };
 }

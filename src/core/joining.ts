@@ -1,12 +1,14 @@
 import { isEnded } from './changes.ts';
-import type { CompiledGraph, Edge, GraphNode } from './compile.ts';
-import { exprRefs } from './expr.ts';
+import type { CompiledGraph, Edge, GraphNode, ReadMode } from './compile.ts';
 import { decideJoin, strongest, type JoinVerdict, type Never } from './joins.ts';
 import type { EndedTask, RunState, UpstreamTally } from './run-state.ts';
 import { verdictOf } from './values.ts';
 
 /** What is to become of a pending node now; `wait`: nothing yet. */
-export type Decision = { readonly kind: 'wait' } | { readonly kind: 'start' } | { readonly kind: 'end'; readonly as: Never | 'success'; readonly unmet: boolean };
+export type Decision =
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'start' }
+  | { readonly kind: 'end'; readonly as: Never | 'success'; readonly unmet: boolean };
 
 const WAIT: Decision = { kind: 'wait' };
 const START: Decision = { kind: 'start' };
@@ -100,21 +102,28 @@ function decideBranch(graph: CompiledGraph, state: RunState, node: GraphNode): D
   if (when === undefined || !isEnded(decided)) return WAIT;
   const label = neverOf(decided);
   if (label !== null) return end(label);
-  const chosen = verdictOf(state, when.index) ? node.task.then : node.task.otherwise;
-  if (chosen === undefined) return end('skipped', true);
+  const chosen = verdictOf(state, when.index) ? node.cases?.whenTrue : node.cases?.whenFalse;
+  if (chosen == null) return end('skipped', true);
   let worst: Never | null = null;
   let open = false;
-  for (const id of chosen.members) {
-    const member = state.tasks[graph.byId.get(id)?.index ?? -1];
+  for (const { node: index, mode } of chosen.members) {
+    const member = state.tasks[index];
     if (!isEnded(member)) {
       open = true;
       continue;
     }
-    const excused = member.allowed && !exprRefs(chosen.value).some((ref) => ref.id === id);
-    const one = excused ? null : neverOf(member);
+    const one = memberLabel(member, mode);
     if (one !== null) worst = worst === null ? one : strongest(worst, one);
   }
   if (worst === 'upstream_failed') return end(worst);
   if (open) return WAIT;
   return end(worst ?? 'success');
+}
+
+/** What a member's end means for its branch: by how the value reads it; one that is not read only has to be over without harm. */
+function memberLabel(member: EndedTask, mode: ReadMode | 'order'): Never | null {
+  if (mode === 'settle') return null;
+  if (mode === 'order' && member.allowed) return null;
+  const label = neverOf(member);
+  return label === 'skipped' && mode !== 'required' ? null : label;
 }

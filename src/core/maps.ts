@@ -13,7 +13,11 @@ export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedT
   if (problem !== null) return endTask(facts, problem, turn.now);
   const items = list as readonly unknown[];
   if (items.length === 0) {
-    return endTask(facts, node.task.onEmpty === 'skip' ? { status: 'skipped', reason: 'condition' } : { status: 'success', output: '[]' }, turn.now);
+    return endTask(
+      facts,
+      node.task.onEmpty === 'skip' ? { status: 'skipped', reason: 'condition' } : { status: 'success', output: '[]' },
+      turn.now,
+    );
   }
   turn.state.maps.set(node.index, {
     node: node.index,
@@ -45,7 +49,8 @@ function listProblem(turn: Turn, node: GraphNode, task: MapTask, list: unknown):
   const seen = new Map<unknown, number>();
   for (const [i, item] of list.entries()) {
     const key = node.key(new RunScope(turn.graph, turn.state, item));
-    if (typeof key !== 'string' && typeof key !== 'number') return fail('duplicate_key', `the key of item ${i} is neither a string nor a number`);
+    if (typeof key !== 'string' && typeof key !== 'number')
+      return fail('duplicate_key', `the key of item ${i} is neither a string nor a number`);
     const first = seen.get(String(key));
     if (first !== undefined) return fail('duplicate_key', `items ${first} and ${i} both have the key ${JSON.stringify(String(key))}`);
     seen.set(String(key), i);
@@ -116,7 +121,8 @@ export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
   const task = turn.state.tasks[item.node];
   if (map === undefined || task?.status !== 'running') return null;
   const change = mapChange(turn.changes, item.node);
-  const counter = item.status === 'success' ? 'ok' : item.status === 'failed' ? 'failed' : item.status === 'skipped' ? 'skipped' : 'cancelled';
+  const counter =
+    item.status === 'success' ? 'ok' : item.status === 'failed' ? 'failed' : item.status === 'skipped' ? 'skipped' : 'cancelled';
   map[counter]++;
   change[counter]++;
   if (map.results !== null) map.results[item.item] = item;
@@ -132,5 +138,10 @@ function mapEnding(turn: Turn, map: MapState): Ending {
   const breached = (count !== undefined && map.failed > count) || (ratio !== undefined && map.failed > ratio * map.n);
   if (!breached) return { status: 'success', partial: true };
   const message = `${map.failed} of ${map.n} items failed`;
-  return { status: 'failed', reason: 'too_many_failures', error: JSON.stringify({ name: 'MapError', message }), allowed: task.allowFailure === true };
+  return {
+    status: 'failed',
+    reason: 'too_many_failures',
+    error: JSON.stringify({ name: 'MapError', message }),
+    allowed: task.allowFailure === true,
+  };
 }

@@ -151,8 +151,8 @@ export interface RunFacts {
 export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {
   return {
     ...facts,
-    tasks: new Array(graph.nodes.length).fill(undefined),
-    tallies: new Array(graph.nodes.length).fill(undefined),
+    tasks: graph.nodes.map(() => undefined),
+    tallies: graph.nodes.map(() => undefined),
     maps: new Map(),
     values: new Map(),
     inputValue: null,

@@ -12,7 +12,11 @@ export type Outcome =
   | { readonly kind: 'error'; readonly error: string; readonly facts: FailureFacts }
   | { readonly kind: 'timeout'; readonly reason: 'timeout' | 'heartbeat_timeout' | 'total_timeout'; readonly error: string }
   /** The body returned what cannot be recorded, or its input or predicate is at fault: not retried. */
-  | { readonly kind: 'refused'; readonly reason: 'output_invalid' | 'output_too_large' | 'not_storable' | 'definition_error' | 'error'; readonly error: string }
+  | {
+      readonly kind: 'refused';
+      readonly reason: 'output_invalid' | 'output_too_large' | 'not_storable' | 'definition_error' | 'error';
+      readonly error: string;
+    }
   /** Handed back unfinished by a worker that drains, or claimed and never started. */
   | { readonly kind: 'released'; readonly began: boolean; readonly ranMs: number }
   | { readonly kind: 'lost'; readonly crashed: boolean };
@@ -77,7 +81,6 @@ export function endTask(task: TaskFacts & { readonly startedAt?: number | null }
     partial: ending.partial ?? false,
   };
 }
-
 
 export const contractOf = (node: GraphNode): ContractData | null => ('contract' in node.task ? node.task.contract : null);
 

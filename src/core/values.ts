@@ -81,8 +81,8 @@ export class RunScope implements Scope {
   private branchValue(node: GraphNode): unknown {
     const when = node.task.kind === 'branch' ? this.graph.byId.get(node.task.when) : undefined;
     const verdict = when === undefined ? false : verdictOf(this.state, when.index);
-    const chosen = verdict ? node.cases?.then : node.cases?.otherwise;
-    return chosen?.(this);
+    const chosen = verdict ? node.cases?.whenTrue : node.cases?.whenFalse;
+    return chosen?.value(this);
   }
 }
 

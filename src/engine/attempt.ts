@@ -6,7 +6,7 @@ import type { RunningTask } from '../core/run-state.ts';
 import { validate, type Schema, type Validated } from '../core/schema.ts';
 import type { Ctx } from '../core/types.ts';
 import { contractOf, type Outcome } from '../core/turn.ts';
-import { withFacts, type Logger } from '../observe/log.ts';
+import { withFacts, type Logger } from '../core/log.ts';
 import type { StepRecord, StepWrite, TaskKey } from '../store/store.ts';
 import type { AnyBody, Known, RunnableCode } from './registry.ts';
 
@@ -50,6 +50,8 @@ export class Attempt {
   readonly token: number;
   /** The item's key, where the map names its items. */
   itemKey: string | null = null;
+  /** Its place among the worker's slots. */
+  slot = -1;
   private readonly host: AttemptHost;
   private readonly traceparent: string | null;
   private readonly controller = new AbortController();
@@ -60,7 +62,10 @@ export class Attempt {
   /** Set once a body has begun: before that nothing can have had an effect. */
   began = false;
 
-  constructor(host: AttemptHost, at: { run: number; runId: string; task: RunningTask; known: Known; chain: Chain; traceparent: string | null }) {
+  constructor(
+    host: AttemptHost,
+    at: { run: number; runId: string; task: RunningTask; known: Known; chain: Chain; traceparent: string | null },
+  ) {
     this.host = host;
     this.run = at.run;
     this.runId = at.runId;
@@ -86,7 +91,13 @@ export class Attempt {
 
   get facts(): Readonly<Record<string, unknown>> {
     const { item, attempt } = this.task;
-    return { run: this.runId, task: this.id, ...(item < 0 ? {} : { item }), attempt, ...(this.traceparent === null ? {} : { traceparent: this.traceparent }) };
+    return {
+      run: this.runId,
+      task: this.id,
+      ...(item < 0 ? {} : { item }),
+      attempt,
+      ...(this.traceparent === null ? {} : { traceparent: this.traceparent }),
+    };
   }
 
   /** The next instant at which this attempt may be overdue. */
@@ -140,7 +151,12 @@ export class Attempt {
     this.cancelGrace?.();
     const overdue = this.overdue;
     if (overdue === null || outcome.kind === 'released') this.host.settle(this, outcome);
-    else this.host.settle(this, { kind: 'timeout', reason: overdue, error: JSON.stringify({ name: 'TimeoutError', code: overdue, message: timeoutText(overdue) }) });
+    else
+      this.host.settle(this, {
+        kind: 'timeout',
+        reason: overdue,
+        error: JSON.stringify({ name: 'TimeoutError', code: overdue, message: timeoutText(overdue) }),
+      });
   }
 
   /** Runs the predicate or the body over `input`; every way out is an outcome. */
@@ -212,7 +228,9 @@ export class Attempt {
     const rule = matchRule(rules, record, (i) => holds(code.rules[i], error));
     const facts: FailureFacts = {
       ...(rule === undefined ? {} : { rule }),
-      ...(error instanceof NonRetryableError || isPawlError(error, 'STEP_DUPLICATE', 'STEP_CHANGED', 'STEP_LIMIT') ? { nonRetryable: true } : {}),
+      ...(error instanceof NonRetryableError || isPawlError(error, 'STEP_DUPLICATE', 'STEP_CHANGED', 'STEP_LIMIT')
+        ? { nonRetryable: true }
+        : {}),
       ...(error instanceof RetryAfterError ? { retryAfterMs: Math.max(1, error.delayMs(this.host.now())) } : {}),
     };
     return { kind: 'error', error: JSON.stringify(record), facts };
@@ -221,7 +239,11 @@ export class Attempt {
   private context(): Ctx {
     const { attempt, item } = this.task;
     const steps = new Steps(this, this.host);
-    const attemptOf = this;
+    const { host, facts, traceparent } = this;
+    const deadline = (): Date => new Date(this.deadline());
+    const beat = (): void => {
+      this.lastBeat = host.now();
+    };
     return {
       runId: this.runId,
       task: this.id,
@@ -230,20 +252,18 @@ export class Attempt {
       // why: the effect number (here always 1) changes when a person edits the input or reruns a success, never by a retry
       idempotencyKey: `${this.runId}:${this.id}${item < 0 ? '' : `:${this.itemKey ?? item}`}:1`,
       get deadline(): Date {
-        return new Date(attemptOf.deadline());
+        return deadline();
       },
       get log() {
-        return withFacts(attemptOf.host.logger, attemptOf.facts);
+        return withFacts(host.logger, facts);
       },
-      ...(this.traceparent === null ? {} : { traceparent: this.traceparent }),
+      ...(traceparent === null ? {} : { traceparent }),
       step: (name, fn) => steps.step(name, fn),
       progress: (progress) => {
-        attemptOf.lastBeat = attemptOf.host.now();
-        attemptOf.host.progressed(attemptOf, progress);
+        beat();
+        host.progressed(this, progress);
       },
-      beat: () => {
-        attemptOf.lastBeat = attemptOf.host.now();
-      },
+      beat,
     };
   }
 }
@@ -267,13 +287,22 @@ class Steps {
     if (this.used.size > MAX_STEPS) throw new PawlError('STEP_LIMIT', `Task "${this.attempt.id}" recorded more than ${MAX_STEPS} steps.`);
     const record = (await this.recorded()).get(key);
     if (record !== undefined) {
-      if (record.kind !== 'step') throw new PawlError('STEP_CHANGED', `The record ${key} of task "${this.attempt.id}" is a ${record.kind}, not a step.`);
+      if (record.kind !== 'step')
+        throw new PawlError('STEP_CHANGED', `The record ${key} of task "${this.attempt.id}" is a ${record.kind}, not a step.`);
       return decode(record.value) as T;
     }
     const text = encode(await fn(), { maxBytes: this.host.maxPayload, root: `step ${key}` }) ?? null;
     const { generation } = this.attempt.task;
-    const kept = await this.host.recordStep({ ...this.attempt.key, generation, token: this.attempt.token, name: key, kind: 'step', value: text });
-    if (!kept) throw new PawlError('STEP_LEASE_LOST', `The step ${key} was not recorded: task "${this.attempt.id}" is no longer this attempt's.`);
+    const kept = await this.host.recordStep({
+      ...this.attempt.key,
+      generation,
+      token: this.attempt.token,
+      name: key,
+      kind: 'step',
+      value: text,
+    });
+    if (!kept)
+      throw new PawlError('STEP_LEASE_LOST', `The step ${key} was not recorded: task "${this.attempt.id}" is no longer this attempt's.`);
     return decode(text) as T;
   }
 
@@ -281,7 +310,9 @@ class Steps {
   private recorded(): Promise<Map<string, StepRecord>> {
     const { begun, handBacks, generation } = this.attempt.task;
     const fresh = begun <= 1 && handBacks === 0 && generation === 1;
-    this.records ??= fresh ? Promise.resolve(new Map()) : this.host.readSteps(this.attempt.key).then((rows) => new Map(rows.map((row) => [row.name, row])));
+    this.records ??= fresh
+      ? Promise.resolve(new Map())
+      : this.host.readSteps(this.attempt.key).then((rows) => new Map(rows.map((row) => [row.name, row])));
     return this.records;
   }
 }

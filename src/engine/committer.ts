@@ -4,8 +4,8 @@ import { isPawlError, PawlError } from '../core/errors.ts';
 import type { RunEnd } from '../core/changes.ts';
 import { emptyRunState, type RunningTask } from '../core/run-state.ts';
 import type { KernelSettings, Outcome } from '../core/turn.ts';
-import type { Logger } from '../observe/log.ts';
-import type { Batch, ClaimRequest, CommitResult, Store, StoredDefinition } from '../store/store.ts';
+import type { Logger } from '../core/log.ts';
+import { isBroken, type Batch, type ClaimRequest, type CommitResult, type Store, type StoredDefinition } from '../store/store.ts';
 import type { Chain } from './attempt.ts';
 import { RunCache, stateFromRows, type CachedRun } from './cache.ts';
 import type { StoreClock } from './clock.ts';
@@ -27,6 +27,8 @@ export interface Claims {
   request(free: number, firstToken: number): ClaimRequest | null;
   looked(result: CommitResult, asked: number, now: number): void;
   launch(entry: CachedRun, task: RunningTask, chain: Chain): void;
+  /** Begins the bodies of what was launched. */
+  begin(): void;
   /** Something of this rank was put into the queue. */
   queued(rank: number): void;
   /** A claim that is no longer this process's: its body gets the abort signal. */
@@ -60,7 +62,8 @@ export class Committer {
   private pausedUntil = 0;
   private readonly quarantined = new Set<number>();
   private idleWaiters: (() => void)[] = [];
-  private reloads: { readonly run: number; readonly nodes: readonly number[]; readonly resolve: (entry: CachedRun | undefined) => void }[] = [];
+  private reloads: { readonly run: number; readonly nodes: readonly number[]; readonly resolve: (entry: CachedRun | undefined) => void }[] =
+    [];
   /** Called after each commit with the journal's last number, and for each run that ended in it. */
   onCommit: (seq: number) => void = () => undefined;
   onRunEnd: (run: number, end: RunEnd) => void = () => undefined;
@@ -228,7 +231,7 @@ export class Committer {
 
   private async allMaps(run: number): Promise<number[]> {
     const [loaded] = await this.options.store.load([{ run, items: [] }]);
-    return loaded?.maps.map((map) => map.node) ?? [];
+    return loaded === undefined || isBroken(loaded) ? [] : loaded.maps.map((map) => map.node);
   }
 
   /** Brings runs into the cache. One that another process alone holds is shared first, so that its holder notices what is written here. */
@@ -236,20 +239,24 @@ export class Committer {
     const { store, registry } = this.options;
     const worker = this.claims?.capacity(0).worker ?? 0;
     let loaded = await store.load(requests);
-    const foreign = loaded.filter(({ row }) => row.owner !== null && row.owner !== worker).map(({ row }) => row.run);
+    const foreign = loaded.flatMap((one) => (isBroken(one) || one.row.owner === null || one.row.owner === worker ? [] : [one.row.run]));
     if (foreign.length > 0) {
       await store.commit({ now: this.options.clock.now(), worker, starts: [], runs: [], steps: [], share: foreign, claim: null });
       loaded = await store.load(requests);
     }
     for (const one of loaded) {
+      if (isBroken(one)) {
+        await this.setAside(one.run, [], new Error(one.broken));
+        continue;
+      }
       const { row } = one;
       if (row.quarantined !== null) {
         this.quarantined.add(row.run);
         continue;
       }
-      const known = await registry.learn(store, row.definition);
-      if (known === null) continue;
       try {
+        const known = await registry.learn(store, row.definition);
+        if (known === null) continue;
         const state = stateFromRows(known.compiled, one);
         this.cache.put({ known, state, uid: row.uid, traceparent: row.traceparent, epoch: one.epoch, owner: row.owner, held: 0 });
       } catch (error) {
@@ -284,6 +291,7 @@ export class Committer {
     this.claims?.looked(result, asked, plan.now);
     for (const [entry, launch] of launches) this.claims?.launch(entry, launch.task, launch.chain);
     await this.takeClaimed(result, plan.now);
+    this.claims?.begin();
     this.onCommit(result.seq);
   }
 
@@ -303,7 +311,8 @@ export class Committer {
       if (to.status === 'queued') this.claims?.queued(to.rank);
       if (to.status === 'retrying') this.onDue(to.dueAt);
       if (to.status === 'queued' && to.expiresAt !== null) this.onDue(to.expiresAt);
-      if (from?.status === 'running' && from.lease !== null && !kept.has(from.lease.token)) this.claims?.revoke(from.lease.token, 'The task was ended.');
+      if (from?.status === 'running' && from.lease !== null && !kept.has(from.lease.token))
+        this.claims?.revoke(from.lease.token, 'The task was ended.');
     }
     units.forEach((unit, i) => unit.done?.(!refused.has(i)));
     for (const launch of launches) out.push([entry, launch]);
@@ -352,7 +361,15 @@ export class Committer {
       if (known === undefined) continue;
       const state = emptyRunState(known.compiled, run.facts);
       for (const task of run.tasks) setTask(state, task);
-      const entry: CachedRun = { known, state, uid: run.uid, traceparent: null, epoch: result.epoch, owner: this.claims?.capacity(0).worker ?? null, held: 0 };
+      const entry: CachedRun = {
+        known,
+        state,
+        uid: run.uid,
+        traceparent: null,
+        epoch: result.epoch,
+        owner: this.claims?.capacity(0).worker ?? null,
+        held: 0,
+      };
       this.cache.put(entry);
       for (const task of run.tasks) if (task.status === 'running') this.claims?.launch(entry, task, chain);
     }
@@ -393,7 +410,11 @@ export class Committer {
       await this.atFault(plan, error);
       return;
     }
-    const groups = [...plan.runs.map((run): readonly Unit[] => run.units), ...plan.steps.map((step): readonly Unit[] => [step]), ...plan.starts.map(({ unit }): readonly Unit[] => [unit])];
+    const groups = [
+      ...plan.runs.map((run): readonly Unit[] => run.units),
+      ...plan.steps.map((step): readonly Unit[] => [step]),
+      ...plan.starts.map(({ unit }): readonly Unit[] => [unit]),
+    ];
     const half = Math.ceil(groups.length / 2);
     await this.commit(groups.slice(0, half).flat());
     await this.commit(groups.slice(half).flat());
@@ -445,6 +466,14 @@ function keyConflict({ request }: StartUnit, inputHash: string): ((uid: Uint8Arr
   return (uid) => keyError('RUN_KEY_CONFLICT', key.value, 'already belongs, with another input, to', uid, request.known.stored);
 }
 
-function keyError(code: 'RUN_KEY_TAKEN' | 'RUN_KEY_CONFLICT', key: string, what: string, uid: Uint8Array, stored: StoredDefinition): PawlError {
-  return new PawlError(code, `The key ${JSON.stringify(key)} of workflow "${stored.workflow}" ${what} run ${runIdText(uid)}.`, { details: { key, run: runIdText(uid) } });
+function keyError(
+  code: 'RUN_KEY_TAKEN' | 'RUN_KEY_CONFLICT',
+  key: string,
+  what: string,
+  uid: Uint8Array,
+  stored: StoredDefinition,
+): PawlError {
+  return new PawlError(code, `The key ${JSON.stringify(key)} of workflow "${stored.workflow}" ${what} run ${runIdText(uid)}.`, {
+    details: { key, run: runIdText(uid) },
+  });
 }

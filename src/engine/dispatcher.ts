@@ -3,7 +3,7 @@ import type { RunningTask } from '../core/run-state.ts';
 import type { Outcome } from '../core/turn.ts';
 import type { Ctx } from '../core/types.ts';
 import { ItemsNeeded, mapList, RunScope, taskInput } from '../core/values.ts';
-import type { Logger } from '../observe/log.ts';
+import type { Logger } from '../core/log.ts';
 import type { ClaimRequest, CommitResult, StepRecord, StepWrite, Store, TaskKey } from '../store/store.ts';
 import { Attempt, type AttemptHost, type Chain, type Progress } from './attempt.ts';
 import type { CachedRun } from './cache.ts';
@@ -11,6 +11,7 @@ import type { StoreClock } from './clock.ts';
 import type { Claims, Committer } from './committer.ts';
 import type { Capacity } from './planner.ts';
 import type { Ports } from './ports.ts';
+import { Slots } from './slots.ts';
 import type { AnyBody, Registry } from './registry.ts';
 
 /** So many tasks of one run in a row, or for so long, before a slot looks at the queue again (semantics, section 8). */
@@ -42,7 +43,9 @@ export class Dispatcher implements Claims, AttemptHost {
   readonly maxPayload: number;
   readonly graceMs: number;
   private readonly options: DispatcherOptions;
+  readonly slots: Slots;
   private readonly active = new Map<number, Attempt>();
+  private launched: [Attempt, CachedRun][] = [];
   /** What the last look left behind. */
   private leftRank: number | null = null;
   private lookedAt = -Infinity;
@@ -54,6 +57,7 @@ export class Dispatcher implements Claims, AttemptHost {
 
   constructor(options: DispatcherOptions) {
     this.options = options;
+    this.slots = new Slots(options.concurrency * 2);
     this.logger = options.logger;
     this.maxPayload = options.maxPayload;
     this.graceMs = options.graceMs;
@@ -118,13 +122,31 @@ export class Dispatcher implements Claims, AttemptHost {
       chain,
       traceparent: entry.traceparent,
     });
+    attempt.slot = this.slots.claim(attempt.token, attempt.key);
     this.active.set(attempt.token, attempt);
     entry.held++;
     this.watchDeadline(attempt.deadline());
-    this.begin(attempt, entry);
+    this.launched.push([attempt, entry]);
   }
 
-  private begin(attempt: Attempt, entry: CachedRun): void {
+  begin(): void {
+    for (const [attempt, entry] of this.launched.splice(0)) {
+      if (attempt.done) continue;
+      if (this.slots.begin(attempt.slot)) this.beginOne(attempt, entry);
+      else this.revoke(attempt.token, 'This process did not answer, and the claim was given back.');
+    }
+  }
+
+  /** Attempts whose row is no longer theirs, by what other processes have written: cancelled, reclaimed, ended as overdue. */
+  async checkHeld(): Promise<void> {
+    const asked = [...this.active.values()];
+    if (asked.length === 0) return;
+    const held = await this.options.store.heldBy(this.worker, this.options.concurrency * 2 + 1_000);
+    const tokens = new Set(held.map((task) => task.token));
+    for (const { token } of asked) if (!tokens.has(token)) this.revoke(token, 'The task was ended by another process.');
+  }
+
+  private beginOne(attempt: Attempt, entry: CachedRun): void {
     const { node, item } = attempt.task;
     try {
       if (item >= 0) attempt.itemKey = this.itemKey(entry, node, item);
@@ -205,13 +227,14 @@ export class Dispatcher implements Claims, AttemptHost {
       event: { type: 'ended', node, item, token: attempt.token, outcome },
       attempt,
       done: (applied) => {
-        if (!applied) this.logger.warn('a late report was refused: the task is no longer this attempt\'s', attempt.facts);
+        if (!applied) this.logger.warn("a late report was refused: the task is no longer this attempt's", attempt.facts);
       },
     });
   }
 
   private forget(attempt: Attempt): void {
     if (!this.active.delete(attempt.token)) return;
+    this.slots.release(attempt.slot);
     const entry = this.options.committer.cache.get(attempt.run);
     if (entry !== undefined && entry.held > 0) entry.held--;
     if (this.active.size === 0) for (const resolve of this.emptyWaiters.splice(0)) resolve();
@@ -253,7 +276,7 @@ export class Dispatcher implements Claims, AttemptHost {
         });
       });
     }
-    for (const attempt of [...this.active.values()]) attempt.release(this.now());
+    for (const attempt of this.active.values()) attempt.release(this.now());
     await this.options.committer.idle();
     this.cancelDeadline?.();
   }
@@ -261,7 +284,7 @@ export class Dispatcher implements Claims, AttemptHost {
   /** The lease is gone: nothing may be reported any more. */
   abandon(why: string): void {
     this.isDraining = true;
-    for (const attempt of [...this.active.values()]) this.revoke(attempt.token, why);
+    for (const attempt of this.active.values()) this.revoke(attempt.token, why);
     this.cancelDeadline?.();
   }
 }

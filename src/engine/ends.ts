@@ -19,7 +19,7 @@ export class Ends {
   private readonly follower: Follower;
   private readonly ports: Ports;
   private readonly waiters = new Map<number, Set<Waiter>>();
-  private readonly rejects = new Set<(error: unknown) => void>();
+  private readonly rejects = new Set<(error: Error) => void>();
   private stopListening: (() => void) | null = null;
   private seen = 0;
   private isReading = false;
@@ -42,7 +42,7 @@ export class Ends {
         this.remove(run, waiter);
         act();
       };
-      const refuse = (error: unknown): void => finish(() => reject(error as Error));
+      const refuse = (error: Error): void => finish(() => reject(error));
       this.rejects.add(refuse);
       this.add(run, waiter);
       // After the registration: an end between a look and a registration would be missed.
@@ -56,8 +56,12 @@ export class Ends {
   }
 
   close(): void {
-    for (const reject of this.rejects) reject(new PawlError('STORE_CLOSED', 'The engine was closed.'));
+    this.refuseAll(new PawlError('STORE_CLOSED', 'The engine was closed.'));
     this.stopListening?.();
+  }
+
+  private refuseAll(error: Error): void {
+    for (const reject of this.rejects) reject(error);
   }
 
   private async isOver(run: number): Promise<boolean> {
@@ -83,7 +87,7 @@ export class Ends {
   private async listen(): Promise<void> {
     if (this.stopListening !== null) return;
     this.stopListening = this.follower.listen((foreign) => {
-      if (foreign) this.read().catch((error: unknown) => [...this.rejects].forEach((reject) => reject(error)));
+      if (foreign) this.read().catch((error: Error) => this.refuseAll(error));
     });
     this.seen = (await this.store.head()).seq;
   }
@@ -107,6 +111,6 @@ export class Ends {
   }
 
   private async askAll(): Promise<void> {
-    for (const run of [...this.waiters.keys()]) if (await this.isOver(run)) this.ended(run, null);
+    for (const run of this.waiters.keys()) if (await this.isOver(run)) this.ended(run, null);
   }
 }

@@ -1,36 +1,32 @@
-import { Client, type ClientWriter, type RunQuery, type RunRef, type RunView, type StartOptions, type StartRequest, type TaskView } from '../client/client.ts';
-import type { Duration } from '../core/duration.ts';
+import type { CompiledGraph } from '../core/compile.ts';
+import type { RunEnd } from '../core/changes.ts';
 import { PawlError } from '../core/errors.ts';
-import type { Graph } from '../core/graph.ts';
-import type { AnyTask, Task, Workflow } from '../core/types.ts';
-import type { Logger } from '../observe/log.ts';
+import type { EngineEvent, WatchOptions } from '../core/events.ts';
+import type { Logger } from '../core/log.ts';
+import type { Workflow } from '../core/types.ts';
 import type { Store } from '../store/store.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import { StoreClock } from './clock.ts';
 import { Committer } from './committer.ts';
-import { Ends } from './ends.ts';
-import { EventReader, type EngineEvent, type WatchOptions } from './events.ts';
-import { Follower } from './follower.ts';
 import type { Intercept } from './dispatcher.ts';
+import { Ends } from './ends.ts';
+import { EventReader } from './events.ts';
+import { Follower } from './follower.ts';
 import type { HeartFactory } from './heart.ts';
 import type { Host } from './host.ts';
 import type { Ports } from './ports.ts';
 import { Registry, type Known, type Registrable } from './registry.ts';
-import type { Started } from './units.ts';
+import type { Started, StartRequest } from './units.ts';
 import { Worker, type WorkerSettings } from './worker.ts';
 
-export interface EngineSettings extends WorkerSettings {
-  readonly maxLost: number;
-}
-
 export interface EngineParts {
-  /** Opened at the first use. */
+  /** Called once, at the first use. */
   readonly openStore: () => Promise<Store>;
   readonly heart: (store: Store, clock: StoreClock) => HeartFactory;
   readonly ports: Ports;
   readonly host: Host;
   readonly logger: Logger;
-  readonly settings: EngineSettings;
+  readonly settings: WorkerSettings;
   readonly use: readonly Registrable[];
   readonly onEvent?: ((event: EngineEvent) => void) | undefined;
   readonly onProgress?: ((progress: TaskProgress) => void) | undefined;
@@ -47,30 +43,23 @@ export interface TaskProgress {
   readonly progress: Progress;
 }
 
-export interface WorkOptions {
-  /** Attempts at the same time in this process. Default 20. */
-  readonly concurrency?: number;
-}
-
-export type StartArgs<I> = [I] extends [void] ? [input?: undefined, options?: StartOptions] : [input: NoInfer<I>, options?: StartOptions];
-
 interface Opened {
   readonly store: Store;
   readonly committer: Committer;
-  readonly client: Client;
   readonly follower: Follower;
   readonly events: EventReader;
+  readonly ends: Ends;
   readonly clock: StoreClock;
 }
 
-/** A store, a worker if asked, and the API over both. Opens its store at the first call. */
-export class Engine {
+/** A store, what is registered, and at most one worker at a time: everything of a process but its API. */
+export class EngineRuntime {
+  readonly registry: Registry;
   private readonly parts: EngineParts;
-  private readonly registry: Registry;
   private opened: Promise<Opened> | null = null;
   private worker: Worker | null = null;
   private isClosed = false;
-  private broken: unknown = null;
+  private broken: Error | null = null;
   private readonly closing = new AbortController();
 
   constructor(parts: EngineParts) {
@@ -78,7 +67,7 @@ export class Engine {
     this.registry = new Registry(parts.use, (text) => parts.ports.digest(text));
   }
 
-  private open(): Promise<Opened> {
+  open(): Promise<Opened> {
     if (this.isClosed) return Promise.reject(new PawlError('STORE_CLOSED', 'The engine is closed.'));
     this.opened ??= this.openParts().catch((error: unknown) => {
       this.opened = null;
@@ -97,116 +86,76 @@ export class Engine {
     const { maxPayload, maxLost } = settings;
     const committer = new Committer({ store, ports, clock, registry: this.registry, logger, settings: { maxPayload, maxLost } });
     const follower = new Follower(store, ports, settings.background, () => void this.worker?.look());
+    const ends = new Ends(store, follower, ports);
     committer.onCommit = (seq) => follower.committed(seq);
     committer.onBroken = (error) => void this.breakDown(error);
-    const events = new EventReader(store, this.registry);
-    const ends = new Ends(store, follower, ports);
     committer.onRunEnd = (run, end) => ends.ended(run, end);
     this.closing.signal.addEventListener('abort', () => ends.close());
-    const client = new Client(store, this.clientWriter(store, committer, clock, ends), maxPayload);
+    const events = new EventReader(store, this.registry);
     if (this.parts.onEvent !== undefined) void this.pump(events, follower, this.parts.onEvent);
-    return { store, committer, client, follower, events, clock };
-  }
-
-  private clientWriter(store: Store, committer: Committer, clock: StoreClock, ends: Ends): ClientWriter {
-    const { ports } = this.parts;
-    return {
-      now: () => clock.now(),
-      randomBytes: (count) => ports.randomBytes(count),
-      digest: (text) => ports.digest(text),
-      current: (workflow) => {
-        const { workflow: registered, known } = this.registry.current(workflow);
-        return { workflow: registered, definition: known };
-      },
-      start: (request: StartRequest) =>
-        new Promise<Started>((resolve, reject) => {
-          if (this.broken !== null) reject(this.broken);
-          else committer.add({ kind: 'start', request: { ...request, known: request.definition as Known }, resolve, reject });
-        }),
-      cancel: (run) => committer.event(run, { type: 'cancel', reason: 'person' }),
-      ended: (run, ms) => ends.wait(run, ms),
-      graph: async (definition) => (await this.registry.learn(store, definition))?.compiled ?? null,
-    };
+    return { store, committer, follower, events, ends, clock };
   }
 
   private async pump(events: EventReader, follower: Follower, onEvent: (event: EngineEvent) => void): Promise<void> {
+    const { logger } = this.parts;
     try {
       for await (const event of events.watch(follower, { signal: this.closing.signal })) {
         try {
           onEvent(event);
         } catch (error) {
-          this.parts.logger.error('onEvent threw', { error: error instanceof Error ? error.message : String(error) });
+          logger.error('onEvent threw', { error: textOf(error) });
         }
       }
     } catch (error) {
-      if (!this.isClosed) this.parts.logger.error('events cannot be read any more', { error: error instanceof Error ? error.message : String(error) });
+      if (!this.isClosed) logger.error('events cannot be read any more', { error: textOf(error) });
     }
   }
 
-  /** A rule of the engine or the store is broken: this process stops working rather than guess. */
-  private async breakDown(error: unknown): Promise<void> {
-    if (this.broken !== null || this.isClosed) return;
-    this.broken = error;
-    this.parts.logger.error('the engine stopped', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-    await this.worker?.abandon('The engine stopped.');
-    this.worker = null;
+  now(): number {
+    return this.parts.ports.now();
   }
 
-  /**
-   * Starts a run. Resolves when it is on durable storage; with a key that is taken, with the run that holds it (`created` false).
-   * Rejects with `RUN_INPUT_INVALID`, `RUN_KEY_CONFLICT`, `RUN_KEY_TAKEN`, `PAYLOAD_*`, or a `STORE_*` error: then nothing was accepted,
-   * except after `STORE_UNKNOWN_OUTCOME`: start again with the same key.
-   */
-  async start<I, O>(workflow: Workflow<I, O>, ...[input, options]: StartArgs<I>): Promise<Run<O>> {
-    const opened = await this.open();
-    const started = await opened.client.start(workflow as Workflow<never, unknown>, input, options);
-    return new Run<O>(this, started, started.created);
+  randomBytes(count: number): Uint8Array {
+    return this.parts.ports.randomBytes(count);
   }
 
-  /** Starts many runs in as few commits as possible; a result per item, in order: a run, or the error that `start` would have given. */
-  async startMany<I, O>(workflow: Workflow<I, O>, items: readonly ({ readonly input: I } & StartOptions)[]): Promise<StartManyResult<O>[]> {
-    const { client } = await this.open();
-    return Promise.all(
-      items.map(async ({ input, ...options }): Promise<StartManyResult<O>> => {
-        try {
-          const started = await client.start(workflow as Workflow<never, unknown>, input, options);
-          return { run: new Run<O>(this, started, started.created) };
-        } catch (error) {
-          if (error instanceof PawlError) return { error };
-          throw error;
-        }
-      }),
-    );
+  digest(text: string): string {
+    return this.parts.ports.digest(text);
   }
 
-  /** A handle to a run by its id. Rejects with `RUN_NOT_FOUND`. */
-  async get(id: string): Promise<Run<unknown>> {
-    const { client } = await this.open();
-    const row = await client.find(id);
-    return new Run<unknown>(this, { id, run: row.run }, false);
+  current(workflow: Workflow<never, unknown> | string): { readonly workflow: Workflow<never, unknown>; readonly definition: Known } {
+    const { workflow: registered, known } = this.registry.current(workflow);
+    return { workflow: registered, definition: known };
   }
 
-  /** Queries over runs. */
-  readonly runs = {
-    list: async (query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> => (await this.open()).client.list(query),
-  };
+  async start(request: Omit<StartRequest, 'known'> & { readonly definition: unknown }): Promise<Started> {
+    const { committer } = await this.open();
+    return new Promise<Started>((resolve, reject) => {
+      if (this.broken !== null) reject(this.broken);
+      else committer.add({ kind: 'start', request: { ...request, known: request.definition as Known }, resolve, reject });
+    });
+  }
 
-  /** What happens, in commit order, from now on or behind a cursor, until the signal aborts or the engine is closed. */
+  async cancel(run: number): Promise<boolean> {
+    return (await this.open()).committer.event(run, { type: 'cancel', reason: 'person' });
+  }
+
+  async ended(run: number, ms: number | null): Promise<RunEnd | null | 'timeout'> {
+    return (await this.open()).ends.wait(run, ms);
+  }
+
+  async graph(definition: number): Promise<CompiledGraph | null> {
+    return (await this.registry.learn((await this.open()).store, definition))?.compiled ?? null;
+  }
+
   async *watch(options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {
     const { events, follower } = await this.open();
     const signal = options.signal === undefined ? this.closing.signal : AbortSignal.any([options.signal, this.closing.signal]);
     yield* events.watch(follower, { ...options, signal });
   }
 
-  /** What is registered with this engine. */
-  get registered(): ReturnType<Registry['list']> {
-    return this.registry.list();
-  }
-
-  /** This process takes on work until it is closed. Resolves when it is ready to. */
-  async work(options: WorkOptions = {}): Promise<void> {
+  async work(concurrency = this.parts.settings.concurrency): Promise<void> {
     if (this.worker !== null) return;
-    const { concurrency = this.parts.settings.concurrency } = options;
     if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 100_000) {
       throw new PawlError('CONFIG_OPTION', 'concurrency: give a whole number from 1 to 100,000.');
     }
@@ -216,7 +165,7 @@ export class Engine {
   }
 
   private async bootWorker(opened: Opened, concurrency: number): Promise<Worker> {
-    const { ports, host, logger, settings } = this.parts;
+    const { ports, host, logger, settings, intercept } = this.parts;
     const { store, committer, clock } = opened;
     const options = {
       store,
@@ -229,7 +178,7 @@ export class Engine {
       logger,
       settings: { ...settings, concurrency },
       onProgress: (attempt: Attempt, progress: Progress) => this.progressed(attempt, progress),
-      intercept: this.parts.intercept,
+      intercept,
     };
     return Worker.boot(options, () => void this.rebirth(opened, concurrency));
   }
@@ -246,6 +195,15 @@ export class Engine {
     } catch (error) {
       await this.breakDown(error);
     }
+  }
+
+  /** A rule of the engine or the store is broken: this process stops working rather than guess. */
+  private async breakDown(error: unknown): Promise<void> {
+    if (this.broken !== null || this.isClosed) return;
+    this.broken = error instanceof Error ? error : new PawlError('ENGINE_BROKEN', String(error));
+    this.parts.logger.error('the engine stopped', { error: this.broken.stack ?? this.broken.message });
+    await this.worker?.abandon('The engine stopped.');
+    this.worker = null;
   }
 
   private progressed(attempt: Attempt, progress: Progress): void {
@@ -267,107 +225,20 @@ export class Engine {
     await opened.store.close();
   }
 
-  /** Drops everything at once, as a crash would: bodies are abandoned, nothing more is written. For tests. */
-  async crash(): Promise<Store> {
+  /** Drops everything at once, as a crash would: bodies are abandoned, nothing more is written. For the testing kit. */
+  async crash(): Promise<void> {
     const opened = await this.open();
     this.isClosed = true;
     this.closing.abort();
     opened.follower.close();
     await this.worker?.abandon('The process crashed.');
     this.worker = null;
-    return opened.store;
   }
 
-  /** @internal Handles ask their engine through this. */
-  async clientOf(): Promise<{ readonly client: Client }> {
-    return this.open();
-  }
-
-  /** @internal */
-  async resultOf(ref: RunRef, options: { readonly timeout?: Duration }): Promise<unknown> {
-    const { client } = await this.open();
-    return client.result(ref, options);
-  }
-
-  /** @internal For the testing kit: nothing is left to write. */
-  async idle(): Promise<boolean> {
-    const { committer } = await this.open();
-    return committer.isIdle;
-  }
-
-  /** @internal For the testing kit. */
-  get registryOf(): Registry {
-    return this.registry;
+  /** Nothing is left to write. For the testing kit. */
+  async isIdle(): Promise<boolean> {
+    return (await this.open()).committer.isIdle;
   }
 }
 
-export type StartManyResult<O> = { readonly run: Run<O>; readonly error?: undefined } | { readonly run?: undefined; readonly error: PawlError };
-
-/** What a handle needs of its engine. */
-export interface RunHost {
-  clientOf(): Promise<{ readonly client: Client }>;
-  resultOf(ref: RunRef, options: { readonly timeout?: Duration }): Promise<unknown>;
-  watch(options?: WatchOptions): AsyncIterable<EngineEvent>;
-}
-
-/** A handle to a run. */
-export class Run<O> {
-  private readonly host: RunHost;
-  private readonly ref: RunRef;
-  /** False where the key gave a run that existed. */
-  readonly created: boolean;
-
-  constructor(host: RunHost, ref: RunRef, created: boolean) {
-    this.host = host;
-    this.ref = ref;
-    this.created = created;
-  }
-
-  get id(): string {
-    return this.ref.id;
-  }
-
-  /**
-   * Waits for the end, from any process, and gives the output. Rejects with `RUN_FAILED` or `RUN_CANCELLED` carrying the root cause, with
-   * `RUN_NO_OUTPUT` where a part of the output did not succeed, with `RUN_TIMEOUT` when `timeout` has passed (the run goes on).
-   */
-  async result(options: { readonly timeout?: Duration } = {}): Promise<O> {
-    return (await this.host.resultOf(this.ref, options)) as O;
-  }
-
-  async status(): Promise<RunView> {
-    const { client } = await this.host.clientOf();
-    return client.view(this.ref.id);
-  }
-
-  /** Every task's state; with `items` those of maps too. */
-  async tasks(options: { readonly items?: boolean } = {}): Promise<TaskView[]> {
-    const { client } = await this.host.clientOf();
-    return client.tasks(this.ref.id, options);
-  }
-
-  /** What a task gave, undefined while it has not succeeded. A task that occurs several times is asked for by its id in the graph. */
-  async output<T>(of: Task<never, T, never, never> | string): Promise<T | undefined> {
-    const { client } = await this.host.clientOf();
-    return (await client.output(this.ref, of as AnyTask | string)) as T | undefined;
-  }
-
-  /** Open tasks become cancelled, running bodies get the abort signal. False where the run was over already. */
-  async cancel(): Promise<boolean> {
-    const { client } = await this.host.clientOf();
-    return client.cancel(this.ref.id);
-  }
-
-  async graph(): Promise<Graph> {
-    const { client } = await this.host.clientOf();
-    return client.graph(this.ref.id);
-  }
-
-  /** What happens to this run, until it has ended. */
-  async *watch(options: Omit<WatchOptions, 'runId'> = {}): AsyncGenerator<EngineEvent, void> {
-    for await (const event of this.host.watch({ ...options, runId: this.ref.id })) {
-      yield event;
-      if (event.type === 'run.finished') return;
-    }
-  }
-}
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

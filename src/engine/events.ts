@@ -1,43 +1,11 @@
 import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
 import { readJournal, type RunTransition, type TaskTransition } from '../core/journal.ts';
-import { isRunOver, isTerminal, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
+import type { EngineEvent, WatchOptions } from '../core/events.ts';
+import { isRunOver, isTerminal } from '../core/states.ts';
 import type { JournalRow, RunRow, Store } from '../store/store.ts';
 import type { Follower } from './follower.ts';
 import type { Registry } from './registry.ts';
-
-interface Base {
-  /** Where this event stands in the journal; `watch({ after })` goes on behind it. */
-  readonly cursor: string;
-  readonly at: Date;
-  readonly runId: string;
-  readonly workflow: string;
-}
-
-interface TaskBase extends Base {
-  readonly task: string;
-  /** Index of a map's item. */
-  readonly item?: number;
-  readonly attempt: number;
-}
-
-/** What the engine says happened. */
-export type EngineEvent =
-  | (Base & { readonly type: 'run.started' })
-  | (Base & { readonly type: 'run.finished'; readonly status: RunStatus; readonly reason?: Reason })
-  | (TaskBase & { readonly type: 'task.started' })
-  | (TaskBase & { readonly type: 'task.finished'; readonly status: TaskStatus; readonly reason?: Reason })
-  | (TaskBase & { readonly type: 'task.retrying'; readonly reason?: Reason });
-
-export interface WatchOptions {
-  /** Only events of this run. */
-  readonly runId?: string;
-  readonly types?: readonly EngineEvent['type'][];
-  /** A cursor: events behind it. Default: what happens from now on. */
-  readonly after?: string;
-  /** Ends the iteration. */
-  readonly signal?: AbortSignal;
-}
 
 const AT_ONCE = 100;
 const RUNS_KEPT = 1_000;

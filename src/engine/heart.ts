@@ -1,3 +1,4 @@
+import type { KernelSettings } from '../core/turn.ts';
 import type { Store } from '../store/store.ts';
 import type { StoreClock } from './clock.ts';
 import type { Ports } from './ports.ts';
@@ -11,6 +12,10 @@ export interface HeartOptions {
   readonly worker: number;
   readonly leaseMs: number;
   readonly beatMs: number;
+  /** Shared memory of the worker's `Slots`. */
+  readonly slots: SharedArrayBuffer;
+  readonly slotCount: number;
+  readonly kernel: KernelSettings;
   /** The lease ran out or was taken: it is never renewed again. */
   readonly onLost: () => void;
 }

@@ -82,13 +82,22 @@ export class Planner {
     const { firstBody, id, workflow } = known.stored;
     const roots = known.compiled.plainRoots;
     const chain: Chain = { length: 1, since: now };
-    const goesOn = roots !== null && capacity.free >= roots.length && roots.every((root) => capacity.mayContinue(firstBody + root, facts.rank, chain));
+    const goesOn =
+      roots !== null && capacity.free >= roots.length && roots.every((root) => capacity.mayContinue(firstBody + root, facts.rank, chain));
     const unclaimed = !isLater && roots !== null && !goesOn;
-    const { state, changes } = unclaimed || isLater ? { state: emptyRunState(known.compiled, facts), changes: noChanges() } : openRun(known.compiled, facts, now, this.settings);
-    const launches = unclaimed || isLater ? [] : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain }, capacity, now);
+    const { state, changes } =
+      unclaimed || isLater
+        ? { state: emptyRunState(known.compiled, facts), changes: noChanges() }
+        : openRun(known.compiled, facts, now, this.settings);
+    const launches =
+      unclaimed || isLater ? [] : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain }, capacity, now);
     const { uid, key, tags, traceparent } = unit.request;
     const owner = launches.length > 0 ? capacity.worker : null;
-    plan.starts.push({ unit, launches, write: { uid, definition: id, firstBody, workflow, key, tags, traceparent, unclaimed, owner, state, changes } });
+    plan.starts.push({
+      unit,
+      launches,
+      write: { uid, definition: id, firstBody, workflow, key, tags, traceparent, unclaimed, owner, state, changes },
+    });
   }
 
   /** All events of one run that came together, in their order. */
@@ -133,7 +142,10 @@ export class Planner {
       // A task that this process just lost or handed back goes through the queue.
       if (change.from?.status === 'running') continue;
       capacity.free--;
-      launches.push({ task: claimInPlace(at.state, change, { token: this.numbers.token(), worker: capacity.worker }, now), chain: at.chain });
+      launches.push({
+        task: claimInPlace(at.state, change, { token: this.numbers.token(), worker: capacity.worker }, now),
+        chain: at.chain,
+      });
     }
     return launches;
   }
@@ -147,7 +159,12 @@ export class Planner {
       if (node === undefined || task?.status !== 'running' || capacity.free <= 0) continue;
       if (!capacity.mayContinue(known.stored.firstBody + map.node, task.rank, chain)) continue;
       const before = changes.tasks.length;
-      takeMore(known.compiled, state, changes, { node: map.node, count: Math.min(capacity.free, startable(node, map)), now, settings: this.settings });
+      takeMore(known.compiled, state, changes, {
+        node: map.node,
+        count: Math.min(capacity.free, startable(node, map)),
+        now,
+        settings: this.settings,
+      });
       for (const change of changes.tasks.slice(before)) {
         capacity.free--;
         launches.push({ task: claimInPlace(state, change, { token: this.numbers.token(), worker: capacity.worker }, now), chain });

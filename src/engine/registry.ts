@@ -32,6 +32,12 @@ export interface RegisteredWorkflow {
   readonly withoutBody: readonly string[];
 }
 
+export interface RegisteredDefinitions {
+  readonly workflows: readonly RegisteredWorkflow[];
+  readonly tasks: readonly string[];
+  readonly signals: readonly string[];
+}
+
 type AnyWorkflow = Workflow<never, unknown>;
 
 /** What is registered under which name, and which bodies of which definitions this process can run. */
@@ -57,7 +63,10 @@ export class Registry {
     const before = this.workflows.get(workflow.name);
     if (before !== undefined) {
       if (before.workflow === workflow) return;
-      throw new PawlError('CONFIG_DUPLICATE', `Two workflows are registered as "${workflow.name}" (versions ${before.version} and ${version}).`);
+      throw new PawlError(
+        'CONFIG_DUPLICATE',
+        `Two workflows are registered as "${workflow.name}" (versions ${before.version} and ${version}).`,
+      );
     }
     this.workflows.set(workflow.name, { workflow, version, hash, known: null });
   }
@@ -73,7 +82,8 @@ export class Registry {
 
   private addSignal(signal: Signal<never, unknown>): void {
     const before = this.signals.get(signal.name);
-    if (before !== undefined && before !== signal) throw new PawlError('CONFIG_DUPLICATE', `Two signals are registered as "${signal.name}".`);
+    if (before !== undefined && before !== signal)
+      throw new PawlError('CONFIG_DUPLICATE', `Two signals are registered as "${signal.name}".`);
     this.signals.set(signal.name, signal);
   }
 
@@ -93,7 +103,10 @@ export class Registry {
       const row = stored[i];
       if (row === undefined) return;
       if (row.hash !== entry.hash) {
-        throw new PawlError('CONFIG_VERSION_CHANGED', `Workflow "${entry.workflow.name}" version "${entry.version}" is stored with another graph.`);
+        throw new PawlError(
+          'CONFIG_VERSION_CHANGED',
+          `Workflow "${entry.workflow.name}" version "${entry.version}" is stored with another graph.`,
+        );
       }
       entry.known = this.adopt(entry.workflow, row);
     });
@@ -143,7 +156,7 @@ export class Registry {
     return learned;
   }
 
-  list(): { readonly workflows: readonly RegisteredWorkflow[]; readonly tasks: readonly string[]; readonly signals: readonly string[] } {
+  list(): RegisteredDefinitions {
     return {
       workflows: [...this.workflows.values()].map(({ workflow, version }) => ({
         name: workflow.name,

@@ -1,5 +1,5 @@
 import type { Store } from '../store/store.ts';
-import type { Logger } from '../observe/log.ts';
+import type { Logger } from '../core/log.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import type { StoreClock } from './clock.ts';
 import type { Committer } from './committer.ts';
@@ -22,6 +22,7 @@ export interface WorkerSettings {
   readonly graceMs: number;
   readonly drainMs: number;
   readonly maxPayload: number;
+  readonly maxLost: number;
   /** False where nobody else can touch the store: then nothing is done at intervals, only what is due when it is due. */
   readonly background: boolean;
 }
@@ -42,6 +43,7 @@ export interface WorkerOptions {
 
 /** The watchdog looks at every so many sweeps. */
 const WATCHDOG_EVERY = 15;
+const ANSWER_MS = 500;
 
 /** One identity of this process as a worker: booted with a lease, ended by a drain, or abandoned when the lease is gone. */
 export class Worker {
@@ -52,6 +54,7 @@ export class Worker {
   private isStopped = false;
   private cancelSweep = (): void => undefined;
   private cancelTimer = (): void => undefined;
+  private cancelAnswer = (): void => undefined;
   private timerAt = Infinity;
   private sweeps = 0;
 
@@ -59,10 +62,32 @@ export class Worker {
     const { store, committer, registry, clock, ports, logger, settings } = options;
     this.options = options;
     const { concurrency, maxPayload, graceMs, leaseMs, beatMs } = settings;
-    this.dispatcher = new Dispatcher({ worker: id, concurrency, store, committer, registry, clock, ports, logger, maxPayload, graceMs, onProgress: options.onProgress, intercept: options.intercept });
+    this.dispatcher = new Dispatcher({
+      worker: id,
+      concurrency,
+      store,
+      committer,
+      registry,
+      clock,
+      ports,
+      logger,
+      maxPayload,
+      graceMs,
+      onProgress: options.onProgress,
+      intercept: options.intercept,
+    });
     committer.attach(this.dispatcher);
     committer.onDue = (at) => this.expect(at);
-    this.heart = options.heart({ worker: id, leaseMs, beatMs, onLost });
+    this.heart = options.heart({
+      worker: id,
+      leaseMs,
+      beatMs,
+      slots: this.dispatcher.slots.buffer,
+      slotCount: concurrency * 2,
+      kernel: { maxPayload, maxLost: settings.maxLost },
+      onLost,
+    });
+    if (settings.background) this.answer();
   }
 
   static async boot(options: WorkerOptions, onLost: () => void): Promise<Worker> {
@@ -98,18 +123,26 @@ export class Worker {
       // The sweep comes again; what it found undone stays undone until then.
       logger.error('a sweep failed', { error: error instanceof Error ? error.message : String(error) });
     }
-    if (!this.isStopped && settings.background) this.cancelSweep = ports.timer(settings.sweepMs * (0.8 + 0.4 * ports.random()), () => void this.sweep());
+    if (!this.isStopped && settings.background)
+      this.cancelSweep = ports.timer(settings.sweepMs * (0.8 + 0.4 * ports.random()), () => void this.sweep());
   }
 
-  /** Another process proved dead, or something else may have changed: do not wait for the sweep. */
+  /** Another process has written: there may be work, something to time, or an attempt that is no longer this worker's. */
   async look(): Promise<void> {
     if (this.isStopped) return;
-    this.dispatcher.poll();
-    await this.fire();
+    try {
+      this.dispatcher.poll();
+      await this.dispatcher.checkHeld();
+      await this.fire();
+    } catch (error) {
+      this.options.logger.error('a look at the store failed', { error: error instanceof Error ? error.message : String(error) });
+    }
   }
 
-  async reclaimNow(): Promise<void> {
-    if (!this.isStopped && (await reclaim(this.context(), this.options.clock.now())) > 0) this.dispatcher.poll();
+  /** Tells the heart's thread that the main thread is there. */
+  private answer(): void {
+    this.dispatcher.slots.touch();
+    this.cancelAnswer = this.options.ports.timer(ANSWER_MS, () => this.answer());
   }
 
   private async fire(): Promise<void> {
@@ -151,5 +184,6 @@ export class Worker {
     this.isStopped = true;
     this.cancelSweep();
     this.cancelTimer();
+    this.cancelAnswer();
   }
 }

@@ -1,10 +1,4 @@
-/** Where Pawl writes what it has to say. Each line carries the facts it is about: run, task, attempt, trace id. */
-export interface Logger {
-  debug(message: string, data?: Readonly<Record<string, unknown>>): void;
-  info(message: string, data?: Readonly<Record<string, unknown>>): void;
-  warn(message: string, data?: Readonly<Record<string, unknown>>): void;
-  error(message: string, data?: Readonly<Record<string, unknown>>): void;
-}
+import type { Logger } from '../core/log.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -23,18 +17,10 @@ export function jsonLogger(write: (line: string) => void, level: LogLevel = 'inf
 
 function line(head: Readonly<Record<string, unknown>>, data: Readonly<Record<string, unknown>> = {}): string {
   try {
-    return JSON.stringify({ ...head, ...data }, (_, value: unknown) => (value instanceof Error ? { name: value.name, message: value.message } : value));
+    return JSON.stringify({ ...head, ...data }, (_, value: unknown) =>
+      value instanceof Error ? { name: value.name, message: value.message } : value,
+    );
   } catch {
     return JSON.stringify(head);
   }
-}
-
-/** A logger whose every line carries these facts too. */
-export function withFacts(logger: Logger, facts: Readonly<Record<string, unknown>>): Logger {
-  return {
-    debug: (message, data) => logger.debug(message, { ...data, ...facts }),
-    info: (message, data) => logger.info(message, { ...data, ...facts }),
-    warn: (message, data) => logger.warn(message, { ...data, ...facts }),
-    error: (message, data) => logger.error(message, { ...data, ...facts }),
-  };
 }

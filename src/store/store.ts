@@ -21,13 +21,15 @@ export interface Store {
   /** Everything that one turn of the engine wants written, in one transaction with one flush. */
   commit(batch: Batch): Promise<CommitResult>;
   /** Runs as their rows say; those that do not exist are left out. */
-  load(requests: readonly LoadRequest[]): Promise<LoadedRun[]>;
+  load(requests: readonly LoadRequest[]): Promise<(LoadedRun | BrokenRun)[]>;
   /** The records of a body's steps in its generation. */
   steps(task: TaskKey): Promise<StepRecord[]>;
   /** A new worker process: a row with a lease, under an id that was never used before. */
   boot(worker: WorkerFacts, leaseUntil: number): Promise<number>;
   /** Renews the lease; false where it ran out or was taken away: it is never renewed then. */
   beat(worker: number, now: number, leaseUntil: number): Promise<boolean>;
+  /** Notes that a worker's main thread does not answer; its next beat after it answers again takes that back. */
+  wedge(worker: number): Promise<void>;
   /** Ends a worker's row: it holds nothing any more. */
   leave(worker: number, now: number): Promise<void>;
   /** Every worker that has not ended. */
@@ -222,6 +224,14 @@ export interface LoadedRun {
   readonly items: readonly { readonly node: number; readonly items: readonly EndedTask[] }[];
   readonly epoch: number;
 }
+
+/** A run whose rows cannot be decoded. */
+export interface BrokenRun {
+  readonly run: number;
+  readonly broken: string;
+}
+
+export const isBroken = (loaded: LoadedRun | BrokenRun): loaded is BrokenRun => 'broken' in loaded;
 
 export interface RunRow {
   readonly run: number;

@@ -1,16 +1,18 @@
+import type { Client, RunQuery, RunRef, RunView } from '../client/client.ts';
+import { Run, type RunHost } from '../client/run.ts';
+import { engineParts, openSqlite, type EngineOptions } from '../compose.ts';
 import { durationMs, type Duration } from '../core/duration.ts';
-import { engineSettings, type EngineOptions } from '../compose.ts';
-import type { RunQuery, RunRef, RunView } from '../client/client.ts';
 import { isPawlError } from '../core/errors.ts';
+import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import type { Ctx, Task, Workflow } from '../core/types.ts';
-import type { Attempt } from '../engine/attempt.ts';
-import { Engine, Run, type RunHost, type StartArgs } from '../engine/engine.ts';
-import type { EngineEvent, WatchOptions } from '../engine/events.ts';
-import type { Host } from '../engine/host.ts';
-import type { AnyBody } from '../engine/registry.ts';
+import type { EngineParts } from '../engine/engine.ts';
+import { Engine, type StartArgs } from '../facade.ts';
 import { jsonLogger } from '../observe/log.ts';
-import { SqliteStore } from '../store/sqlite/store.ts';
+import type { Store } from '../store/store.ts';
 import { VirtualTime } from './virtual-time.ts';
+
+/** A task's body as the engine calls it. */
+type AnyBody = (input: unknown, ctx: Ctx) => unknown;
 
 export type TestEngineOptions = Omit<EngineOptions, 'store' | 'durability'>;
 
@@ -37,7 +39,7 @@ export function testEngine(options: TestEngineOptions): TestEngine {
 export class TestEngine implements RunHost {
   private readonly options: TestEngineOptions;
   private readonly time = new VirtualTime();
-  private readonly store = new SqliteStore({ path: ':memory:', durability: 'full', patienceMs: 0 });
+  private readonly store: Promise<Store> = openSqlite(':memory:');
   private readonly stubs = new Map<string, AnyBody>();
   private readonly crashes: { readonly task: string; readonly attempt: number }[] = [];
   private readonly dead = new Set<number>();
@@ -45,6 +47,8 @@ export class TestEngine implements RunHost {
   private engine: Engine;
   private starting: Promise<void> | null = null;
   private activity = 0;
+  private rebooting: Promise<void> | null = null;
+  private isClosed = false;
 
   constructor(options: TestEngineOptions) {
     this.options = options;
@@ -54,33 +58,34 @@ export class TestEngine implements RunHost {
   private boot(): Engine {
     const pid = ++this.boots;
     this.starting = null;
-    const { onEvent, onProgress } = this.options;
+    const { onEvent } = this.options;
+    const { settings, ...parts } = engineParts(this.options);
     const engine = new Engine({
-      openStore: async () => this.store,
+      ...parts,
+      openStore: () => this.store,
       heart: () => () => ({ stop: async () => undefined }),
       ports: this.time.ports(),
       host: this.host(pid),
       logger: this.options.logger ?? jsonLogger((line) => process.stderr.write(line), 'error'),
-      settings: { ...engineSettings(this.options), background: false },
-      use: this.options.use,
+      settings: { ...settings, background: false },
       onEvent: (event) => {
         this.activity++;
         onEvent?.(event);
       },
-      onProgress,
       intercept: (attempt, run) => this.intercept(attempt, run),
     });
-    for (const [name, body] of this.stubs) engine.registryOf.implement(name, body);
+    for (const [name, body] of this.stubs) engine.runtime.registry.implement(name, body);
     return engine;
   }
 
   /** Every boot is a process of its own; a crashed one is proven dead. */
-  private host(pid: number): Host {
+  private host(pid: number): EngineParts['host'] {
     const here = { name: `test:${pid}`, host: 'test', pid, pidStarted: String(pid), bootId: 'test', pidNamespace: 'test' };
     return { facts: (now) => ({ ...here, startedAt: now }), isDead: (worker) => this.dead.has(worker.pid) };
   }
 
   private async ready(): Promise<Engine> {
+    await this.rebooting;
     const { engine } = this;
     this.starting ??= engine.work();
     await this.starting;
@@ -107,7 +112,7 @@ export class TestEngine implements RunHost {
       await new Promise<void>((resolve) => setImmediate(resolve));
       const { engine } = this;
       await this.ready();
-      if (this.activity !== seen || engine !== this.engine || !(await engine.idle().catch(() => false))) {
+      if (this.activity !== seen || engine !== this.engine || !(await engine.runtime.isIdle().catch(() => false))) {
         seen = this.activity;
         quiet = 0;
       }
@@ -122,7 +127,7 @@ export class TestEngine implements RunHost {
       return fn(input as B, ctx);
     };
     this.stubs.set(task.name, body);
-    this.engine.registryOf.implement(task.name, body);
+    this.engine.runtime.registry.implement(task.name, body);
     return { calls };
   }
 
@@ -131,7 +136,7 @@ export class TestEngine implements RunHost {
     this.crashes.push({ task: when.task, attempt: when.attempt ?? 1 });
   }
 
-  private intercept(attempt: Attempt, run: () => unknown): unknown {
+  private intercept(attempt: { readonly id: string; readonly task: { readonly attempt: number } }, run: () => unknown): unknown {
     this.activity++;
     const at = this.crashes.findIndex((one) => one.task === attempt.id && one.attempt === attempt.task.attempt);
     if (at === -1) return run();
@@ -147,38 +152,41 @@ export class TestEngine implements RunHost {
 
   /** Kills the process at once and starts another on the same store. */
   async reboot(): Promise<void> {
-    const crashed = this.engine;
-    this.dead.add(this.boots);
-    this.time.clear();
-    await crashed.crash();
-    this.engine = this.boot();
+    this.rebooting = this.dieAndBoot(this.engine);
+    await this.rebooting;
     await this.ready();
   }
 
+  private async dieAndBoot(crashed: Engine): Promise<void> {
+    this.dead.add(this.boots);
+    this.time.clear();
+    await crashed.runtime.crash();
+    this.engine = this.boot();
+  }
+
   async start<I, O>(workflow: Workflow<I, O>, ...[input, options]: StartArgs<I>): Promise<Run<O>> {
-    const engine = await this.ready();
-    const { client } = await engine.clientOf();
-    const started = await client.start(workflow as Workflow<never, unknown>, input, options);
+    const started = await (await this.client()).start(workflow, input, options);
     this.activity++;
     return new Run<O>(this, started, started.created);
   }
 
   async get(id: string): Promise<Run<unknown>> {
-    const { client } = await (await this.ready()).clientOf();
-    return new Run<unknown>(this, { id, run: (await client.find(id)).run }, false);
+    const { run } = await (await this.client()).find(id);
+    return new Run<unknown>(this, { id, run }, false);
   }
 
   readonly runs = {
-    list: async (query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> => (await this.ready()).runs.list(query),
+    list: async (query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> =>
+      (await this.ready()).runs.list(query),
   };
 
   async *watch(options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {
     yield* (await this.ready()).watch(options);
   }
 
-  /** @internal Handles ask through this. */
-  async clientOf(): ReturnType<Engine['clientOf']> {
-    return (await this.ready()).clientOf();
+  /** @internal */
+  async client(): Promise<Client> {
+    return (await this.ready()).client();
   }
 
   /** @internal A wait goes on over a crash. */
@@ -187,17 +195,18 @@ export class TestEngine implements RunHost {
     try {
       return await engine.resultOf(ref, options);
     } catch (error) {
-      if (!isPawlError(error, 'STORE_CLOSED') || engine === this.engine) throw error;
+      if (!isPawlError(error, 'STORE_CLOSED') || this.isClosed) throw error;
       return this.resultOf(ref, options);
     }
   }
 
   /** @internal The store beneath, for checks that look at rows. */
-  get storeOf(): SqliteStore {
+  get storeOf(): Promise<Store> {
     return this.store;
   }
 
   async close(): Promise<void> {
+    this.isClosed = true;
     this.time.clear();
     const closing = this.engine.close();
     // Draining waits for virtual timers of bodies that ignore the abort signal.

@@ -40,7 +40,10 @@ describe('a run', () => {
       return { b: w.run('b', { a }, ({ a: n }) => n) };
     });
     const run = await engineWith({ use: [bad] }).start(bad);
-    await expect(run.result()).rejects.toMatchObject({ code: 'RUN_FAILED', details: { rootCause: [{ task: 'a', error: { code: 'GONE' } }] } });
+    await expect(run.result()).rejects.toMatchObject({
+      code: 'RUN_FAILED',
+      details: { rootCause: [{ task: 'a', error: { code: 'GONE' } }] },
+    });
     expect(await statuses(run)).toEqual({ a: 'failed', b: 'upstream_failed' });
   });
 });
@@ -93,13 +96,19 @@ describe('retries', () => {
   test('an attempt that outlives its timeout gets the abort signal and is tried again', async () => {
     const aborted: string[] = [];
     const slow = workflow({ name: 'slow' }, (w) => ({
-      a: w.run('a', {}, (_, ctx) => new Promise<string>((resolve, reject) => {
-        if (ctx.attempt === 2) resolve('in time');
-        ctx.signal.addEventListener('abort', () => {
-          aborted.push(String(ctx.attempt));
-          reject(new Error('stopped'));
-        });
-      }), { timeout: '10s', retry: { maxAttempts: 2, initial: '1s', jitter: 'none' } }),
+      a: w.run(
+        'a',
+        {},
+        (_, ctx) =>
+          new Promise<string>((resolve, reject) => {
+            if (ctx.attempt === 2) resolve('in time');
+            ctx.signal.addEventListener('abort', () => {
+              aborted.push(String(ctx.attempt));
+              reject(new Error('stopped'));
+            });
+          }),
+        { timeout: '10s', retry: { maxAttempts: 2, initial: '1s', jitter: 'none' } },
+      ),
     }));
     const kit = engineWith({ use: [slow] });
     const run = await kit.start(slow);
@@ -178,13 +187,17 @@ describe('start', () => {
   const echo = workflow({ name: 'echo' }, (w) => ({ a: w.run('a', {}, () => 1) }));
 
   test('with the same key gives the same run; with another input it is refused', async () => {
-    const typed = workflow({ name: 'typed', input: schemaOf<{ n: number }>() }, (w, input) => ({ a: w.run('a', { n: input.n }, ({ n }) => n) }));
+    const typed = workflow({ name: 'typed', input: schemaOf<{ n: number }>() }, (w, input) => ({
+      a: w.run('a', { n: input.n }, ({ n }) => n),
+    }));
     const kit = engineWith({ use: [typed] });
     const first = await kit.start(typed, { n: 1 }, { key: 'k' });
     const again = await kit.start(typed, { n: 1 }, { key: 'k' });
     expect([first.created, again.created, again.id]).toEqual([true, false, first.id]);
     await expect(kit.start(typed, { n: 2 }, { key: 'k' })).rejects.toMatchObject({ code: 'RUN_KEY_CONFLICT' });
-    await expect(kit.start(typed, { n: 1 }, { key: { value: 'k', onDuplicate: 'reject' } })).rejects.toMatchObject({ code: 'RUN_KEY_TAKEN' });
+    await expect(kit.start(typed, { n: 1 }, { key: { value: 'k', onDuplicate: 'reject' } })).rejects.toMatchObject({
+      code: 'RUN_KEY_TAKEN',
+    });
   });
 
   test('later starts then', async () => {
@@ -213,10 +226,15 @@ describe('cancel', () => {
     let late: (() => void) | undefined;
     let aborted = false;
     const long = workflow({ name: 'long' }, (w) => {
-      const a = w.run('a', {}, (_, ctx) => new Promise<void>((resolve) => {
-        late = resolve;
-        ctx.signal.addEventListener('abort', () => (aborted = true));
-      }));
+      const a = w.run(
+        'a',
+        {},
+        (_, ctx) =>
+          new Promise<void>((resolve) => {
+            late = resolve;
+            ctx.signal.addEventListener('abort', () => (aborted = true));
+          }),
+      );
       w.run('b', {}, () => 1, { after: [a] });
       return {};
     });
@@ -233,7 +251,9 @@ describe('cancel', () => {
   });
 
   test('a run past its timeout is failed with the reason deadline', async () => {
-    const long = workflow({ name: 'long', timeout: '1h' }, (w) => ({ a: w.run('a', {}, () => new Promise<number>(() => undefined), { timeout: '2h' }) }));
+    const long = workflow({ name: 'long', timeout: '1h' }, (w) => ({
+      a: w.run('a', {}, () => new Promise<number>(() => undefined), { timeout: '2h' }),
+    }));
     const kit = engineWith({ use: [long] });
     const run = await kit.start(long);
     await kit.clock.advance('61m');
@@ -245,5 +265,12 @@ describe('cancel', () => {
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 function schemaOf<T>() {
-  return { '~standard': { version: 1 as const, vendor: 'test', validate: (value: unknown) => ({ value: value as T }), types: undefined as unknown as { input: T; output: T } } };
+  return {
+    '~standard': {
+      version: 1 as const,
+      vendor: 'test',
+      validate: (value: unknown) => ({ value: value as T }),
+      types: undefined as unknown as { input: T; output: T },
+    },
+  };
 }

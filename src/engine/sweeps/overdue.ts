@@ -15,7 +15,11 @@ export async function endOverdue(context: SweepContext, now: number): Promise<nu
     const page: HeldTask[] = await store.running(after, AT_ONCE);
     for (const task of page) {
       if (task.worker === worker || !(await isOverdue(context, task, now))) continue;
-      const error = JSON.stringify({ name: 'TimeoutError', code: 'timeout', message: 'The attempt took longer than its timeout, and its process did not end it.' });
+      const error = JSON.stringify({
+        name: 'TimeoutError',
+        code: 'timeout',
+        message: 'The attempt took longer than its timeout, and its process did not end it.',
+      });
       if (await committer.outcome(task.run, task, { kind: 'timeout', reason: 'timeout', error })) ended++;
     }
     after = page.at(-1) ?? null;

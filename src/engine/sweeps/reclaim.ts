@@ -20,7 +20,11 @@ export async function reclaim(context: SweepContext, now: number): Promise<numbe
     if (lost === null) continue;
     taken += lost;
     await store.leave(other.id, now);
-    logger.info('a worker is gone: what it held was taken back', { worker: other.name, tasks: lost, proof: dead ? 'process dead' : 'lease over' });
+    logger.info('a worker is gone: what it held was taken back', {
+      worker: other.name,
+      tasks: lost,
+      proof: dead ? 'process dead' : 'lease over',
+    });
   }
   return taken;
 }

@@ -1,4 +1,4 @@
-import type { Logger } from '../../observe/log.ts';
+import type { Logger } from '../../core/log.ts';
 import type { Store } from '../../store/store.ts';
 import type { StoreClock } from '../clock.ts';
 import type { Committer } from '../committer.ts';

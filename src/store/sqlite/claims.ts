@@ -1,6 +1,6 @@
 import { claimTask } from '../../core/advance.ts';
 import type { JournalWriter } from '../../core/journal.ts';
-import type { QueuedTask, RunFacts } from '../../core/run-state.ts';
+import type { QueuedTask, RunFacts, TaskState } from '../../core/run-state.ts';
 import type { ClaimedRun, ClaimedTask, ClaimRequest, CommitResult } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { readFacts, readTask, type Row } from './rows.ts';
@@ -68,20 +68,24 @@ export class Claimer {
   private candidates(request: ClaimRequest): Candidate[] {
     const limit = request.limit + 1;
     const found: Candidate[] = [];
-    for (let row = this.sql.nextUnclaimedDefinition.get(-1); row !== undefined; row = this.sql.nextUnclaimedDefinition.get(Number(row['definition']))) {
+    for (
+      let row = this.sql.nextUnclaimedDefinition.get(-1);
+      row !== undefined;
+      row = this.sql.nextUnclaimedDefinition.get(Number(row['definition']))
+    ) {
       const definition = Number(row['definition']);
       if (!request.definitions.has(definition)) continue;
       for (const { id, rank } of this.sql.unclaimedRuns.all(definition, limit)) {
         found.push({ kind: 'run', run: Number(id), rank: Number(rank), definition, node: -1, item: -1 });
       }
     }
-    for (let row = this.sql.nextQueuedBody.get(-1); row !== undefined; row = this.sql.nextQueuedBody.get(Number(row['body']))) {
+    for (let row = this.sql.nextQueuedBody.get(0); row !== undefined; row = this.sql.nextQueuedBody.get(Number(row['body']))) {
       if (!request.bodies.has(Number(row['body']))) continue;
       for (const { run, node, item, rank } of this.sql.queuedTasks.all(Number(row['body']), limit)) {
         found.push({ kind: 'task', run: Number(run), node: Number(node), item: Number(item), rank: Number(rank), definition: -1 });
       }
     }
-    for (let row = this.sql.nextMapBody.get(-1); row !== undefined; row = this.sql.nextMapBody.get(Number(row['body']))) {
+    for (let row = this.sql.nextMapBody.get(0); row !== undefined; row = this.sql.nextMapBody.get(Number(row['body']))) {
       if (!request.bodies.has(Number(row['body']))) continue;
       for (const { run, node, rank } of this.sql.openMaps.all(Number(row['body']), limit)) {
         found.push({ kind: 'map', run: Number(run), node: Number(node), item: -1, rank: Number(rank), definition: -1 });
@@ -94,14 +98,26 @@ export class Claimer {
     const allowed = this.sql.claimable.get(at.run, STATE_FORMAT);
     const row = this.sql.readTask.get(at.run, at.node, at.item);
     if (allowed === undefined || row === undefined) return null;
-    const queued = readTask(row as Row);
-    if (queued.status !== 'queued') return null;
+    const queued = this.decode(at, row);
+    if (queued?.status !== 'queued') return null;
     const running = claimTask(queued, lease, now);
     this.writer.move(at.run, queued, running);
     this.sql.claimForeign.get(lease.worker, lease.worker, at.run);
     journal.run({ run: at.run, generation: running.generation });
     journal.task(queued, running);
     return { run: at.run, definition: Number(allowed['definition']), task: running };
+  }
+
+  /** A row that cannot be decoded must not stop the others: its run is set aside here and now. */
+  private decode(at: Candidate, row: Row): TaskState | null {
+    try {
+      return readTask(row);
+    } catch (error) {
+      this.sql.quarantine.run(error instanceof Error ? error.message : String(error), at.run);
+      this.sql.hideTasks.run(at.run);
+      this.sql.hideMaps.run(at.run);
+      return null;
+    }
   }
 
   private claimRun(
@@ -114,7 +130,7 @@ export class Claimer {
     const definition = request.definitions.get(at.definition);
     const row = this.sql.claimRun.get(lease.worker, at.run);
     if (definition === undefined || row === undefined) return null;
-    const facts = readFacts(row as Row, at.run);
+    const facts = readFacts(row, at.run);
     journal.run(facts);
     const tasks = definition.roots.map((node, i) => {
       const queued = rootTask(facts, node);
@@ -148,4 +164,3 @@ function rootTask(facts: RunFacts, node: number): QueuedTask {
     expiresAt: null,
   };
 }
-

@@ -43,7 +43,9 @@ function setUp(db: DatabaseSync, path: string, options: OpenOptions): void {
     throw new PawlError('STORE_FOREIGN', `${path} is a SQLite database, but not one of Pawl's.`);
   }
   if (schema > SCHEMA) {
-    throw new PawlError('STORE_NEWER', `${path} has schema ${schema}; this version of Pawl knows schema ${SCHEMA}.`, { details: { schema, known: SCHEMA } });
+    throw new PawlError('STORE_NEWER', `${path} has schema ${schema}; this version of Pawl knows schema ${SCHEMA}.`, {
+      details: { schema, known: SCHEMA },
+    });
   }
   db.exec(SETUP.wal);
   db.exec(options.durability === 'full' ? SETUP.full : SETUP.fast);

@@ -77,7 +77,13 @@ export function readTask(row: Row): TaskState {
       return { ...facts, status, phase, next: NEXTS[number(row['next'])] ?? 'start', expiresAt: numberOrNull(row['due_at']) };
     case 'running': {
       const token = numberOrNull(row['token']);
-      return { ...facts, status, phase, lease: token === null ? null : { token, worker: number(row['worker']) }, startedAt: number(row['started_at']) };
+      return {
+        ...facts,
+        status,
+        phase,
+        lease: token === null ? null : { token, worker: number(row['worker']) },
+        startedAt: number(row['started_at']),
+      };
     }
     case 'retrying':
       return { ...facts, status, dueAt: number(row['due_at']), reason: reason ?? 'error', error };
@@ -87,9 +93,12 @@ export function readTask(row: Row): TaskState {
     case 'upstream_failed':
     case 'cancelled':
       return endedOf(facts, status, row, reason, error);
-    default:
-      throw new PawlError('STORE_CORRUPT', `A task of run ${String(row['run'])} has the unknown status ${String(row['status'])}.`);
+    case 'pending':
+    case 'waiting':
+    case undefined:
+      break;
   }
+  throw new PawlError('STORE_CORRUPT', `A task of run ${String(row['run'])} has the unknown status ${String(row['status'])}.`);
 }
 
 function endedOf(facts: TaskFacts, status: EndedTask['status'], row: Row, reason: Reason | null, error: string | null): EndedTask {

@@ -31,7 +31,8 @@ const SQL = {
   bumpRev: 'UPDATE runs SET rev = rev + 1 WHERE id = ?',
   shareRun: 'UPDATE runs SET owner = NULL, rev = rev + 1 WHERE id = ?',
   // why: an owner other than the claimer must notice; an own or shared run keeps its owner
-  claimForeign: 'UPDATE runs SET owner = CASE WHEN owner = ? THEN owner END, rev = rev + CASE WHEN owner = ? THEN 0 ELSE 1 END WHERE id = ? RETURNING rev, owner',
+  claimForeign:
+    'UPDATE runs SET owner = CASE WHEN owner = ? THEN owner END, rev = rev + CASE WHEN owner = ? THEN 0 ELSE 1 END WHERE id = ? RETURNING rev, owner',
 
   // tasks
   insertTask: `INSERT INTO tasks (${TASK}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
@@ -65,6 +66,9 @@ const SQL = {
   endRun: `UPDATE runs SET status = ?, reason = ?, output = ?, has_output = ?, finished_at = ?, wake_at = NULL, unclaimed = NULL WHERE id = ?`,
   dropOpenKey: 'DELETE FROM keys WHERE run = ? AND while_open = 1',
   quarantine: 'UPDATE runs SET quarantined = ?, unclaimed = NULL, wake_at = NULL WHERE id = ?',
+  // why: a body below zero is nobody's: no claim and no sweep meets the run's rows any more
+  hideTasks: 'UPDATE tasks SET body = -body, due_at = NULL WHERE run = ? AND body > 0 AND status <= 4',
+  hideMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body > 0',
   park: 'INSERT INTO parked (run, node, item, token, outcome, at) VALUES (?,?,?,?,?,?)',
   insertJournal: 'INSERT INTO journal (at, worker, changes) VALUES (?,?,?)',
 

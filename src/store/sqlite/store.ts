@@ -6,7 +6,7 @@ import type { EndedTask, TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as port from '../store.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
-import { isBusy, openDatabase, SCHEMA, storeError, type OpenOptions } from './driver.ts';
+import { isBusy, openDatabase, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
 import { readFacts, readRun, readTask, runCode, type Row } from './rows.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
@@ -60,9 +60,11 @@ export class SqliteStore implements port.Store {
     return this.write(() =>
       definitions.map((one) => {
         const row = this.sql.readDefinition.get(one.workflow, one.version);
-        if (row !== undefined) return readDefinition(row as Row);
+        if (row !== undefined) return readDefinition(row);
         const firstBody = this.take('next_body', one.graph.tasks.length);
-        const { id } = this.sql.insertDefinition.get(one.workflow, one.version, one.hash, JSON.stringify(one.graph), firstBody, one.at) as { id: number };
+        const { id } = this.sql.insertDefinition.get(one.workflow, one.version, one.hash, JSON.stringify(one.graph), firstBody, one.at) as {
+          id: number;
+        };
         return { ...one, id, firstBody };
       }),
     );
@@ -70,7 +72,7 @@ export class SqliteStore implements port.Store {
 
   async definition(id: number): Promise<port.StoredDefinition | null> {
     const row = this.reading().definitionById.get(id);
-    return row === undefined ? null : readDefinition(row as Row);
+    return row === undefined ? null : readDefinition(row);
   }
 
   async reserve(runs: number, tokens: number): Promise<port.Reserved> {
@@ -92,7 +94,8 @@ export class SqliteStore implements port.Store {
         // A guard that failed has rolled back the whole transaction: the others are written without that run.
         if (!(error instanceof GuardFailed)) throw error;
         const at = batch.runs.findIndex((write, i) => write.state.run === error.run && !conflicts.has(i));
-        if (at === -1) throw new PawlError('ENGINE_BROKEN', `A guard failed for run ${error.run}, which the batch does not write.`, { cause: error });
+        if (at === -1)
+          throw new PawlError('ENGINE_BROKEN', `A guard failed for run ${error.run}, which the batch does not write.`, { cause: error });
         conflicts.add(at);
       }
     }
@@ -129,8 +132,17 @@ export class SqliteStore implements port.Store {
     return row === undefined || Number(row['rev']) !== write.state.rev;
   }
 
-  async load(requests: readonly port.LoadRequest[]): Promise<port.LoadedRun[]> {
-    return this.read(() => requests.flatMap((request) => this.loadOne(request)));
+  async load(requests: readonly port.LoadRequest[]): Promise<(port.LoadedRun | port.BrokenRun)[]> {
+    return this.read(() =>
+      requests.flatMap((request): (port.LoadedRun | port.BrokenRun)[] => {
+        try {
+          return this.loadOne(request);
+        } catch (error) {
+          if (sqliteCode(error) !== null) throw storeError(error, this.options.path);
+          return [{ run: request.run, broken: error instanceof Error ? error.message : String(error) }];
+        }
+      }),
+    );
   }
 
   private loadOne(request: port.LoadRequest): port.LoadedRun[] {
@@ -176,12 +188,19 @@ export class SqliteStore implements port.Store {
     return this.write(() => this.sql.beat.run(leaseUntil, worker, now).changes === 1);
   }
 
+  async wedge(worker: number): Promise<void> {
+    await this.write(() => this.sql.wedge.run(worker));
+  }
+
   async leave(worker: number, now: number): Promise<void> {
     await this.write(() => this.sql.leave.run(now, worker));
   }
 
   async workers(): Promise<port.WorkerRow[]> {
-    const rows = this.reading().workers.all() as unknown as (Omit<port.WorkerRow, 'wedged' | 'fenced'> & { wedged: number; fenced: number })[];
+    const rows = this.reading().workers.all() as unknown as (Omit<port.WorkerRow, 'wedged' | 'fenced'> & {
+      wedged: number;
+      fenced: number;
+    })[];
     return rows.map((row) => ({ ...row, wedged: row.wedged === 1, fenced: row.fenced === 1 }));
   }
 
@@ -203,7 +222,9 @@ export class SqliteStore implements port.Store {
         event: Number(row['status']) === runCode('scheduled') ? ('admit' as const) : ('deadline' as const),
         dueAt: Number(row['dueAt']),
       }));
-      const ahead = [this.sql.nextTaskDue.get(now)?.['at'], this.sql.nextRunDue.get(now)?.['at']].filter((at) => at !== undefined).map(Number);
+      const ahead = [this.sql.nextTaskDue.get(now)?.['at'], this.sql.nextRunDue.get(now)?.['at']]
+        .filter((at) => at !== undefined)
+        .map(Number);
       return {
         tasks: this.sql.dueTasks.all(now, limit) as unknown as port.Due['tasks'],
         runs,
@@ -227,6 +248,8 @@ export class SqliteStore implements port.Store {
     await this.write(() => {
       for (const { node, item, token, outcome } of outcomes) this.sql.park.run(run, node, item, token, outcome, now);
       this.sql.quarantine.run(why, run);
+      this.sql.hideTasks.run(run);
+      this.sql.hideMaps.run(run);
       this.sql.shareRun.run(run);
     });
   }
@@ -250,12 +273,12 @@ export class SqliteStore implements port.Store {
 
   async findRun(uid: Uint8Array): Promise<port.RunRow | null> {
     const row = this.reading().runByUid.get(uid);
-    return row === undefined ? null : readRun(row as Row);
+    return row === undefined ? null : readRun(row);
   }
 
   async runRow(run: number): Promise<port.RunRow | null> {
     const row = this.reading().runById.get(run);
-    return row === undefined ? null : readRun(row as Row);
+    return row === undefined ? null : readRun(row);
   }
 
   async runStatus(run: number): Promise<RunStatus | null> {
@@ -348,7 +371,9 @@ export class SqliteStore implements port.Store {
       this.db = null;
       this.connect();
     } catch {
-      throw new PawlError('STORE_UNKNOWN_OUTCOME', `${path}: a commit failed, and the file cannot be opened to see whether it happened.`, { cause: error });
+      throw new PawlError('STORE_UNKNOWN_OUTCOME', `${path}: a commit failed, and the file cannot be opened to see whether it happened.`, {
+        cause: error,
+      });
     }
     const head = this.sql.journalHead.get();
     this.epoch++;

@@ -27,7 +27,18 @@ export class TaskWriter {
     if (task.status === 'running' && task.lease !== null && task.losses === 0 && task.phase === 'body' && task.draws.length === 0) {
       const { token, worker } = task.lease;
       this.sql.insertStarted.run(
-        run, task.node, task.item, body, task.generation, task.attempt, task.begun, task.rank, task.firstQueuedAt, token, worker, task.startedAt,
+        run,
+        task.node,
+        task.item,
+        body,
+        task.generation,
+        task.attempt,
+        task.begun,
+        task.rank,
+        task.firstQueuedAt,
+        token,
+        worker,
+        task.startedAt,
       );
       return;
     }
@@ -144,7 +155,19 @@ export class RunWriter {
   }
 
   private recordAttempt(run: number, a: AttemptRecord): void {
-    this.sql.insertAttempt.run(run, a.node, a.item, a.attempt, a.generation, a.outcome, a.reason, a.error, a.worker, a.startedAt, a.endedAt);
+    this.sql.insertAttempt.run(
+      run,
+      a.node,
+      a.item,
+      a.attempt,
+      a.generation,
+      a.outcome,
+      a.reason,
+      a.error,
+      a.worker,
+      a.startedAt,
+      a.endedAt,
+    );
     if (a.attempt > 13) this.sql.trimAttempts.run(run, a.node, a.item, a.attempt - 10);
   }
 
@@ -155,7 +178,16 @@ export class RunWriter {
   }
 
   step(write: StepWrite): boolean {
-    const { changes } = this.sql.insertStep.run(write.name, write.kind, write.value, write.run, write.node, write.item, write.token, write.generation);
+    const { changes } = this.sql.insertStep.run(
+      write.name,
+      write.kind,
+      write.value,
+      write.run,
+      write.node,
+      write.item,
+      write.token,
+      write.generation,
+    );
     return changes === 1;
   }
 }

@@ -1,0 +1,54 @@
+import { spawnSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import type { Figure, Metrics } from './workload.ts';
+import { workloads } from './workloads.ts';
+
+/** One workload at one size: what each repetition measured. */
+export interface Result {
+  readonly workload: string;
+  /** The median of each metric over the repetitions. */
+  readonly metrics: Metrics;
+  readonly repetitions: readonly Metrics[];
+}
+
+export function asJson(results: readonly Result[]): string {
+  const machine = {
+    cpus: availableParallelism(),
+    node: process.versions.node,
+    sqlite: process.versions.sqlite,
+    platform: `${process.platform}-${process.arch}`,
+  };
+  const rows = results.map(({ workload, metrics }) => ({ workload, engine: 'pawl', store: 'sqlite', metrics }));
+  return JSON.stringify({ v: 1, machine, commit: commit(), results: rows });
+}
+
+/** With `-dirty` where the sources are not those of the commit; null outside a checkout. */
+function commit(): string | null {
+  const { status, stdout } = spawnSync('git', ['describe', '--always', '--dirty', '--abbrev=12'], {
+    encoding: 'utf8',
+    cwd: import.meta.dirname,
+  });
+  return status === 0 ? stdout.trim() : null;
+}
+
+export function asTable(results: readonly Result[]): string {
+  const head = `${availableParallelism()} CPUs, Node ${process.versions.node}, SQLite ${process.versions.sqlite} (WAL, synchronous=FULL), ${process.platform}-${process.arch}, commit ${commit() ?? 'unknown'}`;
+  return `${[head, ...results.map(block)].join('\n\n')}\n`;
+}
+
+function block({ workload, metrics, repetitions }: Result): string {
+  const known = workloads[workload];
+  const title = `${workload}  ${known?.title(metrics) ?? ''}; median of ${repetitions.length} (least – most)`;
+  const rows = (known?.figures ?? []).map((figure) => row(figure, metrics, repetitions));
+  return [title, ...rows].join('\n');
+}
+
+function row(figure: Figure, metrics: Metrics, repetitions: readonly Metrics[]): string {
+  const { metric, label, digits = 0, target } = figure;
+  const text = (value: number): string => value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const value = metrics[metric] ?? NaN;
+  const all = repetitions.map((one) => one[metric] ?? NaN);
+  const spread = all.length < 2 ? '' : `${text(Math.min(...all))} – ${text(Math.max(...all))}`;
+  const verdict = target === undefined ? '' : `target ${target.text}: ${target.holds(value, metrics) ? 'met' : 'MISSED'}`;
+  return `    ${label.padEnd(34)} ${text(value).padStart(12)}   ${spread.padEnd(26)} ${verdict}`.trimEnd();
+}

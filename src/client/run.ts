@@ -1,0 +1,74 @@
+import type { Duration } from '../core/duration.ts';
+import type { EngineEvent, WatchOptions } from '../core/events.ts';
+import type { Graph } from '../core/graph.ts';
+import type { AnyTask, Task } from '../core/types.ts';
+import type { Client, RunRef, RunView, TaskView } from './client.ts';
+
+/** What a handle needs of its engine. */
+export interface RunHost {
+  client(): Promise<Client>;
+  resultOf(ref: RunRef, options: { readonly timeout?: Duration }): Promise<unknown>;
+  watch(options?: WatchOptions): AsyncIterable<EngineEvent>;
+}
+
+/** A handle to a run. */
+export class Run<O> {
+  private readonly host: RunHost;
+  private readonly ref: RunRef;
+  /** False where the key gave a run that existed. */
+  readonly created: boolean;
+
+  constructor(host: RunHost, ref: RunRef, created: boolean) {
+    this.host = host;
+    this.ref = ref;
+    this.created = created;
+  }
+
+  get id(): string {
+    return this.ref.id;
+  }
+
+  /**
+   * Waits for the end, from any process, and gives the output. Rejects with `RUN_FAILED` or `RUN_CANCELLED` carrying the root cause, with
+   * `RUN_NO_OUTPUT` where a part of the output did not succeed, with `RUN_TIMEOUT` when `timeout` has passed (the run goes on).
+   */
+  async result(options: { readonly timeout?: Duration } = {}): Promise<O> {
+    return (await this.host.resultOf(this.ref, options)) as O;
+  }
+
+  async status(): Promise<RunView> {
+    const client = await this.host.client();
+    return client.view(this.ref.id);
+  }
+
+  /** Every task's state; with `items` those of maps too. */
+  async tasks(options: { readonly items?: boolean } = {}): Promise<TaskView[]> {
+    const client = await this.host.client();
+    return client.tasks(this.ref.id, options);
+  }
+
+  /** What a task gave, undefined while it has not succeeded. A task that occurs several times is asked for by its id in the graph. */
+  async output<T>(of: Task<never, T, never, never> | string): Promise<T | undefined> {
+    const client = await this.host.client();
+    return (await client.output(this.ref, of as AnyTask | string)) as T | undefined;
+  }
+
+  /** Open tasks become cancelled, running bodies get the abort signal. False where the run was over already. */
+  async cancel(): Promise<boolean> {
+    const client = await this.host.client();
+    return client.cancel(this.ref.id);
+  }
+
+  async graph(): Promise<Graph> {
+    const client = await this.host.client();
+    return client.graph(this.ref.id);
+  }
+
+  /** What happens to this run, until it has ended. */
+  async *watch(options: Omit<WatchOptions, 'runId'> = {}): AsyncGenerator<EngineEvent, void> {
+    for await (const event of this.host.watch({ ...options, runId: this.ref.id })) {
+      yield event;
+      if (event.type === 'run.finished') return;
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import { Client, type RunQuery, type RunRef, type RunView, type StartOptions } from './client/client.ts';
+import { Run, type RunHost } from './client/run.ts';
+import type { Duration } from './core/duration.ts';
+import { PawlError } from './core/errors.ts';
+import type { EngineEvent, WatchOptions } from './core/events.ts';
+import type { Workflow } from './core/types.ts';
+import { EngineRuntime, type EngineParts } from './engine/engine.ts';
+import type { RegisteredDefinitions } from './engine/registry.ts';
+
+export interface WorkOptions {
+  /** Attempts at the same time in this process. Default: the engine's `concurrency`. */
+  readonly concurrency?: number;
+  /** Signals on which the engine is closed (drained) and the process then ends by the same signal. Default `['SIGTERM']`. */
+  readonly drainOn?: readonly ('SIGTERM' | 'SIGINT')[];
+}
+
+export type StartArgs<I> = [I] extends [void] ? [input?: undefined, options?: StartOptions] : [input: NoInfer<I>, options?: StartOptions];
+
+export type StartManyResult<O> =
+  | { readonly run: Run<O>; readonly error?: undefined }
+  | { readonly run?: undefined; readonly error: PawlError };
+
+/** A store, a worker if asked, and the API over both. Opens its store at the first call. */
+export class Engine implements RunHost {
+  /** @internal */
+  readonly runtime: EngineRuntime;
+  private readonly maxPayload: number;
+  private stopSignals: () => void = () => undefined;
+
+  constructor(parts: EngineParts) {
+    this.runtime = new EngineRuntime(parts);
+    this.maxPayload = parts.settings.maxPayload;
+  }
+
+  /** @internal */
+  async client(): Promise<Client> {
+    const { store } = await this.runtime.open();
+    return new Client(store, this.runtime, this.maxPayload);
+  }
+
+  /** @internal */
+  async resultOf(ref: RunRef, options: { readonly timeout?: Duration }): Promise<unknown> {
+    return (await this.client()).result(ref, options);
+  }
+
+  /**
+   * Starts a run. Resolves when it is on durable storage; with a key that is taken, with the run that holds it (`created` false).
+   * Rejects with `RUN_INPUT_INVALID`, `RUN_KEY_CONFLICT`, `RUN_KEY_TAKEN`, `PAYLOAD_*`, or a `STORE_*` error: then nothing was accepted,
+   * except after `STORE_UNKNOWN_OUTCOME`: start again with the same key.
+   */
+  async start<I, O>(workflow: Workflow<I, O>, ...[input, options]: StartArgs<I>): Promise<Run<O>> {
+    const client = await this.client();
+    const started = await client.start(workflow, input, options);
+    return new Run<O>(this, started, started.created);
+  }
+
+  /** Starts many runs in as few commits as possible; a result per item, in order: a run, or the error that `start` would have given. */
+  async startMany<I, O>(workflow: Workflow<I, O>, items: readonly ({ readonly input: I } & StartOptions)[]): Promise<StartManyResult<O>[]> {
+    const client = await this.client();
+    return Promise.all(
+      items.map(async ({ input, ...options }): Promise<StartManyResult<O>> => {
+        try {
+          const started = await client.start(workflow, input, options);
+          return { run: new Run<O>(this, started, started.created) };
+        } catch (error) {
+          if (error instanceof PawlError) return { error };
+          throw error;
+        }
+      }),
+    );
+  }
+
+  /** A handle to a run by its id. Rejects with `RUN_NOT_FOUND`. */
+  async get(id: string): Promise<Run<unknown>> {
+    const { run } = await (await this.client()).find(id);
+    return new Run<unknown>(this, { id, run }, false);
+  }
+
+  /** Queries over runs. */
+  readonly runs = {
+    list: async (query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> =>
+      (await this.client()).list(query),
+  };
+
+  /** What happens, in commit order, from now on or behind a cursor, until the signal aborts or the engine is closed. */
+  watch(options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {
+    return this.runtime.watch(options);
+  }
+
+  /** What is registered with this engine. */
+  get registered(): RegisteredDefinitions {
+    return this.runtime.registry.list();
+  }
+
+  /** This process takes on work until it is closed. Resolves when it is ready to. */
+  async work(options: WorkOptions = {}): Promise<void> {
+    await this.runtime.work(options.concurrency);
+    this.stopSignals();
+    this.stopSignals = drainOn(options.drainOn ?? ['SIGTERM'], () => this.close());
+  }
+
+  /** Stops claiming, gives bodies the abort signal and the drain time, hands back what is unfinished, closes the store. */
+  async close(): Promise<void> {
+    this.stopSignals();
+    await this.runtime.close();
+  }
+}
+
+/** After the drain the signal does what it would have done; a second one during the drain does so at once. */
+function drainOn(signals: readonly ('SIGTERM' | 'SIGINT')[], close: () => Promise<void>): () => void {
+  const handlers = signals.map((name) => {
+    const handler = (): void => {
+      process.removeListener(name, handler);
+      const end = (): void => {
+        if (process.listenerCount(name) === 0) process.kill(process.pid, name);
+      };
+      close().then(end, end);
+    };
+    process.on(name, handler);
+    return () => process.removeListener(name, handler);
+  });
+  return () => handlers.forEach((remove) => remove());
+}
