@@ -102,11 +102,6 @@ export class PawlError extends Error {
     this.fix = facts.fix ?? ERRORS[code].fix;
     this.details = facts.details ?? {};
   }
-
-  /** The page that explains the code, as a path inside the package's documentation. */
-  get docs(): string {
-    return `docs/errors/${this.code}.md`;
-  }
 }
 
 export function isPawlError(error: unknown, ...codes: readonly ErrorCode[]): error is PawlError {
