@@ -25,6 +25,7 @@ export class Engine implements RunHost {
   /** @internal */
   readonly runtime: EngineRuntime;
   private readonly maxPayload: number;
+  private reader: Client | null = null;
   private stopSignals: () => void = () => undefined;
 
   constructor(parts: EngineParts) {
@@ -35,7 +36,8 @@ export class Engine implements RunHost {
   /** @internal */
   async client(): Promise<Client> {
     const { store } = await this.runtime.open();
-    return new Client(store, this.runtime, this.maxPayload);
+    this.reader ??= new Client(store, this.runtime, this.maxPayload);
+    return this.reader;
   }
 
   /** @internal */

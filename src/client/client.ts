@@ -216,9 +216,13 @@ export class Client {
     const id = runIdText(row.uid);
     if (row.hasOutput) return decode(row.output);
     if (row.status === 'success' || row.status === 'partial') {
-      throw new PawlError('RUN_NO_OUTPUT', `Run ${id} is ${row.status}, but a part of its output did not succeed.`, {
-        details: { run: id },
-      });
+      throw new PawlError(
+        'RUN_NO_OUTPUT',
+        `Run ${id} is ${row.status}, but has no output: ${row.reason === 'output_too_large' ? 'it is larger than maxPayload' : 'a part of it did not succeed'}.`,
+        {
+          details: { run: id },
+        },
+      );
     }
     if (row.status === 'skipped') return undefined;
     const rootCause = await this.rootCause(row);

@@ -1,5 +1,6 @@
 import { isEnded, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
+import { isPawlError } from './errors.ts';
 import { afterFailure, afterLoss } from './failure.ts';
 import { decideNode, tally } from './joining.ts';
 import { expandMap, foldItem, takeItems } from './maps.ts';
@@ -331,7 +332,25 @@ function cancelOpen(turn: Turn, reason: Reason): void {
 function endRun(turn: Turn): void {
   const { graph, state, changes, now } = turn;
   const { status, reason } = decideOutcome(graph, state);
-  const output = status === 'success' || status === 'partial' ? runOutput(graph, state, turn.settings.maxPayload) : null;
-  changes.end = { from: state.status, status, reason, output: output?.text ?? null, hasOutput: output !== null, finishedAt: now };
+  const output = status === 'success' || status === 'partial' ? outputOf(turn) : null;
+  const tooLarge = output === 'too_large';
+  changes.end = {
+    from: state.status,
+    status,
+    reason: tooLarge ? 'output_too_large' : reason,
+    output: tooLarge ? null : (output?.text ?? null),
+    hasOutput: output !== null && !tooLarge,
+    finishedAt: now,
+  };
   state.status = status;
+}
+
+/** An output that is put together from many may be too large although its parts were not: the run keeps its status and has no output. */
+function outputOf({ graph, state, settings }: Turn): ReturnType<typeof runOutput> | 'too_large' {
+  try {
+    return runOutput(graph, state, settings.maxPayload);
+  } catch (error) {
+    if (isPawlError(error, 'PAYLOAD_TOO_LARGE')) return 'too_large';
+    throw error;
+  }
 }

@@ -39,7 +39,7 @@ export function pooledRandom(): (count: number) => Uint8Array {
   };
 }
 
-/** The real world. Its timers do not keep the process alive: an engine that works holds it by its heartbeat. */
+/** The real world. Its timers keep the process alive: a worker works until it is closed, a client until nobody waits. */
 export const realPorts: Ports = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
@@ -48,7 +48,6 @@ export const realPorts: Ports = {
     const arm = (left: number): void => {
       const step = Math.min(Math.max(0, left), LONGEST_TIMER_MS);
       handle = setTimeout(() => (left > step ? arm(left - step) : fn()), Math.ceil(step));
-      handle.unref();
     };
     arm(ms);
     return () => clearTimeout(handle);

@@ -48,6 +48,40 @@ describe('a run', () => {
   });
 });
 
+describe('an output', () => {
+  test('that is too large as a whole leaves the run its status', async () => {
+    const big = workflow({ name: 'big' }, (w) => {
+      const part = w.run('part', {}, () => 'x'.repeat(700_000));
+      return { a: part, b: part };
+    });
+    const run = await engineWith({ use: [big] }).start(big);
+    await expect(run.result()).rejects.toMatchObject({ code: 'RUN_NO_OUTPUT' });
+    expect(await run.status()).toMatchObject({ status: 'success', reason: 'output_too_large' });
+  });
+});
+
+describe('a predicate', () => {
+  test('that never answers fails its task as a definition error', async () => {
+    const stuck = workflow({ name: 'stuck' }, (w) => {
+      w.run('a', {}, () => 1, { when: (() => new Promise(() => undefined)) as unknown as () => boolean });
+      return {};
+    });
+    const kit = engineWith({ use: [stuck] });
+    const run = await kit.start(stuck);
+    await kit.clock.advance('1m');
+    expect(await run.tasks()).toMatchObject([{ task: 'a', status: 'failed', reason: 'definition_error', attempt: 0 }]);
+  });
+
+  test('that says no skips its task and what reads it', async () => {
+    const skip = workflow({ name: 'skip' }, (w) => {
+      const a = w.run('a', { n: 2 }, ({ n }) => n, { when: ({ n }) => n > 2 });
+      return { b: w.run('b', { a: w.optional(a, 0) }, ({ a: n }) => n), c: w.run('c', { d: w.settle({ a }).a }, ({ d }) => d.status) };
+    });
+    const kit = engineWith({ use: [skip] });
+    expect(await (await kit.start(skip)).result()).toEqual({ b: 0, c: 'skipped' });
+  });
+});
+
 describe('retries', () => {
   test('wait as long as the policy says, and the attempts are counted', async () => {
     const seen: [number, number][] = [];

@@ -114,7 +114,8 @@ export class SqliteStore implements port.Store {
     const steps = batch.steps.map((step) => this.writer.step(step));
     const starts = batch.starts.map((start) => this.writer.start(start, now, journal));
     const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, worker, now, journal);
-    if (!journal.isEmpty) this.seq = Number(this.sql.insertJournal.run(now, worker, journal.finish()).lastInsertRowid);
+    // why: a commit whose outcome is unknown is found again by its journal row, so one that writes anything has one
+    if (!journal.isEmpty || steps.length > 0) this.seq = Number(this.sql.insertJournal.run(now, worker, journal.finish()).lastInsertRowid);
     return { epoch: this.epoch, seq: this.seq, starts, conflicts: [...conflicts], steps, ...claimed };
   }
 
