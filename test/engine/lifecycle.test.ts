@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { NonRetryableError, RetryAfterError, task, workflow } from '../../src/index.ts';
 import { testEngine, type TestEngine, type TestEngineOptions } from '../../src/testing/index.ts';
+import { silent } from './kit.ts';
 
 const open: TestEngine[] = [];
 const engineWith = (options: TestEngineOptions): TestEngine => {
@@ -295,8 +296,6 @@ describe('cancel', () => {
     expect(await run.tasks()).toMatchObject([{ status: 'cancelled', reason: 'deadline' }]);
   });
 });
-
-const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 function schemaOf<T>() {
   return {

@@ -1,0 +1,99 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, describe, expect, test } from 'vitest';
+import { createEngine, workflow, type Engine, type EngineEvent } from '../../src/index.ts';
+import { silent } from './kit.ts';
+
+const engines: Engine[] = [];
+const folders: string[] = [];
+
+afterEach(async () => {
+  await Promise.all(engines.splice(0).map((engine) => engine.close()));
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+});
+
+function file(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'pawl-faults-'));
+  folders.push(folder);
+  return join(folder, 'app.db');
+}
+
+function engineOn(path: string, use: Parameters<typeof createEngine>[0]['use'], onEvent?: (event: EngineEvent) => void): Engine {
+  const options = { store: `sqlite:${path}`, use, lease: '1s', sweep: '50ms', logger: silent } as const;
+  const engine = createEngine(onEvent === undefined ? options : { ...options, onEvent });
+  engines.push(engine);
+  return engine;
+}
+
+/** Changes rows behind the engine's back, as nobody should. */
+function meddle(path: string, sql: string): void {
+  const db = new DatabaseSync(path, { timeout: 5_000 });
+  db.exec(sql);
+  db.close();
+}
+
+const slow = workflow({ name: 'slow' }, (w) => ({
+  a: w.run(
+    'a',
+    {},
+    (_, ctx) => {
+      if (ctx.attempt === 1) throw new Error('once');
+      return 1;
+    },
+    { retry: { initial: '300ms', jitter: 'none' } },
+  ),
+}));
+const quick = workflow({ name: 'quick' }, (w) => ({ a: w.run('a', {}, () => 1) }));
+
+describe('a run whose rows cannot be decoded', () => {
+  test('is set aside, and the others go on', async () => {
+    const path = file();
+    const engine = engineOn(path, [slow, quick]);
+    await engine.work();
+    const bad = await engine.start(slow);
+    await retrying(engine, bad.id);
+    meddle(path, `UPDATE tasks SET draws = 'no json'; UPDATE runs SET rev = rev + 1`);
+    await until(async () => (await bad.status()).quarantined !== undefined);
+    expect(await (await engine.start(quick)).result({ timeout: '5s' })).toEqual({ a: 1 });
+    expect((await bad.status()).status).toBe('running');
+  });
+
+  test('is met by a claim of another process, which goes on with the rest', async () => {
+    const path = file();
+    const client = engineOn(path, [slow, quick]);
+    const bad = await client.start(slow);
+    const fine = await client.start(quick);
+    const worker = engineOn(path, [slow, quick]);
+    await worker.work();
+    await fine.result({ timeout: '5s' });
+    await retrying(worker, bad.id);
+    await worker.close();
+    meddle(path, `UPDATE tasks SET status = 1, next = 0, due_at = NULL, draws = '{' WHERE status = 3`);
+    const other = engineOn(path, [slow, quick]);
+    await other.work();
+    expect(await (await other.start(quick)).result({ timeout: '5s' })).toEqual({ a: 1 });
+    await until(async () => (await bad.status()).quarantined !== undefined);
+  });
+});
+
+describe('a run that nothing would wake', () => {
+  test('is failed as stuck by the watchdog', async () => {
+    const path = file();
+    const engine = engineOn(path, [slow]);
+    await engine.work();
+    const run = await engine.start(slow);
+    await retrying(engine, run.id);
+    meddle(path, `DELETE FROM tasks; UPDATE runs SET rev = rev + 1, owner = NULL`);
+    await expect(run.result({ timeout: '20s' })).rejects.toMatchObject({ code: 'RUN_FAILED', details: { reason: 'stuck' } });
+  });
+});
+
+async function retrying(engine: Engine, id: string): Promise<void> {
+  await until(async () => (await (await engine.get(id)).tasks())[0]?.status === 'retrying');
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setImmediate(resolve));
+}

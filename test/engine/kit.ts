@@ -1,0 +1,3 @@
+import type { Logger } from '../../src/index.ts';
+
+export const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
