@@ -8,7 +8,7 @@ import { newRunId, parseRunId, runIdText } from '../core/ids.ts';
 import type { EndedTask, TaskState } from '../core/run-state.ts';
 import { validate } from '../core/schema.ts';
 import { isRunOver, isTerminal, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
-import type { AnyTask, TaskError, Workflow } from '../core/types.ts';
+import type { TaskError, Workflow } from '../core/types.ts';
 import { parseError, settledError } from '../core/values.ts';
 import type { KeyClaim, ListQuery, RunRow, Store } from '../store/store.ts';
 
@@ -248,10 +248,9 @@ export class Client {
   }
 
   /** What a task gave; undefined where it has not succeeded. */
-  async output(ref: RunRef, task: AnyTask | string): Promise<unknown> {
+  async output(ref: RunRef, name: string): Promise<unknown> {
     const row = await this.find(ref.id);
     const graph = await this.graphOf(row);
-    const name = typeof task === 'string' ? task : task.name;
     const node = graph.byId.get(name) ?? graph.nodes.find((one) => 'task' in one.task && one.task.task === name);
     if (node === undefined) throw new PawlError('TASK_UNKNOWN', `The workflow "${row.workflow}" has no task ${JSON.stringify(name)}.`);
     const isMap = node.task.kind === 'map';

@@ -1,8 +1,13 @@
 import type { Duration } from '../core/duration.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import type { Graph } from '../core/graph.ts';
-import type { AnyTask, Task } from '../core/types.ts';
 import type { Client, RunRef, RunView, TaskView } from './client.ts';
+
+/** A task, as far as its output's type goes. */
+interface OutputOf<T> {
+  readonly name: string;
+  readonly _types?: { readonly output: T };
+}
 
 /** What a handle needs of its engine. */
 export interface RunHost {
@@ -48,9 +53,9 @@ export class Run<O> {
   }
 
   /** What a task gave, undefined while it has not succeeded. A task that occurs several times is asked for by its id in the graph. */
-  async output<T>(of: Task<never, T, never, never> | string): Promise<T | undefined> {
+  async output<T>(of: OutputOf<T> | string): Promise<T | undefined> {
     const client = await this.host.client();
-    return (await client.output(this.ref, of as AnyTask | string)) as T | undefined;
+    return (await client.output(this.ref, typeof of === 'string' ? of : of.name)) as T | undefined;
   }
 
   /** Open tasks become cancelled, running bodies get the abort signal. False where the run was over already. */
