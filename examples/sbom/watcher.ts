@@ -3,7 +3,7 @@ import type { Run, TaskView } from '../../src/index.ts';
 import { unitOf } from './check.ts';
 import { countItems, shown, type Snapshot, type View } from './progress.ts';
 import type { WorkerProcess } from './worker-process.ts';
-import { inspect, scan, type Package, type Scanned } from './workflow.ts';
+import { inspect, scan, type Package } from './workflow.ts';
 
 /** Without any news for so long, something is wrong. */
 const PATIENCE_MS = 60_000;
