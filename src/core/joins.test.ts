@@ -57,7 +57,7 @@ const TABLE: Readonly<Record<string, { readonly run: RegExp; readonly otherwise:
 };
 
 function sorted(state: string): string {
-  return [...state].toSorted().join('');
+  return state.split('').toSorted().join('');
 }
 
 function finalOf(join: Join, state: string): JoinVerdict {

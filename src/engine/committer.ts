@@ -175,6 +175,7 @@ export class Committer {
       return;
     }
     this.numbers.skipTokens(result.tokensUsed);
+    clock.raise(result.clock);
     await this.applied(plan, result, claim?.limit ?? 0);
   }
 

@@ -194,6 +194,8 @@ export interface ClaimedRun {
 
 export interface CommitResult {
   readonly epoch: number;
+  /** The highest instant that a commit has stored. */
+  readonly clock: number;
   /** Last number of the journal. */
   readonly seq: number;
   readonly starts: readonly StartResult[];

@@ -32,36 +32,43 @@ export function armKillSwitch(plan: KillPlan, running: () => number, reportTo: s
   const killer = plan.where === 'during' ? otherThread(plan.delayMs) : null;
   let isFired = false;
 
+  const report = (): void => {
+    isFired = true;
+    const facts: KillReport = { ...plan, running: running(), at: counter.seen, time: clock() };
+    writeFileSync(reportTo, JSON.stringify(facts));
+  };
   const around = <T>(sql: string, execute: () => T): T => {
     if (!counter.counts(sql) || isFired || counter.seen < plan.n || running() <= plan.over) return execute();
-    isFired = true;
-    const report: KillReport = { ...plan, running: running(), at: counter.seen, time: clock() };
-    writeFileSync(reportTo, JSON.stringify(report));
-    if (killer !== null) killer();
-    else if (plan.where === 'before') die();
-    const result = execute();
-    if (plan.where === 'after') die();
-    return result;
+    if (plan.where === 'after') {
+      // why: a statement that throws, such as a BEGIN that finds the file locked, did not happen; the next one will do
+      const result = execute();
+      report();
+      die();
+      return result;
+    }
+    report();
+    if (killer === null) die();
+    else killer();
+    return execute();
   };
 
-  wrapStatement('run', around);
-  wrapStatement('get', around);
-  wrapStatement('all', around);
-  const { exec } = DatabaseSync.prototype;
-  DatabaseSync.prototype.exec = function (this: DatabaseSync, sql) {
-    around(sql, () => exec.call(this, sql));
-  };
+  wrap(StatementSync.prototype, ['run', 'get', 'all'], (statement) => (statement as StatementSync).sourceSQL, around);
+  wrap(DatabaseSync.prototype, ['exec'], (_, sql) => String(sql), around);
 }
 
 type Around = <T>(sql: string, execute: () => T) => T;
-type Method = (this: StatementSync, ...values: unknown[]) => unknown;
+type Method = (this: object, ...values: unknown[]) => unknown;
 
-function wrapStatement(name: 'all' | 'get' | 'run', around: Around): void {
-  const prototype = StatementSync.prototype as unknown as Record<typeof name, Method>;
-  const original = prototype[name];
-  prototype[name] = function (...values) {
-    return around(this.sourceSQL, () => original.apply(this, values));
-  };
+/** Puts `around` around methods that execute SQL; `sqlOf` says which. */
+function wrap(prototype: object, names: readonly string[], sqlOf: (self: object, first: unknown) => string, around: Around): void {
+  const methods = prototype as Record<string, Method>;
+  for (const name of names) {
+    const original = methods[name];
+    if (original === undefined) throw new Error(`node:sqlite has no ${name} to wrap`);
+    methods[name] = function (...values) {
+      return around(sqlOf(this, values[0]), () => original.apply(this, values));
+    };
+  }
 }
 
 /** Counts the statements of one kind in transactions that write. */

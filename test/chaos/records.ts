@@ -1,5 +1,5 @@
 /** What bodies and clients write down, one JSON object per line: the evidence that the checker judges. */
-import { fsync, openSync, readFileSync, writeSync } from 'node:fs';
+import { existsSync, fsync, openSync, readFileSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 
 /** Microseconds of the clock that all processes of this machine share, and that nobody sets. */
@@ -68,8 +68,9 @@ export class DurableLog<R> {
   }
 }
 
-/** The records of a file; a last line that its killed writer did not finish is left out. */
+/** The records of a file; a last line that its killed writer did not finish is left out, and so is the file of one that died before it wrote. */
 export function readRecords<R>(path: string): R[] {
+  if (!existsSync(path)) return [];
   const lines = readFileSync(path, 'utf8').split('\n');
   lines.pop();
   return lines.map((line) => JSON.parse(line) as R);

@@ -40,7 +40,7 @@ export class Claimer {
     let left: number | null = null;
     for (const candidate of candidates) {
       if (slots <= 0) {
-        left = candidate.rank;
+        left ??= candidate.rank;
         break;
       }
       if (candidate.kind === 'map') {
@@ -59,6 +59,7 @@ export class Claimer {
         const started = claimed.tasks.filter((task) => task.status === 'running').length;
         token += started;
         slots -= started;
+        if (started < claimed.tasks.length) left = candidate.rank;
       }
     }
     return { claimedRuns: runs, claimedTasks: tasks, openMaps, leftRank: left, tokensUsed: token - request.firstToken };
@@ -75,19 +76,19 @@ export class Claimer {
     ) {
       const definition = Number(row['definition']);
       if (!request.definitions.has(definition)) continue;
-      for (const { id, rank } of this.sql.unclaimedRuns.all(definition, limit)) {
+      for (const { id, rank } of this.sql.unclaimedRuns.all(definition, STATE_FORMAT, limit)) {
         found.push({ kind: 'run', run: Number(id), rank: Number(rank), definition, node: -1, item: -1 });
       }
     }
     for (let row = this.sql.nextQueuedBody.get(0); row !== undefined; row = this.sql.nextQueuedBody.get(Number(row['body']))) {
       if (!request.bodies.has(Number(row['body']))) continue;
-      for (const { run, node, item, rank } of this.sql.queuedTasks.all(Number(row['body']), limit)) {
+      for (const { run, node, item, rank } of this.sql.queuedTasks.all(Number(row['body']), STATE_FORMAT, limit)) {
         found.push({ kind: 'task', run: Number(run), node: Number(node), item: Number(item), rank: Number(rank), definition: -1 });
       }
     }
     for (let row = this.sql.nextMapBody.get(0); row !== undefined; row = this.sql.nextMapBody.get(Number(row['body']))) {
       if (!request.bodies.has(Number(row['body']))) continue;
-      for (const { run, node, rank } of this.sql.openMaps.all(Number(row['body']), limit)) {
+      for (const { run, node, rank } of this.sql.openMaps.all(Number(row['body']), STATE_FORMAT, limit)) {
         found.push({ kind: 'map', run: Number(run), node: Number(node), item: -1, rank: Number(rank), definition: -1 });
       }
     }

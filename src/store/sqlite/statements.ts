@@ -74,14 +74,14 @@ const SQL = {
 
   // claims: what is in the queue for a body or definition, best first
   nextUnclaimedDefinition: 'SELECT definition FROM runs WHERE unclaimed = 1 AND definition > ? ORDER BY definition LIMIT 1',
-  unclaimedRuns: `SELECT id, rank FROM runs WHERE unclaimed = 1 AND definition = ? ORDER BY rank, id LIMIT ?`,
+  unclaimedRuns: `SELECT id, rank FROM runs WHERE unclaimed = 1 AND definition = ? AND format <= ? ORDER BY rank, id LIMIT ?`,
   claimRun: `UPDATE runs SET unclaimed = NULL, owner = ?, rev = rev + 1 WHERE id = ? AND unclaimed = 1
     RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, input`,
   nextQueuedBody: 'SELECT body FROM tasks WHERE status <= 4 AND status = 1 AND body > ? ORDER BY body LIMIT 1',
-  queuedTasks: `SELECT t.run, t.node, t.item, t.rank FROM tasks t WHERE t.status <= 4 AND t.status = 1 AND t.body = ? ORDER BY t.rank, t.run, t.node, t.item LIMIT ?`,
+  queuedTasks: `SELECT t.run, t.node, t.item, t.rank FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2 WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
   claimable: `SELECT r.definition, r.owner FROM runs r WHERE r.id = ? AND r.quarantined IS NULL AND r.format <= ?`,
   readTask: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item = ?`,
-  openMaps: `SELECT m.run, m.node, m.rank FROM maps m WHERE m.body = ? AND m.closed IS NULL AND m.next < m.n ORDER BY m.rank LIMIT ?`,
+  openMaps: `SELECT m.run, m.node, m.rank FROM maps m CROSS JOIN runs r ON r.id = m.run AND r.format <= ?2 WHERE m.body = ?1 AND m.closed IS NULL AND m.next < m.n ORDER BY m.rank LIMIT ?3`,
   nextMapBody: 'SELECT body FROM maps WHERE closed IS NULL AND next < n AND body > ? ORDER BY body LIMIT 1',
 
   // reads

@@ -24,6 +24,8 @@ export class SqliteStore implements port.Store {
   private dataVersion = -1;
   private epoch = 0;
   private seq = 0;
+  /** The highest instant that a commit has stored, as far as this process has seen. */
+  private clock = 0;
   private closed = false;
 
   constructor(options: OpenOptions) {
@@ -32,9 +34,8 @@ export class SqliteStore implements port.Store {
 
   async open(): Promise<port.StoreInfo> {
     if (this.db === null) this.connect();
-    const head = this.sql.journalHead.get();
-    this.seq = Number(head?.['seq'] ?? 0);
-    return { kind: 'sqlite', clock: Number(head?.['at'] ?? 0), schema: SCHEMA, path: this.options.path };
+    this.readHead();
+    return { kind: 'sqlite', clock: this.clock, schema: SCHEMA, path: this.options.path };
   }
 
   private connect(): void {
@@ -55,7 +56,8 @@ export class SqliteStore implements port.Store {
   }
 
   async define(definitions: readonly port.NewDefinition[]): Promise<port.StoredDefinition[]> {
-    const known = definitions.map((one) => this.sql.readDefinition.get(one.workflow, one.version));
+    const { readDefinition: stored } = this.reading();
+    const known = definitions.map((one) => stored.get(one.workflow, one.version));
     if (known.every((row) => row !== undefined)) return known.map((row) => readDefinition(row as Row));
     return this.write(() =>
       definitions.map((one) => {
@@ -115,8 +117,9 @@ export class SqliteStore implements port.Store {
     const starts = batch.starts.map((start) => this.writer.start(start, now, journal));
     const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, worker, now, journal);
     // why: a commit whose outcome is unknown is found again by its journal row, so one that writes anything has one
-    if (!journal.isEmpty || steps.length > 0) this.seq = Number(this.sql.insertJournal.run(now, worker, journal.finish()).lastInsertRowid);
-    return { epoch: this.epoch, seq: this.seq, starts, conflicts: [...conflicts], steps, ...claimed };
+    this.clock = Math.max(this.clock, now);
+    if (!journal.isEmpty || steps.length > 0) this.seq = Number(this.sql.insertJournal.run(this.clock, worker, journal.finish()).lastInsertRowid);
+    return { epoch: this.epoch, clock: this.clock, seq: this.seq, starts, conflicts: [...conflicts], steps, ...claimed };
   }
 
   /** Inside a transaction: has anybody else committed since the last one? */
@@ -125,6 +128,13 @@ export class SqliteStore implements port.Store {
     if (version === this.dataVersion) return;
     this.dataVersion = version;
     this.epoch++;
+    this.readHead();
+  }
+
+  private readHead(): void {
+    const head = this.sql.journalHead.get();
+    this.seq = Number(head?.['seq'] ?? 0);
+    this.clock = Math.max(this.clock, Number(head?.['at'] ?? 0));
   }
 
   private isStale(write: port.RunWrite): boolean {
@@ -256,14 +266,8 @@ export class SqliteStore implements port.Store {
   }
 
   async head(): Promise<port.Head> {
-    const { sql } = this;
     this.reading();
-    const version = Number(sql.dataVersion.get()?.['data_version']);
-    if (version !== this.dataVersion) {
-      this.dataVersion = version;
-      this.epoch++;
-      this.seq = Number(sql.journalHead.get()?.['seq'] ?? 0);
-    }
+    this.noticeOthers();
     return { seq: this.seq, epoch: this.epoch };
   }
 

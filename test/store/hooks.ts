@@ -1,0 +1,66 @@
+import { DatabaseSync, StatementSync, type SQLInputValue } from 'node:sqlite';
+
+/** Stands between the store and SQLite, for all connections of this thread: faults, and counts. */
+export interface Hooks {
+  /** Called in place of a statement; `next` runs it. */
+  onRun?: (sql: string, next: () => unknown, values: readonly SQLInputValue[]) => unknown;
+  /** Called in place of a preparation. */
+  onPrepare?: (sql: string, next: () => StatementSync) => StatementSync;
+}
+
+/** Puts hooks in place until the returned function is called. */
+export function hook(hooks: Hooks): () => void {
+  const statements = StatementSync.prototype;
+  const databases = DatabaseSync.prototype;
+  const before = { run: statements.run, get: statements.get, all: statements.all, prepare: databases.prepare };
+  for (const name of ['run', 'get', 'all'] as const) {
+    const original = before[name] as (this: StatementSync, ...values: SQLInputValue[]) => unknown;
+    statements[name] = function hooked(this: StatementSync, ...values: SQLInputValue[]): never {
+      const next = (): unknown => original.apply(this, values);
+      return (hooks.onRun === undefined ? next() : hooks.onRun(this.sourceSQL, next, values)) as never;
+    } as never;
+  }
+  databases.prepare = function hooked(this: DatabaseSync, sql: string): StatementSync {
+    const next = (): StatementSync => before.prepare.call(this, sql);
+    return hooks.onPrepare === undefined ? next() : hooks.onPrepare(sql, next);
+  };
+  return () => {
+    Object.assign(statements, { run: before.run, get: before.get, all: before.all });
+    databases.prepare = before.prepare;
+  };
+}
+
+/** An error as node:sqlite throws it. */
+export const sqliteError = (errcode: number, message = 'injected'): Error =>
+  Object.assign(new Error(message), { code: 'ERR_SQLITE_ERROR', errcode, errstr: message });
+
+/** The next COMMIT that `picks` chooses fails: before it has happened, or after. */
+export function failCommit(
+  when: 'before' | 'after',
+  options: { errcode?: number; skip?: number; between?: () => void } = {},
+): () => boolean {
+  const { errcode = 10, skip = 0, between } = options;
+  let left = skip;
+  let done = false;
+  let isWrite = false;
+  const undo = hook({
+    onRun: (sql, next) => {
+      if (sql === 'BEGIN IMMEDIATE') isWrite = true;
+      if (sql !== 'COMMIT' || done || !isWrite) {
+        if (sql === 'BEGIN' || sql === 'ROLLBACK') isWrite = false;
+        return next();
+      }
+      isWrite = false;
+      if (left-- > 0) return next();
+      done = true;
+      if (when === 'after') next();
+      between?.();
+      throw sqliteError(errcode, `the commit failed ${when} it happened`);
+    },
+  });
+  // Whether it came to the fault
+  return () => {
+    undo();
+    return done;
+  };
+}

@@ -1,0 +1,28 @@
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { SqliteStore } from '../../src/store/sqlite/store.ts';
+import { storeConformance, type Place } from './conformance.ts';
+import { folder } from './kit.ts';
+
+storeConformance('sqlite', async (): Promise<Place> => {
+  const { path, remove } = folder();
+  const file = join(path, 'app.db');
+  const stores: SqliteStore[] = [];
+  return {
+    connect: async () => {
+      const store = new SqliteStore({ path: file, durability: 'fast', patienceMs: 5_000 });
+      await store.open();
+      stores.push(store);
+      return store;
+    },
+    run: (sql) => {
+      const db = new DatabaseSync(file, { timeout: 5_000 });
+      db.exec(sql);
+      db.close();
+    },
+    remove: async () => {
+      await Promise.all(stores.map((store) => store.close()));
+      remove();
+    },
+  };
+});
