@@ -4,7 +4,7 @@ import { CONCURRENCY, mustBe, workingEngine, type Metrics, type Round, type Work
 
 /** Throughput: runs of a chain of 3, all submitted up front, against the raw limit of the store right before. */
 const TASKS = 3;
-const WARM_UP_RUNS = 500;
+const WARM_UP_RUNS = 1_000;
 
 const step = task({ name: 'step', run: async (input: { readonly n: number }) => ({ n: input.n + 1 }) });
 

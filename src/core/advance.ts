@@ -1,7 +1,7 @@
 import { isEnded, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { isPawlError } from './errors.ts';
-import { afterFailure, afterLoss } from './failure.ts';
+import { afterFailure, afterLoss, recordAttempt } from './failure.ts';
 import { decideNode, tally } from './joining.ts';
 import { expandMap, foldItem, takeItems } from './maps.ts';
 import { decideOutcome } from './outcome.ts';
@@ -17,7 +17,7 @@ import {
   type TaskState,
 } from './run-state.ts';
 import type { Reason } from './states.ts';
-import { contractOf, endTask, isAllowed, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
+import { contractOf, endTask, freshTask, isAllowed, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
@@ -121,7 +121,7 @@ function apply(turn: Turn, event: RunEvent): boolean {
       decideRoots(turn);
       return true;
     case 'cancel':
-      state.cancelAsked = true;
+      state.cancelAsked = event.reason;
       cancelOpen(turn, event.reason);
       return true;
     case 'fail':
@@ -138,6 +138,8 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
   const task = taskAt(turn.state, nodeIndex, item);
   const node = turn.graph.nodes[nodeIndex];
   if (node === undefined || task?.status !== 'running' || task.lease?.token !== token) return false;
+  // One claim may evaluate and then run the body: a report about the one is no report about the other.
+  if (outcome.kind === (task.phase === 'evaluate' ? 'ok' : 'verdict')) return false;
   switch (outcome.kind) {
     case 'ok':
       end(turn, endTask(task, { status: 'success', output: outcome.output }, turn.now));
@@ -176,6 +178,8 @@ function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, holds: boo
     phase: 'body',
     attempt: task.attempt + 1,
     begun: task.begun + 1,
+    // Workers that died over the predicate say nothing of the body.
+    crashes: 0,
     ranMs: 0,
     startedAt: turn.now,
   });
@@ -247,7 +251,7 @@ function followUp(turn: Turn): void {
     }
     for (const watcher of node.watchers) decideAt(turn, watcher);
   }
-  if (state.open === 0 && turn.changes.end === null && state.status !== 'scheduled') endRun(turn);
+  if (state.open === 0 && turn.changes.end === null) endRun(turn);
 }
 
 function decideAt(turn: Turn, index: number): void {
@@ -262,13 +266,17 @@ function decide(turn: Turn, node: GraphNode): void {
   if (decision.kind === 'end') {
     end(
       turn,
-      endTask(pendingFacts(turn, node), { status: decision.as, ...(decision.unmet ? { reason: 'condition' as const } : {}) }, turn.now),
+      endTask(
+        freshTask(turn.state, node, turn.now),
+        { status: decision.as, ...(decision.unmet ? { reason: 'condition' as const } : {}) },
+        turn.now,
+      ),
     );
   }
 }
 
 function start(turn: Turn, node: GraphNode): void {
-  const facts = pendingFacts(turn, node);
+  const facts = freshTask(turn.state, node, turn.now);
   const evaluates = node.task.kind === 'when' || ('when' in node.task && node.task.when === true);
   if (node.task.kind === 'map' && !evaluates) {
     expand(turn, node, facts);
@@ -289,33 +297,6 @@ function expiryOf(node: GraphNode, now: number): number | null {
   return ms === Infinity ? null : now + ms;
 }
 
-/** A unit of priority is worth a minute of waiting (semantics, section 8). */
-const MINUTE_MS = 60_000;
-
-function pendingFacts(turn: Turn, node: GraphNode): QueuedTask {
-  const priority = contractOf(node)?.priority;
-  return {
-    node: node.index,
-    item: -1,
-    generation: turn.state.generation,
-    attempt: 0,
-    begun: 0,
-    losses: 0,
-    crashes: 0,
-    handBacks: 0,
-    draws: NO_DRAWS,
-    ranMs: 0,
-    rank: turn.state.rank - (priority ?? 0) * MINUTE_MS,
-    firstQueuedAt: turn.now,
-    status: 'queued',
-    phase: 'body',
-    next: 'start',
-    expiresAt: null,
-  };
-}
-
-const NO_DRAWS: readonly number[] = [];
-
 /** Every open task and item becomes cancelled; a map's unstarted items never existed. */
 function cancelOpen(turn: Turn, reason: Reason): void {
   const { graph, state } = turn;
@@ -323,10 +304,16 @@ function cancelOpen(turn: Turn, reason: Reason): void {
     const task = state.tasks[node.index];
     if (isEnded(task) || node.cases !== null) continue;
     for (const item of state.maps.get(node.index)?.open.values() ?? []) {
+      if (item.status === 'running') recordCancelled(turn, item, reason);
       putTask(state, turn.changes, endTask(item, { status: 'cancelled', reason }, turn.now));
     }
-    end(turn, endTask(task ?? pendingFacts(turn, node), { status: 'cancelled', reason }, turn.now));
+    if (task?.status === 'running' && task.lease !== null) recordCancelled(turn, task, reason);
+    end(turn, endTask(task ?? freshTask(turn.state, node, turn.now), { status: 'cancelled', reason }, turn.now));
   }
+}
+
+function recordCancelled(turn: Turn, task: RunningTask, reason: Reason): void {
+  if (task.phase === 'body') recordAttempt(turn, task, 'cancelled', reason, null);
 }
 
 function endRun(turn: Turn): void {

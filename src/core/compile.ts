@@ -3,11 +3,13 @@ import type { BranchTask, Graph, GraphTask, Join } from './graph.ts';
 
 export type ReadMode = 'required' | 'optional' | 'settle';
 
-/** `to` waits for `from`. One edge per pair: several reads and an `after` of the same task are folded into the strictest. */
+/** `to` waits for `from`. One edge per pair: of several reads of the same task the strictest counts. */
 export interface Edge {
   readonly from: number;
   readonly to: number;
   readonly read: ReadMode | null;
+  /** Named in `after`, or a member of a branch. */
+  readonly ordered: boolean;
   /** Takes part in the join: settled edges do so only where the join is written out. */
   readonly counts: boolean;
 }
@@ -52,7 +54,7 @@ export interface CompiledGraph {
   readonly plainRoots: readonly number[] | null;
 }
 
-const STRICTNESS: Readonly<Record<ReadMode | 'order', number>> = { settle: 0, order: 1, optional: 2, required: 3 };
+const STRICTNESS: Readonly<Record<ReadMode, number>> = { settle: 0, optional: 1, required: 2 };
 
 /** Expects a graph that `graphProblems` finds nothing in. */
 export function compileGraph(graph: Graph): CompiledGraph {
@@ -60,9 +62,8 @@ export function compileGraph(graph: Graph): CompiledGraph {
   const at = (id: string): number => index.get(id) ?? -1;
   const upstreams = graph.tasks.map((task) => upstreamKinds(task, at));
   const edgesIn = upstreams.map((kinds, to) =>
-    [...kinds].map(([from, kind]): Edge => {
-      const read = kind === 'order' ? null : kind;
-      return { from, to, read, counts: read !== 'settle' || graph.tasks[to]?.join !== undefined };
+    [...kinds].map(([from, { read, ordered }]): Edge => {
+      return { from, to, read, ordered, counts: ordered || read !== 'settle' || graph.tasks[to]?.join !== undefined };
     }),
   );
   const edgesOut = graph.tasks.map((): Edge[] => []);
@@ -95,7 +96,8 @@ export function compileGraph(graph: Graph): CompiledGraph {
     };
   });
   const roots = nodes.filter((node) => node.in.length === 0 && node.gate === null && node.task.kind !== 'branch');
-  const plain = roots.length > 0 && roots.every((node) => isPlain(node.task) && node.n === 0);
+  const eager = nodes.some((node) => node.join === 'always' && node.in.length > 0);
+  const plain = roots.length > 0 && !eager && roots.every((node) => isPlain(node.task));
   return {
     graph,
     nodes,
@@ -116,7 +118,7 @@ function compileCase(branch: BranchTask['then'], at: (id: string) => number): Br
   const modes = new Map<string, ReadMode | 'order'>(branch.members.map((id) => [id, 'order']));
   for (const { id, mode } of exprRefs(branch.value)) {
     const before = modes.get(id);
-    if (before === undefined || STRICTNESS[mode] > STRICTNESS[before] || before === 'order') modes.set(id, mode);
+    if (before === undefined || before === 'order' || STRICTNESS[mode] > STRICTNESS[before]) modes.set(id, mode);
   }
   return { value: compileExpr(branch.value), members: [...modes].map(([id, mode]) => ({ node: at(id), mode })) };
 }
@@ -133,19 +135,27 @@ function isPlain(task: GraphTask): boolean {
   );
 }
 
-function upstreamKinds(task: GraphTask, at: (id: string) => number): Map<number, ReadMode | 'order'> {
-  const kinds = new Map<number, ReadMode | 'order'>();
-  const add = (id: string, kind: ReadMode | 'order'): void => {
-    const from = at(id);
-    const before = kinds.get(from);
-    if (before === undefined || STRICTNESS[kind] > STRICTNESS[before]) kinds.set(from, kind);
+interface UpstreamKind {
+  read: ReadMode | null;
+  ordered: boolean;
+}
+
+function upstreamKinds(task: GraphTask, at: (id: string) => number): Map<number, UpstreamKind> {
+  const kinds = new Map<number, UpstreamKind>();
+  const kindOf = (id: string): UpstreamKind => {
+    const kind = kinds.get(at(id)) ?? { read: null, ordered: false };
+    kinds.set(at(id), kind);
+    return kind;
   };
-  for (const id of task.after ?? []) add(id, 'order');
+  for (const id of task.after ?? []) kindOf(id).ordered = true;
   if (task.kind === 'branch') {
-    for (const id of [...task.then.members, ...(task.otherwise?.members ?? [])]) add(id, 'order');
+    for (const id of [...task.then.members, ...(task.otherwise?.members ?? [])]) kindOf(id).ordered = true;
     return kinds;
   }
   const exprs = task.kind === 'map' ? [task.items, task.each, ...(task.key === undefined ? [] : [task.key])] : [task.input];
-  for (const ref of exprs.flatMap((expr) => exprRefs(expr))) add(ref.id, ref.mode);
+  for (const { id, mode } of exprs.flatMap((expr) => exprRefs(expr))) {
+    const kind = kindOf(id);
+    if (kind.read === null || STRICTNESS[mode] > STRICTNESS[kind.read]) kind.read = mode;
+  }
   return kinds;
 }

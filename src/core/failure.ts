@@ -1,7 +1,7 @@
 import type { GraphNode } from './compile.ts';
 import { decideRetry, type RetryDecision } from './retry.ts';
 import type { EndedTask, QueuedTask, RetryingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
-import type { Reason } from './states.ts';
+import type { AttemptOutcome, Reason } from './states.ts';
 import { contractOf, endTask, isAllowed, type Outcome, type Turn } from './turn.ts';
 
 type Failure = Extract<Outcome, { kind: 'error' | 'timeout' | 'refused' }>;
@@ -14,14 +14,14 @@ export function afterFailure(turn: Turn, node: GraphNode, task: RunningTask, fai
   if (decision.kind === 'retry') {
     return { ...factsOf(task), draws: decision.draws, status: 'retrying', dueAt: decision.dueAt, reason, error: failure.error };
   }
-  const final = isUnknown(node, failure) ? 'outcome_unknown' : decision.why === 'total_timeout' ? 'total_timeout' : reason;
+  const final = isUnknown(node, task, failure) ? 'outcome_unknown' : decision.why === 'total_timeout' ? 'total_timeout' : reason;
   return endTask(task, { status: 'failed', reason: final, error: failure.error, allowed: isAllowed(node) }, turn.now);
 }
 
 function retryDecision(turn: Turn, node: GraphNode, task: RunningTask, failure: Failure): RetryDecision {
   const contract = contractOf(node);
   const over: RetryDecision = { kind: 'fail', why: 'not_retryable' };
-  if (contract === null || task.phase === 'evaluate' || failure.kind === 'refused' || isUnknown(node, failure)) return over;
+  if (contract === null || task.phase === 'evaluate' || failure.kind === 'refused' || isUnknown(node, task, failure)) return over;
   if (failure.kind === 'timeout' && failure.reason === 'total_timeout') return { kind: 'fail', why: 'total_timeout' };
   const seed = { run: turn.state.run, task: task.node, item: task.item, generation: task.generation, attempt: task.attempt };
   const facts = failure.kind === 'error' ? failure.facts : {};
@@ -35,9 +35,9 @@ function retryDecision(turn: Turn, node: GraphNode, task: RunningTask, failure: 
 }
 
 /** Semantics, section 2: after an `unsafe` body began, only these ends are known: a refusal by the body itself, or a rule that says retry. */
-function isUnknown(node: GraphNode, failure: Failure): boolean {
+function isUnknown(node: GraphNode, task: RunningTask, failure: Failure): boolean {
   const contract = contractOf(node);
-  if (contract?.effects !== 'unsafe') return false;
+  if (contract?.effects !== 'unsafe' || task.phase === 'evaluate') return false;
   if (failure.kind === 'timeout') return true;
   if (failure.kind === 'refused') return false;
   const { facts } = failure;
@@ -64,8 +64,8 @@ export function afterLoss(
 const FREE_HAND_BACKS = 9;
 
 function handedBack(turn: Turn, node: GraphNode, task: RunningTask, outcome: Extract<Outcome, { kind: 'released' }>): TaskState {
-  const handBacks = task.handBacks + (outcome.began ? 1 : 0);
-  if (handBacks > FREE_HAND_BACKS) return lost(turn, node, { ...task, handBacks }, false);
+  const handBacks = task.handBacks + (outcome.began && task.phase === 'body' ? 1 : 0);
+  if (handBacks > FREE_HAND_BACKS) return lost(turn, node, { ...task, handBacks: 0 }, false);
   return { ...factsOf(task), handBacks, ranMs: task.ranMs + outcome.ranMs, ...queued(node, task, 'return') };
 }
 
@@ -90,7 +90,13 @@ function factsOf(task: RunningTask): TaskFacts {
   return facts;
 }
 
-function recordAttempt(turn: Turn, task: RunningTask, outcome: 'error' | 'timeout' | 'lost', reason: Reason, error: string | null): void {
+export function recordAttempt(
+  turn: Turn,
+  task: RunningTask,
+  outcome: Exclude<AttemptOutcome, 'ok'>,
+  reason: Reason,
+  error: string | null,
+): void {
   turn.changes.attempts.push({
     node: task.node,
     item: task.item,

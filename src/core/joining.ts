@@ -21,25 +21,36 @@ export function tally(graph: CompiledGraph, state: RunState, edge: Edge, upstrea
   const forced = forcedBy(edge, upstream);
   if (forced !== null) t.override = t.override === null ? forced : strongest(t.override, forced);
   if (!edge.counts) return;
-  switch (upstream.status) {
+  switch (countedAs(edge, upstream)) {
     case 'success':
       t.success++;
       break;
     case 'failed':
-      if (upstream.allowed && edge.read === null) t.success++;
-      else t.failed++;
+      t.failed++;
       break;
     case 'upstream_failed':
       t.upstreamFailed++;
       break;
     case 'skipped':
-      if (edge.read === 'optional') t.success++;
-      else t.skipped++;
+      t.skipped++;
       break;
     case 'cancelled':
       t.cancelled++;
       break;
   }
+}
+
+/** As what an upstream's end counts in the join: an allowed failure that is only waited for, and a skip that may be read, as success. */
+function countedAs(edge: Edge, upstream: EndedTask): EndedTask['status'] {
+  const isExcused = upstream.status === 'failed' && upstream.allowed && (edge.read === null || (edge.read === 'settle' && edge.ordered));
+  return isExcused || (upstream.status === 'skipped' && edge.read === 'optional') ? 'success' : upstream.status;
+}
+
+/** Whether a failure of the upstream passes over this edge. */
+export function carriesFailure(edge: Edge, upstream: EndedTask): boolean {
+  if (forcedBy(edge, upstream) === 'upstream_failed') return true;
+  const counted = edge.counts ? countedAs(edge, upstream) : 'success';
+  return counted === 'failed' || counted === 'upstream_failed';
 }
 
 function forcedBy(edge: Edge, upstream: EndedTask): Never | null {
@@ -121,7 +132,7 @@ function decideBranch(graph: CompiledGraph, state: RunState, node: GraphNode): D
 }
 
 /** What a member's end means for its branch: by how the value reads it; one that is not read only has to be over without harm. */
-function memberLabel(member: EndedTask, mode: ReadMode | 'order'): Never | null {
+export function memberLabel(member: EndedTask, mode: ReadMode | 'order'): Never | null {
   if (mode === 'settle') return null;
   if (mode === 'order' && member.allowed) return null;
   const label = neverOf(member);

@@ -73,13 +73,10 @@ const baseFacts = (facts: TaskFacts): TaskFacts => ({
   firstQueuedAt: facts.firstQueuedAt,
 });
 
-/** How many more items may start now. */
+/** How many more items may start now. One that waits for a retry keeps its place: else its next attempt could exceed the bound. */
 export function startable(node: GraphNode, map: MapState): number {
   const limit = (node.task.kind === 'map' ? node.task.concurrency : undefined) ?? Infinity;
-  if (map.next >= map.n) return 0;
-  let busy = 0;
-  if (limit !== Infinity) for (const item of map.open.values()) if (item.status === 'queued' || item.status === 'running') busy++;
-  return Math.max(0, Math.min(map.n - map.next, limit - busy));
+  return Math.max(0, Math.min(map.n - map.next, limit - map.open.size));
 }
 
 export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean {
@@ -134,8 +131,8 @@ export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
 function mapEnding(turn: Turn, map: MapState): Ending {
   const task = turn.graph.nodes[map.node]?.task;
   if (task?.kind !== 'map' || map.failed === 0 || task.settle) return { status: 'success' };
-  const { count, ratio } = task.tolerate ?? { count: 0 };
-  const breached = (count !== undefined && map.failed > count) || (ratio !== undefined && map.failed > ratio * map.n);
+  const { count, ratio } = task.tolerate ?? {};
+  const breached = map.failed > (count ?? (ratio === undefined ? 0 : Infinity)) || (ratio !== undefined && map.failed / map.n > ratio);
   if (!breached) return { status: 'success', partial: true };
   const message = `${map.failed} of ${map.n} items failed`;
   return {

@@ -1,14 +1,16 @@
 import { isEnded } from './changes.ts';
-import type { CompiledGraph } from './compile.ts';
-import type { RunState } from './run-state.ts';
+import type { CompiledGraph, GraphNode } from './compile.ts';
+import { carriesFailure, memberLabel } from './joining.ts';
+import type { EndedTask, RunState } from './run-state.ts';
 import type { Reason, RunOutcome } from './states.ts';
+import { verdictOf } from './values.ts';
 
 /** The outcome of a run whose tasks are all terminal (semantics, section 3): a pure function of their states, never of their order. */
 export function decideOutcome(graph: CompiledGraph, state: RunState): { status: RunOutcome; reason: Reason | null } {
   if (state.cause !== null) return state.cause;
   let success = 0;
   let failed = false;
-  let cancelled = state.cancelAsked;
+  let cancelled = state.cancelAsked !== null;
   let excused = false;
   for (const node of graph.nodes) {
     const task = state.tasks[node.index];
@@ -23,7 +25,7 @@ export function decideOutcome(graph: CompiledGraph, state: RunState): { status: 
     if (map !== undefined) success += map.ok;
   }
   if (failed) return { status: 'failed', reason: 'error' };
-  if (cancelled) return { status: 'cancelled', reason: null };
+  if (cancelled) return { status: 'cancelled', reason: state.cancelAsked };
   if (excused) return { status: success > 0 ? 'partial' : 'failed', reason: null };
   return { status: 'success', reason: null };
 }
@@ -42,13 +44,27 @@ export function rootCauses(graph: CompiledGraph, state: RunState, nodeIndex: num
     if (node === undefined || seen.has(at) || !isEnded(task)) continue;
     seen.add(at);
     if (task.status === 'failed' || task.status === 'cancelled') found.add(node.id);
-    else if (task.status === 'upstream_failed') {
-      walk.push(...node.in.map((edge) => edge.from));
-      if (node.gate !== null) walk.push(node.gate.when);
-      if (node.task.kind === 'branch') walk.push(graph.byId.get(node.task.when)?.index ?? -1);
-    }
+    else if (task.status === 'upstream_failed') walk.push(...failedUpstreams(graph, state, node));
   }
   return [...found].toSorted();
+}
+
+/** The upstreams over which a failure came. */
+function failedUpstreams(graph: CompiledGraph, state: RunState, node: GraphNode): number[] {
+  const carries = (index: number, holds: (task: EndedTask) => boolean): boolean => {
+    const task = state.tasks[index];
+    return isEnded(task) && holds(task);
+  };
+  const broken = (task: EndedTask): boolean => task.status === 'failed' || task.status === 'upstream_failed';
+  const gate = node.gate !== null && carries(node.gate.when, broken) ? [node.gate.when] : [];
+  if (node.task.kind !== 'branch')
+    return [...gate, ...node.in.filter((edge) => carries(edge.from, (task) => carriesFailure(edge, task))).map((edge) => edge.from)];
+  const when = graph.byId.get(node.task.when)?.index ?? -1;
+  if (carries(when, broken)) return [when];
+  const chosen = verdictOf(state, when) ? node.cases?.whenTrue : node.cases?.whenFalse;
+  return (chosen?.members ?? [])
+    .filter(({ node: at, mode }) => carries(at, (task) => memberLabel(task, mode) === 'upstream_failed'))
+    .map((member) => member.node);
 }
 
 /** The tasks where a failed run's failure began. */

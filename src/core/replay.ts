@@ -2,7 +2,7 @@ import { isEnded } from './changes.ts';
 import type { CompiledGraph } from './compile.ts';
 import { decideNode, tally } from './joining.ts';
 import type { EndedTask, RunState } from './run-state.ts';
-import { endTask } from './turn.ts';
+import { endTask, freshTask } from './turn.ts';
 
 /**
  * Completes a state whose tasks were read from rows: the tallies of joins, the branches (which have no rows), the count of open tasks.
@@ -25,8 +25,11 @@ export function replay(graph: CompiledGraph, state: RunState): void {
       if (branch === undefined || branch.cases === null || state.tasks[index] !== undefined) continue;
       const decision = decideNode(graph, state, branch);
       if (decision.kind !== 'end') continue;
-      const facts = { ...task, node: index, item: -1 };
-      const done = endTask(facts, { status: decision.as, ...(decision.unmet ? { reason: 'condition' as const } : {}) }, task.finishedAt);
+      const done = endTask(
+        freshTask(state, branch, task.finishedAt),
+        { status: decision.as, ...(decision.unmet ? { reason: 'condition' as const } : {}) },
+        task.finishedAt,
+      );
       state.tasks[index] = done;
       ended.push(done);
     }

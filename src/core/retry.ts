@@ -70,8 +70,11 @@ export function decideRetry(policy: RetryData, facts: FailureFacts, state: Retry
   if (rule?.action === 'fail') return FAIL('not_retryable');
   const drawn = rule === undefined ? 0 : (state.draws[facts.rule ?? 0] ?? 0);
   if (rule !== undefined && drawn >= rule.retries) return FAIL('exhausted');
-  if ((rule === undefined || policy.capped) && state.counted >= policy.maxAttempts) return FAIL('exhausted');
-  const n = rule === undefined ? state.counted : drawn + 1;
+  if (policy.capped && state.counted >= policy.maxAttempts) return FAIL('exhausted');
+  // What rules drew is theirs: it uses up nothing of the policy's own attempts.
+  const own = state.counted - state.draws.reduce((sum, one) => sum + one, 0);
+  if (rule === undefined && own >= policy.maxAttempts) return FAIL('exhausted');
+  const n = rule === undefined ? own : drawn + 1;
   const dueAt = now + (facts.retryAfterMs ?? backoffMs(rule ?? policy, n, policy.jitter, seed));
   if (policy.maxElapsedMs !== undefined && dueAt > state.firstQueuedAt + policy.maxElapsedMs) return FAIL('exhausted');
   if (state.totalMs !== undefined && dueAt > state.firstQueuedAt + state.totalMs) return FAIL('total_timeout');

@@ -122,7 +122,8 @@ export interface RunState {
   deadlineAt: number | null;
   readonly input: string | null;
   cause: RunCause | null;
-  cancelAsked: boolean;
+  /** Why it is being cancelled. */
+  cancelAsked: Reason | null;
   /** By node; undefined while pending. Branches have an `EndedTask` here once decided, and no row. */
   readonly tasks: (TaskState | undefined)[];
   readonly tallies: (UpstreamTally | undefined)[];
@@ -145,7 +146,7 @@ export interface RunFacts {
   readonly deadlineAt: number | null;
   readonly input: string | null;
   readonly cause: RunCause | null;
-  readonly cancelAsked: boolean;
+  readonly cancelAsked: Reason | null;
 }
 
 export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {

@@ -127,7 +127,6 @@ export const TASK_TRANSITIONS: readonly Transition<TaskStatus>[] = [
   { from: 'running', event: 'hand-back', to: ['queued', 'failed'] },
   { from: 'retrying', event: 'due', to: ['queued'] },
   { from: 'retrying', event: 'due, claimed in the same commit', to: ['running'] },
-  { from: 'retrying', event: 'total timeout', to: ['failed'] },
   { from: 'pending', event: 'cancel', to: ['cancelled'] },
   { from: 'queued', event: 'cancel', to: ['cancelled'] },
   { from: 'running', event: 'cancel', to: ['cancelled'] },

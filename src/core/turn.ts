@@ -2,7 +2,7 @@ import type { Changes } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import type { ContractData } from './graph.ts';
 import type { FailureFacts } from './retry.ts';
-import type { EndedTask, RunState, TaskFacts } from './run-state.ts';
+import type { EndedTask, QueuedTask, RunState, TaskFacts } from './run-state.ts';
 import type { Reason, TerminalStatus } from './states.ts';
 
 /** How a claim ended, as its worker reports it. */
@@ -85,3 +85,29 @@ export function endTask(task: TaskFacts & { readonly startedAt?: number | null }
 export const contractOf = (node: GraphNode): ContractData | null => ('contract' in node.task ? node.task.contract : null);
 
 export const isAllowed = (node: GraphNode): boolean => 'allowFailure' in node.task && node.task.allowFailure === true;
+
+/** A unit of priority is worth a minute of waiting (semantics, section 8). */
+const MINUTE_MS = 60_000;
+const NO_DRAWS: readonly number[] = [];
+
+/** A task that leaves `pending`: nothing has happened to it yet. */
+export function freshTask(state: RunState, node: GraphNode, now: number): QueuedTask {
+  return {
+    node: node.index,
+    item: -1,
+    generation: state.generation,
+    attempt: 0,
+    begun: 0,
+    losses: 0,
+    crashes: 0,
+    handBacks: 0,
+    draws: NO_DRAWS,
+    ranMs: 0,
+    rank: state.rank - (contractOf(node)?.priority ?? 0) * MINUTE_MS,
+    firstQueuedAt: now,
+    status: 'queued',
+    phase: 'body',
+    next: 'start',
+    expiresAt: null,
+  };
+}

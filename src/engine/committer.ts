@@ -2,6 +2,7 @@ import { setTask } from '../core/changes.ts';
 import { runIdText } from '../core/ids.ts';
 import { isPawlError, PawlError } from '../core/errors.ts';
 import type { RunEnd } from '../core/changes.ts';
+import { startable } from '../core/maps.ts';
 import { emptyRunState, type RunningTask } from '../core/run-state.ts';
 import type { KernelSettings, Outcome } from '../core/turn.ts';
 import type { Logger } from '../core/log.ts';
@@ -376,8 +377,17 @@ export class Committer {
     }
     if (result.claimedTasks.length > 0) await this.takeTasks(result, chain);
     for (const map of result.openMaps) {
+      if (!this.mayTake(map)) continue;
       this.add({ kind: 'event', run: map.run, event: { type: 'take', node: map.node, count: 0 }, attempt: null, done: null });
     }
+  }
+
+  /** Whether items of the map may start; a run that this process has not looked at must be loaded to know. */
+  private mayTake({ run, node }: { readonly run: number; readonly node: number }): boolean {
+    const entry = this.cache.get(run);
+    const map = entry?.state.maps.get(node);
+    const graphNode = entry?.known.compiled.nodes[node];
+    return map === undefined || graphNode === undefined || startable(graphNode, map) > 0;
   }
 
   private async takeTasks(result: CommitResult, chain: Chain): Promise<void> {

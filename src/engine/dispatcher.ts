@@ -99,7 +99,7 @@ export class Dispatcher implements Claims, AttemptHost {
     if (!this.mayHaveWork) return;
     this.lookedAt = now;
     this.leftRank = result.leftRank;
-    if (result.leftRank === null && asked > 0 && result.openMaps.length === 0) this.mayHaveWork = false;
+    if (result.leftRank === null && asked > 0) this.mayHaveWork = false;
   }
 
   queued(rank: number): void {

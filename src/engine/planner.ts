@@ -77,7 +77,7 @@ export class Planner {
       deadlineAt: timeoutMs === undefined ? null : (isLater ? startAt : now) + timeoutMs,
       input,
       cause: null,
-      cancelAsked: false,
+      cancelAsked: null,
     };
     const { firstBody, id, workflow } = known.stored;
     const roots = known.compiled.plainRoots;

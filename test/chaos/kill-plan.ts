@@ -1,8 +1,8 @@
 import { STATEMENTS, type KillPlan, type Statement } from './kill-switch.ts';
 import type { Random } from './random.ts';
 
-/** So many kills come early, while the worker boots and takes back what the one before it held. */
-const EARLY = 0.12;
+/** Every so many kills come early, while the worker boots and takes back what the one before it held. */
+const EARLY_EVERY = 8;
 const EARLY_MOST = 40;
 const LATE: Readonly<Record<Statement, readonly [least: number, most: number]>> = {
   BEGIN: [20, 120],
@@ -20,7 +20,7 @@ export function killPlan(random: Random, round: number): KillPlan {
   // The first worker is killed while it creates the file.
   if (round === 0) return { statement: random.pick(['BEGIN', 'COMMIT']), where, n: random.int(1, 3), over: -1, delayMs };
   const statement = random.pick(STATEMENTS);
-  const isEarly = random.chance(EARLY);
+  const isEarly = round % EARLY_EVERY === EARLY_EVERY - 1;
   const [least, most] = isEarly ? [1, EARLY_MOST] : LATE[statement];
   return { statement, where, n: random.int(least, most), over: isEarly ? -1 : OVER, delayMs };
 }

@@ -146,9 +146,12 @@ describe('what is read from a document', () => {
     expect(shownFiles(markdown)).toEqual([{ name: 'a.ts', code: '// a.ts\nf();\n', prints: 'run …' }]);
   });
 
-  test.each(['```ts\nf();\n```', '```js\nf();\n```', '```ts\n// a.ts\n```\n```ts\n// a.ts\n```'])('is nothing that has no name of its own: %j', (text) => {
-    expect(() => shownFiles(text)).toThrow(/line/);
-  });
+  test.each(['```ts\nf();\n```', '```js\nf();\n```', '```ts\n// a.ts\n```\n```ts\n// a.ts\n```'])(
+    'is nothing that has no name of its own: %j',
+    (text) => {
+      expect(() => shownFiles(text)).toThrow(/line/);
+    },
+  );
 
   test('is compared line by line', () => {
     expect(isPrinted('run …\n{ a: 1 }', 'run 7kq2\n{ a: 1 }\n')).toBe(true);

@@ -44,11 +44,16 @@ export class Naps {
     await kit.settle();
     for (;;) {
       const next = this.sleepers.toSorted((a, b) => a.at - b.at)[0];
-      if (next === undefined || next.at > end) break;
-      this.sleepers = this.sleepers.filter((one) => one !== next);
-      await kit.clock.to(new Date(Math.max(next.at, this.now())));
-      next.wake();
-      await kit.settle();
+      // Without a sleeper to wake, a second at a time: what falls due meanwhile may begin to sleep.
+      const until = Math.min(end, next?.at ?? Infinity, this.now() + 1_000);
+      if (next === undefined && this.now() >= end) break;
+      if (next !== undefined && next.at > end && this.now() >= end) break;
+      if (until > this.now()) await kit.clock.to(new Date(until));
+      if (next !== undefined && next.at <= this.now()) {
+        this.sleepers = this.sleepers.filter((one) => one !== next);
+        next.wake();
+        await kit.settle();
+      }
     }
     await kit.clock.to(new Date(end));
   }

@@ -40,7 +40,7 @@ export const factsOf = (over: Partial<RunFacts> = {}): RunFacts => ({
   deadlineAt: null,
   input: null,
   cause: null,
-  cancelAsked: false,
+  cancelAsked: null,
   ...over,
 });
 

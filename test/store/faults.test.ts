@@ -449,6 +449,27 @@ describe('a commit that fails', () => {
     expect([[true], 'STORE_UNKNOWN_OUTCOME']).toContainEqual(told);
   });
 
+  test('before it happened, with nothing but the sharing of a run in it, does not pass the run off as shared', async () => {
+    const store = await opened();
+    const { run } = await started(store, await define(store, 'single'), { lease: { token: 5, worker: 7 } });
+    const reached = failCommit('before');
+    const told = await store.commit(batch({ share: [run] })).then(() => 'shared', codeOf);
+    expect(reached()).toBe(true);
+    expect({ told, owner: (await store.runRow(run))?.owner }).toEqual({ told: 'STORE_IO', owner: 7 });
+  });
+
+  test('in a commit with nothing else after a start is not taken for that start', async () => {
+    const store = await opened();
+    const single = await define(store, 'single');
+    const { run } = await started(store, single, { lease: { token: 5, worker: 1 } });
+    const step = { run, node: 0, item: -1, generation: 1, token: 5, name: 'a', kind: 'step', value: '1' };
+    await store.commit(batch({ steps: [step] }));
+    const reached = failCommit('before');
+    const told = await store.commit(batch({ steps: [{ ...step, name: 'b' }], share: [run] })).then(({ steps }) => steps, codeOf);
+    expect(reached()).toBe(true);
+    expect({ told, kept: (await store.steps({ run, node: 0, item: -1 })).length }).toEqual({ told: 'STORE_IO', kept: 1 });
+  });
+
   for (const other of [2, 1]) {
     test(`before it happened is not taken for done because ${other === 1 ? 'the same worker’s other thread' : 'another worker'} wrote meanwhile`, async () => {
       const store = await opened();
@@ -580,7 +601,7 @@ function fastEngine(path: string, ...use: Workflow<never, unknown>[]): Engine {
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** A promise that must not hang. */
-const soon = async <T>(promise: Promise<T>, ms = 4_000): Promise<T | 'HANGS'> => {
+const soon = async <T>(promise: Promise<T>, ms = 2_500): Promise<T | 'HANGS'> => {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<'HANGS'>((end) => (timer = setTimeout(() => end('HANGS'), ms)));
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
@@ -757,7 +778,7 @@ describe('what a run stores', () => {
         async (_, ctx) => {
           for (const [i, name] of names.entries()) await ctx.step(name, () => i);
           if (ctx.attempt === 1) throw new Error('again');
-          return Promise.all(names.map((name, i) => (name === '' ? i : i)));
+          return Promise.all(names.map((name) => ctx.step(`again ${names.indexOf(name)}`, () => names.indexOf(name))));
         },
         { retry: { maxAttempts: 2, initial: 1 } },
       ),

@@ -118,7 +118,7 @@ export async function newStart(store: Store, { stored, graph }: Defined, over: S
     deadlineAt,
     input,
     cause: null,
-    cancelAsked: false,
+    cancelAsked: null,
   };
   const opened =
     rest.unclaimed === true ? { state: emptyRunState(graph, facts), changes: noChanges() } : openRun(graph, facts, at, SETTINGS);

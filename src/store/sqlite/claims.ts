@@ -44,8 +44,8 @@ export class Claimer {
         break;
       }
       if (candidate.kind === 'map') {
+        // A map takes no slot here: how many of its items may start, only its run's state says.
         openMaps.push({ run: candidate.run, node: candidate.node, rank: candidate.rank });
-        slots--;
       } else if (candidate.kind === 'task') {
         const claimed = this.claimTask(candidate, { token, worker }, now, journal);
         if (claimed === null) continue;

@@ -154,7 +154,7 @@ export function readFacts(row: Row, run: number): RunFacts {
     deadlineAt: numberOrNull(row['deadline_at']),
     input: row['input'] as string | null,
     cause: null,
-    cancelAsked: false,
+    cancelAsked: null,
   };
 }
 

@@ -118,7 +118,8 @@ export class SqliteStore implements port.Store {
     const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, worker, now, journal);
     // why: a commit whose outcome is unknown is found again by its journal row, so one that writes anything has one
     this.clock = Math.max(this.clock, now);
-    if (!journal.isEmpty || steps.length > 0) this.seq = Number(this.sql.insertJournal.run(this.clock, worker, journal.finish()).lastInsertRowid);
+    if (!journal.isEmpty || steps.length > 0)
+      this.seq = Number(this.sql.insertJournal.run(this.clock, worker, journal.finish()).lastInsertRowid);
     return { epoch: this.epoch, clock: this.clock, seq: this.seq, starts, conflicts: [...conflicts], steps, ...claimed };
   }
 

@@ -1,0 +1,182 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { afterEach, describe, expect, test } from 'vitest';
+import { openDatabase } from '../../src/store/sqlite/driver.ts';
+import { prepareStatements, statementText, type StatementName } from '../../src/store/sqlite/statements.ts';
+
+const open: DatabaseSync[] = [];
+afterEach(() => {
+  for (const db of open.splice(0)) db.close();
+});
+
+const numbers = (n: number): string => `WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ${n})`;
+const TASK_COLUMNS =
+  'run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, ran_ms, rank, first_queued_at, phase, token, worker, started_at, due_at, finished_at, flags';
+
+/** 20,000 finished runs of 3 tasks, one with a map of 10,000 ended items, a few open ones in every state. */
+function fill(db: DatabaseSync): void {
+  db.exec(`
+    ${numbers(5)} INSERT INTO definitions SELECT i, 'w' || i, '1', 'h', '{}', i * 10, 0 FROM n;
+    ${numbers(20_000)} INSERT INTO runs (id, uid, definition, status, generation, rev, format, rank, accepted_at, finished_at, tags)
+      SELECT i, randomblob(16), 1 + i % 5, 6 + i % 5, 1, 1, 1, i, i, i, CASE i % 9 WHEN 0 THEN '["x"]' END FROM n;
+    ${numbers(60_000)} INSERT INTO tasks (${TASK_COLUMNS})
+      SELECT 1 + i / 3, i % 3, -1, 10 + i % 3, 5, 1, 1, 1, 0, 0, 0, 0, i, i, 1, NULL, NULL, i, NULL, i, 0 FROM n;
+    ${numbers(10_000)} INSERT INTO tasks (${TASK_COLUMNS})
+      SELECT 7, 1, i, 11, 5, 1, 1, 1, 0, 0, 0, 0, i, i, 1, NULL, NULL, i, NULL, i, 0 FROM n;
+    ${numbers(40)} INSERT INTO runs (id, uid, definition, status, generation, rev, format, owner, rank, unclaimed, accepted_at, wake_at)
+      SELECT 30000 + i, randomblob(16), 1 + i % 5, 2 - 2 * (i % 4 = 0), 1, 1, 1, CASE i % 3 WHEN 0 THEN 1 END, i, CASE i % 4 WHEN 1 THEN 1 END, i, CASE i % 2 WHEN 0 THEN i END FROM n;
+    ${numbers(40)} INSERT INTO tasks (${TASK_COLUMNS})
+      SELECT 30000 + i, 0, -1, 10 + i % 3, 1 + i % 3, 1, 1, 1, 0, 0, 0, 0, i, i, 1,
+        CASE i % 3 WHEN 1 THEN i END, CASE i % 3 WHEN 1 THEN 1 END, i, CASE i % 3 WHEN 1 THEN NULL ELSE i END, NULL, 0 FROM n;
+    ${numbers(40)} INSERT INTO maps SELECT 30000 + i, 1, 11, i, 9, i % 9, 0, 0, 0, 0, CASE i % 2 WHEN 1 THEN 1 END FROM n;
+    ${numbers(2_000)} INSERT INTO maps SELECT i, 1, 11, i, 9, 9, 9, 0, 0, 0, 1 FROM n;
+    ${numbers(5_000)} INSERT INTO keys SELECT 'w1', 'k' || i, i, 'h', NULL, i % 100 = 0 FROM n;
+    ${numbers(5_000)} INSERT INTO attempts SELECT i, 0, -1, 1, 1, 'error', 'error', NULL, 1, i, i FROM n;
+    ${numbers(5_000)} INSERT INTO steps SELECT i, 0, -1, 1, 's', 'step', '1' FROM n;
+    ${numbers(20_000)} INSERT INTO journal (at, worker, changes) SELECT i, 1, '[[1,1]]' FROM n;
+    ${numbers(200)} INSERT INTO workers (name, host, pid, started_at, lease_until, ended_at) SELECT 'w', 'h', i, i, i, CASE WHEN i > 5 THEN i END FROM n;`);
+}
+
+const RUN = 'runs INTEGER PRIMARY KEY';
+const TASK = 'tasks PRIMARY KEY (run, node, item)';
+/** What each statement is meant to read by; `[]`: it reads nothing. */
+const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> = {
+  beginWrite: 'no plan',
+  beginRead: 'no plan',
+  commit: 'no plan',
+  rollback: 'no plan',
+  dataVersion: 'no plan',
+  insertRun: [],
+  readKey: ['keys PRIMARY KEY (workflow, key)', RUN],
+  putKey: [],
+  readRev: [RUN],
+  bumpRev: [RUN],
+  shareRun: [RUN],
+  claimForeign: [RUN],
+  insertTask: [],
+  insertStarted: [],
+  succeed: [TASK],
+  moveHeld: [TASK],
+  moveFree: [TASK],
+  insertMap: [],
+  countMap: ['maps PRIMARY KEY (run, node)'],
+  closeMap: ['maps PRIMARY KEY (run, node)'],
+  insertAttempt: [],
+  trimAttempts: ['attempts PRIMARY KEY (run, node, item, attempt, attempt)'],
+  insertStep: [TASK],
+  readSteps: ['steps PRIMARY KEY (run, node, item, generation)', TASK],
+  admitRun: [RUN],
+  endRun: [RUN],
+  dropOpenKey: ['keys keys_while_open (run)'],
+  quarantine: [RUN],
+  // Rare, and both ways end: what is open of all runs, or all of this run.
+  hideTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
+  hideMaps: ['maps PRIMARY KEY (run)'],
+  park: [],
+  insertJournal: [],
+  nextUnclaimedDefinition: ['runs runs_unclaimed (definition)'],
+  unclaimedRuns: ['runs runs_unclaimed (definition)'],
+  claimRun: [RUN],
+  nextQueuedBody: ['tasks tasks_open (status, body)'],
+  queuedTasks: ['tasks tasks_open (status, body)', RUN],
+  claimable: [RUN],
+  readTask: [TASK],
+  openMaps: ['maps maps_open (body)', RUN],
+  nextMapBody: ['maps maps_open (body)'],
+  runById: [RUN, 'definitions INTEGER PRIMARY KEY'],
+  runStatus: [RUN],
+  runByUid: ['runs sqlite_autoindex_runs_1 (uid)', 'definitions INTEGER PRIMARY KEY'],
+  listRuns: [RUN, 'definitions INTEGER PRIMARY KEY'],
+  topTasks: [TASK],
+  allTasks: ['tasks PRIMARY KEY (run)'],
+  plainTasks: ['tasks PRIMARY KEY (run)'],
+  // By the primary key it would read every ended item of the run, at every load.
+  openItems: ['tasks tasks_open (status, body)'],
+  endedItems: [TASK],
+  mapsOf: ['maps PRIMARY KEY (run)'],
+  attemptsOf: ['attempts PRIMARY KEY (run, node, item)'],
+  journalAfter: ['journal INTEGER PRIMARY KEY'],
+  // One row from the end of the table
+  journalHead: ['journal SCAN'],
+  prunedTo: ['meta PRIMARY KEY (name)'],
+  readDefinition: ['definitions sqlite_autoindex_definitions_1 (workflow, version)'],
+  definitionById: ['definitions INTEGER PRIMARY KEY'],
+  insertDefinition: [],
+  takeNumbers: ['meta PRIMARY KEY (name)'],
+  insertWorker: [],
+  beat: ['workers INTEGER PRIMARY KEY'],
+  leave: ['workers INTEGER PRIMARY KEY'],
+  workers: ['workers SCAN workers_live'],
+  fenceExpired: ['workers INTEGER PRIMARY KEY'],
+  fenceDead: ['workers INTEGER PRIMARY KEY'],
+  wedge: ['workers INTEGER PRIMARY KEY'],
+  heldBy: ['tasks tasks_open (status)', RUN],
+  runningAfter: ['tasks tasks_open (status)', RUN],
+  dueTasks: ['tasks tasks_due (due_at)'],
+  dueRuns: ['runs runs_wake (wake_at)'],
+  nextTaskDue: ['tasks tasks_due (due_at)'],
+  nextRunDue: ['runs runs_wake (wake_at)'],
+  stuckRuns: ['runs runs_open (id)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
+};
+/** Sorts what it found: everything else comes out of its index in order. */
+const MAY_SORT: readonly StatementName[] = ['runningAfter'];
+
+const ALIASES: Readonly<Record<string, string>> = { r: 'runs', t: 'tasks', m: 'maps', d: 'definitions', k: 'keys', s: 'steps' };
+
+/** `SEARCH t USING COVERING INDEX tasks_open (status=? AND body>?)` as `tasks tasks_open (status, body)`. */
+function access(line: string): string | null {
+  const match = /^(SEARCH|SCAN) (\w+)(?: USING (?:COVERING )?(?:INDEX )?(INTEGER PRIMARY KEY|PRIMARY KEY|\w+)(?: \(([^)]*)\))?)?/.exec(
+    line,
+  );
+  if (match === null || line.includes('VIRTUAL TABLE')) return null;
+  const [, how, name = '', index = '', columns] = match;
+  const table = ALIASES[name] ?? name;
+  if (how === 'SCAN') return `${table} SCAN ${index}`.trim();
+  if (index === 'INTEGER PRIMARY KEY') return `${table} ${index}`;
+  return `${table} ${index} (${(columns ?? '')
+    .split(' AND ')
+    .map((one) => one.replace(/[<>=].*/, ''))
+    .join(', ')})`;
+}
+
+const states: [string, (db: DatabaseSync) => void][] = [
+  ['an empty store', () => undefined],
+  ['an empty store that was analysed', (db) => db.exec('ANALYZE')],
+  ['a store of 20,000 finished runs', fill],
+  ['a store of 20,000 finished runs that was analysed', (db) => (fill(db), db.exec('ANALYZE'))],
+  ['a store that was analysed when it was empty, and filled since', (db) => (db.exec('ANALYZE'), fill(db))],
+];
+
+describe('every statement reads by the index that is meant for it', () => {
+  for (const [what, prepare] of states) {
+    test(`on ${what}`, () => {
+      const db = openDatabase({ path: ':memory:', durability: 'fast', patienceMs: 0 });
+      open.push(db);
+      prepare(db);
+      const actual: Partial<Record<string, readonly string[] | 'no plan'>> = {};
+      const expected: typeof actual = {};
+      const sorts: string[] = [];
+      for (const name of Object.keys(prepareStatements(db)) as StatementName[]) {
+        const intended = INTENDED[name];
+        if (intended === 'no plan') continue;
+        const lines = db
+          .prepare(`EXPLAIN QUERY PLAN ${statementText(name)}`)
+          .all()
+          .map((row) => String(row['detail']));
+        const found = lines.map(access).filter((one) => one !== null);
+        if (lines.some((line) => line.includes('TEMP B-TREE')) && !MAY_SORT.includes(name)) sorts.push(name);
+        actual[name] = found;
+        // The order of a join's tables is the planner's, and an alternative counts as met.
+        expected[name] =
+          intended.length === found.length && intended.every((one) => one.split('|').some((way) => found.includes(way))) ? found : intended;
+      }
+      expect(actual).toEqual(expected);
+      expect(sorts).toEqual([]);
+    });
+  }
+});
+
+test('the statements and what they are meant to read by are the same list', () => {
+  const db = openDatabase({ path: ':memory:', durability: 'fast', patienceMs: 0 });
+  open.push(db);
+  expect(Object.keys(prepareStatements(db)).sort()).toEqual(Object.keys(INTENDED).sort());
+});
