@@ -1,4 +1,4 @@
-import { decode, encode } from '../core/codec.ts';
+import { encode } from '../core/codec.ts';
 import { errorRecord, isPawlError, NonRetryableError, PawlError, RetryAfterError } from '../core/errors.ts';
 import type { TimeoutData } from '../core/graph.ts';
 import { matchRule, type FailureFacts } from '../core/retry.ts';
@@ -6,8 +6,9 @@ import type { RunningTask } from '../core/run-state.ts';
 import { validate, type Schema, type Validated } from '../core/schema.ts';
 import type { Ctx } from '../core/types.ts';
 import { contractOf, type Outcome } from '../core/turn.ts';
-import { withFacts, type Logger } from '../core/log.ts';
+import type { Logger } from '../core/log.ts';
 import type { StepRecord, StepWrite, TaskKey } from '../store/store.ts';
+import { BodyContext } from './context.ts';
 import type { AnyBody, Known, RunnableCode } from './registry.ts';
 
 /** What an attempt needs of the engine that runs it. */
@@ -33,8 +34,6 @@ export interface Chain {
   readonly since: number;
 }
 
-/** At most so many steps in one generation of a task. */
-const MAX_STEPS = 10_000;
 /** A predicate may take so long. */
 const EVALUATION_MS = 10_000;
 
@@ -53,8 +52,9 @@ export class Attempt {
   /** Its place among the worker's slots. */
   slot = -1;
   private readonly host: AttemptHost;
-  private readonly traceparent: string | null;
-  private readonly controller = new AbortController();
+  readonly traceparent: string | null;
+  private controller: AbortController | null = null;
+  private abortReason: DOMException | null = null;
   private lastBeat: number;
   private overdue: TimeoutReason | null = null;
   private isDone = false;
@@ -79,6 +79,25 @@ export class Attempt {
 
   get id(): string {
     return this.known.compiled.nodes[this.task.node]?.id ?? '';
+  }
+
+  /** Made when a body asks for it; aborted at once where the attempt was before. */
+  get signal(): AbortSignal {
+    if (this.controller === null) {
+      this.controller = new AbortController();
+      if (this.abortReason !== null) this.controller.abort(this.abortReason);
+    }
+    return this.controller.signal;
+  }
+
+  private abort(reason: DOMException): void {
+    this.abortReason ??= reason;
+    this.controller?.abort(reason);
+  }
+
+  /** The body says that it is alive. */
+  beat(): void {
+    this.lastBeat = this.host.now();
   }
 
   get done(): boolean {
@@ -123,7 +142,7 @@ export class Attempt {
     const total = timeout.totalMs !== undefined && this.task.firstQueuedAt + timeout.totalMs <= now;
     const beat = timeout.heartbeatMs !== undefined && this.lastBeat + timeout.heartbeatMs <= now;
     this.overdue = total ? 'total_timeout' : beat ? 'heartbeat_timeout' : 'timeout';
-    this.controller.abort(new DOMException(`The attempt was ended: ${this.overdue}.`, 'TimeoutError'));
+    this.abort(new DOMException(`The attempt was ended: ${this.overdue}.`, 'TimeoutError'));
     if (!this.isDone) this.cancelGrace = this.host.timer(this.host.graceMs, () => this.finish({ kind: 'lost', crashed: false }));
   }
 
@@ -132,12 +151,12 @@ export class Attempt {
     if (this.isDone) return;
     this.isDone = true;
     this.cancelGrace?.();
-    this.controller.abort(new DOMException(why, 'AbortError'));
+    this.abort(new DOMException(why, 'AbortError'));
   }
 
   /** The worker drains: the body gets the abort signal. */
   interrupt(): void {
-    if (!this.isDone) this.controller.abort(new DOMException('The worker is shutting down.', 'AbortError'));
+    if (!this.isDone) this.abort(new DOMException('The worker is shutting down.', 'AbortError'));
   }
 
   /** Hands the task back unfinished. */
@@ -198,7 +217,7 @@ export class Attempt {
     }
     let value: unknown;
     try {
-      value = await this.host.invoke(this, code.body ?? noBody, input, this.context());
+      value = await this.host.invoke(this, code.body ?? noBody, input, new BodyContext(this, this.host));
     } catch (error) {
       return this.failure(code, error);
     }
@@ -234,86 +253,6 @@ export class Attempt {
       ...(error instanceof RetryAfterError ? { retryAfterMs: Math.max(1, error.delayMs(this.host.now())) } : {}),
     };
     return { kind: 'error', error: JSON.stringify(record), facts };
-  }
-
-  private context(): Ctx {
-    const { attempt, item } = this.task;
-    const steps = new Steps(this, this.host);
-    const { host, facts, traceparent } = this;
-    const deadline = (): Date => new Date(this.deadline());
-    const beat = (): void => {
-      this.lastBeat = host.now();
-    };
-    return {
-      runId: this.runId,
-      task: this.id,
-      attempt,
-      signal: this.controller.signal,
-      // why: the effect number (here always 1) changes when a person edits the input or reruns a success, never by a retry
-      idempotencyKey: `${this.runId}:${this.id}${item < 0 ? '' : `:${this.itemKey ?? item}`}:1`,
-      get deadline(): Date {
-        return deadline();
-      },
-      get log() {
-        return withFacts(host.logger, facts);
-      },
-      ...(traceparent === null ? {} : { traceparent }),
-      step: (name, fn) => steps.step(name, fn),
-      progress: (progress) => {
-        beat();
-        host.progressed(this, progress);
-      },
-      beat,
-    };
-  }
-}
-
-/** The records of one attempt's steps: addressed by name, read once recorded. */
-class Steps {
-  private readonly attempt: Attempt;
-  private readonly host: AttemptHost;
-  private readonly used = new Set<string>();
-  private records: Promise<Map<string, StepRecord>> | null = null;
-
-  constructor(attempt: Attempt, host: AttemptHost) {
-    this.attempt = attempt;
-    this.host = host;
-  }
-
-  async step<T>(name: string | readonly (string | number)[], fn: () => Promise<T> | T): Promise<T> {
-    const key = typeof name === 'string' ? name : JSON.stringify(name);
-    if (this.used.has(key)) throw new PawlError('STEP_DUPLICATE', `The step ${key} of task "${this.attempt.id}" ran twice in one attempt.`);
-    this.used.add(key);
-    if (this.used.size > MAX_STEPS) throw new PawlError('STEP_LIMIT', `Task "${this.attempt.id}" recorded more than ${MAX_STEPS} steps.`);
-    const record = (await this.recorded()).get(key);
-    if (record !== undefined) {
-      if (record.kind !== 'step')
-        throw new PawlError('STEP_CHANGED', `The record ${key} of task "${this.attempt.id}" is a ${record.kind}, not a step.`);
-      return decode(record.value) as T;
-    }
-    const text = encode(await fn(), { maxBytes: this.host.maxPayload, root: `step ${key}` }) ?? null;
-    const { generation } = this.attempt.task;
-    const kept = await this.host.recordStep({
-      ...this.attempt.key,
-      generation,
-      token: this.attempt.token,
-      name: key,
-      kind: 'step',
-      value: text,
-    });
-    if (!kept)
-      throw new PawlError('STEP_LEASE_LOST', `The step ${key} was not recorded: task "${this.attempt.id}" is no longer this attempt's.`);
-    return decode(text) as T;
-  }
-
-  /** A first attempt that was never interrupted has no records to read. */
-  private recorded(): Promise<Map<string, StepRecord>> {
-    const { begun, handBacks, generation } = this.attempt.task;
-    const fresh = begun <= 1 && handBacks === 0 && generation === 1;
-    this.records ??= fresh
-      ? Promise.resolve(new Map())
-      : this.host.readSteps(this.attempt.key).then((rows) => new Map(rows.map((row) => [row.name, row])));
-    return this.records;
   }
 }
 

@@ -307,21 +307,23 @@ export class Committer {
     const { state } = entry;
     entry.epoch = epoch;
     if (entry.owner === null) state.rev++;
-    const refused = new Set(changes.refused);
-    const kept = new Set(launches.map(({ task }) => task.lease?.token));
     for (const { from, to } of changes.tasks) {
-      if (to.status === 'queued') this.claims?.queued(to.rank);
+      if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
       if (to.status === 'retrying') this.onDue(to.dueAt);
-      if (to.status === 'queued' && to.expiresAt !== null) this.onDue(to.expiresAt);
-      if (from?.status === 'running' && from.lease !== null && !kept.has(from.lease.token))
-        this.claims?.revoke(from.lease.token, 'The task was ended.');
+      const token = from?.status === 'running' ? from.lease?.token : undefined;
+      if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
-    units.forEach((unit, i) => unit.done?.(!refused.has(i)));
+    units.forEach((unit, i) => unit.done?.(!changes.refused.includes(i)));
     for (const launch of launches) out.push([entry, launch]);
     if (changes.end !== null) {
       this.cache.drop(state.run);
       this.onRunEnd(state.run, changes.end);
     }
+  }
+
+  private queued(rank: number, expiresAt: number | null): void {
+    this.claims?.queued(rank);
+    if (expiresAt !== null) this.onDue(expiresAt);
   }
 
   private started({ unit, write, launches }: PlannedStart, result: CommitResult, i: number, out: [CachedRun, Launch][]): void {
@@ -345,11 +347,7 @@ export class Committer {
     if (launches.length > 0) this.cache.put(entry);
     const wakeAt = write.state.status === 'scheduled' ? write.state.startAt : write.state.deadlineAt;
     if (wakeAt !== null) this.onDue(wakeAt);
-    for (const { to } of write.changes.tasks) {
-      if (to.status !== 'queued') continue;
-      this.claims?.queued(to.rank);
-      if (to.expiresAt !== null) this.onDue(to.expiresAt);
-    }
+    for (const { to } of write.changes.tasks) if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
     if (write.unclaimed) this.claims?.queued(write.state.rank);
     for (const launch of launches) out.push([entry, launch]);
     unit.resolve({ uid: write.uid, run: write.state.run, created: true });
@@ -367,7 +365,7 @@ export class Committer {
         known,
         state,
         uid: run.uid,
-        traceparent: null,
+        traceparent: run.traceparent,
         epoch: result.epoch,
         owner: this.claims?.capacity(0).worker ?? null,
         held: 0,

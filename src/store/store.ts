@@ -186,6 +186,7 @@ export interface ClaimedTask {
 
 export interface ClaimedRun {
   readonly definition: number;
+  readonly traceparent: string | null;
   readonly facts: RunFacts;
   readonly uid: Uint8Array;
   /** Its roots: those that got a slot are running. */

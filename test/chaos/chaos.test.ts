@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { CONTROLS, runControl } from './controls.ts';
 import { kill } from './kill.ts';
 import { multi } from './multi.ts';
-import { SRC } from './plant.ts';
 import type { Report } from './report.ts';
+import { withSources } from './sources.ts';
 
 const LIMIT_MS = 120_000;
 
@@ -21,7 +21,7 @@ describe('a store that outlives its workers', () => {
   test(
     'loses nothing that it acknowledged, however often the worker is killed at a write',
     async () => {
-      const report = await kill({ src: SRC, rounds: 8, seed: seed() });
+      const report = await withSources(null, (src) => kill({ src, rounds: 8, seed: seed() }));
       expectSound(report);
       expect(report.killPoints).toBe(8);
       expect(report.killsOver50).toBe(6);
@@ -33,7 +33,7 @@ describe('a store that outlives its workers', () => {
   test(
     'serves two workers, one of which is killed every two seconds',
     async () => {
-      const report = await multi({ src: SRC, seconds: 6, seed: seed() });
+      const report = await withSources(null, (src) => multi({ src, seconds: 6, seed: seed() }));
       expectSound(report);
       expect(report.killPoints).toBe(3);
     },

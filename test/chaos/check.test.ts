@@ -167,8 +167,9 @@ describe('attempts of one task', () => {
     expect(rulesOf({ snapshots: [snapshot({ 'r b -1': success(1) }, 0)] })).toEqual(['repeated-too-much']);
   });
 
-  test('are more than a worker has slots', () => {
-    expect(rulesOf({ snapshots: [snapshot({ 'r b -1': success(1) }, 11)] })).toEqual(['over-capacity']);
+  test('are more at the same time than a worker has slots', () => {
+    const begun = Array.from({ length: 11 }, (_, i) => record('begin', `x${i}`, 1, 40));
+    expect(rulesOf({ lives: withMore(...begun) })).toEqual(['over-capacity']);
   });
 });
 

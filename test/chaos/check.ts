@@ -11,6 +11,7 @@ export function check(history: History): Violation[] {
     ...checkOutcomes(history),
     ...checkAttempts(history),
     ...checkInFlight(history),
+    ...checkSlots(history),
     ...(history.mustShare ? checkShares(history) : []),
   ];
 }
@@ -41,17 +42,27 @@ function checkOutcomes({ snapshots, final }: History): Violation[] {
 
 const textOf = ({ status, attempt, text }: Outcome): string => `${status} by attempt ${attempt} ${text}`;
 
-function checkInFlight({ concurrency, lives, snapshots }: History): Violation[] {
+/** Only what a kill interrupted runs again: bodies, and those that had returned and were not committed yet. */
+function checkInFlight({ lives, snapshots }: History): Violation[] {
   const inFlight = snapshots.reduce((sum, snapshot) => sum + snapshot.inFlight, 0);
   const repeated = countRepeated(lives);
-  const violations: Violation[] = [];
-  if (repeated > inFlight)
-    violations.push({ rule: 'repeated-too-much', text: `${repeated} bodies ran again, ${inFlight} were in flight at the kills` });
-  for (const snapshot of snapshots) {
-    if (snapshot.inFlight <= concurrency) continue;
-    violations.push({ rule: 'over-capacity', text: `a worker of ${concurrency} slots held ${snapshot.inFlight} attempts` });
-  }
-  return violations;
+  if (repeated <= inFlight) return [];
+  return [{ rule: 'repeated-too-much', text: `${repeated} bodies ran again, ${inFlight} were in flight at the kills` }];
+}
+
+/** A worker runs no more bodies at the same time than it has slots. */
+function checkSlots({ concurrency, lives }: History): Violation[] {
+  return lives.flatMap(({ name, bodies }) => {
+    let running = 0;
+    let most = 0;
+    for (const { type } of bodies) {
+      if (type === 'begin') most = Math.max(most, ++running);
+      else if (type === 'ok' || type === 'fail') running--;
+    }
+    return most <= concurrency
+      ? []
+      : [{ rule: 'over-capacity', text: `${name} has ${concurrency} slots, and ran ${most} bodies at the same time` }];
+  });
 }
 
 /** A worker that was at work for so long must have begun something. */

@@ -3,8 +3,9 @@ import { kill, type KillOptions } from './kill.ts';
 import { OVER } from './kill-plan.ts';
 import type { KillPlan } from './kill-switch.ts';
 import { multi } from './multi.ts';
-import { withPlanted, type Patch } from './plant.ts';
+
 import type { Report } from './report.ts';
+import { withSources, type Patch } from './sources.ts';
 import type { TrialOptions } from './trial.ts';
 
 interface Fault {
@@ -105,7 +106,7 @@ const DRAIN_MS = 2_500;
 
 /** Whether the harness found the fault that was planted for it. */
 export async function runControl(control: Control): Promise<{ found: boolean; report: Report }> {
-  return withPlanted(control.patch, async (src) => {
+  return withSources(control.patch, async (src) => {
     const options: TrialOptions & { seed: number } = { src, seed: SEED, drainMs: DRAIN_MS };
     const report =
       control.harness === 'kill' ? await kill({ ...options, ...control.kill }) : await multi({ ...options, seconds: control.seconds });

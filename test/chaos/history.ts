@@ -31,7 +31,7 @@ export interface Snapshot {
   readonly at: number;
   /** Tasks that are terminal, of runs that were open at the snapshot before. */
   readonly ended: Outcomes;
-  /** Attempts that the killed worker held. */
+  /** Attempts that the killed worker held; those that had returned and were not committed yet come on top of its slots. */
   readonly inFlight: number;
   /** What `PRAGMA integrity_check` says. */
   readonly integrity: string;

@@ -7,8 +7,8 @@ import { parseArgs } from 'node:util';
 import { CONTROLS, runControl } from './controls.ts';
 import { kill } from './kill.ts';
 import { multi } from './multi.ts';
-import { SRC } from './plant.ts';
 import { asText, type Report } from './report.ts';
+import { withSources } from './sources.ts';
 
 const USAGE = 'usage: npm run chaos -- <kill [--rounds N] | multi [--seconds N]> [--seed N] [--json]\n';
 
@@ -57,8 +57,10 @@ async function main({ harness, rounds, seconds, seed, json }: Wanted): Promise<n
   const onRound = (round: number): void => {
     if (round % 10 === 0) say(`  ${round} kills, ${((performance.now() - started) / 1_000).toFixed(0)} s`);
   };
-  const options = { src: SRC, seed, onRound };
-  const report = harness === 'kill' ? await kill({ ...options, rounds }) : await multi({ ...options, seconds });
+  const options = { seed, onRound };
+  const report = await withSources(null, (src) =>
+    harness === 'kill' ? kill({ ...options, src, rounds }) : multi({ ...options, src, seconds }),
+  );
   const controlsFailedAsTheyMust = await runControls(harness);
   if (report.violations.length === 0) rmSync(report.folder, { recursive: true, force: true });
   process.stdout.write(`${json ? asJson(report, controlsFailedAsTheyMust) : asText(report)}\n`);

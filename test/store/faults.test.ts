@@ -296,7 +296,7 @@ describe('opening', () => {
     const start = Date.now() + 900;
     const all = await Promise.all([1, 2, 3].map(() => output(['--input-type=module', '-e', script, String(start), dir])));
     const results = all.map((text) => JSON.parse(text) as unknown[]);
-    for (let i = 0; i < 12; i++) expect(results.map((one) => one[i]).sort(), `file ${i}`).toEqual([1, 2, 3]);
+    for (let i = 0; i < 12; i++) expect(new Set(results.map((one) => one[i])), `file ${i}`).toEqual(new Set([1, 2, 3]));
   });
 });
 
@@ -637,7 +637,7 @@ describe('the engine, when a commit fails', () => {
     for (const skip of [0, 1, 2, 3, 4, 5]) {
       test(`${when} it happened, after ${skip} that did not, neither loses nor repeats anything`, async () => {
         const { calls, chain } = counted();
-        const engine = fastEngine(join(dir, 'app.db'), chain as Workflow<never, unknown>);
+        const engine = fastEngine(join(dir, 'app.db'), chain);
         await engine.work();
         const reached = failCommit(when, { skip });
         let start = await soon(engine.start(chain, undefined, { key: 'k' }).catch(codeOf));
@@ -655,7 +655,7 @@ describe('the engine, when a commit fails', () => {
   for (const skip of [0, 1, 2, 3]) {
     test(`after it happened, after ${skip} that did not, and the file cannot be opened for a moment, still ends its run`, async () => {
       const { calls, chain } = counted();
-      const engine = fastEngine(join(dir, 'app.db'), chain as Workflow<never, unknown>);
+      const engine = fastEngine(join(dir, 'app.db'), chain);
       await engine.work();
       await engine.start(chain).then((run) => run.result());
       calls.length = 0;
@@ -674,7 +674,7 @@ describe('the engine, when a commit fails', () => {
 
   test('with an error of the machine, sets no run aside', async () => {
     const { chain } = counted();
-    const engine = fastEngine(join(dir, 'app.db'), chain as Workflow<never, unknown>);
+    const engine = fastEngine(join(dir, 'app.db'), chain);
     await engine.work();
     await (await engine.start(chain)).result();
     const run = await engine.start(chain);
@@ -763,7 +763,7 @@ describe('what a run stores', () => {
   test('that cannot be read back is refused when it is written', async () => {
     const far = new Date(8.64e15);
     const limited = workflow({ name: 'limited', timeout: '99000000d' }, (w) => ({ a: w.run('a', {}, () => 1) }));
-    const engine = fastEngine(join(dir, 'app.db'), limited as Workflow<never, unknown>);
+    const engine = fastEngine(join(dir, 'app.db'), limited);
     await engine.start(limited, undefined, { startAt: far }).catch(() => null);
     await engine.work();
     expect(await soon(engine.runs.list().then(() => 'listed', codeOf))).toBe('listed');
@@ -783,7 +783,7 @@ describe('what a run stores', () => {
         { retry: { maxAttempts: 2, initial: 1 } },
       ),
     }));
-    const engine = fastEngine(join(dir, 'app.db'), odd as Workflow<never, unknown>);
+    const engine = fastEngine(join(dir, 'app.db'), odd);
     await engine.work();
     const run = await engine.start(odd);
     expect(await soon(run.result().catch(codeOf))).toEqual({ a: [0, 1, 2, 3, 4, 5] });
@@ -808,7 +808,7 @@ test('a run that two processes take turns with is neither lost nor done twice', 
     const all = w.map(first, work, (n) => ({ n }), { id: 'all' });
     return { sum: w.run('sum', { all }, ({ all: ns }) => ns.reduce((a, b) => a + b, 0)) };
   });
-  const engines = [1, 2].map(() => fastEngine(path, fan as Workflow<never, unknown>));
+  const engines = [1, 2].map(() => fastEngine(path, fan));
   const [one, two] = engines;
   if (one === undefined || two === undefined) throw new Error('no engines');
   await Promise.all(engines.map((engine) => engine.work()));
@@ -817,4 +817,26 @@ test('a run that two processes take turns with is neither lost nor done twice', 
   expect(results).toEqual(runs.map(() => ({ sum: 435 })));
   expect([...done.values()].filter((times) => times > 1)).toEqual([]);
   expect(await stateOf(await opened(path), 1)).toBeDefined();
+});
+
+test('items of a map are not starved by tasks that came into the queue after it', async () => {
+  const order: string[] = [];
+  const item = task({ name: 'item', run: ({ n }: { n: number }) => void order.push(`item ${n}`) });
+  const map = workflow({ name: 'map' }, (w) => {
+    const first = w.run('first', {}, () => [0, 1, 2, 3, 4]);
+    w.map(first, item, (n) => ({ n }), { id: 'all' });
+    return {};
+  });
+  const plain = workflow({ name: 'plain' }, (w) => {
+    w.run('plain', {}, () => void order.push('plain'));
+    return {};
+  });
+  const engine = fastEngine(join(dir, 'app.db'), map, plain);
+  const runs: { result(): Promise<unknown> }[] = [await engine.start(map)];
+  for (let i = 0; i < 40; i++) runs.push(await engine.start(plain));
+  await engine.work({ concurrency: 2 });
+  for (const run of runs) await run.result();
+  const lastItem = order.findLastIndex((one) => one.startsWith('item'));
+  expect(order.filter((one) => one.startsWith('item'))).toHaveLength(5);
+  expect(lastItem).toBeLessThan(15);
 });

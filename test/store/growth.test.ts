@@ -71,7 +71,7 @@ const flow = workflow({ name: 'flow', input: anything<{ list: number[] }>() }, (
 });
 
 test('what is written per item of a map does not grow with the number of items', async () => {
-  const engine = engineAt(200, flow as Workflow<never, unknown>);
+  const engine = engineAt(200, flow);
   await engine.work();
   const perItem: number[] = [];
   for (const n of [1_000, 100_000]) {
@@ -89,12 +89,12 @@ test('what is written per item of a map does not grow with the number of items',
 });
 
 test('what reaches the file per item of a map does not grow either', async () => {
-  const off = DatabaseSync.prototype.exec;
+  const off = Object.getOwnPropertyDescriptor(DatabaseSync.prototype, 'exec')?.value as (sql: string) => void;
   DatabaseSync.prototype.exec = function exec(this: DatabaseSync, sql: string): void {
     off.call(this, sql.includes('wal_autocheckpoint') ? 'PRAGMA wal_autocheckpoint = 0' : sql);
   };
   undo.push(() => (DatabaseSync.prototype.exec = off));
-  const engine = engineAt(200, flow as Workflow<never, unknown>);
+  const engine = engineAt(200, flow);
   await engine.work();
   const wal = (): number => statSync(join(dir, 'app.db-wal')).size;
   const perItem: number[] = [];
@@ -115,7 +115,7 @@ const chain = workflow({ name: 'chain' }, (w) => {
 });
 
 test('a chain of 3 takes few statements and commits per task when many go at once', async () => {
-  const engine = engineAt(100, chain as Workflow<never, unknown>);
+  const engine = engineAt(100, chain);
   await engine.work();
   await (await engine.start(chain)).result();
   const seen = written();
@@ -123,14 +123,14 @@ test('a chain of 3 takes few statements and commits per task when many go at onc
     chain,
     Array.from({ length: 400 }, () => ({ input: undefined })),
   );
-  await Promise.all(runs.map(({ run }) => run?.result()));
+  for (const { run } of runs) await run?.result();
   seen.stop();
   expect(seen.statements / 1_200).toBeLessThan(MOST.statementsBusy);
   expect(seen.commits / 1_200).toBeLessThan(MOST.commitsBusy);
 });
 
 test('and not many more when runs go one after the other', async () => {
-  const engine = engineAt(20, chain as Workflow<never, unknown>);
+  const engine = engineAt(20, chain);
   await engine.work();
   await (await engine.start(chain)).result();
   const seen = written();

@@ -12,21 +12,24 @@ export interface Hooks {
 export function hook(hooks: Hooks): () => void {
   const statements = StatementSync.prototype;
   const databases = DatabaseSync.prototype;
-  const before = { run: statements.run, get: statements.get, all: statements.all, prepare: databases.prepare };
+  const own = (of: object, name: string): ((...values: unknown[]) => unknown) =>
+    Object.getOwnPropertyDescriptor(of, name)?.value as (...values: unknown[]) => unknown;
+  const before = { run: own(statements, 'run'), get: own(statements, 'get'), all: own(statements, 'all') };
+  const prepare = own(databases, 'prepare');
   for (const name of ['run', 'get', 'all'] as const) {
-    const original = before[name] as (this: StatementSync, ...values: SQLInputValue[]) => unknown;
+    const original = before[name];
     statements[name] = function hooked(this: StatementSync, ...values: SQLInputValue[]): never {
       const next = (): unknown => original.apply(this, values);
       return (hooks.onRun === undefined ? next() : hooks.onRun(this.sourceSQL, next, values)) as never;
     } as never;
   }
   databases.prepare = function hooked(this: DatabaseSync, sql: string): StatementSync {
-    const next = (): StatementSync => before.prepare.call(this, sql);
+    const next = (): StatementSync => prepare.call(this, sql) as StatementSync;
     return hooks.onPrepare === undefined ? next() : hooks.onPrepare(sql, next);
   };
   return () => {
-    Object.assign(statements, { run: before.run, get: before.get, all: before.all });
-    databases.prepare = before.prepare;
+    Object.assign(statements, before);
+    Object.assign(databases, { prepare });
   };
 }
 

@@ -140,7 +140,7 @@ export class Claimer {
       journal.task(undefined, task);
       return task;
     });
-    return { definition: at.definition, facts, uid: row['uid'] as Uint8Array, tasks };
+    return { definition: at.definition, traceparent: row['traceparent'] as string | null, facts, uid: row['uid'] as Uint8Array, tasks };
   }
 }
 

@@ -70,13 +70,15 @@ const SQL = {
   hideTasks: 'UPDATE tasks SET body = -body, due_at = NULL WHERE run = ? AND body > 0 AND status <= 4',
   hideMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body > 0',
   park: 'INSERT INTO parked (run, node, item, token, outcome, at) VALUES (?,?,?,?,?,?)',
-  insertJournal: 'INSERT INTO journal (at, worker, changes) VALUES (?,?,?)',
+  insertJournal: 'INSERT INTO journal (at, worker, nonce, changes) VALUES (?,?,?,?)',
+  // why: a commit that failed with an unknown outcome is known again by its nonce
+  journalNonce: 'SELECT nonce FROM journal WHERE seq = ?',
 
   // claims: what is in the queue for a body or definition, best first
   nextUnclaimedDefinition: 'SELECT definition FROM runs WHERE unclaimed = 1 AND definition > ? ORDER BY definition LIMIT 1',
   unclaimedRuns: `SELECT id, rank FROM runs WHERE unclaimed = 1 AND definition = ? AND format <= ? ORDER BY rank, id LIMIT ?`,
   claimRun: `UPDATE runs SET unclaimed = NULL, owner = ?, rev = rev + 1 WHERE id = ? AND unclaimed = 1
-    RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, input`,
+    RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, traceparent, input`,
   nextQueuedBody: 'SELECT body FROM tasks WHERE status <= 4 AND status = 1 AND body > ? ORDER BY body LIMIT 1',
   queuedTasks: `SELECT t.run, t.node, t.item, t.rank FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2 WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
   claimable: `SELECT r.definition, r.owner FROM runs r WHERE r.id = ? AND r.quarantined IS NULL AND r.format <= ?`,

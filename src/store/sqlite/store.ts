@@ -24,6 +24,10 @@ export class SqliteStore implements port.Store {
   private dataVersion = -1;
   private epoch = 0;
   private seq = 0;
+  /** Tells the journal rows of this connection from all others. */
+  private nonce = Math.floor(Math.random() * 2 ** 52);
+  /** What the open transaction has put into the journal. */
+  private written: { readonly seq: number; readonly at: number; readonly nonce: number } | null = null;
   /** The highest instant that a commit has stored, as far as this process has seen. */
   private clock = 0;
   private closed = false;
@@ -91,7 +95,7 @@ export class SqliteStore implements port.Store {
     const conflicts = new Set<number>();
     for (;;) {
       try {
-        return await this.write(() => this.apply(batch, conflicts), batch.worker);
+        return await this.write(() => this.apply(batch, conflicts));
       } catch (error) {
         // A guard that failed has rolled back the whole transaction: the others are written without that run.
         if (!(error instanceof GuardFailed)) throw error;
@@ -117,10 +121,16 @@ export class SqliteStore implements port.Store {
     const starts = batch.starts.map((start) => this.writer.start(start, now, journal));
     const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, worker, now, journal);
     // why: a commit whose outcome is unknown is found again by its journal row, so one that writes anything has one
-    this.clock = Math.max(this.clock, now);
-    if (!journal.isEmpty || steps.length > 0)
-      this.seq = Number(this.sql.insertJournal.run(this.clock, worker, journal.finish()).lastInsertRowid);
-    return { epoch: this.epoch, clock: this.clock, seq: this.seq, starts, conflicts: [...conflicts], steps, ...claimed };
+    if (!journal.isEmpty || steps.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
+    return {
+      epoch: this.epoch,
+      clock: Math.max(this.clock, now),
+      seq: this.written?.seq ?? this.seq,
+      starts,
+      conflicts: [...conflicts],
+      steps,
+      ...claimed,
+    };
   }
 
   /** Inside a transaction: has anybody else committed since the last one? */
@@ -128,14 +138,24 @@ export class SqliteStore implements port.Store {
     const version = Number(this.sql.dataVersion.get()?.['data_version']);
     if (version === this.dataVersion) return;
     this.dataVersion = version;
-    this.epoch++;
+    // why: heartbeats move the version too; whatever touches a run leaves a journal row
+    const before = this.seq;
     this.readHead();
+    if (this.seq !== before) this.epoch++;
   }
 
   private readHead(): void {
     const head = this.sql.journalHead.get();
     this.seq = Number(head?.['seq'] ?? 0);
     this.clock = Math.max(this.clock, Number(head?.['at'] ?? 0));
+  }
+
+  /** The journal row of the transaction that is open. */
+  private record(now: number, worker: number, changes: string): void {
+    const at = Math.max(this.clock, now);
+    const nonce = this.nonce++;
+    const seq = Number(this.sql.insertJournal.run(at, worker, nonce, changes).lastInsertRowid);
+    this.written = { seq, at, nonce };
   }
 
   private isStale(write: port.RunWrite): boolean {
@@ -263,6 +283,7 @@ export class SqliteStore implements port.Store {
       this.sql.hideTasks.run(run);
       this.sql.hideMaps.run(run);
       this.sql.shareRun.run(run);
+      this.record(now, 0, '[]');
     });
   }
 
@@ -329,7 +350,7 @@ export class SqliteStore implements port.Store {
    * One write transaction. The main thread never waits for SQLite's lock: while another process holds it, a timer with jitter tries again.
    * After a commit whose outcome is unknown the file is opened anew, and the journal tells.
    */
-  private async write<T>(work: () => T, worker = 0): Promise<T> {
+  private async write<T>(work: () => T): Promise<T> {
     const started = performance.now();
     while (!this.begun()) {
       if (performance.now() - started > BUSY_LIMIT_MS) {
@@ -338,6 +359,7 @@ export class SqliteStore implements port.Store {
       await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 2));
     }
     // why: from BEGIN to COMMIT nothing awaits, so no other call of this process can come in between
+    this.written = null;
     let result: T;
     try {
       result = work();
@@ -348,9 +370,17 @@ export class SqliteStore implements port.Store {
     try {
       this.sql.commit.run();
     } catch (error) {
-      return this.afterFailedCommit(error, result, worker);
+      this.resolveCommit(error);
     }
+    this.noteWritten();
     return result;
+  }
+
+  private noteWritten(): void {
+    const written = this.written as SqliteStore['written'];
+    if (written === null) return;
+    this.seq = written.seq;
+    this.clock = Math.max(this.clock, written.at);
   }
 
   /** False while another process holds the lock. */
@@ -369,9 +399,10 @@ export class SqliteStore implements port.Store {
     if (this.db?.isTransaction) this.sql.rollback.run();
   }
 
-  private afterFailedCommit<T>(error: unknown, result: T, worker: number): T {
-    const expected = this.seq;
-    const path = this.options.path;
+  /** Opens the file anew and looks whether the commit happened: returns where it did, throws the commit's error where it did not. */
+  private resolveCommit(error: unknown): void {
+    const { path } = this.options;
+    const { written } = this;
     try {
       this.db?.close();
       this.db = null;
@@ -381,13 +412,10 @@ export class SqliteStore implements port.Store {
         cause: error,
       });
     }
-    const head = this.sql.journalHead.get();
     this.epoch++;
-    this.seq = Number(head?.['seq'] ?? 0);
-    const landed = this.seq >= expected && worker !== 0;
-    const row = landed ? this.sql.journalAfter.get(expected - 1, 1) : undefined;
-    if (row !== undefined && Number(row['worker']) === worker) return result;
-    throw storeError(error, path);
+    this.readHead();
+    const landed = written !== null && Number(this.sql.journalNonce.get(written.seq)?.['nonce'] ?? -1) === written.nonce;
+    if (!landed) throw storeError(error, path);
   }
 }
 

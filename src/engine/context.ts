@@ -1,0 +1,114 @@
+import { decode, encode } from '../core/codec.ts';
+import { PawlError } from '../core/errors.ts';
+import { withFacts } from '../core/log.ts';
+import type { Ctx, Log } from '../core/types.ts';
+import type { StepRecord } from '../store/store.ts';
+import type { Attempt, AttemptHost, Progress } from './attempt.ts';
+
+/** At most so many steps in one generation of a task. */
+const MAX_STEPS = 10_000;
+
+/** What a body is given beside its input. Everything is made when it is asked for: most bodies use little of it. May be destructured. */
+export class BodyContext implements Ctx {
+  readonly runId: string;
+  readonly attempt: number;
+  declare readonly traceparent?: string;
+  private readonly of: Attempt;
+  private readonly host: AttemptHost;
+  private kept: Steps | null = null;
+
+  constructor(attempt: Attempt, host: AttemptHost) {
+    this.runId = attempt.runId;
+    this.attempt = attempt.task.attempt;
+    this.of = attempt;
+    this.host = host;
+    if (attempt.traceparent !== null) this.traceparent = attempt.traceparent;
+  }
+
+  get task(): string {
+    return this.of.id;
+  }
+
+  get signal(): AbortSignal {
+    return this.of.signal;
+  }
+
+  get idempotencyKey(): string {
+    const { item } = this.of.task;
+    // why: the effect number (here always 1) changes when a person edits the input or reruns a success, never by a retry
+    return `${this.runId}:${this.of.id}${item < 0 ? '' : `:${this.of.itemKey ?? item}`}:1`;
+  }
+
+  get deadline(): Date {
+    return new Date(this.of.deadline());
+  }
+
+  get log(): Log {
+    return withFacts(this.host.logger, this.of.facts);
+  }
+
+  get step(): Ctx['step'] {
+    const steps = (this.kept ??= new Steps(this.of, this.host));
+    return (name, fn) => steps.step(name, fn);
+  }
+
+  get progress(): Ctx['progress'] {
+    return (progress: Progress) => {
+      this.of.beat();
+      this.host.progressed(this.of, progress);
+    };
+  }
+
+  get beat(): Ctx['beat'] {
+    return () => this.of.beat();
+  }
+}
+
+/** The records of one attempt's steps: addressed by name, read once recorded. */
+class Steps {
+  private readonly attempt: Attempt;
+  private readonly host: AttemptHost;
+  private readonly used = new Set<string>();
+  private records: Promise<Map<string, StepRecord>> | null = null;
+
+  constructor(attempt: Attempt, host: AttemptHost) {
+    this.attempt = attempt;
+    this.host = host;
+  }
+
+  async step<T>(name: string | readonly (string | number)[], fn: () => Promise<T> | T): Promise<T> {
+    const key = typeof name === 'string' ? name : JSON.stringify(name);
+    if (this.used.has(key)) throw new PawlError('STEP_DUPLICATE', `The step ${key} of task "${this.attempt.id}" ran twice in one attempt.`);
+    this.used.add(key);
+    if (this.used.size > MAX_STEPS) throw new PawlError('STEP_LIMIT', `Task "${this.attempt.id}" recorded more than ${MAX_STEPS} steps.`);
+    const record = (await this.recorded()).get(key);
+    if (record !== undefined) {
+      if (record.kind !== 'step')
+        throw new PawlError('STEP_CHANGED', `The record ${key} of task "${this.attempt.id}" is a ${record.kind}, not a step.`);
+      return decode(record.value) as T;
+    }
+    const text = encode(await fn(), { maxBytes: this.host.maxPayload, root: `step ${key}` }) ?? null;
+    const { generation } = this.attempt.task;
+    const kept = await this.host.recordStep({
+      ...this.attempt.key,
+      generation,
+      token: this.attempt.token,
+      name: key,
+      kind: 'step',
+      value: text,
+    });
+    if (!kept)
+      throw new PawlError('STEP_LEASE_LOST', `The step ${key} was not recorded: task "${this.attempt.id}" is no longer this attempt's.`);
+    return decode(text) as T;
+  }
+
+  /** A first attempt that was never interrupted has no records to read. */
+  private recorded(): Promise<Map<string, StepRecord>> {
+    const { begun, handBacks, generation } = this.attempt.task;
+    const fresh = begun <= 1 && handBacks === 0 && generation === 1;
+    this.records ??= fresh
+      ? Promise.resolve(new Map())
+      : this.host.readSteps(this.attempt.key).then((rows) => new Map(rows.map((row) => [row.name, row])));
+    return this.records;
+  }
+}
