@@ -31,7 +31,7 @@ export interface EngineOptions {
   readonly drain?: Duration;
   /** Bytes of a stored payload. Default 1 MiB, at most 64 MiB. */
   readonly maxPayload?: number;
-  /** Lost leases that a task survives. Default 3. */
+  /** So many lost leases end a task, as `lost` or `crash_loop`. Default 3. */
   readonly maxLost?: number;
   /** Default: warnings and errors as JSON lines on stderr. */
   readonly logger?: Logger;

@@ -89,6 +89,11 @@ export class Engine implements RunHost {
     return this.runtime.watch(options);
   }
 
+  /** @internal */
+  watchRun(ref: RunRef, options: WatchOptions): AsyncGenerator<EngineEvent, void> {
+    return this.runtime.watch({ ...options, runId: ref.id }, () => this.runtime.ended(ref.run, null));
+  }
+
   /** What is registered with this engine. */
   get registered(): RegisteredDefinitions {
     return this.runtime.registry.list();

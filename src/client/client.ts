@@ -1,6 +1,7 @@
 import { canonical, decode, encode } from '../core/codec.ts';
 import type { RunEnd } from '../core/changes.ts';
 import type { CompiledGraph } from '../core/compile.ts';
+import { LAST_INSTANT } from '../core/duration-text.ts';
 import { tryDurationMs, durationMs, type Duration } from '../core/duration.ts';
 import { PawlError } from '../core/errors.ts';
 import type { Graph } from '../core/graph.ts';
@@ -330,12 +331,11 @@ function checkedPriority(priority = 0): number {
 }
 
 function startInstant(options: StartOptions, now: number): number | null {
-  if (options.startAt !== undefined) {
-    const at = options.startAt.getTime();
-    if (Number.isNaN(at)) throw new PawlError('CONFIG_OPTION', 'startAt: not a valid Date.');
-    return at;
-  }
-  return options.delay === undefined ? null : now + durationMs(options.delay, 'delay');
+  if (options.startAt === undefined && options.delay === undefined) return null;
+  const at = options.startAt === undefined ? now + durationMs(options.delay ?? 0, 'delay') : options.startAt.getTime();
+  if (Number.isNaN(at)) throw new PawlError('CONFIG_OPTION', 'startAt: not a valid Date.');
+  if (at > LAST_INSTANT) throw new PawlError('CONFIG_OPTION', 'delay: ends after the last instant that a Date can hold.');
+  return at;
 }
 
 function sinceInstant(since: Duration | Date, now: number): number {

@@ -13,7 +13,7 @@ interface OutputOf<T> {
 export interface RunHost {
   client(): Promise<Client>;
   resultOf(ref: RunRef, options: { readonly timeout?: Duration }): Promise<unknown>;
-  watch(options?: WatchOptions): AsyncIterable<EngineEvent>;
+  watchRun(ref: RunRef, options: WatchOptions): AsyncIterable<EngineEvent>;
 }
 
 /** A handle to a run. */
@@ -71,7 +71,7 @@ export class Run<O> {
 
   /** What happens to this run, until it has ended. */
   async *watch(options: Omit<WatchOptions, 'runId'> = {}): AsyncGenerator<EngineEvent, void> {
-    for await (const event of this.host.watch({ ...options, runId: this.ref.id })) {
+    for await (const event of this.host.watchRun(this.ref, options)) {
       yield event;
       if (event.type === 'run.finished') return;
     }

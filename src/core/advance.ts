@@ -1,5 +1,6 @@
 import { isEnded, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
+import { LAST_INSTANT } from './duration-text.ts';
 import { isPawlError } from './errors.ts';
 import { afterFailure, afterLoss, recordAttempt } from './failure.ts';
 import { decideNode, tally } from './joining.ts';
@@ -212,7 +213,7 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
 
 const totalEndOf = (node: GraphNode, firstQueuedAt: number): number | null => {
   const totalMs = contractOf(node)?.timeout.totalMs;
-  return totalMs === undefined ? null : firstQueuedAt + totalMs;
+  return totalMs === undefined ? null : Math.min(LAST_INSTANT, firstQueuedAt + totalMs);
 };
 
 /** Writes a task's next state, and follows it up where that is its end. */
@@ -294,7 +295,7 @@ function start(turn: Turn, node: GraphNode): void {
 function expiryOf(node: GraphNode, now: number): number | null {
   const timeout = contractOf(node)?.timeout;
   const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
-  return ms === Infinity ? null : now + ms;
+  return ms === Infinity ? null : Math.min(LAST_INSTANT, now + ms);
 }
 
 /** Every open task and item becomes cancelled; a map's unstarted items never existed. */

@@ -5,6 +5,9 @@ export type Duration = number | `${number}${Unit}`;
 
 const MS: Record<Unit, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 
+/** The last instant that a `Date` can hold: later ones count as this one. */
+export const LAST_INSTANT = 8_640_000_000_000_000;
+
 /** Longer than any instant a `Date` can hold would be: no timer can be due then. */
 const MAX_MS = 8_640_000_000_000_000;
 

@@ -50,7 +50,7 @@ export const ERRORS = {
   ),
   STORE_UNKNOWN_OUTCOME: entry(503, 5, 'Ask for the run by its key, or start it again with the same key: the same key gives the same run.'),
   STORE_CLOSED: entry(503, 5, 'The engine was closed. Create another one.'),
-  RUN_NOT_FOUND: entry(404, 3, 'Check the id; finished runs are pruned when their retention is over.'),
+  RUN_NOT_FOUND: entry(404, 3, 'Check the id, and that the engine has the store that the run was started in.'),
   RUN_KEY_CONFLICT: entry(409, 4, 'Use another key, or the same input. A key stands for one input.'),
   RUN_KEY_TAKEN: entry(409, 4, "Use another key, or onDuplicate: 'return' to get the run that holds it."),
   RUN_FAILED: entry(200, 1, 'Read details.rootCause: it names the tasks where the failure began.'),
@@ -75,8 +75,8 @@ export const ERRORS = {
   STEP_CHANGED: entry(409, 1, 'The record under this name was written by another kind of call. Give the new call another name.'),
   STEP_LIMIT: entry(400, 1, 'A body may record 10,000 steps; do more work in each.'),
   STEP_LEASE_LOST: entry(409, 1, 'Nothing: this attempt was taken over or ended. Let the error leave the body.'),
-  WORKER_CLOSED: entry(503, 5, 'The worker is draining or closed.'),
-  EVENTS_GONE: entry(410, 4, 'The journal before this point was pruned. Read the runs, then follow from the newest event.'),
+  WORKER_LEASE_LOST: entry(503, 5, 'Nothing: the process goes on under a new identity.'),
+  EVENTS_GONE: entry(410, 4, 'Read the runs, then follow from the newest event.'),
   ENGINE_BROKEN: entry(500, 5, 'A rule of the engine was broken. Report it with the dump in details; the process must be restarted.'),
 } as const satisfies Record<string, ErrorEntry>;
 

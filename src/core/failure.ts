@@ -1,4 +1,5 @@
 import type { GraphNode } from './compile.ts';
+import { LAST_INSTANT } from './duration-text.ts';
 import { decideRetry, type RetryDecision } from './retry.ts';
 import type { EndedTask, QueuedTask, RetryingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
 import type { AttemptOutcome, Reason } from './states.ts';
@@ -82,7 +83,12 @@ function lost(turn: Turn, node: GraphNode, task: RunningTask, crashed: boolean):
 
 function queued(node: GraphNode, task: RunningTask, next: QueuedTask['next']): Pick<QueuedTask, 'status' | 'phase' | 'next' | 'expiresAt'> {
   const totalMs = contractOf(node)?.timeout.totalMs;
-  return { status: 'queued', phase: task.phase, next, expiresAt: totalMs === undefined ? null : task.firstQueuedAt + totalMs };
+  return {
+    status: 'queued',
+    phase: task.phase,
+    next,
+    expiresAt: totalMs === undefined ? null : Math.min(LAST_INSTANT, task.firstQueuedAt + totalMs),
+  };
 }
 
 function factsOf(task: RunningTask): TaskFacts {

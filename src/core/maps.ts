@@ -1,4 +1,5 @@
 import { mapChange, putTask } from './changes.ts';
+import { LAST_INSTANT } from './duration-text.ts';
 import type { GraphNode } from './compile.ts';
 import type { MapTask } from './graph.ts';
 import type { EndedTask, MapState, TaskFacts, TaskState } from './run-state.ts';
@@ -105,7 +106,7 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
       status: 'queued',
       phase: 'body',
       next: 'start',
-      expiresAt: expiry === Infinity ? null : turn.now + expiry,
+      expiresAt: expiry === Infinity ? null : Math.min(LAST_INSTANT, turn.now + expiry),
     } satisfies TaskState);
   }
   mapChange(turn.changes, nodeIndex).next += taken;

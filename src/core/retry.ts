@@ -1,3 +1,4 @@
+import { LAST_INSTANT } from './duration-text.ts';
 import type { RetryData, RetryRuleData } from './graph.ts';
 
 /** What jitter is derived from, so that the same attempt always waits as long. */
@@ -75,7 +76,7 @@ export function decideRetry(policy: RetryData, facts: FailureFacts, state: Retry
   const own = state.counted - state.draws.reduce((sum, one) => sum + one, 0);
   if (rule === undefined && own >= policy.maxAttempts) return FAIL('exhausted');
   const n = rule === undefined ? own : drawn + 1;
-  const dueAt = now + (facts.retryAfterMs ?? backoffMs(rule ?? policy, n, policy.jitter, seed));
+  const dueAt = Math.min(LAST_INSTANT, now + (facts.retryAfterMs ?? backoffMs(rule ?? policy, n, policy.jitter, seed)));
   if (policy.maxElapsedMs !== undefined && dueAt > state.firstQueuedAt + policy.maxElapsedMs) return FAIL('exhausted');
   if (state.totalMs !== undefined && dueAt > state.firstQueuedAt + state.totalMs) return FAIL('total_timeout');
   return { kind: 'retry', dueAt, draws: rule === undefined ? state.draws : drawOn(state.draws, facts.rule ?? 0) };

@@ -33,7 +33,7 @@ export type RunEvent =
 
 export interface KernelSettings {
   readonly maxPayload: number;
-  /** Lost leases that a task survives in one generation. */
+  /** So many lost leases end a task in one generation. */
   readonly maxLost: number;
 }
 

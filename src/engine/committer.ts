@@ -20,12 +20,15 @@ import type { EventUnit, StartUnit, StepUnit, Unit } from './units.ts';
 const MAX_UNITS = 200;
 /** How long nothing is tried after the store could not be written. */
 const PAUSE_MS = 1_000;
+const SHORT_PAUSE_MS = 20;
 
 /** What the dispatcher is to the committer: who has slots, and who takes what was claimed. */
 export interface Claims {
   capacity(now: number): Capacity;
   /** What to ask the queue for; null where nothing can be taken. */
   request(free: number, firstToken: number): ClaimRequest | null;
+  /** Whether the last look at the queue is too long ago to go on by. */
+  lookIsOld(now: number): boolean;
   looked(result: CommitResult, asked: number, now: number): void;
   launch(entry: CachedRun, task: RunningTask, chain: Chain): void;
   /** Begins the bodies of what was launched. */
@@ -69,6 +72,8 @@ export class Committer {
   onCommit: (seq: number) => void = () => undefined;
   onRunEnd: (run: number, end: RunEnd) => void = () => undefined;
   onBroken: (error: unknown) => void = () => undefined;
+  /** This worker may hold what it does not know of, or nothing any more: it must start anew. */
+  onUnknown: () => void = () => undefined;
   /** Something will be due at this instant. */
   onDue: (at: number) => void = () => undefined;
 
@@ -124,10 +129,12 @@ export class Committer {
       return;
     }
     this.isBusy = true;
+    const units = this.take();
     try {
-      await this.commit(this.take());
+      await this.commit(units);
     } catch (error) {
-      this.onBroken(error);
+      if (isPawlError(error)) this.storeFailed(units, error);
+      else this.giveUp(units, error);
     } finally {
       this.isBusy = false;
     }
@@ -149,7 +156,7 @@ export class Committer {
     const capacity = this.claims?.capacity(now) ?? NO_CAPACITY;
     await this.numbers.ensure(starts.length, units.length * 4 + Math.max(0, capacity.free) * 4 + 1_000);
     const plan = await this.plan(units, starts, capacity, now);
-    const looks = this.wantsLook || capacity.free > 0;
+    const looks = this.wantsLook || capacity.free > 0 || this.claims?.lookIsOld(now) === true;
     const claim = looks ? (this.claims?.request(Math.max(0, capacity.free), this.numbers.peekToken) ?? null) : null;
     if (this.wantsLook) this.wantsLook = false;
     if (plan.starts.length + plan.runs.length + plan.steps.length === 0 && claim === null) return;
@@ -177,7 +184,7 @@ export class Committer {
     }
     this.numbers.skipTokens(result.tokensUsed);
     clock.raise(result.clock);
-    await this.applied(plan, result, claim?.limit ?? 0);
+    await this.applied(plan, result, claim?.limit ?? null);
   }
 
   private async plan(units: readonly Unit[], starts: readonly StartUnit[], capacity: Capacity, now: number): Promise<Plan> {
@@ -281,7 +288,7 @@ export class Committer {
     for (const unit of units) unit.done?.(false);
   }
 
-  private async applied(plan: Plan, result: CommitResult, asked: number): Promise<void> {
+  private async applied(plan: Plan, result: CommitResult, asked: number | null): Promise<void> {
     const conflicts = new Set(result.conflicts);
     const launches: [CachedRun, Launch][] = [];
     plan.runs.forEach((planned, i) => {
@@ -290,7 +297,7 @@ export class Committer {
     });
     plan.starts.forEach((planned, i) => this.started(planned, result, i, launches));
     plan.steps.forEach((step, i) => step.resolve(result.steps[i] === true));
-    this.claims?.looked(result, asked, plan.now);
+    if (asked !== null) this.claims?.looked(result, asked, plan.now);
     for (const [entry, launch] of launches) this.claims?.launch(entry, launch.task, launch.chain);
     await this.takeClaimed(result, plan.now);
     this.claims?.begin();
@@ -348,7 +355,7 @@ export class Committer {
     const wakeAt = write.state.status === 'scheduled' ? write.state.startAt : write.state.deadlineAt;
     if (wakeAt !== null) this.onDue(wakeAt);
     for (const { to } of write.changes.tasks) if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
-    if (write.unclaimed) this.claims?.queued(write.state.rank);
+    if (write.unclaimed || write.changes.maps.size > 0) this.claims?.queued(write.state.rank);
     for (const launch of launches) out.push([entry, launch]);
     unit.resolve({ uid: write.uid, run: write.state.run, created: true });
     if (write.changes.end !== null) this.onRunEnd(write.state.run, write.changes.end);
@@ -434,15 +441,22 @@ export class Committer {
     const { logger, ports } = this.options;
     logger.error('the store could not be written', { code: error.code, error: error.message, fix: error.fix });
     for (const unit of units) {
-      if (unit.kind === 'start') unit.reject(error);
+      if (unit.kind === 'start' && error.code !== 'WORKER_LEASE_LOST') unit.reject(error);
       else this.add(unit);
     }
-    this.pausedUntil = ports.monotonic() + PAUSE_MS;
+    this.pausedUntil = ports.monotonic() + (error.code === 'WORKER_LEASE_LOST' ? SHORT_PAUSE_MS : PAUSE_MS);
     if (error.code === 'STORE_CORRUPT' || error.code === 'STORE_CLOSED' || error.code === 'ENGINE_BROKEN') {
-      this.settling = [];
-      for (const unit of this.others.splice(0)) if (unit.kind !== 'event') unit.reject(error);
-      this.onBroken(error);
+      this.giveUp([], error);
     }
+    // What the lost commit claimed may be there, with nobody to run it: this identity gives everything up, another goes on.
+    if (error.code === 'STORE_UNKNOWN_OUTCOME' || error.code === 'WORKER_LEASE_LOST') this.onUnknown();
+  }
+
+  /** Something that cannot be is the case: this process stops. Callers are told; what attempts reported is lost with their leases. */
+  private giveUp(units: readonly Unit[], error: unknown): void {
+    for (const unit of [...units, ...this.others.splice(0)]) if (unit.kind !== 'event') unit.reject(error);
+    this.settling = [];
+    this.onBroken(error);
   }
 
   private async atFault(plan: Plan, error: unknown): Promise<void> {
@@ -465,7 +479,7 @@ export class Committer {
   }
 }
 
-const NO_CAPACITY: Capacity = { worker: 0, free: 0, mayContinue: () => false };
+const NO_CAPACITY: Capacity = { worker: 0, free: 0, mayContinue: () => false, waits: () => undefined };
 
 function keyConflict({ request }: StartUnit, inputHash: string): ((uid: Uint8Array) => PawlError) | null {
   const key = request.key;

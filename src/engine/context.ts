@@ -77,7 +77,7 @@ class Steps {
   }
 
   async step<T>(name: string | readonly (string | number)[], fn: () => Promise<T> | T): Promise<T> {
-    const key = typeof name === 'string' ? name : JSON.stringify(name);
+    const key = stepKey(name);
     if (this.used.has(key)) throw new PawlError('STEP_DUPLICATE', `The step ${key} of task "${this.attempt.id}" ran twice in one attempt.`);
     this.used.add(key);
     if (this.used.size > MAX_STEPS) throw new PawlError('STEP_LIMIT', `Task "${this.attempt.id}" recorded more than ${MAX_STEPS} steps.`);
@@ -111,4 +111,10 @@ class Steps {
       : this.host.readSteps(this.attempt.key).then((rows) => new Map(rows.map((row) => [row.name, row])));
     return this.records;
   }
+}
+
+/** One text per name: lists, and strings that a database may not hold or that look like such a text, are written as JSON. */
+function stepKey(name: string | readonly (string | number)[]): string {
+  const isPlain = typeof name === 'string' && name.isWellFormed() && !name.includes('\0') && !/^["[]/.test(name);
+  return isPlain ? name : JSON.stringify(name);
 }

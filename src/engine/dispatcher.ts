@@ -49,6 +49,7 @@ export class Dispatcher implements Claims, AttemptHost {
   /** What the last look left behind. */
   private leftRank: number | null = null;
   private lookedAt = -Infinity;
+  /** Something was put into the queue since a look found nothing. */
   private mayHaveWork = true;
   private isDraining = false;
   private deadlineAt = Infinity;
@@ -79,38 +80,47 @@ export class Dispatcher implements Claims, AttemptHost {
 
   capacity(now: number): Capacity {
     const free = this.isDraining ? 0 : this.options.concurrency - this.active.size;
-    return { worker: this.options.worker, free, mayContinue: (body, rank, chain) => this.mayContinue(body, rank, chain, now) };
+    return {
+      worker: this.options.worker,
+      free,
+      mayContinue: (body, rank, chain) => this.mayContinue(body, rank, chain, now),
+      waits: () => (this.mayHaveWork = true),
+    };
   }
 
   private mayContinue(body: number, rank: number, chain: Chain, now: number): boolean {
-    if (this.isDraining || !this.options.registry.bodies.has(body)) return false;
-    if (this.leftRank === null) return true;
-    if (this.leftRank < rank || now - this.lookedAt > LOOK_AGE_MS) return false;
+    if (this.isDraining || !this.options.registry.bodies.has(body) || this.lookIsOld(now)) return false;
+    if (this.leftRank !== null && this.leftRank < rank) return false;
     return chain.length <= MAX_CHAIN && now - chain.since <= MAX_CHAIN_MS;
   }
 
+  lookIsOld(now: number): boolean {
+    return now - this.lookedAt > LOOK_AGE_MS;
+  }
+
   request(free: number, firstToken: number): ClaimRequest | null {
-    if (this.isDraining || !this.mayHaveWork) return null;
+    if (this.isDraining || !(this.mayHaveWork || this.lookIsOld(this.now()))) return null;
     const { bodies, claimable } = this.options.registry;
     return { limit: free, bodies, definitions: claimable, firstToken };
   }
 
   looked(result: CommitResult, asked: number, now: number): void {
-    if (!this.mayHaveWork) return;
     this.lookedAt = now;
     this.leftRank = result.leftRank;
-    if (result.leftRank === null && asked > 0) this.mayHaveWork = false;
+    this.mayHaveWork = result.leftRank !== null || (asked === 0 && this.mayHaveWork);
   }
 
   queued(rank: number): void {
     this.mayHaveWork = true;
     this.leftRank = this.leftRank === null ? rank : Math.min(this.leftRank, rank);
+    // A free slot that heard of it must not wait for the next poll.
+    if (!this.isDraining && this.active.size < this.options.concurrency) this.options.committer.look();
   }
 
   /** Somebody else may have put something into the queue. */
   poll(): void {
     this.mayHaveWork = true;
-    if (!this.isDraining && this.active.size < this.options.concurrency) this.options.committer.look();
+    if (!this.isDraining) this.options.committer.look();
   }
 
   launch(entry: CachedRun, task: RunningTask, chain: Chain): void {

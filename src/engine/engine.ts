@@ -1,6 +1,6 @@
 import type { CompiledGraph } from '../core/compile.ts';
 import type { RunEnd } from '../core/changes.ts';
-import { PawlError } from '../core/errors.ts';
+import { isPawlError, PawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import type { Logger } from '../core/log.ts';
 import type { Workflow } from '../core/types.ts';
@@ -33,6 +33,9 @@ export interface EngineParts {
   /** Stands between attempts and bodies: for the testing kit. */
   readonly intercept?: Intercept | undefined;
 }
+
+/** How long to wait before a worker is booted again. */
+const REBIRTH_MS = 500;
 
 /** What a body said of its own progress; not stored. */
 export interface TaskProgress {
@@ -89,6 +92,7 @@ export class EngineRuntime {
     const ends = new Ends(store, follower, ports);
     committer.onCommit = (seq) => follower.committed(seq);
     committer.onBroken = (error) => void this.breakDown(error);
+    committer.onUnknown = () => void this.opened?.then((parts) => this.rebirth(parts, null));
     committer.onRunEnd = (run, end) => ends.ended(run, end);
     this.closing.signal.addEventListener('abort', () => ends.close());
     const events = new EventReader(store, this.registry);
@@ -148,10 +152,10 @@ export class EngineRuntime {
     return (await this.registry.learn((await this.open()).store, definition))?.compiled ?? null;
   }
 
-  async *watch(options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {
+  async *watch(options: WatchOptions = {}, until?: () => Promise<unknown>): AsyncGenerator<EngineEvent, void> {
     const { events, follower } = await this.open();
     const signal = options.signal === undefined ? this.closing.signal : AbortSignal.any([options.signal, this.closing.signal]);
-    yield* events.watch(follower, { ...options, signal });
+    yield* events.watch(follower, { ...options, signal }, until);
   }
 
   async work(concurrency = this.parts.settings.concurrency): Promise<void> {
@@ -184,16 +188,28 @@ export class EngineRuntime {
   }
 
   /** The lease ran out, perhaps because this process stood still: its work may already be somebody else's. A new identity goes on. */
-  private async rebirth(opened: Opened, concurrency: number): Promise<void> {
+  private async rebirth(opened: Opened, size: number | null): Promise<void> {
     const lost = this.worker;
     if (lost === null || this.isClosed) return;
+    const concurrency = size ?? lost.concurrency;
     this.parts.logger.warn('the lease was lost: attempts are aborted, the worker starts anew', { worker: lost.id });
     this.worker = null;
+    await lost.abandon('The worker lost its lease.');
+    await this.revive(opened, concurrency, lost.id);
+  }
+
+  /** Boots the next worker; tried again while the store does not let it. */
+  private async revive(opened: Opened, concurrency: number, lost: number): Promise<void> {
+    if (this.isClosed || this.worker !== null) return;
     try {
-      await lost.abandon('The worker lost its lease.');
-      if (!this.isClosed) this.worker = await this.bootWorker(opened, concurrency);
+      // Nothing of the old identity is running any more: its work need not wait for its lease to end.
+      await opened.store.fence(lost, { dead: true });
+      const worker = await this.bootWorker(opened, concurrency);
+      if (this.isClosed) await worker.abandon('The engine was closed.');
+      else this.worker = worker;
     } catch (error) {
-      await this.breakDown(error);
+      if (!isPawlError(error)) return this.breakDown(error);
+      this.parts.ports.timer(REBIRTH_MS, () => void this.revive(opened, concurrency, lost));
     }
   }
 

@@ -21,16 +21,23 @@ export class EventReader {
     this.registry = registry;
   }
 
-  /** Yields events until the signal aborts. Throws `EVENTS_GONE` where the journal behind the cursor was pruned. */
-  async *watch(follower: Follower, options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {
+  /** Yields events until the signal aborts, or until `until` has resolved and the journal is read to its end. Throws `EVENTS_GONE` where the journal behind the cursor was pruned. */
+  async *watch(follower: Follower, options: WatchOptions = {}, until?: () => Promise<unknown>): AsyncGenerator<EngineEvent, void> {
     let [seq, index] = options.after === undefined ? [(await this.store.head()).seq, Infinity] : parseCursor(options.after);
     const waiter = new Waiter();
     const stop = follower.listen(() => waiter.wake());
     const abort = (): void => waiter.wake();
     options.signal?.addEventListener('abort', abort);
+    let isLast = false;
+    const last = (): void => {
+      isLast = true;
+      waiter.wake();
+    };
+    until?.().then(last, last);
     try {
       while (options.signal?.aborted !== true) {
         waiter.arm();
+        const wasLast = isLast;
         const { entries, gone } = await this.store.journal(seq - 1, AT_ONCE);
         if (gone) throw new PawlError('EVENTS_GONE', `The journal behind ${options.after ?? String(seq)} was pruned.`);
         for (const row of entries) {
@@ -41,7 +48,9 @@ export class EventReader {
           }
           [seq, index] = [row.seq, Infinity];
         }
-        if (entries.length < AT_ONCE) await waiter.wait();
+        if (entries.length >= AT_ONCE) continue;
+        if (wasLast) return;
+        if (!isLast) await waiter.wait();
       }
     } finally {
       stop();

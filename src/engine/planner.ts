@@ -1,5 +1,6 @@
 import { advance, claimInPlace, openRun, takeMore } from '../core/advance.ts';
 import { noChanges, type Changes } from '../core/changes.ts';
+import { LAST_INSTANT } from '../core/duration-text.ts';
 import { startable } from '../core/maps.ts';
 import type { RunFacts, RunningTask, RunState } from '../core/run-state.ts';
 import { emptyRunState } from '../core/run-state.ts';
@@ -47,6 +48,8 @@ export interface Capacity {
   free: number;
   /** Whether a task of this rank may go on here without a look at the queue. */
   mayContinue(body: number, rank: number, chain: Chain): boolean;
+  /** Something of this rank goes to the queue: this commit looks at it. */
+  waits(rank: number): void;
 }
 
 const MINUTE_MS = 60_000;
@@ -74,7 +77,7 @@ export class Planner {
       rank: (isLater ? startAt : now) - priority * MINUTE_MS,
       startAt: isLater ? startAt : null,
       acceptedAt: now,
-      deadlineAt: timeoutMs === undefined ? null : (isLater ? startAt : now) + timeoutMs,
+      deadlineAt: timeoutMs === undefined ? null : Math.min(LAST_INSTANT, (isLater ? startAt : now) + timeoutMs),
       input,
       cause: null,
       cancelAsked: null,
@@ -91,6 +94,7 @@ export class Planner {
         : openRun(known.compiled, facts, now, this.settings);
     const launches =
       unclaimed || isLater ? [] : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain }, capacity, now);
+    if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
     const { uid, key, tags, traceparent } = unit.request;
     const owner = launches.length > 0 ? capacity.worker : null;
     plan.starts.push({
@@ -138,9 +142,12 @@ export class Planner {
         launches.push({ task: change.to, chain: at.chain });
       }
       if (change.to.status !== 'queued') continue;
-      if (capacity.free <= 0 || !capacity.mayContinue(at.firstBody + change.to.node, change.to.rank, at.chain)) continue;
       // A task that this process just lost or handed back goes through the queue.
-      if (change.from?.status === 'running') continue;
+      const goesOn = change.from?.status !== 'running' && capacity.mayContinue(at.firstBody + change.to.node, change.to.rank, at.chain);
+      if (capacity.free <= 0 || !goesOn) {
+        capacity.waits(change.to.rank);
+        continue;
+      }
       capacity.free--;
       launches.push({
         task: claimInPlace(at.state, change, { token: this.numbers.token(), worker: capacity.worker }, now),
@@ -150,14 +157,17 @@ export class Planner {
     return launches;
   }
 
-  private takeItems(entry: CachedRun, changes: Changes, chain: Chain, capacity: Capacity, now: number): Launch[] {
+  private takeItems(entry: Pick<CachedRun, 'state' | 'known'>, changes: Changes, chain: Chain, capacity: Capacity, now: number): Launch[] {
     const { state, known } = entry;
     const launches: Launch[] = [];
     for (const map of state.maps.values()) {
       const node = known.compiled.nodes[map.node];
       const task = state.tasks[map.node];
       if (node === undefined || task?.status !== 'running' || capacity.free <= 0) continue;
-      if (!capacity.mayContinue(known.stored.firstBody + map.node, task.rank, chain)) continue;
+      if (!capacity.mayContinue(known.stored.firstBody + map.node, task.rank, chain)) {
+        if (startable(node, map) > 0) capacity.waits(task.rank);
+        continue;
+      }
       const before = changes.tasks.length;
       takeMore(known.compiled, state, changes, {
         node: map.node,

@@ -100,6 +100,10 @@ export class Worker {
     return worker;
   }
 
+  get concurrency(): number {
+    return this.options.settings.concurrency;
+  }
+
   get id(): number {
     return this.dispatcher.worker;
   }
@@ -114,8 +118,9 @@ export class Worker {
     const { clock, ports, settings, logger } = this.options;
     try {
       clock.watch();
-      const taken = await reclaim(this.context(), clock.now());
-      if (taken > 0) this.dispatcher.poll();
+      await reclaim(this.context(), clock.now());
+      // Whatever was missed, this finds.
+      this.dispatcher.poll();
       await this.fire();
       await endOverdue(this.context(), clock.now());
       if (++this.sweeps % WATCHDOG_EVERY === 0) await this.watchdog.runOnce(this.context());

@@ -87,7 +87,7 @@ export class TestEngine implements RunHost {
   private async ready(): Promise<Engine> {
     await this.rebooting;
     const { engine } = this;
-    this.starting ??= engine.work();
+    this.starting ??= engine.work({ drainOn: [] });
     await this.starting;
     return engine;
   }
@@ -182,6 +182,11 @@ export class TestEngine implements RunHost {
 
   async *watch(options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {
     yield* (await this.ready()).watch(options);
+  }
+
+  /** @internal */
+  async *watchRun(ref: RunRef, options: WatchOptions): AsyncGenerator<EngineEvent, void> {
+    yield* (await this.ready()).watchRun(ref, options);
   }
 
   /** @internal */

@@ -24,7 +24,7 @@ describe('a store that outlives its workers', () => {
       const report = await withSources(null, (src) => kill({ src, rounds: 8, seed: seed() }));
       expectSound(report);
       expect(report.killPoints).toBe(8);
-      expect(report.killsOver50).toBe(6);
+      expect(report.killsOver50).toBeGreaterThanOrEqual(6);
       expect(report.repeated).toBeGreaterThan(0);
     },
     LIMIT_MS,

@@ -101,7 +101,8 @@ export const CONTROLS: readonly Control[] = [
 ];
 
 const SEED = 7;
-/** What has not ended by then never will. */
+/** A fault may bring everything to a stand; then it is not waited for long. */
+const ROUND_MS = 5_000;
 const DRAIN_MS = 2_500;
 
 /** Whether the harness found the fault that was planted for it. */
@@ -109,7 +110,9 @@ export async function runControl(control: Control): Promise<{ found: boolean; re
   return withSources(control.patch, async (src) => {
     const options: TrialOptions & { seed: number } = { src, seed: SEED, drainMs: DRAIN_MS };
     const report =
-      control.harness === 'kill' ? await kill({ ...options, ...control.kill }) : await multi({ ...options, seconds: control.seconds });
+      control.harness === 'kill'
+        ? await kill({ ...options, ...control.kill, roundMs: ROUND_MS })
+        : await multi({ ...options, seconds: control.seconds });
     return { found: report.violations.some(({ rule }) => control.rules.includes(rule)), report };
   });
 }

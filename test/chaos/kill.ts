@@ -12,6 +12,8 @@ export interface KillOptions extends TrialOptions {
   readonly clientFate?: ClientFate;
   /** The kill point of every round but the first; else a random choice. */
   readonly killPoint?: KillPlan;
+  /** A worker that does not come to its kill point in this time stands still. Default 20 s. */
+  readonly roundMs?: number;
   readonly onRound?: (round: number) => void;
 }
 
@@ -24,7 +26,6 @@ const FATES = ['lives', 'lives', 'lives', 'dies with the worker', 'dies alone'] 
 /** When a client that dies alone does so, counted from the worker's start: once both are at work. */
 const DIES_AFTER_MS = { least: 400, most: 1_200 };
 const OPEN_RUNS = 60;
-/** A worker that does not come to its kill point in this time stands still. */
 const ROUND_MS = 20_000;
 
 export async function kill(options: KillOptions): Promise<Report> {
@@ -41,7 +42,7 @@ export async function kill(options: KillOptions): Promise<Report> {
         await trial.killClient();
         trial.ensureClient();
       }
-      if (!(await worker.endsWithin(ROUND_MS))) {
+      if (!(await worker.endsWithin(options.roundMs ?? ROUND_MS))) {
         trial.complain('stalled', `${worker.life} did not come to its kill point`);
         break;
       }

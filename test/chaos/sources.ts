@@ -32,7 +32,9 @@ function plant(src: string, { file, find, replace }: Patch): void {
   const path = join(src, file);
   const [before, after, ...more] = readFileSync(path, 'utf8').split(find);
   if (before === undefined || after === undefined || more.length > 0) {
-    throw new Error(`the planted fault in ${file} does not apply: its place is there ${more.length === 0 ? 'not' : 'more than once'}`);
+    throw new Error(
+      `the planted fault in ${file} does not apply: its place is ${more.length === 0 ? 'not there' : 'there more than once'}`,
+    );
   }
   writeFileSync(path, before + replace + after);
 }

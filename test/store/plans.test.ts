@@ -32,7 +32,7 @@ function fill(db: DatabaseSync): void {
     ${numbers(5_000)} INSERT INTO keys SELECT 'w1', 'k' || i, i, 'h', NULL, i % 100 = 0 FROM n;
     ${numbers(5_000)} INSERT INTO attempts SELECT i, 0, -1, 1, 1, 'error', 'error', NULL, 1, i, i FROM n;
     ${numbers(5_000)} INSERT INTO steps SELECT i, 0, -1, 1, 's', 'step', '1' FROM n;
-    ${numbers(20_000)} INSERT INTO journal (at, worker, changes) SELECT i, 1, '[[1,1]]' FROM n;
+    ${numbers(20_000)} INSERT INTO journal (at, worker, nonce, changes) SELECT i, 1, i, '[[1,1]]' FROM n;
     ${numbers(200)} INSERT INTO workers (name, host, pid, started_at, lease_until, ended_at) SELECT 'w', 'h', i, i, i, CASE WHEN i > 5 THEN i END FROM n;`);
 }
 
@@ -97,6 +97,8 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   journalAfter: ['journal INTEGER PRIMARY KEY'],
   // One row from the end of the table
   journalHead: ['journal SCAN'],
+  isFenced: ['workers INTEGER PRIMARY KEY'],
+  journalNonce: ['journal INTEGER PRIMARY KEY'],
   prunedTo: ['meta PRIMARY KEY (name)'],
   readDefinition: ['definitions sqlite_autoindex_definitions_1 (workflow, version)'],
   definitionById: ['definitions INTEGER PRIMARY KEY'],

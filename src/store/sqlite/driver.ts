@@ -37,11 +37,8 @@ export function openDatabase(options: OpenOptions): DatabaseSync {
 
 function setUp(db: DatabaseSync, path: string, options: OpenOptions): void {
   checkLibrary(db);
-  const schema = readNumber(db, SETUP.readSchema, 'user_version');
-  const ours = readNumber(db, SETUP.readApplicationId, 'application_id') === SETUP.applicationId;
-  if (!ours && (schema !== 0 || readNumber(db, SETUP.readTables, 'n') > 0)) {
-    throw new PawlError('STORE_FOREIGN', `${path} is a SQLite database, but not one of Pawl's.`);
-  }
+  const { schema, isForeign } = identity(db);
+  if (isForeign) throw new PawlError('STORE_FOREIGN', `${path} is a SQLite database, but not one of Pawl's.`);
   if (schema > SCHEMA) {
     throw new PawlError('STORE_NEWER', `${path} has schema ${schema}; this version of Pawl knows schema ${SCHEMA}.`, {
       details: { schema, known: SCHEMA },
@@ -51,6 +48,30 @@ function setUp(db: DatabaseSync, path: string, options: OpenOptions): void {
   db.exec(options.durability === 'full' ? SETUP.full : SETUP.fast);
   db.exec(SETUP.checkpointAt);
   if (schema < SCHEMA) migrate(db);
+  else checkWritable(db);
+}
+
+/** Read on one snapshot: another process may be migrating the same new file. */
+function identity(db: DatabaseSync): { schema: number; isForeign: boolean } {
+  db.exec(SETUP.beginRead);
+  try {
+    const schema = readNumber(db, SETUP.readSchema, 'user_version');
+    const mark = readNumber(db, SETUP.readApplicationId, 'application_id');
+    const isNew = mark === 0 && schema === 0 && readNumber(db, SETUP.readObjects, 'n') === 0;
+    return { schema, isForeign: mark !== SETUP.applicationId && !isNew };
+  } finally {
+    db.exec(SETUP.endRead);
+  }
+}
+
+/** A file that SQLite could open only to read would fail at the first write: better now. */
+function checkWritable(db: DatabaseSync): void {
+  try {
+    db.exec(SETUP.tryWrite);
+  } catch (error) {
+    if (db.isTransaction) db.exec(SETUP.rollback);
+    if (!isBusy(error)) throw error;
+  }
 }
 
 function migrate(db: DatabaseSync): void {
@@ -113,11 +134,15 @@ function guarded<T>(path: string, work: () => T): T {
 const PRIMARY: Readonly<Record<number, ErrorCode>> = {
   5: 'STORE_BUSY',
   6: 'STORE_BUSY',
+  7: 'STORE_IO',
   8: 'STORE_READONLY',
+  9: 'STORE_IO',
   10: 'STORE_IO',
   11: 'STORE_CORRUPT',
   13: 'STORE_FULL',
   14: 'STORE_UNREACHABLE',
+  15: 'STORE_IO',
+  22: 'STORE_IO',
   26: 'STORE_NOT_A_DATABASE',
 };
 
@@ -130,6 +155,14 @@ const SYSTEM: Readonly<Record<string, ErrorCode>> = {
   ENOTDIR: 'STORE_UNREACHABLE',
   EISDIR: 'STORE_UNREACHABLE',
   ENOENT: 'STORE_UNREACHABLE',
+  EEXIST: 'STORE_UNREACHABLE',
+  ENAMETOOLONG: 'STORE_UNREACHABLE',
+  ELOOP: 'STORE_UNREACHABLE',
+  EINVAL: 'STORE_UNREACHABLE',
+  ERR_INVALID_ARG_VALUE: 'STORE_UNREACHABLE',
+  EIO: 'STORE_IO',
+  EMFILE: 'STORE_IO',
+  ENFILE: 'STORE_IO',
 };
 
 /** SQLite's primary result code, null where the error is none of SQLite's. */

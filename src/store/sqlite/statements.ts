@@ -96,7 +96,9 @@ const SQL = {
   topTasks: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item = -1`,
   allTasks: `SELECT ${TASK} FROM tasks WHERE run = ? ORDER BY node, item`,
   plainTasks: `SELECT ${TASK} FROM tasks WHERE run = ? AND item = -1 ORDER BY node`,
-  openItems: `SELECT ${TASK} FROM tasks WHERE status <= 4 AND status IN (1, 2, 3, 4) AND body = ? AND run = ? AND item >= 0`,
+  // why: by the key of the run this would read every ended item; without statistics the planner takes that for the better way
+  openItems: `SELECT ${TASK} FROM tasks INDEXED BY tasks_open
+    WHERE status <= 4 AND status IN (1, 2, 3, 4) AND body = ? AND run = ? AND item >= 0`,
   endedItems: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item >= 0 AND status >= 5 ORDER BY item`,
   mapsOf: 'SELECT node, body, n, next, ok, failed, cancelled, skipped FROM maps WHERE run = ?',
   attemptsOf: `SELECT attempt, generation, outcome, reason, error, worker, started_at AS startedAt, ended_at AS endedAt FROM attempts
@@ -117,6 +119,7 @@ const SQL = {
   leave: 'UPDATE workers SET ended_at = ?, fenced = 1 WHERE id = ?',
   workers: `SELECT id, name, host, pid, pid_started AS pidStarted, boot_id AS bootId, pid_namespace AS pidNamespace, started_at AS startedAt,
     lease_until AS leaseUntil, wedged, fenced FROM workers WHERE ended_at IS NULL`,
+  isFenced: 'SELECT fenced FROM workers WHERE id = ?',
   fenceExpired: 'UPDATE workers SET fenced = 1 WHERE id = ? AND ended_at IS NULL AND (fenced = 1 OR lease_until < ?)',
   fenceDead: 'UPDATE workers SET fenced = 1 WHERE id = ? AND ended_at IS NULL',
   wedge: 'UPDATE workers SET wedged = 1 WHERE id = ? AND ended_at IS NULL',
@@ -165,7 +168,12 @@ export const SETUP = {
   applicationId: 0x5041_574c,
   readApplicationId: 'PRAGMA application_id',
   readSchema: 'PRAGMA user_version',
-  readTables: "SELECT count(*) AS n FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+  readObjects: 'SELECT count(*) AS n FROM sqlite_schema',
+  beginRead: 'BEGIN',
+  endRead: 'COMMIT',
+  beginWrite: 'BEGIN IMMEDIATE',
+  rollback: 'ROLLBACK',
+  tryWrite: "BEGIN IMMEDIATE; UPDATE meta SET value = value WHERE name = 'next_run'; ROLLBACK",
   markAsOurs: 'PRAGMA application_id = 1346459468',
   setSchema: (version: number): string => `PRAGMA user_version = ${version}`,
   wal: 'PRAGMA journal_mode = WAL',

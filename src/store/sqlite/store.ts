@@ -37,6 +37,7 @@ export class SqliteStore implements port.Store {
   }
 
   async open(): Promise<port.StoreInfo> {
+    this.closed = false;
     if (this.db === null) this.connect();
     this.readHead();
     return { kind: 'sqlite', clock: this.clock, schema: SCHEMA, path: this.options.path };
@@ -111,6 +112,10 @@ export class SqliteStore implements port.Store {
     this.noticeOthers();
     const journal = new JournalWriter();
     const { now, worker } = batch;
+    // why: what a worker claims after others have taken its work back, nobody would ever take back again
+    if (worker !== 0 && this.sql.isFenced.get(worker)?.['fenced'] !== 0) {
+      throw new PawlError('WORKER_LEASE_LOST', `Worker ${worker} has lost its lease; what it held is taken back.`);
+    }
     batch.runs.forEach((write, i) => {
       if (conflicts.has(i)) return;
       if (this.isStale(write)) conflicts.add(i);
@@ -331,7 +336,8 @@ export class SqliteStore implements port.Store {
   }
 
   private reading(): Statements {
-    if (this.db === null) throw new PawlError('STORE_CLOSED', 'The store is closed.');
+    if (this.closed) throw new PawlError('STORE_CLOSED', 'The store is closed.');
+    if (this.db === null) this.connect();
     return this.sql;
   }
 
@@ -385,7 +391,6 @@ export class SqliteStore implements port.Store {
 
   /** False while another process holds the lock. */
   private begun(): boolean {
-    if (this.db === null && !this.closed) this.connect();
     try {
       this.reading().beginWrite.run();
       return true;
@@ -415,7 +420,9 @@ export class SqliteStore implements port.Store {
     this.epoch++;
     this.readHead();
     const landed = written !== null && Number(this.sql.journalNonce.get(written.seq)?.['nonce'] ?? -1) === written.nonce;
-    if (!landed) throw storeError(error, path);
+    if (landed) return;
+    const coded = storeError(error, path);
+    throw coded instanceof PawlError ? coded : new PawlError('STORE_IO', `${path}: a commit failed: ${String(error)}`, { cause: error });
   }
 }
 

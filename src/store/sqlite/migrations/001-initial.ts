@@ -1,3 +1,17 @@
+const nibble = (at: number): string => `(instr('0123456789ABCDEF', substr(hex(r.uid), ${at + 1}, 1)) - 1)`;
+
+/** Five bits from bit `at` of the id, as a digit of its text form. */
+const digit = (at: number): string => {
+  const five = at < 0 ? `(${nibble(0)} >> 1)` : `(((${nibble(at >> 2)} * 16 + ${nibble((at >> 2) + 1)}) >> ${3 - (at % 4)}) & 31)`;
+  return `substr('0123456789abcdefghjkmnpqrstvwxyz', 1 + ${five}, 1)`;
+};
+
+/** The text form of a run's id (ids.ts of the kernel): the random part, then the time. A test compares the two. */
+const runIdText = [
+  ...Array.from({ length: 16 }, (_, i) => digit(48 + 5 * i)),
+  ...Array.from({ length: 10 }, (_, i) => digit(5 * i - 2)),
+].join(' || ');
+
 /**
  * Numbers of states are positions in TASK_STATUSES and RUN_STATUSES of the kernel. Instants are milliseconds. Payloads are JSON.
  * A test compares the CHECK constraints with the kernel's tables.
@@ -165,12 +179,12 @@ CREATE TABLE journal (
   seq INTEGER PRIMARY KEY,
   at INTEGER NOT NULL,
   worker INTEGER NOT NULL,
-  nonce INTEGER NOT NULL,
+  nonce INTEGER NOT NULL DEFAULT 0,
   changes TEXT NOT NULL
 ) STRICT;
 
 CREATE VIEW run_overview AS
-  SELECT lower(hex(uid)) AS id, r.id AS run, d.workflow, d.version,
+  SELECT ${runIdText} AS id, r.id AS run, d.workflow, d.version,
     CASE r.status WHEN 0 THEN 'scheduled' WHEN 1 THEN 'queued' WHEN 2 THEN 'running' WHEN 3 THEN 'paused' WHEN 4 THEN 'cancelling'
       WHEN 5 THEN 'finishing' WHEN 6 THEN 'success' WHEN 7 THEN 'partial' WHEN 8 THEN 'failed' WHEN 9 THEN 'cancelled' ELSE 'skipped' END AS status,
     r.reason, r.key, r.tags, r.accepted_at, r.finished_at, r.input, r.output
