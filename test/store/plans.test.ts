@@ -86,7 +86,8 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   runStatus: [RUN],
   runByUid: ['runs sqlite_autoindex_runs_1 (uid)', 'definitions INTEGER PRIMARY KEY'],
   listRuns: [RUN, 'definitions INTEGER PRIMARY KEY'],
-  topTasks: [TASK],
+  // The recursion goes through its own rows, of the table it seeks by key
+  topTasks: ['nodes SCAN', 'nodes SCAN', 'tasks PRIMARY KEY (run)', 'tasks PRIMARY KEY (run, node)', TASK],
   allTasks: ['tasks PRIMARY KEY (run)'],
   plainTasks: ['tasks PRIMARY KEY (run)'],
   // By the primary key it would read every ended item of the run, at every load.

@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { PawlError, type ErrorCode } from '../../core/errors.ts';
+import { isPawlError, PawlError, type ErrorCode } from '../../core/errors.ts';
 import { initial } from './migrations/001-initial.ts';
 import { SETUP } from './statements.ts';
 
@@ -26,12 +26,26 @@ export function openDatabase(options: OpenOptions): DatabaseSync {
   const created = !inMemory && prepareFile(path);
   const db = guarded(path, () => new DatabaseSync(path, { timeout: options.patienceMs }));
   try {
-    guarded(path, () => setUp(db, path, options));
+    patiently(options.patienceMs, () => guarded(path, () => setUp(db, path, options)));
     if (created) syncFolder(dirname(path));
     return db;
   } catch (error) {
     db.close();
     throw error;
+  }
+}
+
+/** Switching a new file to WAL does not wait for another opener's lock as everything else does. */
+function patiently(ms: number, work: () => void): void {
+  const started = performance.now();
+  for (;;) {
+    try {
+      work();
+      return;
+    } catch (error) {
+      if (!isPawlError(error, 'STORE_BUSY') || performance.now() - started > ms) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5 + Math.random() * 20);
+    }
   }
 }
 

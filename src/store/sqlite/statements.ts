@@ -93,9 +93,12 @@ const SQL = {
   // why: `+` keeps the order by id, and the planner from the partial index, whatever the statistics say
   listRuns: `SELECT ${RUN} WHERE r.id < ?1 AND (?2 IS NULL OR d.workflow = ?2) AND (?3 IS NULL OR +r.status IN (SELECT value FROM json_each(?3)))
     AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(r.tags) WHERE value = ?4)) AND (?5 IS NULL OR r.accepted_at >= ?5) ORDER BY r.id DESC LIMIT ?6`,
-  topTasks: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item = -1`,
   allTasks: `SELECT ${TASK} FROM tasks WHERE run = ? ORDER BY node, item`,
   plainTasks: `SELECT ${TASK} FROM tasks WHERE run = ? AND item = -1 ORDER BY node`,
+  // why: from node to node by the key, so that the items between them are not read
+  topTasks: `WITH RECURSIVE nodes(node) AS (SELECT min(node) FROM tasks WHERE run = ?1 UNION ALL
+      SELECT (SELECT min(node) FROM tasks WHERE run = ?1 AND node > nodes.node) FROM nodes WHERE nodes.node IS NOT NULL)
+    SELECT t.* FROM nodes CROSS JOIN tasks t ON t.run = ?1 AND t.node = nodes.node AND t.item = -1`,
   // why: by the key of the run this would read every ended item; without statistics the planner takes that for the better way
   openItems: `SELECT ${TASK} FROM tasks INDEXED BY tasks_open
     WHERE status <= 4 AND status IN (1, 2, 3, 4) AND body = ? AND run = ? AND item >= 0`,

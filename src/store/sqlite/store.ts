@@ -113,7 +113,7 @@ export class SqliteStore implements port.Store {
     const journal = new JournalWriter();
     const { now, worker } = batch;
     // why: what a worker claims after others have taken its work back, nobody would ever take back again
-    if (worker !== 0 && this.sql.isFenced.get(worker)?.['fenced'] !== 0) {
+    if (worker !== 0 && this.sql.isFenced.get(worker)?.['fenced'] === 1) {
       throw new PawlError('WORKER_LEASE_LOST', `Worker ${worker} has lost its lease; what it held is taken back.`);
     }
     batch.runs.forEach((write, i) => {
@@ -187,7 +187,8 @@ export class SqliteStore implements port.Store {
     const row = this.sql.runById.get(run) as Row | undefined;
     if (row === undefined) return [];
     const maps = this.sql.mapsOf.all(run) as Row[];
-    const tasks = (this.sql.plainTasks.all(run) as Row[]).map(readTask);
+    const tops = maps.length === 0 ? this.sql.plainTasks : this.sql.topTasks;
+    const tasks = (tops.all(run) as Row[]).map(readTask);
     for (const map of maps) tasks.push(...(this.sql.openItems.all(map['body'] ?? null, run) as Row[]).map(readTask));
     return [
       {
