@@ -51,7 +51,7 @@ function measureFlush(sql: Statements): number {
   const times = Array.from({ length: FLUSHES }, () => {
     const startMs = performance.now();
     sql.beginWrite.run();
-    sql.insertJournal.run(Date.now(), WORKER, '[]');
+    sql.insertJournal.run(Date.now(), WORKER, 0, '[]');
     sql.commit.run();
     return performance.now() - startMs;
   });
@@ -85,7 +85,7 @@ class RawWriter {
         else this.endRun(slot.run, now);
       }
       for (; started.length < BATCH && left > 0; left--) started.push(this.start(this.insertRun(now), 0, now));
-      this.sql.insertJournal.run(now, WORKER, JOURNAL);
+      this.sql.insertJournal.run(now, WORKER, 0, JOURNAL);
       this.rows++;
       this.sql.commit.run();
       slots = started;

@@ -15,7 +15,7 @@ import { readDiary } from './log.ts';
 import { countItems, createView, paint, shown, type View } from './progress.ts';
 import { isOver, Watcher } from './watcher.ts';
 import { WorkerProcess } from './worker-process.ts';
-import { document, sbom, type Made } from './workflow.ts';
+import { document, sbom } from './workflow.ts';
 
 const HELP = `Usage: npm run demo -- [folder] [--out <folder>] [--pace <ms>]
 

@@ -7,7 +7,7 @@ import { errorFields, fromBase64, hrefOf, kindOf, makeError, makeUrl } from './r
 import type { ErrorFields } from './rich.ts';
 
 export { canonical } from './canonical.ts';
-export { encode, MAX_PAYLOAD_BYTES } from './encode.ts';
+export { encode } from './encode.ts';
 export type { EncodeOptions } from './encode.ts';
 export { readPath } from './path.ts';
 

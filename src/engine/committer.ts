@@ -1,17 +1,18 @@
 import { setTask } from '../core/changes.ts';
-import { runIdText } from '../core/ids.ts';
-import { isPawlError, PawlError } from '../core/errors.ts';
+import type { PawlError } from '../core/errors.ts';
+import { isPawlError } from '../core/errors.ts';
 import type { RunEnd } from '../core/changes.ts';
 import { startable } from '../core/maps.ts';
 import { emptyRunState, type RunningTask } from '../core/run-state.ts';
 import type { KernelSettings, Outcome } from '../core/turn.ts';
 import type { Logger } from '../core/log.ts';
-import { isBroken, type Batch, type ClaimRequest, type CommitResult, type Store, type StoredDefinition } from '../store/store.ts';
+import { isBroken, type Batch, type ClaimRequest, type CommitResult, type Store } from '../store/store.ts';
 import type { Chain } from './attempt.ts';
 import { RunCache, stateFromRows, type CachedRun } from './cache.ts';
 import type { StoreClock } from './clock.ts';
 import { Numbers } from './numbers.ts';
 import { Planner, type Capacity, type Launch, type Plan, type PlannedRun, type PlannedStart } from './planner.ts';
+import { keyConflict } from './key-conflict.ts';
 import type { Ports } from './ports.ts';
 import type { Registry } from './registry.ts';
 import type { EventUnit, StartUnit, StepUnit, Unit } from './units.ts';
@@ -480,23 +481,3 @@ export class Committer {
 }
 
 const NO_CAPACITY: Capacity = { worker: 0, free: 0, mayContinue: () => false, waits: () => undefined };
-
-function keyConflict({ request }: StartUnit, inputHash: string): ((uid: Uint8Array) => PawlError) | null {
-  const key = request.key;
-  if (key === null) return null;
-  if (request.rejectDuplicate) return (uid) => keyError('RUN_KEY_TAKEN', key.value, 'already belongs to', uid, request.known.stored);
-  if (key.inputHash === inputHash) return null;
-  return (uid) => keyError('RUN_KEY_CONFLICT', key.value, 'already belongs, with another input, to', uid, request.known.stored);
-}
-
-function keyError(
-  code: 'RUN_KEY_TAKEN' | 'RUN_KEY_CONFLICT',
-  key: string,
-  what: string,
-  uid: Uint8Array,
-  stored: StoredDefinition,
-): PawlError {
-  return new PawlError(code, `The key ${JSON.stringify(key)} of workflow "${stored.workflow}" ${what} run ${runIdText(uid)}.`, {
-    details: { key, run: runIdText(uid) },
-  });
-}

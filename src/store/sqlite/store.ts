@@ -384,7 +384,7 @@ export class SqliteStore implements port.Store {
   }
 
   private noteWritten(): void {
-    const written = this.written as SqliteStore['written'];
+    const { written } = this;
     if (written === null) return;
     this.seq = written.seq;
     this.clock = Math.max(this.clock, written.at);
