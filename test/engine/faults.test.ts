@@ -30,7 +30,7 @@ function engineOn(path: string, use: Parameters<typeof createEngine>[0]['use'], 
 /** Changes rows behind the engine's back, as nobody should. */
 function meddle(path: string, sql: string): void {
   const db = new DatabaseSync(path, { timeout: 5_000 });
-  db.exec(`${sql}; INSERT INTO journal (at, worker, nonce, changes) SELECT max(at), 0, 0, '[]' FROM journal`);
+  db.exec(`${sql}; INSERT INTO journal (at, worker, nonce, changes) SELECT coalesce(max(at), 0), 0, 0, '[]' FROM journal`);
   db.close();
 }
 
@@ -87,6 +87,20 @@ describe('a run that nothing would wake', () => {
     await retrying(engine, run.id);
     meddle(path, `DELETE FROM tasks; UPDATE runs SET rev = rev + 1, owner = NULL`);
     await expect(run.result({ timeout: '20s' })).rejects.toMatchObject({ code: 'RUN_FAILED', details: { reason: 'stuck' } });
+  });
+});
+
+describe('a worker whose work was taken back', () => {
+  test('claims nothing under its old identity, and goes on under a new one', async () => {
+    const path = file();
+    const engine = engineOn(path, [quick]);
+    await engine.work();
+    meddle(path, `UPDATE workers SET fenced = 1, ended_at = started_at`);
+    expect(await (await engine.start(quick)).result({ timeout: '10s' })).toEqual({ a: 1 });
+    const db = new DatabaseSync(path, { readOnly: true });
+    expect(db.prepare('SELECT count(*) AS n FROM tasks WHERE status = 2').get()).toEqual({ n: 0 });
+    expect(db.prepare('SELECT count(*) AS n FROM workers').get()).toEqual({ n: 2 });
+    db.close();
   });
 });
 

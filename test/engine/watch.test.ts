@@ -55,6 +55,13 @@ describe('watch', () => {
     expect((await watching).map(text).at(-1)).toBe('run.finished');
   });
 
+  test('of a run that is over ends at once', async () => {
+    const engine = engineWith({ use: [two] });
+    const run = await engine.start(two);
+    await run.result();
+    expect(await all(run.watch())).toEqual([]);
+  });
+
   test('refuses a cursor that is none', async () => {
     const engine = engineWith({ use: [two] });
     const run = await engine.start(two);
@@ -140,6 +147,33 @@ describe('a body', () => {
     expect(keys['a']).toHaveLength(3);
     expect(keys['b']?.[0]).not.toBe(keys['a']?.[0]);
   });
+});
+
+test('a run that had to wait for a slot keeps its trace context', async () => {
+  const traces: (string | undefined)[] = [];
+  const traced = workflow({ name: 'traced' }, (w) => {
+    w.run('a', {}, (_, ctx) => void traces.push(ctx.traceparent));
+    return {};
+  });
+  const engine = engineWith({ use: [traced], concurrency: 1 });
+  const runs = await Promise.all([1, 2, 3].map((n) => engine.start(traced, undefined, { traceparent: `00-${n}` })));
+  await Promise.all(runs.map((run) => run.result()));
+  expect(new Set(traces)).toEqual(new Set(['00-1', '00-2', '00-3']));
+});
+
+test('a run of higher priority does not wait for the whole of a chain that holds the only slot', async () => {
+  const order: string[] = [];
+  const long = workflow({ name: 'long' }, (w) => {
+    let last = w.run('t0', {}, () => 0);
+    for (let i = 1; i < 60; i++) last = w.run(`t${i}`, { last }, ({ last: n }) => (order.push('long'), n + 1));
+    return { last };
+  });
+  const urgent = workflow({ name: 'urgent' }, (w) => ({ a: w.run('a', {}, () => (order.push('urgent'), 1)) }));
+  const engine = engineWith({ use: [long, urgent], concurrency: 1 });
+  const first = await engine.start(long);
+  const second = await engine.start(urgent, undefined, { priority: 1_000 });
+  await Promise.all([first.result(), second.result()]);
+  expect(order.indexOf('urgent')).toBeLessThan(20);
 });
 
 describe('timeouts', () => {
