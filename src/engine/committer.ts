@@ -180,12 +180,21 @@ export class Committer {
     try {
       result = await store.commit(batch);
     } catch (error) {
+      // why: the commit may have happened after all, and a token is never given twice
+      this.numbers.skipTokens(claim?.limit ?? 0);
       await this.failed(plan, error);
       return;
     }
     this.numbers.skipTokens(result.tokensUsed);
     clock.raise(result.clock);
-    await this.applied(plan, result, claim?.limit ?? null);
+    try {
+      await this.applied(plan, result, claim?.limit ?? null);
+    } catch (error) {
+      if (!isPawlError(error)) throw error;
+      // What was written stands; what was claimed may not have been begun.
+      this.options.logger.error('what was claimed could not be loaded', { code: error.code, error: error.message });
+      this.onUnknown();
+    }
   }
 
   private async plan(units: readonly Unit[], starts: readonly StartUnit[], capacity: Capacity, now: number): Promise<Plan> {
@@ -461,6 +470,9 @@ export class Committer {
   }
 
   private async atFault(plan: Plan, error: unknown): Promise<void> {
+    this.options.logger.error('a change could not be written', {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
     for (const { unit } of plan.starts) unit.reject(error);
     for (const step of plan.steps) step.reject(error);
     for (const { entry, units } of plan.runs) await this.setAside(entry.state.run, units, error);

@@ -68,14 +68,6 @@ export class Dispatcher implements Claims, AttemptHost {
     return this.options.worker;
   }
 
-  get busy(): number {
-    return this.active.size;
-  }
-
-  attempts(): IterableIterator<Attempt> {
-    return this.active.values();
-  }
-
   // --- what the committer asks -------------------------------------------------------------------------------------------------------
 
   capacity(now: number): Capacity {

@@ -58,7 +58,7 @@ export interface Store {
   runStatus(run: number): Promise<RunStatus | null>;
   listRuns(query: ListQuery): Promise<RunRow[]>;
   /** Every task row of a run, in graph order; with items where asked. */
-  tasksOf(run: number, items: boolean): Promise<EndedOrOpen[]>;
+  tasksOf(run: number, items: boolean): Promise<TaskState[]>;
   attemptsOf(task: TaskKey): Promise<AttemptRow[]>;
 }
 
@@ -66,7 +66,7 @@ export interface StoreInfo {
   readonly kind: string;
   /** The highest instant that a commit has stored. */
   readonly clock: number;
-  /** One flush to the disk, measured at open, in milliseconds; 0 where nothing is flushed. */
+  /** Version of the schema. */
   readonly schema: number;
   readonly path: string;
 }
@@ -326,8 +326,6 @@ export interface ListQuery {
   readonly before?: number;
   readonly limit: number;
 }
-
-export type EndedOrOpen = TaskState;
 
 export interface AttemptRow {
   readonly attempt: number;
