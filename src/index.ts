@@ -1,4 +1,8 @@
 export { createEngine, type EngineOptions } from './compose.ts';
+export type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions, ResetReport } from './client/acts.ts';
+export type { AuditEntry, AuditQuery } from './client/audit.ts';
+export type { DeadAttempt, DeadLetter, DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from './client/dead.ts';
+export type { WorkerView } from './client/explain.ts';
 export type { RunQuery, RunView, StartOptions, TaskView } from './client/client.ts';
 export { tryDurationMs as parseDuration, type Duration } from './core/duration.ts';
 export { ERRORS, isPawlError, NonRetryableError, PawlError, RetryAfterError, type ErrorCode, type ErrorRecord } from './core/errors.ts';
@@ -29,6 +33,7 @@ export type {
   Workflow,
   WorkflowOpts,
 } from './core/types.ts';
+export type { Why } from './core/why.ts';
 export { workflow } from './core/workflow.ts';
 export type { Run } from './client/run.ts';
 export type { EngineEvent, WatchOptions } from './core/events.ts';

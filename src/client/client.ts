@@ -6,12 +6,14 @@ import { tryDurationMs, durationMs, type Duration } from '../core/duration.ts';
 import { PawlError } from '../core/errors.ts';
 import type { Graph } from '../core/graph.ts';
 import { newRunId, parseRunId, runIdText } from '../core/ids.ts';
-import type { EndedTask, TaskState } from '../core/run-state.ts';
-import { validate } from '../core/schema.ts';
-import { isRunOver, isTerminal, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
+import type { EndedTask, RunState, TaskState } from '../core/run-state.ts';
+import { validate, type Schema } from '../core/schema.ts';
+import { isTerminal, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
+import type { RunEvent } from '../core/turn.ts';
 import type { TaskError, Workflow } from '../core/types.ts';
 import { parseError, settledError } from '../core/values.ts';
 import type { KeyClaim, ListQuery, RunRow, Store } from '../store/store.ts';
+import type { Act } from './acts.ts';
 
 type AnyWorkflow = Workflow<never, unknown>;
 
@@ -37,7 +39,22 @@ export interface ClientWriter {
   /** The registered version of a workflow. */
   current(workflow: AnyWorkflow | string): { readonly workflow: AnyWorkflow; readonly definition: unknown };
   start(request: StartRequest): Promise<{ readonly uid: Uint8Array; readonly run: number; readonly created: boolean }>;
-  cancel(run: number): Promise<boolean>;
+  /** An act of a person: its result as JSON, null where the kernel refused it. */
+  act(run: number, event: RunEvent, act: Act): Promise<string | null>;
+  /** What an act with this request id came to, where it was done. */
+  doneRequest(actor: string, requestId: string): Promise<string | null>;
+  /** A run as the kernel sees it; with the ended items of its maps where asked. */
+  look(
+    run: number,
+    items: boolean,
+  ): Promise<{ readonly row: RunRow | null; readonly graph: CompiledGraph | null; readonly state: RunState | null } | null>;
+  /** The schemas of a task, where this process has its code. */
+  code(definition: number, node: number): { readonly input: Schema | undefined; readonly output: Schema | undefined } | null;
+  /** The registered version of a workflow, else the given definition. */
+  definitionFor(workflow: string, definition: number): Promise<unknown>;
+  /** Takes a run out of quarantine; false where it had to be set aside again. */
+  release(run: number, act: Act): Promise<boolean>;
+  delay(ms: number): Promise<void>;
   /** How the run ended, null where the store must be asked for that; `'timeout'` when `ms` have passed first. */
   ended(run: number, ms: number | null): Promise<RunEnd | null | 'timeout'>;
   graph(definition: number): Promise<CompiledGraph | null>;
@@ -53,6 +70,15 @@ export interface StartRequest {
   readonly priority: number;
   readonly startAt: number | null;
   readonly traceparent: string | null;
+  readonly from: StartFrom | null;
+  readonly act: Act | null;
+}
+
+/** The run that a start is made from. */
+interface StartFrom {
+  readonly run: number;
+  readonly kind: 'fork' | 'restart';
+  readonly taken: { readonly donor: RunState; readonly nodes: readonly number[] } | null;
 }
 
 export interface RunRef {
@@ -122,17 +148,7 @@ export class Client {
     const { workflow, definition } = this.writer.current(target);
     const given = encode(input, { maxBytes: this.maxPayload, root: 'input' });
     const now = this.writer.now();
-    let stored = given ?? null;
-    if (workflow.input !== undefined) {
-      const checked = await validate(workflow.input, input);
-      if (!checked.ok) {
-        const issues = checked.issues.map((issue) => `input${issue.path === '' ? '' : `.${issue.path}`}: ${issue.message}`);
-        throw new PawlError('RUN_INPUT_INVALID', `The input of workflow "${workflow.name}" does not fit: ${issues.join('; ')}`, {
-          details: { issues: checked.issues },
-        });
-      }
-      stored = encode(checked.value, { maxBytes: this.maxPayload, root: 'input' }) ?? null;
-    }
+    const stored = workflow.input === undefined ? (given ?? null) : await this.checkedInput(workflow, input);
     const { key, rejectDuplicate } = this.key(options.key, input, now);
     return {
       definition,
@@ -144,7 +160,48 @@ export class Client {
       priority: checkedPriority(options.priority),
       startAt: startInstant(options, now),
       traceparent: options.traceparent ?? null,
+      from: null,
+      act: null,
     };
+  }
+
+  /** The input as the workflow's schema leaves it, as it is stored. */
+  private async checkedInput(workflow: AnyWorkflow, input: unknown): Promise<string | null> {
+    const checked = workflow.input === undefined ? { ok: true as const, value: input } : await validate(workflow.input, input);
+    if (!checked.ok) {
+      const issues = checked.issues.map((issue) => `input${issue.path === '' ? '' : `.${issue.path}`}: ${issue.message}`);
+      throw new PawlError('RUN_INPUT_INVALID', `The input of workflow "${workflow.name}" does not fit: ${issues.join('; ')}`, {
+        details: { issues: checked.issues },
+      });
+    }
+    return encode(checked.value, { maxBytes: this.maxPayload, root: 'input' }) ?? null;
+  }
+
+  /**
+   * A run made from another: of the same definition where it takes over outputs, of the registered version where it begins from nothing.
+   * Without another input it gets the one that was recorded, as it is.
+   */
+  async startFrom(
+    row: RunRow,
+    given: { readonly input?: unknown },
+    made: { readonly from: StartFrom; readonly act: Act },
+  ): Promise<RunRef & { readonly created: boolean }> {
+    const { workflow, definition, input: recorded, tags, traceparent } = row;
+    const now = this.writer.now();
+    const input = 'input' in given ? await this.checkedInput(this.writer.current(workflow).workflow, given.input) : recorded;
+    const { uid, run, created } = await this.writer.start({
+      definition: await this.writer.definitionFor(made.from.taken === null ? workflow : '', definition),
+      uid: newRunId(now, (count) => this.writer.randomBytes(count)),
+      input,
+      key: null,
+      rejectDuplicate: false,
+      tags,
+      priority: 0,
+      startAt: null,
+      traceparent,
+      ...made,
+    });
+    return { id: runIdText(uid), run, created };
   }
 
   private key(key: StartOptions['key'], input: unknown, now: number): { key: KeyClaim | null; rejectDuplicate: boolean } {
@@ -268,12 +325,6 @@ export class Client {
     return items.filter((item) => item.status === 'success').map((item) => decode(item.output));
   }
 
-  /** True where this cancelled it; false where it was over already. */
-  async cancel(id: string): Promise<boolean> {
-    const row = await this.find(id);
-    return isRunOver[row.status] ? false : this.writer.cancel(row.run);
-  }
-
   async graph(id: string): Promise<Graph> {
     return (await this.graphOf(await this.find(id))).graph;
   }
@@ -338,7 +389,7 @@ function startInstant(options: StartOptions, now: number): number | null {
   return at;
 }
 
-function sinceInstant(since: Duration | Date, now: number): number {
+export function sinceInstant(since: Duration | Date, now: number): number {
   if (since instanceof Date) return since.getTime();
   const ms = tryDurationMs(since);
   if (ms === null) throw new PawlError('CONFIG_OPTION', "since: give a Date or a duration such as '2h'.");

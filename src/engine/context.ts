@@ -34,9 +34,9 @@ export class BodyContext implements Ctx {
   }
 
   get idempotencyKey(): string {
-    const { item } = this.of.task;
-    // why: the effect number (here always 1) changes when a person edits the input or reruns a success, never by a retry
-    return `${this.runId}:${this.of.id}${item < 0 ? '' : `:${this.of.itemKey ?? item}`}:1`;
+    const { item, effect } = this.of.task;
+    // why: the effect number grows when a person edits the input or does over what succeeded, never by a retry
+    return `${this.runId}:${this.of.id}${item < 0 ? '' : `:${this.of.itemKey ?? item}`}:${effect}`;
   }
 
   get deadline(): Date {

@@ -141,6 +141,11 @@ export class Registry {
     return { workflow: entry.workflow, known: entry.known };
   }
 
+  /** The registered version of a workflow, where there is one. */
+  find(workflow: string): Known | undefined {
+    return this.workflows.get(workflow)?.known ?? undefined;
+  }
+
   get(definition: number): Known | undefined {
     return this.known.get(definition);
   }

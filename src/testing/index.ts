@@ -1,4 +1,8 @@
+import type { Acts } from '../client/acts.ts';
+import type { AuditQuery } from '../client/audit.ts';
 import type { Client, RunQuery, RunRef, RunView } from '../client/client.ts';
+import type { DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from '../client/dead.ts';
+import type { Explainer } from '../client/explain.ts';
 import { Run, type RunHost } from '../client/run.ts';
 import { engineParts, openSqlite, type EngineOptions } from '../compose.ts';
 import { durationMs, type Duration } from '../core/duration.ts';
@@ -42,7 +46,7 @@ export class TestEngine implements RunHost {
   private readonly store: Promise<Store> = openSqlite(':memory:');
   private readonly stubs = new Map<string, AnyBody>();
   private readonly crashes: { readonly task: string; readonly attempt: number }[] = [];
-  private readonly dead = new Set<number>();
+  private readonly deadPids = new Set<number>();
   private boots = 0;
   private engine: Engine;
   private starting: Promise<void> | null = null;
@@ -81,7 +85,7 @@ export class TestEngine implements RunHost {
   /** Every boot is a process of its own; a crashed one is proven dead. */
   private host(pid: number): EngineParts['host'] {
     const here = { name: `test:${pid}`, host: 'test', pid, pidStarted: String(pid), bootId: 'test', pidNamespace: 'test' };
-    return { facts: (now) => ({ ...here, startedAt: now }), isDead: (worker) => this.dead.has(worker.pid) };
+    return { facts: (now) => ({ ...here, startedAt: now }), isDead: (worker) => this.deadPids.has(worker.pid) };
   }
 
   private async ready(): Promise<Engine> {
@@ -158,7 +162,7 @@ export class TestEngine implements RunHost {
   }
 
   private async dieAndBoot(crashed: Engine): Promise<void> {
-    this.dead.add(this.boots);
+    this.deadPids.add(this.boots);
     this.time.clear();
     await crashed.runtime.crash();
     this.engine = this.boot();
@@ -173,6 +177,26 @@ export class TestEngine implements RunHost {
   async get(id: string): Promise<Run<unknown>> {
     const { run } = await (await this.client()).find(id);
     return new Run<unknown>(this, { id, run }, false);
+  }
+
+  /** Dead letters, as `engine.dead`. */
+  readonly dead = {
+    list: async (query: DeadQuery = {}): ReturnType<Engine['dead']['list']> => (await this.ready()).dead.list(query),
+    count: async (query: DeadQuery = {}): Promise<number> => (await this.ready()).dead.count(query),
+    get: async (id: string): Promise<DeadLetterDetail> => (await this.ready()).dead.get(id),
+    redrive: (query: DeadQuery, options: DeadRedriveOptions = {}): AsyncGenerator<DeadRedriven> => this.redriveAll(query, options),
+  };
+
+  private async *redriveAll(query: DeadQuery, options: DeadRedriveOptions): AsyncGenerator<DeadRedriven> {
+    for await (const one of (await this.ready()).dead.redrive(query, options)) {
+      this.activity++;
+      yield one;
+    }
+  }
+
+  /** Acts of people, as `engine.audit`. */
+  async audit(query: AuditQuery = {}): ReturnType<Engine['audit']> {
+    return (await this.ready()).audit(query);
   }
 
   readonly runs = {
@@ -192,6 +216,24 @@ export class TestEngine implements RunHost {
   /** @internal */
   async client(): Promise<Client> {
     return (await this.ready()).client();
+  }
+
+  /** @internal */
+  async acts(): Promise<Acts> {
+    const acts = await (await this.ready()).acts();
+    this.activity++;
+    return acts;
+  }
+
+  /** @internal */
+  async explainer(): Promise<Explainer> {
+    return (await this.ready()).explainer();
+  }
+
+  /** @internal */
+  handle(ref: RunRef, created: boolean): Run<unknown> {
+    this.activity++;
+    return new Run<unknown>(this, ref, created);
   }
 
   /** @internal A wait goes on over a crash. */

@@ -7,7 +7,7 @@ import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as port from '../store.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
 import { isBusy, openDatabase, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
-import { readFacts, readRun, readTask, runCode, type Row } from './rows.ts';
+import { readFacts, readPast, readRun, readTask, readWorker, runCode, type Row } from './rows.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
 
@@ -119,7 +119,7 @@ export class SqliteStore implements port.Store {
     batch.runs.forEach((write, i) => {
       if (conflicts.has(i)) return;
       if (this.isStale(write)) conflicts.add(i);
-      else this.writer.change(write, journal);
+      else this.writer.change(write, now, journal);
     });
     for (const run of batch.share) this.sql.shareRun.run(run);
     const steps = batch.steps.map((step) => this.writer.step(step));
@@ -203,6 +203,7 @@ export class SqliteStore implements port.Store {
           failed: Number(map['failed']),
           cancelled: Number(map['cancelled']),
           skipped: Number(map['skipped']),
+          again: againOf(tasks, Number(map['node'])),
         })),
         items: request.items.map((node) => ({ node, items: (this.sql.endedItems.all(run, node) as Row[]).map(readTask) as EndedTask[] })),
         epoch: this.epoch,
@@ -216,8 +217,9 @@ export class SqliteStore implements port.Store {
 
   async boot(worker: port.WorkerFacts, leaseUntil: number): Promise<number> {
     return this.write(() => {
-      const { name, host, pid, pidStarted, bootId, pidNamespace, startedAt } = worker;
-      const row = this.sql.insertWorker.get(name, host, pid, pidStarted, bootId, pidNamespace, startedAt, leaseUntil);
+      const { name, host, pid, pidStarted, bootId, pidNamespace, startedAt, slots } = worker;
+      const serves = JSON.stringify(worker.serves);
+      const row = this.sql.insertWorker.get(name, host, pid, pidStarted, bootId, pidNamespace, startedAt, leaseUntil, slots, serves);
       return Number(row?.['id']);
     });
   }
@@ -235,11 +237,11 @@ export class SqliteStore implements port.Store {
   }
 
   async workers(): Promise<port.WorkerRow[]> {
-    const rows = this.reading().workers.all() as unknown as (Omit<port.WorkerRow, 'wedged' | 'fenced'> & {
-      wedged: number;
-      fenced: number;
-    })[];
-    return rows.map((row) => ({ ...row, wedged: row.wedged === 1, fenced: row.fenced === 1 }));
+    return (this.reading().workers.all() as Row[]).map(readWorker);
+  }
+
+  async endedWorkers(limit: number): Promise<port.WorkerRow[]> {
+    return (this.reading().endedWorkers.all(limit) as Row[]).map(readWorker);
   }
 
   async heldBy(worker: number, limit: number): Promise<port.HeldTask[]> {
@@ -336,6 +338,59 @@ export class SqliteStore implements port.Store {
     return this.reading().attemptsOf.all(task.run, task.node, task.item) as unknown as port.AttemptRow[];
   }
 
+  async historyOf(run: number): Promise<port.PastTask[]> {
+    return (this.reading().historyOf.all(run) as Row[]).map(readPast);
+  }
+
+  async deadLetters(before: port.DeadCursor | null, limit: number): Promise<port.DeadRow[]> {
+    const { at, run, node, item } = before ?? { at: Number.MAX_SAFE_INTEGER, run: 0, node: 0, item: 0 };
+    return this.read(() =>
+      (this.sql.deadLetters.all(at, run, node, item, limit) as Row[]).flatMap((row) => {
+        const of = this.sql.runById.get(row['run'] ?? null) as Row | undefined;
+        return of === undefined ? [] : [{ row: readRun(of), task: readTask(row) as EndedTask }];
+      }),
+    );
+  }
+
+  async audit({
+    run,
+    before = Number.MAX_SAFE_INTEGER,
+    limit,
+  }: {
+    run?: number;
+    before?: number;
+    limit: number;
+  }): Promise<port.AuditRow[]> {
+    const { readAudit, readAuditOf } = this.reading();
+    const rows = run === undefined ? readAudit.all(before, limit) : readAuditOf.all(run, before, limit);
+    return rows as unknown as port.AuditRow[];
+  }
+
+  async findRequest(actor: string, request: string, since: number): Promise<port.DoneRequest | null> {
+    return (this.reading().readRequest.get(actor, request, since) as port.DoneRequest | undefined) ?? null;
+  }
+
+  async quarantinedRuns(limit: number): Promise<port.RunRow[]> {
+    return (this.reading().quarantinedRuns.all(limit) as Row[]).map(readRun);
+  }
+
+  async release(run: number, act: port.ActWrite, now: number): Promise<port.ParkedOutcome[]> {
+    return this.write(() => {
+      const status = Number(this.sql.runStatus.get(run)?.['status'] ?? 0);
+      if (this.sql.releaseRun.run(run).changes !== 1) return [];
+      this.sql.showTasks.run(run, status);
+      if (status !== runCode('paused')) this.sql.uncoverMaps.run(run);
+      this.sql.shareRun.run(run);
+      this.writer.act(run, act, now);
+      this.record(now, 0, '[]');
+      return this.sql.parkedOf.all(run) as unknown as port.ParkedOutcome[];
+    });
+  }
+
+  async unpark(run: number): Promise<void> {
+    await this.write(() => this.sql.unpark.run(run));
+  }
+
   private reading(): Statements {
     if (this.closed) throw new PawlError('STORE_CLOSED', 'The store is closed.');
     if (this.db === null) this.connect();
@@ -426,6 +481,10 @@ export class SqliteStore implements port.Store {
     throw coded instanceof PawlError ? coded : new PawlError('STORE_IO', `${path}: a commit failed: ${String(error)}`, { cause: error });
   }
 }
+
+/** Items that a reset left pending, in their order. */
+const againOf = (tasks: readonly TaskState[], node: number): number[] =>
+  tasks.filter((task) => task.node === node && task.item >= 0 && task.status === 'pending').map((task) => task.item);
 
 function readDefinition(row: Row): port.StoredDefinition {
   return {
