@@ -2,7 +2,7 @@ import { tryDurationMs, type Duration } from './duration-text.ts';
 
 /**
  * Every error that Pawl throws: a readable constant, the HTTP status and the exit code it maps to, and one line that says what to do.
- * Failures of user code are not errors of this kind: they are data ({@link ErrorRecord}).
+ * Each has a page in docs/errors, and a test that triggers it in test/errors. Failures of user code are not errors of this kind: they are data ({@link ErrorRecord}).
  */
 interface ErrorEntry {
   readonly status: number;
@@ -24,7 +24,6 @@ export const ERRORS = {
   CONFIG_OPTION: entry(400, 2, 'Correct the option that the message names.'),
   CONFIG_STORE: entry(400, 2, "Give 'sqlite:./app.db' (or 'sqlite::memory:' for tests)."),
   CONFIG_DUPLICATE: entry(409, 6, 'Register each name and version once; rename one of the two, or give it another version.'),
-  CONFIG_NO_BODY: entry(400, 6, 'Pass the implementation (contract.implement(fn)) to createEngine({ use }) of the process that works.'),
   CONFIG_VERSION_CHANGED: entry(
     409,
     4,
@@ -69,7 +68,6 @@ export const ERRORS = {
     'Give plain JSON data, Date, Map, Set, bigint, Uint8Array, URL or an Error; nothing else can be stored.',
   ),
   PAYLOAD_TOO_LARGE: entry(413, 2, 'Store the data elsewhere and pass a reference, or raise maxPayload.'),
-  TASK_NO_OUTPUT: entry(404, 3, 'Ask when the task has succeeded.'),
   TASK_UNKNOWN: entry(404, 3, "Name a task of the run's workflow."),
   STEP_DUPLICATE: entry(400, 1, "Give each step of a body its own name; in a loop name the turn: ctx.step(['call', i], …)."),
   STEP_CHANGED: entry(409, 1, 'The record under this name was written by another kind of call. Give the new call another name.'),
@@ -77,7 +75,11 @@ export const ERRORS = {
   STEP_LEASE_LOST: entry(409, 1, 'Nothing: this attempt was taken over or ended. Let the error leave the body.'),
   WORKER_LEASE_LOST: entry(503, 5, 'Nothing: the process goes on under a new identity.'),
   EVENTS_GONE: entry(410, 4, 'Read the runs, then follow from the newest event.'),
-  ENGINE_BROKEN: entry(500, 5, 'A rule of the engine was broken. Report it with the dump in details; the process must be restarted.'),
+  ENGINE_BROKEN: entry(
+    500,
+    5,
+    'Restart the process; nothing that was acknowledged is lost. Report the message with the log lines before it.',
+  ),
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;
@@ -101,6 +103,17 @@ export class PawlError extends Error {
     this.code = code;
     this.fix = facts.fix ?? ERRORS[code].fix;
     this.details = facts.details ?? {};
+  }
+
+  /** The page that explains the code, as a path inside the package. */
+  get docs(): string {
+    return `docs/errors/${this.code}.md`;
+  }
+
+  /** What every surface shows of it. The cause and the stack stay here: they are for whoever runs the process. */
+  toJSON(): Pick<PawlError, 'code' | 'message' | 'fix' | 'docs' | 'details'> {
+    const { code, message, fix, docs, details } = this;
+    return { code, message, fix, docs, details };
   }
 }
 

@@ -39,7 +39,11 @@ export class EventReader {
         waiter.arm();
         const wasLast = isLast;
         const { entries, gone } = await this.store.journal(seq - 1, AT_ONCE);
-        if (gone) throw new PawlError('EVENTS_GONE', `The journal behind ${options.after ?? String(seq)} was pruned.`);
+        if (gone)
+          throw new PawlError(
+            'EVENTS_GONE',
+            `after: the events behind the cursor ${JSON.stringify(options.after ?? `${seq}:0`)} were pruned from the journal.`,
+          );
         for (const row of entries) {
           const events = await this.decode(row);
           for (const [i, event] of events.entries()) {
@@ -99,7 +103,8 @@ function wants(options: WatchOptions, event: EngineEvent): boolean {
 
 function parseCursor(cursor: string): [number, number] {
   const match = /^(\d{1,15}):(\d{1,9})$/.exec(cursor);
-  if (match === null) throw new PawlError('CONFIG_OPTION', `after: ${JSON.stringify(cursor.slice(0, 40))} is no cursor of an event.`);
+  if (match === null)
+    throw new PawlError('CONFIG_OPTION', `after: ${JSON.stringify(cursor.slice(0, 40))} is not the cursor of an event, such as "81:0".`);
   return [Number(match[1]), Number(match[2])];
 }
 

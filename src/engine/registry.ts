@@ -2,6 +2,7 @@ import { canonical } from '../core/codec.ts';
 import { compileGraph, type CompiledGraph } from '../core/compile.ts';
 import { PawlError } from '../core/errors.ts';
 import type { Graph } from '../core/graph.ts';
+import { shown } from '../core/problems.ts';
 import type { AnyTask, Ctx, NodeCode, Signal, Workflow } from '../core/types.ts';
 import type { ClaimableDefinition, Store, StoredDefinition } from '../store/store.ts';
 
@@ -105,7 +106,7 @@ export class Registry {
       if (row.hash !== entry.hash) {
         throw new PawlError(
           'CONFIG_VERSION_CHANGED',
-          `Workflow "${entry.workflow.name}" version "${entry.version}" is stored with another graph.`,
+          `Workflow "${entry.workflow.name}" version "${entry.version}" is in the store with another graph than the one that is registered.`,
         );
       }
       entry.known = this.adopt(entry.workflow, row);
@@ -136,9 +137,19 @@ export class Registry {
     const name = typeof workflow === 'string' ? workflow : workflow.name;
     const entry = this.workflows.get(name);
     if (entry?.known == null || (typeof workflow !== 'string' && entry.workflow !== workflow)) {
-      throw new PawlError('RUN_UNKNOWN_WORKFLOW', `The workflow "${name}" is not registered with this engine.`);
+      throw new PawlError(
+        'RUN_UNKNOWN_WORKFLOW',
+        entry === undefined
+          ? `Workflow ${shown(name)} is not registered with this engine; ${this.registered()}.`
+          : `Workflow ${shown(name)} is registered with this engine as another object than the one given (registered version: ${entry.version}).`,
+      );
     }
     return { workflow: entry.workflow, known: entry.known };
+  }
+
+  private registered(): string {
+    const names = [...this.workflows.keys()].map(shown);
+    return names.length === 0 ? 'no workflow is' : `registered: ${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}`;
   }
 
   get(definition: number): Known | undefined {
