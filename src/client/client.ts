@@ -10,7 +10,7 @@ import { shown } from '../core/problems.ts';
 import { newRunId, parseRunId, runIdText } from '../core/ids.ts';
 import type { EndedTask, TaskState } from '../core/run-state.ts';
 import { validate } from '../core/schema.ts';
-import { isRunOver, isTerminal, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
+import { isRunOver, isTerminal, RUN_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
 import type { TaskError, Workflow } from '../core/types.ts';
 import { parseError, settledError } from '../core/values.ts';
 import type { KeyClaim, ListQuery, RunRow, Store } from '../store/store.ts';
@@ -151,7 +151,7 @@ export class Client {
 
   private key(key: StartOptions['key'], input: unknown, now: number): { key: KeyClaim | null; rejectDuplicate: boolean } {
     if (key === undefined) return { key: null, rejectDuplicate: false };
-    const { value, for: life = 'kept', onDuplicate = 'return' } = typeof key === 'string' ? { value: key } : key;
+    const { value, for: life = 'kept', onDuplicate = 'return' } = typeof key === 'object' && key !== null ? key : { value: key };
     if (typeof value !== 'string' || value === '' || value.length > 500)
       throw new PawlError(
         'CONFIG_OPTION',
@@ -168,7 +168,7 @@ export class Client {
   }
 
   async find(id: string): Promise<RunRow> {
-    const uid = parseRunId(id);
+    const uid = typeof id === 'string' ? parseRunId(id) : null;
     const row = uid === null ? null : await this.store.findRun(uid);
     if (row === null) throw new PawlError('RUN_NOT_FOUND', `There is no run ${shown(id)} in this store.`);
     return row;
@@ -196,7 +196,7 @@ export class Client {
     const filter: ListQuery = {
       limit: limit + 1,
       ...(query.workflow === undefined ? {} : { workflow: typeof query.workflow === 'string' ? query.workflow : query.workflow.name }),
-      ...(query.status === undefined ? {} : { statuses: query.status }),
+      ...(query.status === undefined ? {} : { statuses: checkedStatuses(query.status) }),
       ...(query.tag === undefined ? {} : { tag: query.tag }),
       ...(query.since === undefined ? {} : { since: sinceInstant(query.since, this.writer.now()) }),
       ...(query.cursor === undefined ? {} : { before: parseListCursor(query.cursor) }),
@@ -214,7 +214,7 @@ export class Client {
     if (end === 'timeout') {
       throw new PawlError(
         'RUN_TIMEOUT',
-        `Run ${ref.id} has not ended within ${typeof options.timeout === 'number' ? `${options.timeout} ms` : String(options.timeout)}; it goes on.`,
+        `Run ${ref.id} has not ended within ${typeof options.timeout === 'number' ? `${options.timeout} ms` : String(options.timeout)}.`,
         { details: { run: ref.id } },
       );
     }
@@ -228,10 +228,11 @@ export class Client {
     const id = runIdText(row.uid);
     if (row.hasOutput) return decode(row.output);
     if (row.status === 'success' || row.status === 'partial') {
-      const why =
-        row.reason === 'output_too_large' ? `it is larger than maxPayload, ${this.maxPayload} bytes` : await this.missingText(row);
-      throw new PawlError('RUN_NO_OUTPUT', `Run ${id} of workflow "${row.workflow}" is ${row.status}, but has no output: ${why}.`, {
+      const isTooLarge = row.reason === 'output_too_large';
+      const why = isTooLarge ? `it is larger than maxPayload, ${this.maxPayload} bytes` : await this.missingText(row);
+      throw new PawlError('RUN_NO_OUTPUT', `Run ${id} of workflow "${row.workflow}" ended as ${row.status}, but has no output: ${why}.`, {
         details: { run: id },
+        ...(isTooLarge ? { fix: 'Return less: references to what is stored elsewhere; or raise maxPayload.' } : {}),
       });
     }
     if (row.status === 'skipped') return undefined;
@@ -241,8 +242,8 @@ export class Client {
     const because =
       first === undefined
         ? row.reason === null
-          ? ''
-          : ` (${row.reason})`
+          ? '.'
+          : ` (reason: ${row.reason}).`
         : `: task "${first.task}" ${first.status}: ${first.error?.message ?? first.reason ?? ''}`;
     throw new PawlError(
       code,
@@ -356,6 +357,12 @@ function checkedTags(tags: readonly string[] = []): readonly string[] {
   return tags;
 }
 
+function checkedStatuses(statuses: readonly RunStatus[]): readonly RunStatus[] {
+  const wrong = Array.isArray(statuses) ? statuses.find((status) => !RUN_STATUSES.includes(status)) : statuses;
+  if (wrong === undefined) return statuses;
+  throw new PawlError('CONFIG_OPTION', `status: must be a list of ${RUN_STATUSES.join(', ')}, not ${shown(wrong)}.`);
+}
+
 function checkedPriority(priority = 0): number {
   if (!Number.isInteger(priority) || Math.abs(priority) > 1_000_000)
     throw new PawlError('CONFIG_OPTION', `priority: must be a whole number between -1000000 and 1000000, not ${shown(priority)}.`);
@@ -379,7 +386,7 @@ function delayedInstant(delay: Duration | undefined, now: number): number | null
 }
 
 function sinceInstant(since: Duration | Date, now: number): number {
-  if (since instanceof Date) return since.getTime();
+  if (since instanceof Date && !Number.isNaN(since.getTime())) return since.getTime();
   const ms = tryDurationMs(since);
   if (ms === null) throw new PawlError('CONFIG_OPTION', `since: must be a Date or a duration such as '2h', not ${shown(since)}.`);
   return now - ms;

@@ -23,7 +23,7 @@ export const ERRORS = {
   CONFIG_DURATION: entry(400, 2, "Give milliseconds (> 0) or a string such as '90s', '5m', '14d'."),
   CONFIG_OPTION: entry(400, 2, 'Correct the option that the message names.'),
   CONFIG_STORE: entry(400, 2, "Give 'sqlite:./app.db' (or 'sqlite::memory:' for tests)."),
-  CONFIG_DUPLICATE: entry(409, 6, 'Register each name and version once; rename one of the two, or give it another version.'),
+  CONFIG_DUPLICATE: entry(409, 6, 'Register each name once: leave one of the two out, or rename it.'),
   CONFIG_VERSION_CHANGED: entry(
     409,
     4,
@@ -45,10 +45,14 @@ export const ERRORS = {
   STORE_BUSY: entry(
     503,
     5,
-    'Another process holds a write transaction on the file. Find it (it is none of Pawl: those last milliseconds) and end it.',
+    "Another process holds a write transaction on the file. Find it (it is none of Pawl's: theirs last milliseconds) and end it.",
   ),
-  STORE_UNKNOWN_OUTCOME: entry(503, 5, 'Ask for the run by its key, or start it again with the same key: the same key gives the same run.'),
-  STORE_CLOSED: entry(503, 5, 'The engine was closed. Create another one.'),
+  STORE_UNKNOWN_OUTCOME: entry(
+    503,
+    5,
+    'Start the run again with the same key: whether or not it was stored, the same key gives the same run.',
+  ),
+  STORE_CLOSED: entry(503, 5, 'Create another engine: a closed one is not opened again.'),
   RUN_NOT_FOUND: entry(404, 3, 'Check the id, and that the engine has the store that the run was started in.'),
   RUN_KEY_CONFLICT: entry(409, 4, 'Use another key, or the same input. A key stands for one input.'),
   RUN_KEY_TAKEN: entry(409, 4, "Use another key, or onDuplicate: 'return' to get the run that holds it."),

@@ -1,5 +1,6 @@
 import { canonical } from '../core/codec.ts';
 import { compileGraph, type CompiledGraph } from '../core/compile.ts';
+import { isBag } from '../core/contract.ts';
 import { PawlError } from '../core/errors.ts';
 import type { Graph } from '../core/graph.ts';
 import { shown } from '../core/problems.ts';
@@ -51,7 +52,12 @@ export class Registry {
   private readonly known = new Map<number, Known>();
 
   constructor(use: readonly Registrable[], digest: (text: string) => string) {
-    for (const one of use) {
+    if (!Array.isArray(use))
+      throw new PawlError('CONFIG_OPTION', `use: must be a list of workflows, tasks and signals, not ${shown(use)}.`);
+    for (const [i, one] of use.entries()) {
+      // Two modules that import each other give undefined here, whatever the types say.
+      if (!isRegistrable(one))
+        throw new PawlError('CONFIG_OPTION', `use[${i}]: must be a workflow, a task or a signal, not ${shown(one)}.`);
       if (one.kind === 'workflow') this.addWorkflow(one, digest);
       else if (one.kind === 'signal') this.addSignal(one);
       else this.addTask(one);
@@ -137,12 +143,11 @@ export class Registry {
     const name = typeof workflow === 'string' ? workflow : workflow.name;
     const entry = this.workflows.get(name);
     if (entry?.known == null || (typeof workflow !== 'string' && entry.workflow !== workflow)) {
-      throw new PawlError(
-        'RUN_UNKNOWN_WORKFLOW',
-        entry === undefined
-          ? `Workflow ${shown(name)} is not registered with this engine; ${this.registered()}.`
-          : `Workflow ${shown(name)} is registered with this engine as another object than the one given (registered version: ${entry.version}).`,
-      );
+      if (entry === undefined)
+        throw new PawlError('RUN_UNKNOWN_WORKFLOW', `Workflow ${shown(name)} is not registered with this engine; ${this.registered()}.`);
+      const message = `Another workflow than the given one is registered as ${shown(name)} (version ${entry.version}) with this engine.`;
+      const fix = 'Make the workflow once, in a module of its own, and give that object to createEngine and to start.';
+      throw new PawlError('RUN_UNKNOWN_WORKFLOW', message, { fix });
     }
     return { workflow: entry.workflow, known: entry.known };
   }
@@ -182,6 +187,10 @@ export class Registry {
       signals: [...this.signals.keys()],
     };
   }
+}
+
+function isRegistrable(value: unknown): boolean {
+  return isBag(value) && ['workflow', 'signal', 'task'].includes(String(value['kind']));
 }
 
 function canRun(known: Known, node: number): boolean {
