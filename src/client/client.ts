@@ -4,11 +4,13 @@ import type { CompiledGraph } from '../core/compile.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { tryDurationMs, durationMs, type Duration } from '../core/duration.ts';
 import { PawlError } from '../core/errors.ts';
+import { exprRefs } from '../core/expr.ts';
 import type { Graph } from '../core/graph.ts';
+import { shown } from '../core/problems.ts';
 import { newRunId, parseRunId, runIdText } from '../core/ids.ts';
 import type { EndedTask, RunState, TaskState } from '../core/run-state.ts';
 import { validate, type Schema } from '../core/schema.ts';
-import { isTerminal, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
+import { isTerminal, RUN_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
 import type { TaskError, Workflow } from '../core/types.ts';
 import { parseError, settledError } from '../core/values.ts';
@@ -206,10 +208,14 @@ export class Client {
 
   private key(key: StartOptions['key'], input: unknown, now: number): { key: KeyClaim | null; rejectDuplicate: boolean } {
     if (key === undefined) return { key: null, rejectDuplicate: false };
-    const { value, for: life = 'kept', onDuplicate = 'return' } = typeof key === 'string' ? { value: key } : key;
+    const { value, for: life = 'kept', onDuplicate = 'return' } = typeof key === 'object' && key !== null ? key : { value: key };
     if (typeof value !== 'string' || value === '' || value.length > 500)
-      throw new PawlError('CONFIG_OPTION', 'key: give a string of 1 to 500 characters.');
-    if (encode(value, { root: 'key' }) === undefined) throw new PawlError('CONFIG_OPTION', 'key: not storable.');
+      throw new PawlError(
+        'CONFIG_OPTION',
+        `key: must be a string of 1 to 500 characters, not ${typeof value === 'string' ? `one of ${value.length}` : shown(value)}.`,
+      );
+    // Throws where the text cannot be stored.
+    encode(value, { root: 'key' });
     const until = life === 'kept' || life === 'open' ? life : now + durationMs(life, 'key.for');
     // The input as the caller gave it, before any schema: the same call gives the same hash.
     return {
@@ -219,9 +225,9 @@ export class Client {
   }
 
   async find(id: string): Promise<RunRow> {
-    const uid = parseRunId(id);
+    const uid = typeof id === 'string' ? parseRunId(id) : null;
     const row = uid === null ? null : await this.store.findRun(uid);
-    if (row === null) throw new PawlError('RUN_NOT_FOUND', `There is no run ${JSON.stringify(id.slice(0, 60))}.`);
+    if (row === null) throw new PawlError('RUN_NOT_FOUND', `There is no run ${shown(id)} in this store.`);
     return row;
   }
 
@@ -242,11 +248,12 @@ export class Client {
 
   async list(query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> {
     const limit = Math.min(500, query.limit ?? 50);
-    if (!Number.isInteger(limit) || limit < 1) throw new PawlError('CONFIG_OPTION', 'limit: give a whole number from 1 to 500.');
+    if (!Number.isInteger(limit) || limit < 1)
+      throw new PawlError('CONFIG_OPTION', `limit: must be a whole number from 1 to 500, not ${shown(query.limit)}.`);
     const filter: ListQuery = {
       limit: limit + 1,
       ...(query.workflow === undefined ? {} : { workflow: typeof query.workflow === 'string' ? query.workflow : query.workflow.name }),
-      ...(query.status === undefined ? {} : { statuses: query.status }),
+      ...(query.status === undefined ? {} : { statuses: checkedStatuses(query.status) }),
       ...(query.tag === undefined ? {} : { tag: query.tag }),
       ...(query.since === undefined ? {} : { since: sinceInstant(query.since, this.writer.now()) }),
       ...(query.cursor === undefined ? {} : { before: parseListCursor(query.cursor) }),
@@ -262,11 +269,15 @@ export class Client {
     const ms = options.timeout === undefined ? null : durationMs(options.timeout, 'timeout');
     const end = await this.writer.ended(ref.run, ms);
     if (end === 'timeout') {
-      throw new PawlError('RUN_TIMEOUT', `Run ${ref.id} has not ended within ${String(options.timeout)}.`, { details: { run: ref.id } });
+      throw new PawlError(
+        'RUN_TIMEOUT',
+        `Run ${ref.id} has not ended within ${typeof options.timeout === 'number' ? `${options.timeout} ms` : String(options.timeout)}.`,
+        { details: { run: ref.id } },
+      );
     }
     if (end?.hasOutput === true) return decode(end.output);
     const row = await this.store.runRow(ref.run);
-    if (row === null) throw new PawlError('RUN_NOT_FOUND', `Run ${ref.id} is gone.`);
+    if (row === null) throw new PawlError('RUN_NOT_FOUND', `Run ${ref.id} is no longer in this store.`);
     return this.outputOf(row);
   }
 
@@ -274,13 +285,12 @@ export class Client {
     const id = runIdText(row.uid);
     if (row.hasOutput) return decode(row.output);
     if (row.status === 'success' || row.status === 'partial') {
-      throw new PawlError(
-        'RUN_NO_OUTPUT',
-        `Run ${id} is ${row.status}, but has no output: ${row.reason === 'output_too_large' ? 'it is larger than maxPayload' : 'a part of it did not succeed'}.`,
-        {
-          details: { run: id },
-        },
-      );
+      const isTooLarge = row.reason === 'output_too_large';
+      const why = isTooLarge ? `it is larger than maxPayload, ${this.maxPayload} bytes` : await this.missingText(row);
+      throw new PawlError('RUN_NO_OUTPUT', `Run ${id} of workflow "${row.workflow}" ended as ${row.status}, but has no output: ${why}.`, {
+        details: { run: id },
+        ...(isTooLarge ? { fix: 'Return less: references to what is stored elsewhere; or raise maxPayload.' } : {}),
+      });
     }
     if (row.status === 'skipped') return undefined;
     const rootCause = await this.rootCause(row);
@@ -289,12 +299,25 @@ export class Client {
     const because =
       first === undefined
         ? row.reason === null
-          ? ''
-          : ` (${row.reason})`
+          ? '.'
+          : ` (reason: ${row.reason}).`
         : `: task "${first.task}" ${first.status}: ${first.error?.message ?? first.reason ?? ''}`;
-    throw new PawlError(code, `Run ${id} of workflow "${row.workflow}" ${row.status}${because}`, {
-      details: { run: id, ...(row.reason === null ? {} : { reason: row.reason }), rootCause },
-    });
+    throw new PawlError(
+      code,
+      `Run ${id} of workflow "${row.workflow}" ${row.status === 'cancelled' ? 'was cancelled' : row.status}${because}`,
+      {
+        details: { run: id, ...(row.reason === null ? {} : { reason: row.reason }), rootCause },
+      },
+    );
+  }
+
+  /** The parts that the output requires and that did not succeed. */
+  private async missingText(row: RunRow): Promise<string> {
+    const { graph, byId, nodes } = await this.graphOf(row);
+    const read = new Set(exprRefs(graph.output).map(({ id, mode }) => (mode === 'required' ? byId.get(id)?.index : undefined)));
+    const missing = (await this.store.tasksOf(row.run, false)).filter((task) => read.has(task.node) && task.status !== 'success');
+    const parts = missing.map((task) => `${shown(nodes[task.node]?.id)} (${task.status})`);
+    return parts.length === 0 ? 'a part that it reads did not succeed' : `it reads ${parts.join(', ')}`;
   }
 
   private async rootCause(row: RunRow): Promise<TaskView[]> {
@@ -310,7 +333,11 @@ export class Client {
     const row = await this.find(ref.id);
     const graph = await this.graphOf(row);
     const node = graph.byId.get(name) ?? graph.nodes.find((one) => 'task' in one.task && one.task.task === name);
-    if (node === undefined) throw new PawlError('TASK_UNKNOWN', `The workflow "${row.workflow}" has no task ${JSON.stringify(name)}.`);
+    if (node === undefined)
+      throw new PawlError(
+        'TASK_UNKNOWN',
+        `Workflow "${row.workflow}", version ${row.version}, of run ${ref.id} has no task ${shown(name)}.`,
+      );
     const isMap = node.task.kind === 'map';
     const states = (await this.store.tasksOf(row.run, isMap)).filter((state) => state.node === node.index);
     const top = states.find((state) => state.item < 0);
@@ -331,7 +358,8 @@ export class Client {
 
   private async graphOf(row: RunRow): Promise<CompiledGraph> {
     const graph = await this.writer.graph(row.definition);
-    if (graph === null) throw new PawlError('STORE_CORRUPT', `The definition of run ${runIdText(row.uid)} is not in the store.`);
+    if (graph === null)
+      throw new PawlError('STORE_CORRUPT', `The definition of run ${runIdText(row.uid)} (number ${row.definition}) is not in the store.`);
     return graph;
   }
 }
@@ -370,33 +398,52 @@ function taskView(graph: CompiledGraph, state: TaskState): TaskView {
 }
 
 function checkedTags(tags: readonly string[] = []): readonly string[] {
-  const fine = Array.isArray(tags) && tags.length <= 50 && tags.every((tag) => typeof tag === 'string' && tag !== '' && tag.length <= 200);
-  if (!fine) throw new PawlError('CONFIG_OPTION', 'tags: give at most 50 strings of 1 to 200 characters.');
+  if (!Array.isArray(tags) || tags.length > 50) {
+    const given = Array.isArray(tags) ? `one of ${tags.length}` : shown(tags);
+    throw new PawlError('CONFIG_OPTION', `tags: must be a list of at most 50 strings, not ${given}.`);
+  }
+  const wrong = tags.findIndex((tag) => typeof tag !== 'string' || tag === '' || tag.length > 200);
+  if (wrong >= 0)
+    throw new PawlError('CONFIG_OPTION', `tags[${wrong}]: must be a string of 1 to 200 characters, not ${shown(tags[wrong])}.`);
   return tags;
+}
+
+function checkedStatuses(statuses: readonly RunStatus[]): readonly RunStatus[] {
+  const wrong = Array.isArray(statuses) ? statuses.find((status) => !RUN_STATUSES.includes(status)) : statuses;
+  if (wrong === undefined) return statuses;
+  throw new PawlError('CONFIG_OPTION', `status: must be a list of ${RUN_STATUSES.join(', ')}, not ${shown(wrong)}.`);
 }
 
 function checkedPriority(priority = 0): number {
   if (!Number.isInteger(priority) || Math.abs(priority) > 1_000_000)
-    throw new PawlError('CONFIG_OPTION', 'priority: give a whole number between -1,000,000 and 1,000,000.');
+    throw new PawlError('CONFIG_OPTION', `priority: must be a whole number between -1000000 and 1000000, not ${shown(priority)}.`);
   return priority;
 }
 
 function startInstant(options: StartOptions, now: number): number | null {
-  if (options.startAt === undefined && options.delay === undefined) return null;
-  const at = options.startAt === undefined ? now + durationMs(options.delay ?? 0, 'delay') : options.startAt.getTime();
-  if (Number.isNaN(at)) throw new PawlError('CONFIG_OPTION', 'startAt: not a valid Date.');
-  if (at > LAST_INSTANT) throw new PawlError('CONFIG_OPTION', 'delay: ends after the last instant that a Date can hold.');
+  if (options.startAt === undefined) return delayedInstant(options.delay, now);
+  const at = options.startAt instanceof Date ? options.startAt.getTime() : Number.NaN;
+  if (Number.isFinite(at)) return at;
+  const given = options.startAt instanceof Date ? 'an invalid one' : shown(options.startAt);
+  throw new PawlError('CONFIG_OPTION', `startAt: must be a valid Date, not ${given}.`);
+}
+
+function delayedInstant(delay: Duration | undefined, now: number): number | null {
+  if (delay === undefined) return null;
+  const at = now + durationMs(delay, 'delay');
+  if (at > LAST_INSTANT)
+    throw new PawlError('CONFIG_OPTION', `delay: ${shown(delay)} from now is after the last instant that a Date can hold.`);
   return at;
 }
 
 export function sinceInstant(since: Duration | Date, now: number): number {
-  if (since instanceof Date) return since.getTime();
+  if (since instanceof Date && !Number.isNaN(since.getTime())) return since.getTime();
   const ms = tryDurationMs(since);
-  if (ms === null) throw new PawlError('CONFIG_OPTION', "since: give a Date or a duration such as '2h'.");
+  if (ms === null) throw new PawlError('CONFIG_OPTION', `since: must be a Date or a duration such as '2h', not ${shown(since)}.`);
   return now - ms;
 }
 
 function parseListCursor(cursor: string): number {
-  if (!/^\d{1,15}$/.test(cursor)) throw new PawlError('CONFIG_OPTION', 'cursor: not one that a list gave.');
+  if (!/^\d{1,15}$/.test(cursor)) throw new PawlError('CONFIG_OPTION', `cursor: ${shown(cursor)} is not one that a list gave as next.`);
   return Number(cursor);
 }

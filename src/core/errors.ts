@@ -2,7 +2,7 @@ import { tryDurationMs, type Duration } from './duration-text.ts';
 
 /**
  * Every error that Pawl throws: a readable constant, the HTTP status and the exit code it maps to, and one line that says what to do.
- * Failures of user code are not errors of this kind: they are data ({@link ErrorRecord}).
+ * Each has a page in docs/errors, and a test that triggers it in test/errors. Failures of user code are not errors of this kind: they are data ({@link ErrorRecord}).
  */
 interface ErrorEntry {
   readonly status: number;
@@ -23,8 +23,7 @@ export const ERRORS = {
   CONFIG_DURATION: entry(400, 2, "Give milliseconds (> 0) or a string such as '90s', '5m', '14d'."),
   CONFIG_OPTION: entry(400, 2, 'Correct the option that the message names.'),
   CONFIG_STORE: entry(400, 2, "Give 'sqlite:./app.db' (or 'sqlite::memory:' for tests)."),
-  CONFIG_DUPLICATE: entry(409, 6, 'Register each name and version once; rename one of the two, or give it another version.'),
-  CONFIG_NO_BODY: entry(400, 6, 'Pass the implementation (contract.implement(fn)) to createEngine({ use }) of the process that works.'),
+  CONFIG_DUPLICATE: entry(409, 6, 'Register each name once: leave one of the two out, or rename it.'),
   CONFIG_VERSION_CHANGED: entry(
     409,
     4,
@@ -46,10 +45,14 @@ export const ERRORS = {
   STORE_BUSY: entry(
     503,
     5,
-    'Another process holds a write transaction on the file. Find it (it is none of Pawl: those last milliseconds) and end it.',
+    "Another process holds a write transaction on the file. Find it (it is none of Pawl's: theirs last milliseconds) and end it.",
   ),
-  STORE_UNKNOWN_OUTCOME: entry(503, 5, 'Ask for the run by its key, or start it again with the same key: the same key gives the same run.'),
-  STORE_CLOSED: entry(503, 5, 'The engine was closed. Create another one.'),
+  STORE_UNKNOWN_OUTCOME: entry(
+    503,
+    5,
+    'Start the run again with the same key: whether or not it was stored, the same key gives the same run.',
+  ),
+  STORE_CLOSED: entry(503, 5, 'Create another engine: a closed one is not opened again.'),
   RUN_NOT_FOUND: entry(404, 3, 'Check the id, and that the engine has the store that the run was started in.'),
   RUN_KEY_CONFLICT: entry(409, 4, 'Use another key, or the same input. A key stands for one input.'),
   RUN_KEY_TAKEN: entry(409, 4, "Use another key, or onDuplicate: 'return' to get the run that holds it."),
@@ -76,7 +79,6 @@ export const ERRORS = {
     'Give plain JSON data, Date, Map, Set, bigint, Uint8Array, URL or an Error; nothing else can be stored.',
   ),
   PAYLOAD_TOO_LARGE: entry(413, 2, 'Store the data elsewhere and pass a reference, or raise maxPayload.'),
-  TASK_NO_OUTPUT: entry(404, 3, 'Ask when the task has succeeded.'),
   TASK_UNKNOWN: entry(404, 3, "Name a task of the run's workflow."),
   TASK_NOT_DEAD: entry(409, 4, 'Redrive what failed or was cancelled; rerun what succeeded.'),
   TASK_NOT_ENDED: entry(409, 4, 'Wait until the task has ended, or cancel the run.'),
@@ -96,7 +98,11 @@ export const ERRORS = {
   STEP_LEASE_LOST: entry(409, 1, 'Nothing: this attempt was taken over or ended. Let the error leave the body.'),
   WORKER_LEASE_LOST: entry(503, 5, 'Nothing: the process goes on under a new identity.'),
   EVENTS_GONE: entry(410, 4, 'Read the runs, then follow from the newest event.'),
-  ENGINE_BROKEN: entry(500, 5, 'A rule of the engine was broken. Report it with the dump in details; the process must be restarted.'),
+  ENGINE_BROKEN: entry(
+    500,
+    5,
+    'Restart the process; nothing that was acknowledged is lost. Report the message with the log lines before it.',
+  ),
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;
@@ -120,6 +126,17 @@ export class PawlError extends Error {
     this.code = code;
     this.fix = facts.fix ?? ERRORS[code].fix;
     this.details = facts.details ?? {};
+  }
+
+  /** The page that explains the code, as a path inside the package. */
+  get docs(): string {
+    return `docs/errors/${this.code}.md`;
+  }
+
+  /** What every surface shows of it. The cause and the stack stay here: they are for whoever runs the process. */
+  toJSON(): Pick<PawlError, 'code' | 'message' | 'fix' | 'docs' | 'details'> {
+    const { code, message, fix, docs, details } = this;
+    return { code, message, fix, docs, details };
   }
 }
 

@@ -3,6 +3,7 @@ import type { RunEnd } from '../core/changes.ts';
 import { isPawlError, PawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import type { Logger } from '../core/log.ts';
+import { shown } from '../core/problems.ts';
 import type { Workflow } from '../core/types.ts';
 import { REQUEST_MS } from '../core/reset.ts';
 import type { RunState } from '../core/run-state.ts';
@@ -222,7 +223,7 @@ export class EngineRuntime {
   async work(concurrency = this.parts.settings.concurrency): Promise<void> {
     if (this.worker !== null) return;
     if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 100_000) {
-      throw new PawlError('CONFIG_OPTION', 'concurrency: give a whole number from 1 to 100,000.');
+      throw new PawlError('CONFIG_OPTION', `concurrency: must be a whole number from 1 to 100000, not ${shown(concurrency)}.`);
     }
     const opened = await this.open();
     this.worker = await this.bootWorker(opened, concurrency);

@@ -2,6 +2,7 @@ import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
 import { readJournal, type RunTransition, type TaskTransition } from '../core/journal.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
+import { shown } from '../core/problems.ts';
 import { isRunOver, isTerminal } from '../core/states.ts';
 import type { JournalRow, RunRow, Store } from '../store/store.ts';
 import type { Follower } from './follower.ts';
@@ -39,7 +40,11 @@ export class EventReader {
         waiter.arm();
         const wasLast = isLast;
         const { entries, gone } = await this.store.journal(seq - 1, AT_ONCE);
-        if (gone) throw new PawlError('EVENTS_GONE', `The journal behind ${options.after ?? String(seq)} was pruned.`);
+        if (gone)
+          throw new PawlError(
+            'EVENTS_GONE',
+            `after: the events behind the cursor ${JSON.stringify(options.after ?? `${seq}:0`)} were pruned from the journal.`,
+          );
         for (const row of entries) {
           const events = await this.decode(row);
           for (const [i, event] of events.entries()) {
@@ -98,8 +103,8 @@ function wants(options: WatchOptions, event: EngineEvent): boolean {
 }
 
 function parseCursor(cursor: string): [number, number] {
-  const match = /^(\d{1,15}):(\d{1,9})$/.exec(cursor);
-  if (match === null) throw new PawlError('CONFIG_OPTION', `after: ${JSON.stringify(cursor.slice(0, 40))} is no cursor of an event.`);
+  const match = /^(\d{1,15}):(\d{1,9})$/.exec(String(cursor));
+  if (match === null) throw new PawlError('CONFIG_OPTION', `after: ${shown(cursor)} is not the cursor of an event, such as "81:0".`);
   return [Number(match[1]), Number(match[2])];
 }
 

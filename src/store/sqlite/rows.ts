@@ -112,7 +112,10 @@ export function readTask(row: Row): TaskState {
     case undefined:
       break;
   }
-  throw new PawlError('STORE_CORRUPT', `A task of run ${String(row['run'])} has the unknown status ${String(row['status'])}.`);
+  throw new PawlError(
+    'STORE_CORRUPT',
+    `Task ${facts.node} of run number ${String(row['run'])} has the status ${String(row['status'])}, which this version of Pawl does not write.`,
+  );
 }
 
 function endedOf(facts: TaskFacts, status: EndedTask['status'], row: Row, reason: Reason | null, error: string | null): EndedTask {
@@ -223,7 +226,8 @@ function resumeTo(value: Value | undefined): RunFacts['resumeTo'] {
 
 function runStatus(value: Value | undefined): RunStatus {
   const status = RUN_STATUSES[number(value)];
-  if (status === undefined) throw new PawlError('STORE_CORRUPT', `A run has the unknown status ${String(value)}.`);
+  if (status === undefined)
+    throw new PawlError('STORE_CORRUPT', `A run has the status ${String(value)}, which this version of Pawl does not write.`);
   return status;
 }
 
@@ -236,6 +240,7 @@ function numberOrNull(value: Value | undefined): number | null {
 }
 
 function text(value: Value | undefined): string {
-  if (typeof value !== 'string') throw new PawlError('STORE_CORRUPT', `A text column holds ${value === null ? 'NULL' : typeof value}.`);
+  if (typeof value !== 'string')
+    throw new PawlError('STORE_CORRUPT', `A column of text holds ${value === null ? 'NULL' : `a ${typeof value}`}.`);
   return value;
 }

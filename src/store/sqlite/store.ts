@@ -102,7 +102,9 @@ export class SqliteStore implements port.Store {
         if (!(error instanceof GuardFailed)) throw error;
         const at = batch.runs.findIndex((write, i) => write.state.run === error.run && !conflicts.has(i));
         if (at === -1)
-          throw new PawlError('ENGINE_BROKEN', `A guard failed for run ${error.run}, which the batch does not write.`, { cause: error });
+          throw new PawlError('ENGINE_BROKEN', `A guard failed for run number ${error.run}, which the batch does not write.`, {
+            cause: error,
+          });
         conflicts.add(at);
       }
     }
@@ -392,7 +394,7 @@ export class SqliteStore implements port.Store {
   }
 
   private reading(): Statements {
-    if (this.closed) throw new PawlError('STORE_CLOSED', 'The store is closed.');
+    if (this.closed) throw new PawlError('STORE_CLOSED', `${this.options.path}: the store is closed.`);
     if (this.db === null) this.connect();
     return this.sql;
   }
