@@ -138,6 +138,8 @@ export class Engine implements RunHost {
     list: async (): Promise<readonly RunView[]> => (await (await this.runtime.open()).store.quarantinedRuns(500)).map(viewOf),
     /** Lets a run go on; false where it had to be set aside again. */
     retry: async (id: string, options: ActOptions = {}): Promise<boolean> => (await this.acts()).release(id, options),
+    /** Fails a run: its open tasks are cancelled. */
+    fail: async (id: string, options: ActOptions = {}): Promise<void> => (await this.acts()).abandon(id, options),
   };
 
   /** Acts of people, the last first. */

@@ -241,6 +241,13 @@ export class Acts {
     return this.writer.release(row.run, this.actOf(row, 'release', options, {}));
   }
 
+  /** Fails a quarantined run: its open tasks are cancelled, what arrived for it meanwhile is dropped. */
+  async abandon(id: string, options: ActOptions = {}): Promise<void> {
+    const row = await this.client.find(id);
+    if (row.quarantined === null) throw new PawlError('RUN_NOT_QUARANTINED', `Run ${runIdText(row.uid)} is not quarantined.`);
+    await this.writer.abandonRun(row.run, this.actOf(row, 'mark_failed', options, {}));
+  }
+
   private async reset(
     kind: ResetRequest['kind'],
     id: string,

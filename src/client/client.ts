@@ -10,7 +10,7 @@ import { shown } from '../core/problems.ts';
 import { newRunId, parseRunId, runIdText } from '../core/ids.ts';
 import type { EndedTask, RunState, TaskState } from '../core/run-state.ts';
 import { validate, type Schema } from '../core/schema.ts';
-import { isTerminal, RUN_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
+import { isRunOver, isTerminal, RUN_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
 import type { TaskError, Workflow } from '../core/types.ts';
 import { parseError, settledError } from '../core/values.ts';
@@ -56,6 +56,8 @@ export interface ClientWriter {
   definitionFor(workflow: string, definition: number): Promise<unknown>;
   /** Takes a run out of quarantine; false where it had to be set aside again. */
   release(run: number, act: Act): Promise<boolean>;
+  /** Fails a quarantined run. */
+  abandonRun(run: number, act: Act): Promise<void>;
   delay(ms: number): Promise<void>;
   /** How the run ended, null where the store must be asked for that; `'timeout'` when `ms` have passed first. */
   ended(run: number, ms: number | null): Promise<RunEnd | null | 'timeout'>;
@@ -243,7 +245,9 @@ export class Client {
     const rows = states.map((state) => taskView(graph, state));
     const seen = new Set(states.map((state) => state.node));
     const pending = graph.nodes.filter((node) => node.cases === null && !seen.has(node.index));
-    return [...rows, ...pending.map((node): TaskView => ({ task: node.id, status: 'pending', attempt: 0 }))];
+    // Of a run that was failed in quarantine, what never began has no row and is cancelled with it.
+    const rest = isRunOver[row.status] ? ({ status: 'cancelled', reason: 'marked_failed' } as const) : ({ status: 'pending' } as const);
+    return [...rows, ...pending.map((node): TaskView => ({ task: node.id, attempt: 0, ...rest }))];
   }
 
   async list(query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> {

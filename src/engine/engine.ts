@@ -184,6 +184,14 @@ export class EngineRuntime {
     return this.registry.find(workflow) ?? (await this.registry.learn((await this.open()).store, definition));
   }
 
+  /** Fails a quarantined run: as any other where its state can be advanced after all, else without asking the kernel. */
+  async abandonRun(run: number, act: Act): Promise<void> {
+    const { store, committer, clock } = await this.open();
+    await store.abandonRun(run, { ...act, result: '{}' }, clock.now());
+    committer.cache.drop(run);
+    committer.released(run);
+  }
+
   async doneRequest(actor: string, requestId: string): Promise<string | null> {
     const { store, clock } = await this.open();
     return (await store.findRequest(actor, requestId, clock.now() - REQUEST_MS))?.result ?? null;

@@ -74,13 +74,13 @@ export class EventReader {
     if (run === null) return null;
     const base = { cursor: `${row.seq}:${i}`, at: new Date(row.at), runId: runIdText(run.uid), workflow: run.workflow };
     const reason = transition.reason === null ? {} : { reason: transition.reason };
-    if (transition.kind === 'run') {
-      if (isRunOver[transition.to]) return { ...base, ...reason, type: 'run.finished', status: transition.to };
-      return transition.to === 'running' ? { ...base, type: 'run.started' } : null;
-    }
+    if (transition.kind === 'run') return runEvent(base, transition);
     const known = await this.registry.learn(this.store, run.definition);
     const task = known?.compiled.nodes[transition.node]?.id ?? String(transition.node);
     const facts = { ...base, task, attempt: transition.attempt, ...(transition.item < 0 ? {} : { item: transition.item }) };
+    if (transition.to === 'pending') return { ...facts, type: 'task.reset', generation: transition.generation };
+    if (transition.to === 'failed' && transition.from === 'failed') return { ...facts, type: 'task.discarded' };
+    if (transition.to === 'success' && transition.from === 'success') return null;
     if (isTerminal[transition.to]) return { ...facts, ...reason, type: 'task.finished', status: transition.to };
     if (transition.to === 'retrying') return { ...facts, ...reason, type: 'task.retrying' };
     return transition.to === 'running' ? { ...facts, type: 'task.started' } : null;
@@ -96,6 +96,16 @@ export class EventReader {
     return row;
   }
 }
+
+function runEvent(base: EventBase, { from, to, reason, generation }: RunTransition): EngineEvent | null {
+  if (isRunOver[to]) return { ...base, ...(reason === null ? {} : { reason }), type: 'run.finished', status: to };
+  if (to === 'paused') return { ...base, type: 'run.paused' };
+  if (from === 'paused') return { ...base, type: 'run.resumed' };
+  if (to === 'queued') return { ...base, type: 'run.reopened', generation };
+  return to === 'running' && from !== 'queued' ? { ...base, type: 'run.started' } : null;
+}
+
+type EventBase = Pick<EngineEvent, 'cursor' | 'at' | 'runId' | 'workflow'>;
 
 function wants(options: WatchOptions, event: EngineEvent): boolean {
   if (options.runId !== undefined && options.runId !== event.runId) return false;

@@ -75,6 +75,8 @@ export interface Store {
   /** Takes a run out of quarantine: it can be claimed and advanced again. Gives the outcomes that arrived meanwhile; they stay until `unpark`. */
   release(run: number, act: ActWrite, now: number): Promise<ParkedOutcome[]>;
   unpark(run: number): Promise<void>;
+  /** Fails a quarantined run whose state nobody can advance: what is open of it is cancelled, as `marked_failed`. */
+  abandonRun(run: number, act: ActWrite, now: number): Promise<void>;
 }
 
 /** An act of a person, written in the transaction of what it does. */

@@ -70,6 +70,7 @@ const SQL = {
     NULL, NULL, ?3, reason, (flags & ~12) | 16, 1, NULL, output, error FROM tasks WHERE run = ?4 AND node = ?5 AND item >= 0`,
   copyMap: `INSERT INTO maps (run, node, body, rank, n, next, ok, failed, cancelled, skipped, again, closed)
     SELECT ?1, node, ?2 + node, rank, n, next, ok, failed, cancelled, skipped, 0, 1 FROM maps WHERE run = ?3 AND node = ?4`,
+  closeMaps: 'UPDATE maps SET closed = 1 WHERE run = ?',
   closeMap: 'UPDATE maps SET closed = 1 WHERE run = ? AND node = ?',
   insertAttempt: `INSERT INTO attempts (run, node, item, attempt, generation, outcome, reason, error, worker, started_at, ended_at)
     VALUES (?,?,?,?,?,?,?,?,?,?,?)`,
@@ -100,6 +101,10 @@ const SQL = {
     unclaimed = CASE WHEN unclaimed IS NOT NULL AND status <> 3 THEN 1 ELSE unclaimed END WHERE id = ? AND quarantined IS NOT NULL`,
   // why: what is paused besides stays out of the queue
   showTasks: `UPDATE tasks SET body = CASE WHEN ?2 = 3 THEN body ELSE abs(body) END, due_at = abs(due_at) WHERE run = ?1 AND status <= 4`,
+  cancelRest: `UPDATE tasks SET status = 9, token = NULL, worker = NULL, next = NULL, due_at = NULL, finished_at = ?, reason = 'marked_failed'
+    WHERE run = ? AND status <= 4`,
+  abandonRun: `UPDATE runs SET status = 8, reason = 'marked_failed', quarantined = NULL, unclaimed = NULL, finished_at = ? WHERE id = ?
+    AND quarantined IS NOT NULL RETURNING generation`,
   parkedOf: 'SELECT node, item, token, outcome FROM parked WHERE run = ? ORDER BY id',
   unpark: 'DELETE FROM parked WHERE run = ?',
   insertAudit: 'INSERT INTO audit (at, actor, action, run, request, facts, note) VALUES (?,?,?,?,?,?,?)',

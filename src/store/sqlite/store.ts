@@ -393,6 +393,24 @@ export class SqliteStore implements port.Store {
     await this.write(() => this.sql.unpark.run(run));
   }
 
+  async abandonRun(run: number, act: port.ActWrite, now: number): Promise<void> {
+    await this.write(() => {
+      const from = RUN_STATUSES[Number(this.sql.runStatus.get(run)?.['status'])];
+      const row = this.sql.abandonRun.get(now, run);
+      if (row === undefined || from === undefined) return;
+      this.sql.cancelRest.run(now, run);
+      this.sql.closeMaps.run(run);
+      this.sql.dropOpenKey.run(run);
+      this.sql.unpark.run(run);
+      this.sql.shareRun.run(run);
+      this.writer.act(run, act, now);
+      const journal = new JournalWriter();
+      journal.run({ run, generation: Number(row['generation']) });
+      journal.runMoved(from, 'failed', 'marked_failed');
+      this.record(now, 0, journal.finish());
+    });
+  }
+
   private reading(): Statements {
     if (this.closed) throw new PawlError('STORE_CLOSED', `${this.options.path}: the store is closed.`);
     if (this.db === null) this.connect();
