@@ -105,7 +105,7 @@ export interface AuditRow {
   readonly actor: string;
   readonly action: string;
   readonly run: number;
-  readonly uid: Uint8Array | null;
+  readonly uid: Uint8Array;
   readonly request: string | null;
   readonly facts: string;
   readonly note: string | null;

@@ -90,11 +90,11 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   closeMaps: ['maps PRIMARY KEY (run)'],
   parkedOf: ['parked parked_run (run)'],
   unpark: ['parked parked_run (run)'],
-  insertAudit: [],
+  insertAudit: [RUN],
   putRequest: [],
   readRequest: ['requests PRIMARY KEY (actor, request)'],
-  readAudit: ['audit INTEGER PRIMARY KEY', RUN],
-  readAuditOf: ['audit audit_run (run, id)', RUN],
+  readAudit: ['audit INTEGER PRIMARY KEY'],
+  readAuditOf: ['audit audit_run (run, id)'],
   deadLetters: ['tasks tasks_dead ((finished_at,run,node,item)'],
   historyOf: ['generations PRIMARY KEY (run)'],
   // Rare, and both ways end: what is open of all runs, or all of this run.
@@ -153,7 +153,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
 /** Sorts what it found: everything else comes out of its index in order. */
 const MAY_SORT: readonly StatementName[] = ['runningAfter'];
 
-const ALIASES: Readonly<Record<string, string>> = { r: 'runs', t: 'tasks', m: 'maps', d: 'definitions', k: 'keys', s: 'steps', a: 'audit' };
+const ALIASES: Readonly<Record<string, string>> = { r: 'runs', t: 'tasks', m: 'maps', d: 'definitions', k: 'keys', s: 'steps' };
 
 /** `SEARCH t USING COVERING INDEX tasks_open (status=? AND body>?)` as `tasks tasks_open (status, body)`. */
 function access(line: string): string | null {

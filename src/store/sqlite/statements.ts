@@ -107,15 +107,13 @@ const SQL = {
     AND quarantined IS NOT NULL RETURNING generation`,
   parkedOf: 'SELECT node, item, token, outcome FROM parked WHERE run = ? ORDER BY id',
   unpark: 'DELETE FROM parked WHERE run = ?',
-  insertAudit: 'INSERT INTO audit (at, actor, action, run, request, facts, note) VALUES (?,?,?,?,?,?,?)',
+  insertAudit: 'INSERT INTO audit (at, actor, action, run, uid, request, facts, note) SELECT ?,?,?,id,uid,?,?,? FROM runs WHERE id = ?',
   // why: a request id that was used is free again after its time
   putRequest: `INSERT INTO requests (actor, request, at, hash, result) VALUES (?1,?2,?3,?4,?5) ON CONFLICT (actor, request) DO UPDATE
     SET at = excluded.at, hash = excluded.hash, result = excluded.result WHERE requests.at <= ?6`,
   readRequest: 'SELECT hash, result FROM requests WHERE actor = ? AND request = ? AND at > ?',
-  readAudit: `SELECT a.id, a.at, a.actor, a.action, a.run, r.uid, a.request, a.facts, a.note FROM audit a LEFT JOIN runs r ON r.id = a.run
-    WHERE a.id < ? ORDER BY a.id DESC LIMIT ?`,
-  readAuditOf: `SELECT a.id, a.at, a.actor, a.action, a.run, r.uid, a.request, a.facts, a.note FROM audit a LEFT JOIN runs r ON r.id = a.run
-    WHERE a.run = ? AND a.id < ? ORDER BY a.id DESC LIMIT ?`,
+  readAudit: 'SELECT id, at, actor, action, run, uid, request, facts, note FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?',
+  readAuditOf: 'SELECT id, at, actor, action, run, uid, request, facts, note FROM audit WHERE run = ? AND id < ? ORDER BY id DESC LIMIT ?',
   park: 'INSERT INTO parked (run, node, item, token, outcome, at) VALUES (?,?,?,?,?,?)',
   insertJournal: 'INSERT INTO journal (at, worker, nonce, changes) VALUES (?,?,?,?)',
   // why: a commit that failed with an unknown outcome is known again by its nonce

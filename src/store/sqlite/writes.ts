@@ -164,7 +164,7 @@ export class RunWriter {
       const { changes } = this.sql.putRequest.run(act.actor, act.request, now, act.hash, act.result, now - REQUEST_MS);
       if (changes !== 1) throw new GuardFailed(run);
     }
-    this.sql.insertAudit.run(now, act.actor, act.action, run, act.request, act.facts, act.note);
+    this.sql.insertAudit.run(now, act.actor, act.action, act.request, act.facts, act.note, run);
   }
 
   private putKey(workflow: string, key: KeyClaim, run: number): void {

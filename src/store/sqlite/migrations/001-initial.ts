@@ -224,6 +224,8 @@ CREATE TABLE audit (
   actor TEXT NOT NULL,
   action TEXT NOT NULL,
   run INTEGER NOT NULL,
+  -- outlives the run
+  uid BLOB NOT NULL,
   request TEXT,
   facts TEXT NOT NULL CHECK (json_valid(facts)),
   note TEXT
