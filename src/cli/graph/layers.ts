@@ -122,8 +122,10 @@ function longestHeld({ nodes, edges }: DrawnGraph, edgesOf: readonly (readonly n
     const longest = spans.map((net) => net.reduce((most, each) => (each <= reach ? Math.max(most, each) : most), 1));
     return longest.reduce((sum, each) => sum + each - 1, 0);
   };
+  // Shared places are few, yet each edge is drawn through all of its own.
+  const drawn = (reach: number): number => spans.flat().reduce((sum, each) => sum + (each <= reach ? each : 0), 0);
   let reach = nodes.length;
-  while (reach > 1 && places(reach) > room) reach = Math.floor(reach / 2);
+  while (reach > 1 && (places(reach) > room || drawn(reach) > 10 * room)) reach = Math.floor(reach / 2);
   return reach;
 }
 

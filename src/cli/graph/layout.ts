@@ -6,7 +6,7 @@ import { untangled } from './crossings.ts';
 import { at, layersOf, type Layers } from './layers.ts';
 import type { DrawnGraph } from './model.ts';
 
-export { at, type Layers, type Link, type Net } from './layers.ts';
+export { at, layersOf, type Layers, type Link, type Net } from './layers.ts';
 
 export interface Spacing {
   /** Of a node, by index. */

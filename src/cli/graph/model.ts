@@ -80,8 +80,9 @@ function isGatedAbove(node: GraphNode, nodes: readonly GraphNode[]): boolean {
 
 function factsOf(task: GraphTask): string[] {
   const join = task.join === undefined ? [] : [`join ${task.join}`];
-  if (task.kind === 'when') return ['when', ...join];
-  if (task.kind === 'branch') return [`result of ${task.when}`, ...join];
+  // Said already where they have the ids that a builder gives them.
+  if (task.kind === 'when') return [...(task.id === 'when' ? [] : ['when']), ...join];
+  if (task.kind === 'branch') return [...(task.id === `${task.when}.result` ? [] : [`result of ${task.when}`]), ...join];
   return [
     ...(task.kind === 'map' ? mapFacts(task) : []),
     ...(task.task !== undefined && task.task !== task.id ? [`task ${task.task}`] : []),

@@ -59,6 +59,26 @@ export function clip(text: string, columns: number, mark = '…'): string {
   return room < 0 ? head(text, columns) : head(text, room) + mark;
 }
 
+/** As `clip`, but what is cut off is in the middle: long ids often differ at their end only. */
+export function clipMiddle(text: string, columns: number, mark = '…'): string {
+  if (width(text) <= columns) return text;
+  const room = columns - width(mark);
+  if (room < 3) return clip(text, columns, mark);
+  const start = head(text, Math.floor(room / 2));
+  return start + mark + tail(text, room - width(start));
+}
+
+function tail(text: string, columns: number): string {
+  const chars = [...text.slice(-4 * columns)];
+  let left = columns;
+  let first = chars.length;
+  for (; first > 0; first--) {
+    left -= widthOf(chars[first - 1] ?? '');
+    if (left < 0) break;
+  }
+  return chars.slice(first).join('');
+}
+
 function head(text: string, columns: number): string {
   let taken = '';
   let left = columns;
