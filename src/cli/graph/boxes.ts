@@ -170,7 +170,7 @@ function paintAll(scene: Scene): Canvas {
 function paintBox(canvas: Canvas, { boxes, spans, pen }: Scene, node: number, top: number): void {
   const { left, width: size } = at(spans, node);
   const { lines, border } = at(boxes, node);
-  const [topLeft = '', topRight = '', bottomLeft = '', bottomRight = '', across = '', down = ''] = [...pen.box];
+  const [topLeft = '', topRight = '', bottomLeft = '', bottomRight = '', across = '', down = ''] = pen.box.split('');
   const bar = across.repeat(size - 2);
   canvas.text(left, top, topLeft + bar + topRight, border);
   lines.forEach(({ text, style }, index) => {
@@ -218,6 +218,6 @@ function paintJoints(canvas: Canvas, { from, to }: Run, y: number, pen: Pen): vo
   const last = Math.max(from, ...to);
   for (const column of new Set([from, ...to])) {
     const ends = (column === from ? 1 : 0) + (to.includes(column) ? 2 : 0) + (column > first ? 4 : 0) + (column < last ? 8 : 0);
-    canvas.put(column, y, { char: [...pen.joints][ends] ?? ' ', style: null });
+    canvas.put(column, y, { char: pen.joints.charAt(ends), style: null });
   }
 }

@@ -35,9 +35,10 @@ function sweep({ up, down }: Layers, order: Order, place: number[], downwards: b
   const weight = place.map(() => 0);
   for (const layer of layers.slice(1)) {
     for (const vertex of layer) {
-      const ends = downwards ? at(up, vertex).map((link) => link.from) : at(down, vertex).map((link) => link.to);
-      const sum = ends.reduce((total, end) => total + at(place, end), 0);
-      weight[vertex] = ends.length === 0 ? at(place, vertex) : sum / ends.length;
+      const links = at(downwards ? up : down, vertex);
+      let sum = 0;
+      for (const link of links) sum += at(place, downwards ? link.from : link.to);
+      weight[vertex] = links.length === 0 ? at(place, vertex) : sum / links.length;
     }
     layer.sort((a, b) => at(weight, a) - at(weight, b));
     for (const [index, vertex] of layer.entries()) place[vertex] = index;
@@ -47,14 +48,22 @@ function sweep({ up, down }: Layers, order: Order, place: number[], downwards: b
 /** Swaps neighbours where that saves crossings; says how many it swapped. */
 function swapNeighbours({ up, down }: Layers, order: Order, place: number[]): number {
   let swaps = 0;
-  const above = (vertex: number): number[] => placesOf(at(up, vertex), 'from', place);
-  const below = (vertex: number): number[] => placesOf(at(down, vertex), 'to', place);
+  const endsOf = (vertex: number): Ends => ({
+    above: placesOf(at(up, vertex), 'from', place),
+    below: placesOf(at(down, vertex), 'to', place),
+  });
   for (const layer of order) {
+    let leftEnds: Ends | null = null;
     for (let index = 0; index + 1 < layer.length; index++) {
       const left = at(layer, index);
       const right = at(layer, index + 1);
-      const gain = saved(above(left), above(right)) + saved(below(left), below(right));
-      if (gain <= 0) continue;
+      const rightEnds = endsOf(right);
+      leftEnds ??= endsOf(left);
+      const gain = saved(leftEnds.above, rightEnds.above) + saved(leftEnds.below, rightEnds.below);
+      if (gain <= 0) {
+        leftEnds = rightEnds;
+        continue;
+      }
       layer[index] = right;
       layer[index + 1] = left;
       place[right] = index;
@@ -65,8 +74,17 @@ function swapNeighbours({ up, down }: Layers, order: Order, place: number[]): nu
   return swaps;
 }
 
-const placesOf = (links: readonly Link[], end: 'from' | 'to', place: readonly number[]): number[] =>
-  links.map((link) => at(place, link[end])).toSorted((a, b) => a - b);
+/** Where the lines of a vertex end, in the layers above and below, sorted. */
+interface Ends {
+  readonly above: readonly number[];
+  readonly below: readonly number[];
+}
+
+function placesOf(links: readonly Link[], end: 'from' | 'to', place: readonly number[]): number[] {
+  const ends: number[] = [];
+  for (const link of links) ends.push(at(place, link[end]));
+  return ends.length > 1 ? ends.sort((a, b) => a - b) : ends;
+}
 
 /** Crossings of the lines of two neighbours, less those after a swap; both lists are sorted. */
 function saved(left: readonly number[], right: readonly number[]): number {

@@ -116,7 +116,7 @@ function netsOf(edges: readonly DrawnEdge[]): { nets: Net[]; edgesOf: number[][]
 
 /** Places of long edges can outnumber the nodes by the depth of the graph: their number is bounded, the longest give theirs up. */
 function longestHeld({ nodes, edges }: DrawnGraph, edgesOf: readonly (readonly number[])[], span: (edge: DrawnEdge) => number): number {
-  const room = 2000 + 2 * (nodes.length + edges.length);
+  const room = 2000 + nodes.length + edges.length;
   const spans = edgesOf.map((net) => net.map((edge) => span(at(edges, edge))));
   const places = (reach: number): number => {
     const longest = spans.map((net) => net.reduce((most, each) => (each <= reach ? Math.max(most, each) : most), 1));

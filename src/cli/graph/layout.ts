@@ -44,14 +44,20 @@ export function placed(layers: Layers, spacing: Spacing): Placed {
     for (const [index, vertex] of layer.entries()) left[vertex] = at(offsets, index) - Math.floor(total / 2);
   }
   const centre = (vertex: number): number => at(left, vertex) + width(vertex) / 2;
-  const centreOf = (vertices: readonly number[]): number => vertices.reduce((sum, each) => sum + centre(each), 0) / vertices.length;
+  /** The mean of where the lines of a vertex end; null where it has none. */
+  const meanOf = (vertex: number, towards: Direction): number | null => {
+    let [sum, count] = [0, 0];
+    if (towards !== 'down') for (const link of at(layers.up, vertex)) [sum, count] = [sum + centre(link.from), count + 1];
+    if (towards !== 'up') for (const link of at(layers.down, vertex)) [sum, count] = [sum + centre(link.to), count + 1];
+    return count === 0 ? null : sum / count;
+  };
   const half = spacing.within === undefined ? Infinity : Math.floor(spacing.within / 2);
   const settle = (row: (typeof rows)[number], towards: Direction): void => {
     const wishes = row.layer.map((vertex, index) => {
-      const ends = endsOf(layers, vertex, towards);
-      const wish = ends.length === 0 ? at(left, vertex) : centreOf(ends) - width(vertex) / 2;
+      const mean = meanOf(vertex, towards);
+      const wish = mean === null ? at(left, vertex) : mean - width(vertex) / 2;
       // A bend in a long line is worse than a box that is off its centre.
-      const weight = ends.length === 0 ? 0.1 : vertex >= layers.nodes ? 4 : 1;
+      const weight = mean === null ? 0.1 : vertex >= layers.nodes ? 4 : 1;
       return { at: wish - at(row.offsets, index), weight };
     });
     const least = -half;
@@ -71,12 +77,6 @@ type Direction = 'up' | 'down' | 'both';
 
 const ROUNDS: readonly Direction[] = ['up', 'down', 'up', 'down', 'up', 'down', 'both', 'both'];
 
-function endsOf({ up, down }: Layers, vertex: number, towards: Direction): number[] {
-  const above = towards === 'down' ? [] : at(up, vertex).map((link) => link.from);
-  const below = towards === 'up' ? [] : at(down, vertex).map((link) => link.to);
-  return [...above, ...below];
-}
-
 function packed(layer: readonly number[], { nodes }: Layers, { width, line, gap }: Spacing): { offsets: number[]; width: number } {
   let next = 0;
   const offsets = layer.map((vertex) => {
@@ -91,7 +91,7 @@ function packed(layer: readonly number[], { nodes }: Layers, { width, line, gap 
 function nearestRising(wishes: readonly { readonly at: number; readonly weight: number }[]): number[] {
   const blocks: { at: number; weight: number; size: number }[] = [];
   for (const wish of wishes) {
-    let block = { ...wish, size: 1 };
+    let block = { at: wish.at, weight: wish.weight, size: 1 };
     for (let last = blocks.at(-1); last && last.at >= block.at; last = blocks.at(-1)) {
       const weight = last.weight + block.weight;
       block = { at: (last.at * last.weight + block.at * block.weight) / weight, weight, size: last.size + block.size };
@@ -99,7 +99,9 @@ function nearestRising(wishes: readonly { readonly at: number; readonly weight: 
     }
     blocks.push(block);
   }
-  return blocks.flatMap((block) => Array.from({ length: block.size }, () => block.at));
+  const risen: number[] = [];
+  for (const block of blocks) for (let i = 0; i < block.size; i++) risen.push(block.at);
+  return risen;
 }
 
 function atZero(left: readonly number[], width: (vertex: number) => number): Placed {

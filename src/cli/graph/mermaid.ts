@@ -43,9 +43,9 @@ function arrow({ kind, label }: DrawnEdge): string {
 function escaped(text: string): string {
   const numbered = (char: string): string => `#${char.codePointAt(0)};`;
   return clip(plain(text), LABEL)
-    .replace(/[^\p{L}\p{N}\p{M}\u200c\u200d .,:_×–-]/gu, numbered)
+    .replace(/(?!\u200c|\u200d)[^\p{L}\p{N}\p{M} .,:_×–-]/gu, numbered)
     .replace(/^[-.:]|(?<=^\d+)\./u, numbered)
-    .replace(/_/g, (char, index, all) => (/^\w$/.test(all[index - 1] ?? '') && /^\w$/.test(all[index + 1] ?? '') ? char : numbered(char)));
+    .replace(/(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu, numbered);
 }
 
 /** Readable on a light page and on a dark one: each has its own text colour. */

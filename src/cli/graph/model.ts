@@ -51,7 +51,8 @@ export function drawnGraph(graph: Graph, states: ReadonlyMap<string, DrawnState>
 /** One edge per pair: where a decision is read as well, the verdict says more. */
 function edgesInto(node: GraphNode, { nodes, byId }: CompiledGraph): DrawnEdge[] {
   const made = new Map<number, DrawnEdge>();
-  const put = (from: number, kind: EdgeKind, label: DrawnEdge['label'] = ''): void => void made.set(from, { from, to: node.index, kind, label });
+  const put = (from: number, kind: EdgeKind, label: DrawnEdge['label'] = ''): void =>
+    void made.set(from, { from, to: node.index, kind, label });
   for (const edge of node.in) put(edge.from, kindOf(edge, node));
   if (node.gate && !isGatedAbove(node, nodes)) put(node.gate.when, 'branch', node.gate.is ? 'yes' : 'no');
   const { task } = node;

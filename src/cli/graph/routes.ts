@@ -88,8 +88,18 @@ function portsOf(layers: Layers, width: (vertex: number) => number, centre: (ver
       sums.set(net, { sum: sum + centre(to), count: count + 1 });
     }
     const mean = ([, { sum, count }]: readonly [number, { sum: number; count: number }]): number => sum / count;
-    spread(vertex, [...sums].toSorted((a, b) => mean(a) - mean(b)).map(([net]) => net), leaving);
-    spread(vertex, at(layers.up, vertex).toSorted((a, b) => centre(a.from) - centre(b.from)).map(({ net }) => net), arriving);
+    spread(
+      vertex,
+      [...sums].toSorted((a, b) => mean(a) - mean(b)).map(([net]) => net),
+      leaving,
+    );
+    spread(
+      vertex,
+      at(layers.up, vertex)
+        .toSorted((a, b) => centre(a.from) - centre(b.from))
+        .map(({ net }) => net),
+      arriving,
+    );
   }
   const of = (ports: ReadonlyMap<string, number>) => (vertex: number, net: number) => ports.get(`${vertex} ${net}`) ?? centre(vertex);
   return { leave: of(leaving), arrive: of(arriving) };

@@ -3,10 +3,12 @@ import { at, layered, placed, type Layers } from './layout.ts';
 import { itemsText, STATUS_LOOKS, type DrawnEdge, type DrawnGraph, type DrawnNode } from './model.ts';
 import { sketch, type Point } from './routes.ts';
 import { STYLE } from './svg-style.ts';
+import { textWidth, xml } from './svg-text.ts';
 
+/** Columns of a label; in a drawing with a wide layer each counts. */
 const LABEL = 44;
-const CHAR = 7.6;
-const SMALL = 6.3;
+const SHORT_LABEL = 28;
+const MANY = 12;
 const HEAD = 22;
 const LINE = 15;
 const MARGIN = 24;
@@ -24,8 +26,9 @@ export interface Shape {
  * or dark scheme; kinds of edges differ in their dashes, states in glyph, word and colour.
  */
 export function drawSvg(model: DrawnGraph): string {
-  const shapes = model.nodes.map(shapeOf);
   const layers = layered(model);
+  const longest = layers.order.some((layer) => layer.filter((vertex) => vertex < layers.nodes).length > MANY) ? SHORT_LABEL : LABEL;
+  const shapes = model.nodes.map((node) => shapeOf(node, longest));
   const { left, width: total } = placed(layers, { width: (node) => at(shapes, node).width, line: 14, gap: 26 });
   const { tops, height, paths, right } = sketch(model, { layers, shapes, left, total });
   const size = { width: Math.ceil(right + 2 * MARGIN), height: Math.ceil(height + 2 * MARGIN) };
@@ -45,12 +48,12 @@ export function drawSvg(model: DrawnGraph): string {
   ].join('\n');
 }
 
-function shapeOf(node: DrawnNode): Shape {
+function shapeOf(node: DrawnNode, longest: number): Shape {
   const looks = node.state && STATUS_LOOKS[node.state.status];
-  const lines: Shape['lines'][number][] = [{ text: visible(node.label), kind: 'label' }];
+  const lines: Shape['lines'][number][] = [{ text: visible(node.label, longest), kind: 'label' }];
   if (node.state && looks) lines.push({ text: `${looks.glyph} ${itemsText(node.state) || looks.word}`, kind: 'state' });
   for (const fact of rows(node.facts)) lines.push({ text: fact, kind: 'fact' });
-  const text = lines.reduce((most, line) => Math.max(most, width(line.text) * (line.kind === 'label' ? CHAR : SMALL)), 40);
+  const text = lines.reduce((most, line) => Math.max(most, textWidth(line.text, line.kind === 'label' ? 13 : 11)), 40);
   const slant = node.kind === 'when' ? 24 : 0;
   return { node, lines, width: Math.ceil(text) + 28 + slant, height: HEAD + LINE * (lines.length - 1) + 14 };
 }
@@ -58,7 +61,7 @@ function shapeOf(node: DrawnNode): Shape {
 /** Two facts a line, where they are short. */
 function rows(facts: readonly string[]): string[] {
   const lines: string[] = [];
-  for (const fact of facts.map(visible)) {
+  for (const fact of facts.map((each) => visible(each, LABEL))) {
     const last = lines.at(-1);
     if (last !== undefined && width(`${last} · ${fact}`) <= 30) lines[lines.length - 1] = `${last} · ${fact}`;
     else lines.push(fact);
@@ -66,11 +69,13 @@ function rows(facts: readonly string[]): string[] {
   return lines;
 }
 
-const visible = (text: string): string => clipMiddle(plain(text), LABEL);
+const visible = (text: string, longest: number): string => clipMiddle(plain(text), longest);
 
 function box({ node, lines, width: w, height: h }: Shape, x: number, y: number): string {
   const [cx, state] = [x + w / 2, node.state ? ` s-${node.state.status}` : ''];
-  const texts = lines.map(({ text, kind }, index) => `<text class="${kind}" x="${n(cx)}" y="${n(y + HEAD + index * LINE)}">${xml(text)}</text>`);
+  const texts = lines.map(
+    ({ text, kind }, index) => `<text class="${kind}" x="${n(cx)}" y="${n(y + HEAD + index * LINE)}">${xml(text)}</text>`,
+  );
   const title = `<title>${xml([node.id, ...node.facts].map(plain).join('\n'))}</title>`;
   return `<g class="node ${node.kind}${state}">${title}${outline(node.kind, { x, y, w, h })}${texts.join('')}${bar(node, { x, y, w, h })}</g>`;
 }
@@ -123,13 +128,6 @@ function labels(edges: readonly DrawnEdge[], paths: readonly { readonly start: P
     const { x, y } = at(paths, index).start;
     return [`<text class="verdict" x="${n(x + 5)}" y="${n(y + 14)}">${label}</text>`];
   });
-}
-
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-
-/** Besides the five, two characters that XML does not know at all. */
-function xml(text: string): string {
-  return text.replace(/[&<>"'\ufffe\uffff]/g, (char) => ENTITIES[char] ?? '\ufffd');
 }
 
 const marker = (id: string, className: string): string =>

@@ -52,8 +52,14 @@ function boxesOf(model: DrawnGraph, detail: (typeof DETAILS)[number], { unicode 
     const name = looks && unicode ? `${looks.glyph} ${names[index]}` : `${names[index]}`;
     const facts = packedFacts(node, Math.max(detail.facts, 0), unicode);
     const status: Style = looks?.colour ?? null;
-    const state = node.state ? [{ text: clip(itemsText(node.state) || STATUS_LOOKS[node.state.status].word, 32, mark), style: status }] : [];
-    const lines = [{ text: name, style: looks?.colour ?? ('bold' as const) }, ...state, ...facts.map((text) => ({ text, style: 'dim' as const }))];
+    const state = node.state
+      ? [{ text: clip(itemsText(node.state) || STATUS_LOOKS[node.state.status].word, 32, mark), style: status }]
+      : [];
+    const lines = [
+      { text: name, style: looks?.colour ?? ('bold' as const) },
+      ...state,
+      ...facts.map((text) => ({ text, style: 'dim' as const })),
+    ];
     return { lines, border: status };
   });
 }

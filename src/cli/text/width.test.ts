@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { chunks, clip, pad, plain, width } from './width.ts';
+import { chunks, clip, clipMiddle, pad, plain, width } from './width.ts';
 
 const anyText = fc.string({ unit: 'binary', maxLength: 60 });
 
@@ -34,6 +34,25 @@ describe('clip', () => {
 
   test('is never wider than asked', () => {
     fc.assert(fc.property(anyText, fc.nat(20), (text, columns) => width(clip(text, columns)) <= columns));
+  });
+});
+
+describe('clipMiddle', () => {
+  test('keeps both ends', () => {
+    expect(clipMiddle('charge-order-17', 9)).toBe('char…r-17');
+    expect(clipMiddle('charge', 6)).toBe('charge');
+    expect(clipMiddle('日本語の名前', 8)).toBe('日…名前');
+    expect(clipMiddle('charge', 3)).toBe('ch…');
+  });
+
+  test('is never wider than asked, and cuts no character in half', () => {
+    fc.assert(
+      fc.property(anyText, fc.nat(20), (text, columns) => {
+        const cut = clipMiddle(plain(text), columns);
+        expect(width(cut)).toBeLessThanOrEqual(columns);
+        expect(cut.isWellFormed()).toBe(true);
+      }),
+    );
   });
 });
 

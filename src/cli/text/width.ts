@@ -69,7 +69,8 @@ export function clipMiddle(text: string, columns: number, mark = '…'): string 
 }
 
 function tail(text: string, columns: number): string {
-  const chars = [...text.slice(-4 * columns)];
+  // Enough for marks beside the characters, but a character may be cut in half at the start.
+  const chars = Array.from(text.slice(-4 * columns).replace(/^[\udc00-\udfff]/, ''));
   let left = columns;
   let first = chars.length;
   for (; first > 0; first--) {
