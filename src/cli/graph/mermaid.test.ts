@@ -5,7 +5,7 @@ import { drawMermaid } from './mermaid.ts';
 import { drawnGraph } from './model.ts';
 
 /** Everything that a drawing may hold: a label is letters, digits, a little punctuation, and numbered characters. */
-const LABEL = /"(?:[\p{L}\p{N}\p{M} .,:_×–-]|\u200c|\u200d|#\d+;|<br\/>)*"/u.source;
+const LABEL = /"(?:[\p{L}\p{N}\p{M} .,:_×–-]|\u200c|\u200d|#\d+;|<br\/>)+"/u.source;
 const LINE = new RegExp(
   [
     '^flowchart TD$',
@@ -77,6 +77,7 @@ describe('a Mermaid drawing', () => {
     expect(label('__proto__')).toBe('#95;#95;proto#95;#95;');
     expect(label('load_order')).toBe('load_order');
     expect(label('end')).toBe('end');
+    expect(label('')).toBe('#40;empty#41;');
   });
 
   test('of nothing is a flowchart without nodes', () => expect(drawMermaid(graphOf([], []))).toBe('flowchart TD\n'));

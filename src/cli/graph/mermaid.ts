@@ -1,7 +1,8 @@
 import { clip, plain } from '../text/width.ts';
 import { itemsText, STATUS_LOOKS, type DrawnEdge, type DrawnGraph, type DrawnNode } from './model.ts';
+import { namesOf } from './names.ts';
 
-const LABEL = 120;
+const LABEL = 80;
 
 /** By kind of node: what stands around its text. */
 const SHAPES: Readonly<Record<DrawnNode['kind'], readonly [string, string]>> = {
@@ -12,11 +13,13 @@ const SHAPES: Readonly<Record<DrawnNode['kind'], readonly [string, string]>> = {
 };
 
 /** The graph as a Mermaid flowchart: for Markdown. Ids are numbers, texts are quoted and escaped: nothing of a task's id is ever syntax. */
-export function drawMermaid({ nodes, edges }: DrawnGraph): string {
+export function drawMermaid(model: DrawnGraph): string {
+  const { nodes, edges } = model;
+  const names = namesOf(model, LABEL, '…');
   const statuses = [...new Set(nodes.flatMap((node) => node.state?.status ?? []))];
   return [
     'flowchart TD',
-    ...nodes.map((node, index) => `  n${index}${shaped(node)}`),
+    ...nodes.map((node, index) => `  n${index}${shaped(node, names[index] ?? '')}`),
     ...edges.map((edge) => `  n${edge.from} ${arrow(edge)} n${edge.to}`),
     ...statuses.map((status) => `  classDef ${status} ${COLOURS[STATUS_LOOKS[status].colour]}`),
     ...nodes.flatMap((node, index) => (node.state ? [`  class n${index} ${node.state.status}`] : [])),
@@ -24,10 +27,10 @@ export function drawMermaid({ nodes, edges }: DrawnGraph): string {
   ].join('\n');
 }
 
-function shaped({ kind, label, facts, state }: DrawnNode): string {
+function shaped({ kind, facts, state }: DrawnNode, name: string): string {
   const said = state ? [`${STATUS_LOOKS[state.status].glyph} ${itemsText(state) || STATUS_LOOKS[state.status].word}`] : [];
   const [open, close] = SHAPES[kind];
-  return `${open}"${[label, ...said, ...facts].map(escaped).join('<br/>')}"${close}`;
+  return `${open}"${[name, ...said, ...facts].map(escaped).join('<br/>')}"${close}`;
 }
 
 function arrow({ kind, label }: DrawnEdge): string {

@@ -6,7 +6,7 @@ export function namesOf({ nodes }: DrawnGraph, columns: number, mark: string): s
   const used = new Set<string>();
   const nextOf = new Map<string, number>();
   return nodes.map(({ label }) => {
-    const text = plain(label) || '(empty)';
+    const text = plain(label).trim() || '(empty)';
     const base = clipMiddle(text, columns, mark);
     let name = base;
     for (let next = nextOf.get(base) ?? 2; used.has(name); next++) {

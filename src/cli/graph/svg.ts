@@ -1,6 +1,7 @@
 import { clipMiddle, plain, width } from '../text/width.ts';
 import { at, layered, placed, type Layers } from './layout.ts';
 import { itemsText, STATUS_LOOKS, type DrawnEdge, type DrawnGraph, type DrawnNode } from './model.ts';
+import { namesOf } from './names.ts';
 import { sketch, type Point } from './routes.ts';
 import { STYLE } from './svg-style.ts';
 import { textWidth, xml } from './svg-text.ts';
@@ -28,7 +29,8 @@ export interface Shape {
 export function drawSvg(model: DrawnGraph): string {
   const layers = layered(model);
   const longest = layers.order.some((layer) => layer.filter((vertex) => vertex < layers.nodes).length > MANY) ? SHORT_LABEL : LABEL;
-  const shapes = model.nodes.map((node) => shapeOf(node, longest));
+  const names = namesOf(model, longest, '…');
+  const shapes = model.nodes.map((node, index) => shapeOf(node, at(names, index)));
   const { left, width: total } = placed(layers, { width: (node) => at(shapes, node).width, line: 14, gap: 26 });
   const { tops, height, paths, right } = sketch(model, { layers, shapes, left, total });
   const size = { width: Math.ceil(right + 2 * MARGIN), height: Math.ceil(height + 2 * MARGIN) };
@@ -48,9 +50,9 @@ export function drawSvg(model: DrawnGraph): string {
   ].join('\n');
 }
 
-function shapeOf(node: DrawnNode, longest: number): Shape {
+function shapeOf(node: DrawnNode, name: string): Shape {
   const looks = node.state && STATUS_LOOKS[node.state.status];
-  const lines: Shape['lines'][number][] = [{ text: visible(node.label, longest), kind: 'label' }];
+  const lines: Shape['lines'][number][] = [{ text: name, kind: 'label' }];
   if (node.state && looks) lines.push({ text: `${looks.glyph} ${itemsText(node.state) || looks.word}`, kind: 'state' });
   for (const fact of rows(node.facts)) lines.push({ text: fact, kind: 'fact' });
   const text = lines.reduce((most, line) => Math.max(most, textWidth(line.text, line.kind === 'label' ? 13 : 11)), 40);
@@ -61,15 +63,13 @@ function shapeOf(node: DrawnNode, longest: number): Shape {
 /** Two facts a line, where they are short. */
 function rows(facts: readonly string[]): string[] {
   const lines: string[] = [];
-  for (const fact of facts.map((each) => visible(each, LABEL))) {
+  for (const fact of facts.map((each) => clipMiddle(plain(each), LABEL))) {
     const last = lines.at(-1);
     if (last !== undefined && width(`${last} · ${fact}`) <= 30) lines[lines.length - 1] = `${last} · ${fact}`;
     else lines.push(fact);
   }
   return lines;
 }
-
-const visible = (text: string, longest: number): string => clipMiddle(plain(text), longest);
 
 function box({ node, lines, width: w, height: h }: Shape, x: number, y: number): string {
   const [cx, state] = [x + w / 2, node.state ? ` s-${node.state.status}` : ''];
