@@ -3,12 +3,14 @@ import type { PawlError } from '../core/errors.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { RunEnd } from '../core/changes.ts';
 import { startable } from '../core/maps.ts';
-import { emptyRunState, type RunningTask } from '../core/run-state.ts';
+import { emptyRunState } from '../core/run-state.ts';
 import type { KernelSettings, Outcome } from '../core/turn.ts';
-import type { Logger } from '../core/log.ts';
-import { isBroken, type Batch, type ClaimRequest, type CommitResult, type Store } from '../store/store.ts';
+import type { Logger, Redactor } from '../core/log.ts';
+import { isBroken, type Batch, type CommitResult, type LogWrite, type Store } from '../store/store.ts';
 import type { Chain } from './attempt.ts';
+import type { LogBook } from './attempt-log.ts';
 import { RunCache, stateFromRows, type CachedRun } from './cache.ts';
+import type { Claims } from './claims.ts';
 import type { StoreClock } from './clock.ts';
 import { Numbers } from './numbers.ts';
 import { Planner, type Capacity, type Launch, type Plan, type PlannedRun, type PlannedStart } from './planner.ts';
@@ -23,29 +25,14 @@ const MAX_UNITS = 200;
 const PAUSE_MS = 1_000;
 const SHORT_PAUSE_MS = 20;
 
-/** What the dispatcher is to the committer: who has slots, and who takes what was claimed. */
-export interface Claims {
-  capacity(now: number): Capacity;
-  /** What to ask the queue for; null where nothing can be taken. */
-  request(free: number, firstToken: number): ClaimRequest | null;
-  /** Whether the last look at the queue is too long ago to go on by. */
-  lookIsOld(now: number): boolean;
-  looked(result: CommitResult, asked: number, now: number): void;
-  launch(entry: CachedRun, task: RunningTask, chain: Chain): void;
-  /** Begins the bodies of what was launched. */
-  begin(): void;
-  /** Something of this rank was put into the queue. */
-  queued(rank: number): void;
-  /** A claim that is no longer this process's: its body gets the abort signal. */
-  revoke(token: number, why: string): void;
-}
-
 export interface CommitterOptions {
   readonly store: Store;
   readonly ports: Ports;
   readonly clock: StoreClock;
   readonly registry: Registry;
   readonly logger: Logger;
+  readonly redactor: Redactor;
+  readonly logs: LogBook;
   readonly settings: KernelSettings;
 }
 
@@ -82,6 +69,7 @@ export class Committer {
     this.options = options;
     this.numbers = new Numbers(options.store);
     this.planner = new Planner(options.settings, this.numbers);
+    options.logs.onDue = () => this.schedule();
   }
 
   attach(claims: Claims | null): void {
@@ -160,7 +148,8 @@ export class Committer {
     const looks = this.wantsLook || capacity.free > 0 || this.claims?.lookIsOld(now) === true;
     const claim = looks ? (this.claims?.request(Math.max(0, capacity.free), this.numbers.peekToken) ?? null) : null;
     if (this.wantsLook) this.wantsLook = false;
-    if (plan.starts.length + plan.runs.length + plan.steps.length === 0 && claim === null) return;
+    const logs = this.options.logs.take(plan.runs);
+    if (plan.starts.length + plan.runs.length + plan.steps.length + logs.length === 0 && claim === null) return;
     const batch: Batch = {
       now,
       worker: capacity.worker,
@@ -173,6 +162,7 @@ export class Committer {
         changes,
       })),
       steps: plan.steps.map((step) => step.write),
+      logs,
       share: [],
       claim,
     };
@@ -182,11 +172,12 @@ export class Committer {
     } catch (error) {
       // why: the commit may have happened after all, and a token is never given twice
       this.numbers.skipTokens(claim?.limit ?? 0);
-      await this.failed(plan, error);
+      await this.failed(plan, logs, error);
       return;
     }
     this.numbers.skipTokens(result.tokensUsed);
     clock.raise(result.clock);
+    this.options.logs.stored(logs);
     try {
       await this.applied(plan, result, claim?.limit ?? null);
     } catch (error) {
@@ -260,7 +251,7 @@ export class Committer {
     let loaded = await store.load(requests);
     const foreign = loaded.flatMap((one) => (isBroken(one) || one.row.owner === null || one.row.owner === worker ? [] : [one.row.run]));
     if (foreign.length > 0) {
-      await store.commit({ now: this.options.clock.now(), worker, starts: [], runs: [], steps: [], share: foreign, claim: null });
+      await store.commit({ now: this.options.clock.now(), worker, starts: [], runs: [], steps: [], logs: [], share: foreign, claim: null });
       loaded = await store.load(requests);
     }
     for (const one of loaded) {
@@ -286,7 +277,7 @@ export class Committer {
 
   /** A run whose own state cannot be advanced: nothing of it is claimed, outcomes are kept and not applied; the others go on. */
   private async setAside(run: number, units: readonly EventUnit[], error: unknown): Promise<void> {
-    const { store, clock, logger } = this.options;
+    const { store, clock, logger, redactor } = this.options;
     this.cache.drop(run);
     const outcomes = units.flatMap(({ event }) =>
       event.type === 'ended' ? [{ node: event.node, item: event.item, token: event.token, outcome: JSON.stringify(event.outcome) }] : [],
@@ -294,7 +285,7 @@ export class Committer {
     const why = error instanceof Error ? (error.stack ?? error.message) : 'it was quarantined before';
     if (!this.quarantined.has(run)) logger.error('a run was quarantined: its state cannot be advanced', { runNumber: run, error: why });
     this.quarantined.add(run);
-    await store.quarantine(run, why.slice(0, 4_000), outcomes, clock.now());
+    await store.quarantine(run, redactor.text(why).slice(0, 4_000), outcomes, clock.now());
     for (const unit of units) unit.done?.(false);
   }
 
@@ -425,11 +416,18 @@ export class Committer {
   }
 
   /** Nothing of the batch was written. What the kernel changed in memory is void. */
-  private async failed(plan: Plan, error: unknown): Promise<void> {
+  private async failed(plan: Plan, logs: readonly LogWrite[], error: unknown): Promise<void> {
     for (const { entry } of plan.runs) this.cache.drop(entry.state.run);
     const units: Unit[] = [...plan.runs.flatMap((run) => run.units), ...plan.steps, ...plan.starts.map((start) => start.unit)];
     if (isPawlError(error)) {
       this.storeFailed(units, error);
+      return;
+    }
+    if (logs.length > 0) {
+      // No run is set aside for what was said about it.
+      this.options.logger.error('log lines could not be stored, and were dropped', { error: String(error) });
+      this.options.logs.stored(logs);
+      await this.commit(units);
       return;
     }
     if (units.length <= 1 || plan.runs.length + plan.steps.length + plan.starts.length <= 1) {

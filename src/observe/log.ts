@@ -1,15 +1,12 @@
-import type { Logger } from '../core/log.ts';
-
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-
-const ORDER: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+import { LOG_LEVELS, type Logger, type LogLevel } from '../core/log.ts';
 
 /** One JSON object per line. What cannot be written as JSON is left out rather than thrown: a log line must not fail its caller. */
 export function jsonLogger(write: (line: string) => void, level: LogLevel = 'info', now: () => Date = () => new Date()): Logger {
+  const least = LOG_LEVELS.indexOf(level);
   const at =
     (name: LogLevel) =>
     (message: string, data?: Readonly<Record<string, unknown>>): void => {
-      if (ORDER[name] < ORDER[level]) return;
+      if (LOG_LEVELS.indexOf(name) < least) return;
       write(`${line({ time: now().toISOString(), level: name, message }, data)}\n`);
     };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };

@@ -190,6 +190,11 @@ export class TestEngine implements RunHost {
   }
 
   /** @internal */
+  async *pulse(ref: RunRef, signal?: AbortSignal): AsyncGenerator<void, void> {
+    yield* (await this.ready()).pulse(ref, signal);
+  }
+
+  /** @internal */
   async client(): Promise<Client> {
     return (await this.ready()).client();
   }

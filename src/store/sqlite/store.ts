@@ -7,7 +7,7 @@ import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as port from '../store.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
 import { isBusy, openDatabase, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
-import { readFacts, readRun, readTask, runCode, type Row } from './rows.ts';
+import { readFacts, readLog, readRun, readTask, runCode, type Row } from './rows.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
 
@@ -116,6 +116,7 @@ export class SqliteStore implements port.Store {
     if (worker !== 0 && this.sql.isFenced.get(worker)?.['fenced'] === 1) {
       throw new PawlError('WORKER_LEASE_LOST', `Worker ${worker} has lost its lease; what it held is taken back.`);
     }
+    const logs = batch.logs.map((write) => this.writer.log(write));
     batch.runs.forEach((write, i) => {
       if (conflicts.has(i)) return;
       if (this.isStale(write)) conflicts.add(i);
@@ -126,7 +127,7 @@ export class SqliteStore implements port.Store {
     const starts = batch.starts.map((start) => this.writer.start(start, now, journal));
     const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, worker, now, journal);
     // why: a commit whose outcome is unknown is found again by its journal row, so one that writes anything has one
-    if (!journal.isEmpty || steps.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
+    if (!journal.isEmpty || steps.length + logs.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
     return {
       epoch: this.epoch,
       clock: Math.max(this.clock, now),
@@ -134,6 +135,7 @@ export class SqliteStore implements port.Store {
       starts,
       conflicts: [...conflicts],
       steps,
+      logs,
       ...claimed,
     };
   }
@@ -334,6 +336,11 @@ export class SqliteStore implements port.Store {
 
   async attemptsOf(task: port.TaskKey): Promise<port.AttemptRow[]> {
     return this.reading().attemptsOf.all(task.run, task.node, task.item) as unknown as port.AttemptRow[];
+  }
+
+  async logsOf({ run, after, node, item, attempt }: port.LogQuery, limit: number): Promise<port.LogRow[]> {
+    const rows = this.reading().logsOf.all(run, after, node ?? null, item ?? null, attempt ?? null, limit);
+    return rows.map((row) => readLog(row as Row));
   }
 
   private reading(): Statements {

@@ -1,7 +1,7 @@
 import type { AttemptRecord, Changes } from '../../core/changes.ts';
 import type { JournalWriter } from '../../core/journal.ts';
 import type { TaskState } from '../../core/run-state.ts';
-import type { KeyClaim, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
+import type { KeyClaim, LogWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
 import type { Statements } from './statements.ts';
@@ -189,6 +189,10 @@ export class RunWriter {
       write.generation,
     );
     return changes === 1;
+  }
+
+  log({ run, node, item, token, generation, attempt, chunk, lines }: LogWrite): boolean {
+    return this.sql.insertLog.run(chunk, lines, run, node, item, token, generation, attempt).changes === 1;
   }
 }
 
