@@ -23,15 +23,26 @@ export function redacted(logger: Logger, redactor: Redactor): Logger {
   const at =
     (level: LogLevel) =>
     (message: string, data?: Readonly<Record<string, unknown>>): void => {
-      if (data === undefined) logger[level](redactor.text(message));
-      else logger[level](redactor.text(message), asRecord(redactor.data(data)));
+      const shown = lineData(redactor, data);
+      if (shown === undefined) logger[level](redactor.text(message));
+      else logger[level](redactor.text(message), shown);
     };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
-/** What a redactor made of data that may have been no object. */
-export function asRecord(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Readonly<Record<string, unknown>>)
-    : { data: value };
+/** The data of a log line without secrets; an error stands under `error`, and what is no object under `data`. */
+export function lineData(redactor: Redactor, data: unknown): Readonly<Record<string, unknown>> | undefined {
+  if (data === undefined || data === null) return undefined;
+  const copy = redactor.data(data);
+  if (isError(data)) return { error: copy };
+  return typeof copy === 'object' && copy !== null && !Array.isArray(copy) ? (copy as Readonly<Record<string, unknown>>) : { data: copy };
+}
+
+function isError(value: unknown): boolean {
+  try {
+    return value instanceof Error;
+  } catch {
+    // A proxy that was revoked is nothing at all.
+    return false;
+  }
 }

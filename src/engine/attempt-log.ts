@@ -1,5 +1,5 @@
 import type { Changes } from '../core/changes.ts';
-import { asRecord, type Logger, type LogLevel, type Redactor } from '../core/log.ts';
+import { lineData, type Logger, type LogLevel, type Redactor } from '../core/log.ts';
 import type { Log } from '../core/types.ts';
 import type { LogWrite, TaskKey } from '../store/store.ts';
 
@@ -53,9 +53,9 @@ export class LogBook {
     const chunks = lines === 0 ? null : new Chunks(attempt, lines);
     const at =
       (level: LogLevel) =>
-      (message: unknown, data?: object): void => {
+      (message: unknown, data?: unknown): void => {
         const text = redactor.text(typeof message === 'string' ? message : asText(redactor.data(message)));
-        const shown = data === undefined || data === null ? undefined : asRecord(redactor.data(data));
+        const shown = lineData(redactor, data);
         logger[level](text, { ...shown, ...facts });
         if (chunks === null || attempt.done) return;
         chunks.add(this.options.now(), level, text, shown);

@@ -1,5 +1,6 @@
 import { destination as openDestination, pino, stdSerializers, stdTimeFunctions, type DestinationStream } from 'pino';
 import type { Logger, LogLevel } from '../core/log.ts';
+import { besideOwn, visible } from './log.ts';
 
 export interface PinoOptions {
   /** What is less urgent is left out. Default `'info'`. */
@@ -34,18 +35,8 @@ export function pinoLogger(options: PinoOptions = {}): Logger {
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
-const OWN: readonly string[] = ['level', 'time', 'message'];
-
-/** pino serialises errors under the key `err` only, and writes a key of its own that is in the data twice. */
+/** pino serialises errors under the key `err` only. */
 function fitting(data: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(data).map(([key, value]) => [
-      OWN.includes(key) ? `_${key}` : key,
-      value instanceof Error ? stdSerializers.errWithCause(value) : value,
-    ]),
-  );
+  const entries = Object.entries(besideOwn(data));
+  return Object.fromEntries(entries.map(([key, value]) => [key, value instanceof Error ? stdSerializers.errWithCause(value) : value]));
 }
-
-/** JSON escapes control characters below the space; a terminal obeys those from 0x7f on, and line separators, as well. */
-const visible = (line: string): string =>
-  line.replaceAll(/[\u007f-\u009f\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);

@@ -189,9 +189,12 @@ export class TestEngine implements RunHost {
     yield* (await this.ready()).watchRun(ref, options);
   }
 
-  /** @internal */
+  /** @internal Goes on over a crash. */
   async *pulse(ref: RunRef, signal?: AbortSignal): AsyncGenerator<void, void> {
-    yield* (await this.ready()).pulse(ref, signal);
+    for (let engine: Engine | null = null; engine !== this.engine && !this.isClosed;) {
+      engine = await this.ready();
+      yield* engine.pulse(ref, signal);
+    }
   }
 
   /** @internal */

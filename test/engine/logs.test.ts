@@ -73,14 +73,14 @@ describe('what a body logs', () => {
         cursor: '1:2',
         level: 'error',
         message: 'over',
-        data: expect.objectContaining({ name: 'Error', message: 'no' }) as object,
+        data: { error: expect.objectContaining({ name: 'Error', message: 'no' }) as object },
         ...facts,
       },
     ]);
     expect(seen).toEqual([
       ['debug', 'begun', { run: run.id, task: 'a', attempt: 1 }],
       ['info', 'half', { n: 1, run: run.id, task: 'a', attempt: 1 }],
-      ['error', 'over', expect.objectContaining({ message: 'no', run: run.id })],
+      ['error', 'over', expect.objectContaining({ error: expect.objectContaining({ message: 'no' }) as object, run: run.id })],
     ]);
   });
 
@@ -288,6 +288,31 @@ describe('the attempts of a task', () => {
       { message: 'in process 2', attempt: 1 },
     ]);
   });
+});
+
+test('of a process that dies the lines since the last half second are lost, and whoever follows goes on', async () => {
+  const end = gate();
+  const flow = one(async ({ log, attempt }) => {
+    log.info(`attempt ${attempt}`);
+    if (attempt > 1) return;
+    await end.passed;
+    log.info('never stored');
+  });
+  const kit = engineWith({ use: [flow] });
+  kit.crash({ task: 'a' });
+  const run = await kit.start(flow);
+  await kit.settle();
+  await kit.clock.advance('600ms');
+  const got: string[] = [];
+  const following = (async () => {
+    for await (const line of run.followLogs()) got.push(line.message);
+  })();
+  await kit.settle();
+  end.open();
+  await run.result();
+  await following;
+  expect(got).toEqual(['attempt 1', 'attempt 2']);
+  expect(texts(await run.logs())).toEqual(got);
 });
 
 describe('no line is lost or doubled', () => {
