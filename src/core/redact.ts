@@ -16,6 +16,8 @@ const KEYS = `password passwd passphrase pwd secret secrets secretkey clientsecr
 
 /** Shorter values would take ordinary text out. */
 const SHORTEST_VALUE = 4;
+const NAMES_KEPT = 1_000;
+const LONGEST_NAME_KEPT = 64;
 const MAX_DEPTH = 16;
 const MAX_NODES = 10_000;
 
@@ -24,8 +26,22 @@ export function redactor(options: RedactOptions = {}): Redactor {
   const keys = new Set([...KEYS.split(/\s+/), ...texts(options.keys, 'keys', 1).map(plainKey)]);
   const values = [...new Set(texts(options.values, 'values', SHORTEST_VALUE).flatMap(writtenForms))];
   const text = (given: string): string => hideSchemes(hideUserInfo(hideValues(given, values)));
-  const made: Redactor = { text, data: (value) => new Copy(made, (key) => keys.has(plainKey(key))).of(value) };
+  const isSecret = remembered((key) => keys.has(plainKey(key)));
+  const made: Redactor = { text, data: (value) => new Copy(made, isSecret).of(value) };
   return made;
+}
+
+/** The same few names come with every line. */
+function remembered(judge: (key: string) => boolean): (key: string) => boolean {
+  const known = new Map<string, boolean>();
+  return (key) => {
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    if (known.size >= NAMES_KEPT) known.clear();
+    const verdict = judge(key);
+    if (key.length <= LONGEST_NAME_KEPT) known.set(key, verdict);
+    return verdict;
+  };
 }
 
 function texts(given: readonly string[] = [], name: 'keys' | 'values', shortest: number): readonly string[] {
