@@ -4,6 +4,7 @@ import { PawlError } from './core/errors.ts';
 import type { EngineEvent } from './core/events.ts';
 import type { Logger } from './core/log.ts';
 import { shown } from './core/problems.ts';
+import { redactor, type RedactOptions } from './core/redact.ts';
 import type { EngineParts, TaskProgress } from './engine/engine.ts';
 import { timerHeart, type HeartFactory } from './engine/heart.ts';
 import { realHost } from './engine/host.ts';
@@ -36,6 +37,10 @@ export interface EngineOptions {
   readonly maxLost?: number;
   /** Default: warnings and errors as JSON lines on stderr. */
   readonly logger?: Logger;
+  /** Lines of `ctx.log` that the store keeps of one attempt. Default 1,000; 0 keeps none. */
+  readonly logLines?: number;
+  /** What is taken out of log lines and errors, beside what Pawl knows to be secret. */
+  readonly redact?: RedactOptions;
   /** Called for everything that happens in the store, in commit order. */
   readonly onEvent?: (event: EngineEvent) => void;
   /** Called when a body in this process reports progress. */
@@ -66,6 +71,8 @@ export function engineParts(options: Omit<EngineOptions, 'store' | 'durability'>
     ports: realPorts,
     host: realHost,
     logger: options.logger ?? jsonLogger((line) => process.stderr.write(line), 'warn'),
+    redactor: redactor(options.redact),
+    logLines: count(options.logLines ?? 1_000, 'logLines', 100_000, 0),
     settings: engineSettings(options),
     use: options.use,
     onEvent: options.onEvent,
@@ -89,9 +96,9 @@ function engineSettings(options: Omit<EngineOptions, 'store' | 'use'>): EnginePa
   };
 }
 
-function count(value: number, option: string, most: number): number {
-  if (!Number.isInteger(value) || value < 1 || value > most)
-    throw new PawlError('CONFIG_OPTION', `${option}: must be a whole number from 1 to ${most}, not ${shown(value)}.`);
+function count(value: number, option: string, most: number, least = 1): number {
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new PawlError('CONFIG_OPTION', `${option}: must be a whole number from ${least} to ${most}, not ${shown(value)}.`);
   return value;
 }
 

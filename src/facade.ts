@@ -163,6 +163,11 @@ export class Engine implements RunHost {
     return this.runtime.watch({ ...options, runId: ref.id }, () => this.runtime.ended(ref.run, null));
   }
 
+  /** @internal */
+  pulse(ref: RunRef, signal?: AbortSignal): AsyncGenerator<void, void> {
+    return this.runtime.pulse(ref.run, signal);
+  }
+
   /** What is registered with this engine. */
   get registered(): RegisteredDefinitions {
     return this.runtime.registry.list();

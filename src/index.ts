@@ -35,10 +35,12 @@ export type {
 } from './core/types.ts';
 export type { Why } from './core/why.ts';
 export { workflow } from './core/workflow.ts';
+export type { LogFilter, LogLine, LogPage, LogQuery } from './client/logs.ts';
 export type { Run } from './client/run.ts';
 export type { EngineEvent, WatchOptions } from './core/events.ts';
-export type { Logger } from './core/log.ts';
+export type { Logger, LogLevel } from './core/log.ts';
+export type { RedactOptions } from './core/redact.ts';
 export type { TaskProgress } from './engine/engine.ts';
 export type { Engine, StartManyResult, WorkOptions } from './facade.ts';
 export type { Registrable } from './engine/registry.ts';
-export { jsonLogger, type LogLevel } from './observe/log.ts';
+export { jsonLogger } from './observe/log.ts';

@@ -16,6 +16,7 @@ import type { TaskError, Workflow } from '../core/types.ts';
 import { parseError, settledError } from '../core/values.ts';
 import type { KeyClaim, ListQuery, RunRow, Store } from '../store/store.ts';
 import type { Act } from './acts.ts';
+import { LogReader, nodeNamed, type LogFilter, type LogPage, type LogQuery } from './logs.ts';
 
 type AnyWorkflow = Workflow<never, unknown>;
 
@@ -336,7 +337,7 @@ export class Client {
   async output(ref: RunRef, name: string): Promise<unknown> {
     const row = await this.find(ref.id);
     const graph = await this.graphOf(row);
-    const node = graph.byId.get(name) ?? graph.nodes.find((one) => 'task' in one.task && one.task.task === name);
+    const node = nodeNamed(graph, name);
     if (node === undefined)
       throw new PawlError(
         'TASK_UNKNOWN',
@@ -354,6 +355,20 @@ export class Client {
         item.status === 'success' ? { status: 'success', value: decode(item.output) } : { status: item.status, error: settledError(item) },
       );
     return items.filter((item) => item.status === 'success').map((item) => decode(item.output));
+  }
+
+  async logs(id: string, query: LogQuery = {}): Promise<LogPage> {
+    const { limit = 1_000, ...filter } = query;
+    if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
+      throw new PawlError('CONFIG_OPTION', 'limit: give a whole number from 1 to 10,000.');
+    const { lines, more } = await (await this.logReader(id, filter)).read(limit);
+    const next = more ? lines.at(-1)?.cursor : undefined;
+    return { lines, ...(next === undefined ? {} : { next }) };
+  }
+
+  async logReader(id: string, filter: LogFilter): Promise<LogReader> {
+    const row = await this.find(id);
+    return new LogReader(this.store, { run: row.run, graph: await this.graphOf(row) }, filter);
   }
 
   async graph(id: string): Promise<Graph> {

@@ -1,4 +1,5 @@
 import { tryDurationMs, type Duration } from './duration-text.ts';
+import type { Redactor } from './log.ts';
 
 /**
  * Every error that Pawl throws: a readable constant, the HTTP status and the exit code it maps to, and one line that says what to do.
@@ -181,14 +182,16 @@ export interface ErrorRecord {
 
 const LIMITS = { text: 8_192, stack: 16_384, name: 256, causes: 16, total: 60_000 };
 
+const AS_IT_IS: Redactor = { text: (text) => text, data: (value) => value };
+
 /** Any thrown value as a record. Never throws: getters that throw, circular causes and values that are no errors end in a record too. */
-export function errorRecord(thrown: unknown): ErrorRecord {
+export function errorRecord(thrown: unknown, redactor: Redactor = AS_IT_IS): ErrorRecord {
   const chain: ErrorRecord[] = [];
   const seen = new Set<unknown>();
   let room = LIMITS.total;
   for (let at: unknown = thrown; chain.length < LIMITS.causes && !seen.has(at) && room > 0;) {
     seen.add(at);
-    const one = oneRecord(at, room);
+    const one = oneRecord(at, room, redactor);
     chain.push(one);
     room -= one.name.length + one.message.length + (one.stack?.length ?? 0);
     const from = at;
@@ -201,25 +204,29 @@ export function errorRecord(thrown: unknown): ErrorRecord {
 
 const EMPTY: ErrorRecord = { name: '', message: '' };
 
-function oneRecord(thrown: unknown, room: number): ErrorRecord {
-  if (!isObject(thrown)) return { name: 'Error', message: clip(`thrown: ${describe(thrown)}`, LIMITS.text) };
+/** Redacted before it is clipped: half a secret is one too. */
+function oneRecord(thrown: unknown, room: number, redactor: Redactor): ErrorRecord {
+  const described = (): string => redactor.text(`thrown: ${describe(thrown, redactor)}`);
+  if (!isObject(thrown)) return { name: 'Error', message: clip(described(), LIMITS.text) };
   const text = (key: string): string | undefined => {
     const value = safely(() => thrown[key]);
-    return typeof value === 'string' ? value : typeof value === 'number' && key === 'code' ? String(value) : undefined;
+    if (typeof value === 'string') return redactor.text(value);
+    return typeof value === 'number' && key === 'code' ? redactor.text(String(value)) : undefined;
   };
   const stack = text('stack');
   const code = text('code');
   return {
     name: clip(text('name') ?? 'Error', LIMITS.name),
-    message: clip(text('message') ?? `thrown: ${describe(thrown)}`, Math.min(LIMITS.text, room)),
+    message: clip(text('message') ?? described(), Math.min(LIMITS.text, room)),
     ...(code === undefined ? {} : { code: clip(code, LIMITS.name) }),
     ...(stack === undefined ? {} : { stack: clip(stack, Math.min(LIMITS.stack, room)) }),
   };
 }
 
-function describe(value: unknown): string {
+function describe(value: unknown, redactor: Redactor): string {
   if (typeof value === 'string') return value;
-  return safely(() => JSON.stringify(value)) ?? safely(() => String(value)) ?? typeof value;
+  if (value instanceof Error) return 'an error without a message';
+  return safely(() => JSON.stringify(redactor.data(value))) ?? safely(() => String(value)) ?? typeof value;
 }
 
 /** NUL and lone surrogates cannot be stored as text everywhere; in a message they are shown, not kept. */

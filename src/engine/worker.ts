@@ -1,6 +1,7 @@
 import type { Store } from '../store/store.ts';
-import type { Logger } from '../core/log.ts';
+import type { Logger, Redactor } from '../core/log.ts';
 import type { Attempt, Progress } from './attempt.ts';
+import type { LogBook } from './attempt-log.ts';
 import type { StoreClock } from './clock.ts';
 import type { Committer } from './committer.ts';
 import { Dispatcher, type Intercept } from './dispatcher.ts';
@@ -36,6 +37,8 @@ export interface WorkerOptions {
   readonly host: Host;
   readonly heart: HeartFactory;
   readonly logger: Logger;
+  readonly redactor: Redactor;
+  readonly logs: LogBook;
   readonly settings: WorkerSettings;
   readonly onProgress: (attempt: Attempt, progress: Progress) => void;
   readonly intercept: Intercept | undefined;
@@ -71,6 +74,8 @@ export class Worker {
       clock,
       ports,
       logger,
+      redactor: options.redactor,
+      logs: options.logs,
       maxPayload,
       graceMs,
       onProgress: options.onProgress,

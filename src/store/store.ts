@@ -1,6 +1,7 @@
 import type { Changes } from '../core/changes.ts';
 import type { Graph } from '../core/graph.ts';
 import type { EndedTask, MapState, QueuedTask, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
+import type { LogLevel } from '../core/log.ts';
 import type { AttemptOutcome, Reason, RunStatus, TaskStatus } from '../core/states.ts';
 
 /**
@@ -62,6 +63,8 @@ export interface Store {
   /** Every task row of a run, in graph order; with items where asked. */
   tasksOf(run: number, items: boolean): Promise<TaskState[]>;
   attemptsOf(task: TaskKey): Promise<AttemptRow[]>;
+  /** Log lines of a run in the order in which they were stored; those of one attempt stand in the order in which they were written. */
+  logsOf(query: LogQuery, limit: number): Promise<LogRow[]>;
   /** What tasks of a run were in earlier generations, oldest first. */
   historyOf(run: number): Promise<PastTask[]>;
   /** Dead letters, the last to die first, after `before`. */
@@ -228,6 +231,19 @@ export interface StepWrite extends TaskKey {
   readonly value: string | null;
 }
 
+/** Log lines of one attempt since its last write. A number that is there already is not written again: the outcome of a commit may be unknown. */
+export interface LogWrite extends TaskKey {
+  readonly generation: number;
+  readonly attempt: number;
+  readonly token: number;
+  readonly chunk: number;
+  /** A JSON array of {@link StoredLine}. */
+  readonly lines: string;
+}
+
+/** When, how urgent, what, and the data with it. */
+export type StoredLine = readonly [atMs: number, level: LogLevel, message: string, data?: Readonly<Record<string, unknown>>];
+
 export interface StepRecord {
   readonly name: string;
   readonly kind: string;
@@ -255,6 +271,8 @@ export interface Batch {
   readonly starts: readonly StartWrite[];
   readonly runs: readonly RunWrite[];
   readonly steps: readonly StepWrite[];
+  /** Written before the runs, whose changes may take the leases away, and whether or not those meet a conflict. */
+  readonly logs: readonly LogWrite[];
   /** Runs that the caller is going to write although it does not own them: from now on every writer bumps their revision. */
   readonly share: readonly number[];
   readonly claim: ClaimRequest | null;
@@ -285,6 +303,8 @@ export interface CommitResult {
   /** Positions of run writes that met another revision or token: nothing of them was written. */
   readonly conflicts: readonly number[];
   readonly steps: readonly boolean[];
+  /** False where the lease was another's, or the chunk was there already. */
+  readonly logs: readonly boolean[];
   readonly claimedRuns: readonly ClaimedRun[];
   readonly claimedTasks: readonly ClaimedTask[];
   /** Maps of runs with items that may start. */
@@ -427,4 +447,23 @@ export interface AttemptRow {
   readonly worker: number;
   readonly startedAt: number;
   readonly endedAt: number;
+}
+
+export interface LogQuery {
+  readonly run: number;
+  /** Behind this place in the run's log. */
+  readonly after: number;
+  readonly node?: number;
+  readonly item?: number;
+  readonly attempt?: number;
+}
+
+export interface LogRow {
+  /** Place in the run's log: grows from row to row, in commit order. */
+  readonly seq: number;
+  readonly node: number;
+  readonly item: number;
+  readonly generation: number;
+  readonly attempt: number;
+  readonly lines: readonly StoredLine[];
 }

@@ -213,6 +213,14 @@ export class TestEngine implements RunHost {
     yield* (await this.ready()).watchRun(ref, options);
   }
 
+  /** @internal Goes on over a crash. */
+  async *pulse(ref: RunRef, signal?: AbortSignal): AsyncGenerator<void, void> {
+    for (let engine: Engine | null = null; engine !== this.engine && !this.isClosed;) {
+      engine = await this.ready();
+      yield* engine.pulse(ref, signal);
+    }
+  }
+
   /** @internal */
   async client(): Promise<Client> {
     return (await this.ready()).client();

@@ -32,6 +32,7 @@ function fill(db: DatabaseSync): void {
     ${numbers(5_000)} INSERT INTO keys SELECT 'w1', 'k' || i, i, 'h', NULL, i % 100 = 0 FROM n;
     ${numbers(5_000)} INSERT INTO attempts SELECT i, 0, -1, 1, 1, 'error', 'error', NULL, 1, i, i FROM n;
     ${numbers(5_000)} INSERT INTO steps SELECT i, 0, -1, 1, 's', 'step', '1' FROM n;
+    ${numbers(5_000)} INSERT INTO logs SELECT i / 10, 0, -1, 1, 1 + i % 10, 0, i, '[]' FROM n;
     ${numbers(20_000)} INSERT INTO journal (at, worker, nonce, changes) SELECT i, 1, i, '[[1,1]]' FROM n;
     ${numbers(200)} INSERT INTO workers (name, host, pid, started_at, lease_until, slots, serves, ended_at) SELECT 'w', 'h', i, i, i, 20, '[]', CASE WHEN i > 5 THEN i END FROM n;`);
 }
@@ -74,6 +75,9 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   insertAttempt: [],
   trimAttempts: ['attempts PRIMARY KEY (run, node, item, generation, attempt, attempt)'],
   insertStep: [TASK],
+  insertLog: [TASK, 'logs logs_order (run)'],
+  // By the key it would have to sort; a filter reads past the entries of others in the index.
+  logsOf: ['logs logs_order (run, seq)'],
   readSteps: ['steps PRIMARY KEY (run, node, item, generation)', TASK],
   moveRun: [RUN],
   coverTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],

@@ -81,6 +81,14 @@ const SQL = {
     SELECT t.run, t.node, t.item, t.generation, ?, ?, ? FROM tasks t WHERE t.run = ? AND t.node = ? AND t.item = ? AND t.token = ? AND t.generation = ?`,
   readSteps: `SELECT name, kind, value FROM steps s WHERE run = ?1 AND node = ?2 AND item = ?3
     AND generation = (SELECT generation FROM tasks WHERE run = ?1 AND node = ?2 AND item = ?3)`,
+  // why: tied to the lease like a step; a chunk whose commit's outcome was unknown may be there already
+  insertLog: `INSERT INTO logs (run, node, item, generation, attempt, chunk, seq, lines)
+    SELECT t.run, t.node, t.item, t.generation, t.attempt, ?1, (SELECT coalesce(max(seq), 0) + 1 FROM logs WHERE run = ?3), ?2 FROM tasks t
+    WHERE t.run = ?3 AND t.node = ?4 AND t.item = ?5 AND t.token = ?6 AND t.generation = ?7 AND t.attempt = ?8
+    ON CONFLICT (run, node, item, generation, attempt, chunk) DO NOTHING`,
+  logsOf: `SELECT seq, node, item, generation, attempt, lines FROM logs INDEXED BY logs_order
+    WHERE run = ?1 AND seq > ?2 AND (?3 IS NULL OR node = ?3) AND (?4 IS NULL OR item = ?4) AND (?5 IS NULL OR attempt = ?5)
+    ORDER BY seq LIMIT ?6`,
 
   // runs
   // why: a run that was never claimed is claimed as a whole; while it is paused (0) it is not

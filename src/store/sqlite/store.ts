@@ -7,7 +7,7 @@ import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as port from '../store.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
 import { isBusy, openDatabase, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
-import { readFacts, readPast, readRun, readTask, readWorker, runCode, type Row } from './rows.ts';
+import { readFacts, readLog, readPast, readRun, readTask, readWorker, runCode, type Row } from './rows.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
 
@@ -118,6 +118,7 @@ export class SqliteStore implements port.Store {
     if (worker !== 0 && this.sql.isFenced.get(worker)?.['fenced'] === 1) {
       throw new PawlError('WORKER_LEASE_LOST', `Worker ${worker} has lost its lease; what it held is taken back.`);
     }
+    const logs = batch.logs.map((write) => this.writer.log(write));
     batch.runs.forEach((write, i) => {
       if (conflicts.has(i)) return;
       if (this.isStale(write)) conflicts.add(i);
@@ -128,7 +129,7 @@ export class SqliteStore implements port.Store {
     const starts = batch.starts.map((start) => this.writer.start(start, now, journal));
     const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, worker, now, journal);
     // why: a commit whose outcome is unknown is found again by its journal row, so one that writes anything has one
-    if (!journal.isEmpty || steps.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
+    if (!journal.isEmpty || steps.length + logs.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
     return {
       epoch: this.epoch,
       clock: Math.max(this.clock, now),
@@ -136,6 +137,7 @@ export class SqliteStore implements port.Store {
       starts,
       conflicts: [...conflicts],
       steps,
+      logs,
       ...claimed,
     };
   }
@@ -409,6 +411,11 @@ export class SqliteStore implements port.Store {
       journal.runMoved(from, 'failed', 'marked_failed');
       this.record(now, 0, journal.finish());
     });
+  }
+
+  async logsOf({ run, after, node, item, attempt }: port.LogQuery, limit: number): Promise<port.LogRow[]> {
+    const rows = this.reading().logsOf.all(run, after, node ?? null, item ?? null, attempt ?? null, limit);
+    return rows.map((row) => readLog(row as Row));
   }
 
   private reading(): Statements {

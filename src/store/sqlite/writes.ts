@@ -3,7 +3,7 @@ import type { JournalWriter } from '../../core/journal.ts';
 import type { RunningTask, RunState, TaskState } from '../../core/run-state.ts';
 import { REQUEST_MS } from '../../core/reset.ts';
 import { isRunOver } from '../../core/states.ts';
-import type { ActWrite, KeyClaim, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
+import type { ActWrite, KeyClaim, LogWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
 import type { Statements } from './statements.ts';
@@ -289,6 +289,10 @@ export class RunWriter {
       write.generation,
     );
     return changes === 1;
+  }
+
+  log({ run, node, item, token, generation, attempt, chunk, lines }: LogWrite): boolean {
+    return this.sql.insertLog.run(chunk, lines, run, node, item, token, generation, attempt).changes === 1;
   }
 }
 

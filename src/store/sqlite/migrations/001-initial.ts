@@ -186,6 +186,20 @@ CREATE TABLE steps (
   PRIMARY KEY (run, node, item, generation, name)
 ) STRICT, WITHOUT ROWID;
 
+-- a row for each time that an attempt's lines were written; the order of a run is that of the commits, whatever the clocks of its workers say
+CREATE TABLE logs (
+  run INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  item INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  chunk INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  lines TEXT NOT NULL CHECK (json_valid(lines)),
+  PRIMARY KEY (run, node, item, generation, attempt, chunk)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX logs_order ON logs (run, seq);
+
 -- outcomes that arrived for a quarantined run: kept, not applied
 CREATE TABLE parked (
   id INTEGER PRIMARY KEY,
