@@ -1,5 +1,6 @@
 export { createEngine, type EngineOptions } from './compose.ts';
-export type { RunQuery, RunView, StartOptions, TaskView } from './client/client.ts';
+export type { RunQuery, StartOptions } from './client/client.ts';
+export type { RunView, TaskView } from './client/views.ts';
 export { tryDurationMs as parseDuration, type Duration } from './core/duration.ts';
 export { ERRORS, isPawlError, NonRetryableError, PawlError, RetryAfterError, type ErrorCode, type ErrorRecord } from './core/errors.ts';
 export type { Effects, Expr, Graph, GraphTask, Join } from './core/graph.ts';
@@ -30,7 +31,10 @@ export type {
   WorkflowOpts,
 } from './core/types.ts';
 export { workflow } from './core/workflow.ts';
+export type { FindOptions } from './client/find.ts';
+export type { AttemptView, InspectOptions, ItemCounts, RunDetail, TaskDetail } from './client/inspect.ts';
 export type { Run } from './client/run.ts';
+export type { WorkerView } from './client/workers.ts';
 export type { EngineEvent, WatchOptions } from './core/events.ts';
 export type { Logger } from './core/log.ts';
 export type { TaskProgress } from './engine/engine.ts';

@@ -1,7 +1,9 @@
 import type { Duration } from '../core/duration.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import type { Graph } from '../core/graph.ts';
-import type { Client, RunRef, RunView, TaskView } from './client.ts';
+import type { InspectOptions, RunDetail } from './inspect.ts';
+import type { Client, RunRef } from './client.ts';
+import type { RunView, TaskView } from './views.ts';
 
 /** A task, as far as its output's type goes. */
 interface OutputOf<T> {
@@ -44,6 +46,12 @@ export class Run<O> {
   async status(): Promise<RunView> {
     const client = await this.host.client();
     return client.view(this.ref.id);
+  }
+
+  /** The run with its tasks, failed attempts and payloads. */
+  async inspect(options: InspectOptions = {}): Promise<RunDetail> {
+    const client = await this.host.client();
+    return client.inspect(this.ref.id, options);
   }
 
   /** Every task's state; with `items` those of maps too. */

@@ -1,4 +1,5 @@
-import type { Client, RunQuery, RunRef, RunView } from '../client/client.ts';
+import type { Client, RunQuery, RunRef } from '../client/client.ts';
+import type { RunView } from '../client/views.ts';
 import { Run, type RunHost } from '../client/run.ts';
 import { engineParts, openSqlite, type EngineOptions } from '../compose.ts';
 import { durationMs, type Duration } from '../core/duration.ts';

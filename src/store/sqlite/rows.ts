@@ -2,7 +2,7 @@ import { PawlError } from '../../core/errors.ts';
 import { decode } from '../../core/codec.ts';
 import type { EndedTask, RunFacts, TaskFacts, TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
-import type { RunRow } from '../store.ts';
+import type { MapCounts, RunRow } from '../store.ts';
 
 /** Rows as Node's SQLite gives them, and the kernel's states they stand for. What does not decode is a corrupt or foreign row. */
 export type Value = string | number | bigint | null | Uint8Array;
@@ -138,6 +138,18 @@ export function readRun(row: Row): RunRow {
     input: row['input'] as string | null,
     output: row['output'] as string | null,
     hasOutput: row['has_output'] === 1,
+  };
+}
+
+export function readMap(row: Row): MapCounts {
+  return {
+    node: number(row['node']),
+    n: number(row['n']),
+    next: number(row['next']),
+    ok: number(row['ok']),
+    failed: number(row['failed']),
+    cancelled: number(row['cancelled']),
+    skipped: number(row['skipped']),
   };
 }
 

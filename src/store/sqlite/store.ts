@@ -7,7 +7,7 @@ import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as port from '../store.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
 import { isBusy, openDatabase, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
-import { readFacts, readRun, readTask, runCode, type Row } from './rows.ts';
+import { readFacts, readMap, readRun, readTask, runCode, type Row } from './rows.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
 
@@ -195,15 +195,7 @@ export class SqliteStore implements port.Store {
         row: readRun(row),
         facts: readFacts(row, run),
         tasks,
-        maps: maps.map((map) => ({
-          node: Number(map['node']),
-          n: Number(map['n']),
-          next: Number(map['next']),
-          ok: Number(map['ok']),
-          failed: Number(map['failed']),
-          cancelled: Number(map['cancelled']),
-          skipped: Number(map['skipped']),
-        })),
+        maps: maps.map(readMap),
         items: request.items.map((node) => ({ node, items: (this.sql.endedItems.all(run, node) as Row[]).map(readTask) as EndedTask[] })),
         epoch: this.epoch,
       },
@@ -321,10 +313,29 @@ export class SqliteStore implements port.Store {
 
   async listRuns(query: port.ListQuery): Promise<port.RunRow[]> {
     const statuses = query.statuses === undefined ? null : JSON.stringify(query.statuses.map((status: RunStatus) => runCode(status)));
-    const { before = Number.MAX_SAFE_INTEGER, workflow = null, tag = null, since = null, limit } = query;
+    const { before = Number.MAX_SAFE_INTEGER, workflow = null, tag = null, since = null, key = null, limit } = query;
     return this.reading()
-      .listRuns.all(before, workflow, statuses, tag, since, limit)
+      .listRuns.all(before, workflow, statuses, tag, since, limit, key)
       .map((row) => readRun(row as Row));
+  }
+
+  async newestIds(limit: number): Promise<Uint8Array[]> {
+    return this.reading()
+      .newestIds.all(limit)
+      .map((row) => row['uid'] as Uint8Array);
+  }
+
+  async holdersOf(key: string, workflow: string | null): Promise<port.RunRow[]> {
+    return this.read(() =>
+      this.sql.holdersOf.all(key, workflow).flatMap(({ run }) => {
+        const row = this.sql.runById.get(run ?? null);
+        return row === undefined ? [] : [readRun(row)];
+      }),
+    );
+  }
+
+  async mapsOf(run: number): Promise<port.MapCounts[]> {
+    return (this.reading().mapsOf.all(run) as Row[]).map(readMap);
   }
 
   async tasksOf(run: number, items: boolean): Promise<TaskState[]> {
