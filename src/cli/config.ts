@@ -38,7 +38,7 @@ export function entryFile(option: string | undefined, io: Io): string {
   if (given !== undefined) return existing(resolve(io.cwd, given), given);
   const project = findProject(io.cwd);
   if (project.entry !== undefined) return existing(resolve(project.folder, project.entry), `${project.entry} (of package.json)`);
-  const found = ENTRY_NAMES.map((name) => join(project.folder, name)).find((path) => existsSync(path));
+  const found = [io.cwd, project.folder].flatMap((folder) => ENTRY_NAMES.map((name) => join(folder, name))).find((path) => existsSync(path));
   if (found !== undefined) return found;
   throw new PawlError('CONFIG_ENTRY', `There is no entry: none of ${ENTRY_NAMES.join(', ')} is in ${project.folder}.`, {
     fix: 'Write a module that exports your workflows and tasks, and name it with --entry <file> or as "pawl": { "entry": … } in package.json.',

@@ -31,7 +31,7 @@ export function report(error: PawlError, out: Output): number {
     const { errorPainter: painter } = out;
     const [first = '', ...rest] = safeLines(message).split('\n');
     out.note(`${painter.paint('red', code)}  ${first}`);
-    for (const line of rest) out.note(`  ${line}`);
+    for (const line of rest) out.note(line.startsWith('  ') ? line : `  ${line}`);
     out.note(`  ${safeLines(fix).replaceAll('\n', '\n  ')}`);
     out.note(`  ${painter.paint('gray', `pawl explain ${code}`)}`);
   } else {

@@ -47,6 +47,7 @@ async function followLines(cli: Cli, run: AnyRun, interrupt: AbortSignal): Promi
     else if (out.format === 'text') out.line(`${(before.finishedAt ?? before.acceptedAt).toISOString()} run.finished ${before.status}`);
     return before;
   }
+  if (out.format === 'text') out.note(`Run ${run.id} is ${before.status}.`);
   for (let one = await next; one.done !== true; next = events.next(), one = await next) {
     if (out.format === 'jsonl') out.json({ event: one.value });
     else if (out.format === 'text') out.line(eventLine(one.value, out));
@@ -88,6 +89,7 @@ async function followLive(cli: Cli, run: AnyRun, interrupt: AbortSignal): Promis
 class Changes {
   private readonly controller = new AbortController();
   private readonly reading: Promise<void>;
+  private failure: { readonly error: unknown } | null = null;
   private hasChanged = false;
   private wake: () => void = () => undefined;
   private lastMs = performance.now();
@@ -95,7 +97,12 @@ class Changes {
   constructor(run: AnyRun, interrupt: AbortSignal) {
     const onInterrupt = (): void => this.note();
     interrupt.addEventListener('abort', onInterrupt, { once: true });
-    this.reading = this.read(run).finally(() => interrupt.removeEventListener('abort', onInterrupt));
+    this.reading = this.read(run)
+      .catch((error: unknown) => {
+        this.failure = { error };
+        this.note();
+      })
+      .finally(() => interrupt.removeEventListener('abort', onInterrupt));
   }
 
   private async read(run: AnyRun): Promise<void> {
@@ -112,6 +119,7 @@ class Changes {
     const sinceMs = performance.now() - this.lastMs;
     await this.sleep(FASTEST_MS - sinceMs);
     if (!this.hasChanged) await this.sleep(SLOWEST_MS - FASTEST_MS, true);
+    if (this.failure !== null) throw this.failure.error;
     this.hasChanged = false;
     this.lastMs = performance.now();
   }

@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 export interface OutStream {
   write(text: string): boolean;
   readonly isTTY?: boolean;
-  readonly columns?: number;
-  readonly rows?: number;
+  readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
   on(event: 'resize', listener: () => void): unknown;
   removeListener(event: 'resize', listener: () => void): unknown;
 }
@@ -40,8 +40,10 @@ export function processIo(): Io {
 
 function interrupts(): AbortSignal {
   const controller = new AbortController();
+  let signals = 0;
   const onSignal = (name: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(name === 'SIGINT' ? 130 : 143);
+    signals += 1;
+    if (signals > 1) process.exit(name === 'SIGINT' ? 130 : 143);
     controller.abort(name);
   };
   process.on('SIGINT', onSignal);

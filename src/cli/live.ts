@@ -16,6 +16,7 @@ export class Live {
   private readonly restore = (): void => void this.stream.write(SHOW_CURSOR);
   private readonly redraw = (): void => this.draw(this.wanted);
   private wanted: readonly string[] = [];
+  private isClosed = false;
 
   constructor(stream: OutStream) {
     this.stream = stream;
@@ -40,6 +41,8 @@ export class Live {
 
   /** Leaves what is drawn. */
   close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
     this.stream.removeListener('resize', this.redraw);
     process.removeListener('exit', this.restore);
     this.restore();

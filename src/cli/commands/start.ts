@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import type { StartOptions } from '../../client/client.ts';
 import type { Run } from '../../client/run.ts';
 import { encode } from '../../core/codec.ts';
-import { tryDurationMs } from '../../core/duration-text.ts';
-import { PawlError } from '../../core/errors.ts';
+import { tryDurationMs, type Duration } from '../../core/duration-text.ts';
+import { isPawlError, PawlError } from '../../core/errors.ts';
 import { validate } from '../../core/schema.ts';
 import type { Engine } from '../../facade.ts';
 import { milliseconds, payload, wholeNumber } from '../args.ts';
@@ -117,12 +117,14 @@ async function dryRun(cli: Cli, workflow: AnyWorkflow, { input, startOptions }: 
 }
 
 async function waitFor(cli: Cli, run: Run<unknown>, timeout: string | undefined): Promise<number> {
-  const ms = timeout === undefined ? undefined : milliseconds(timeout, '--timeout');
+  if (timeout !== undefined) milliseconds(timeout, '--timeout');
   const { out } = cli;
   if (out.format === 'text') out.note(`${run.created ? 'started' : 'found'} ${run.id}`);
   const interrupt = cli.io.interrupt();
   const stopped = new Promise<typeof interrupt>((resolve) => interrupt.addEventListener('abort', () => resolve(interrupt), { once: true }));
-  const result = run.result(ms === undefined ? {} : { timeout: ms });
+  const result = run.result(timeout === undefined ? {} : { timeout: timeout as Duration }).catch((error: unknown) => {
+    throw withNext(error, run.id);
+  });
   const output = await Promise.race([result, stopped]);
   if (output === interrupt) {
     // The engine is closed next, which ends the waiting.
@@ -133,6 +135,13 @@ async function waitFor(cli: Cli, run: Run<unknown>, timeout: string | undefined)
   else out.json({ run: { ...(await run.status()), created: run.created }, output: output ?? null });
   out.next(`pawl show ${run.id}`);
   return 0;
+}
+
+/** What a person does about it on the command line. */
+function withNext(error: unknown, id: string): unknown {
+  if (!isPawlError(error, 'RUN_FAILED', 'RUN_CANCELLED', 'RUN_NO_OUTPUT', 'RUN_TIMEOUT')) return error;
+  const fix = error.code === 'RUN_TIMEOUT' ? `The run goes on. Look again: pawl watch ${id}` : `Look at it: pawl show ${id}`;
+  return new PawlError(error.code, error.message, { details: error.details, cause: error, fix });
 }
 
 async function tell(cli: Cli, engine: Engine, { run, name }: { run: Run<unknown>; name: string }): Promise<number> {
