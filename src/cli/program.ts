@@ -4,7 +4,10 @@ import { COMMANDS, type Act } from './commands.ts';
 /** Options that stand before or behind the name of any command. */
 const GLOBAL = [
   new Option('--store <address>', 'the store (default: PAWL_STORE, "pawl".store of package.json, sqlite:./.pawl/dev.db)'),
-  new Option('--entry <file>', 'the module that exports your workflows and tasks (default: PAWL_ENTRY, "pawl".entry of package.json, [src/]pawl.ts|js)'),
+  new Option(
+    '--entry <file>',
+    'the module that exports your workflows and tasks (default: PAWL_ENTRY, "pawl".entry of package.json, [src/]pawl.ts|js)',
+  ),
   new Option('--json', 'the answer as one JSON document').conflicts('jsonl'),
   new Option('--jsonl', 'the answer as lines of JSON'),
   new Option('--no-color', 'no colours (also: NO_COLOR)'),
@@ -17,8 +20,8 @@ Exit codes:
   7 timed out waiting, run goes on · 8 refused · 130 interrupted, run goes on`;
 
 export interface Writers {
-  out(text: string): void;
-  error(text: string): void;
+  readonly out: (text: string) => void;
+  readonly error: (text: string) => void;
 }
 
 /** The tree of commands; of those in `load` with arguments and options, of the others what the list of commands shows. */

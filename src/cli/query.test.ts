@@ -29,10 +29,17 @@ describe('a query', () => {
     ['wf:', /has no value/],
     ['wf:a wf:b', /wf: stands twice/],
   ])('%s is refused, naming what is known', (text, message) => {
-    expect(() => parseQuery([text])).toThrow(expect.objectContaining({ code: 'CONFIG_USAGE', message: expect.stringMatching(message) as string }));
+    expect(() => parseQuery([text])).toThrow(
+      expect.objectContaining({ code: 'CONFIG_USAGE', message: expect.stringMatching(message) as string }),
+    );
   });
 
   test('is told from an id and from a key', () => {
-    expect([isQuery(['wf:a', 'status:failed']), isQuery(['order:o-81']), isQuery(['7kq2']), isQuery([])]).toEqual([true, false, false, false]);
+    expect([isQuery(['wf:a', 'status:failed']), isQuery(['order:o-81']), isQuery(['7kq2']), isQuery([])]).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
   });
 });

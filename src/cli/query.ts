@@ -41,7 +41,11 @@ function tokensOf(words: string): [Token, string][] {
   const parts = [...words.matchAll(/(\w+):(?:"([^"]*)"|(\S*))|(\S+)/g)];
   return parts.map(([whole, name, quoted, bare, other]) => {
     const token = TOKENS.find((one) => one === name);
-    if (other !== undefined || token === undefined) throw usage(`The query has ${JSON.stringify(whole)}, which is none of its tokens: ${TOKENS.map((one) => `${one}:`).join(' ')}`, 'See pawl ls --help.');
+    if (other !== undefined || token === undefined)
+      throw usage(
+        `The query has ${JSON.stringify(whole)}, which is none of its tokens: ${TOKENS.map((one) => `${one}:`).join(' ')}`,
+        'See pawl ls --help.',
+      );
     const value = quoted ?? bare ?? '';
     if (value === '') throw usage(`${token}: has no value.`, 'See pawl ls --help.');
     return [token, value];
@@ -58,6 +62,7 @@ function sinceOf(text: string): Date | number {
   const ms = tryDurationMs(text);
   if (ms !== null) return ms;
   const at = new Date(text);
-  if (Number.isNaN(at.getTime())) throw usage(`since:${text} is neither a duration nor an instant.`, "Give '90s', '2h', '14d', or an instant such as 2026-01-31T08:00Z.");
+  if (Number.isNaN(at.getTime()))
+    throw usage(`since:${text} is neither a duration nor an instant.`, "Give '90s', '2h', '14d', or an instant such as 2026-01-31T08:00Z.");
   return at;
 }

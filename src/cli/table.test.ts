@@ -2,7 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { table, type Column } from './table.ts';
 import { width } from './text.ts';
 
-const heads: readonly Column[] = [{ title: 'STATUS' }, { title: 'NAME', least: 8 }, { title: 'TOOK', align: 'right' }, { title: 'NOTE', least: 6 }];
+const heads: readonly Column[] = [
+  { title: 'STATUS' },
+  { title: 'NAME', least: 8 },
+  { title: 'TOOK', align: 'right' },
+  { title: 'NOTE', least: 6 },
+];
 const rows = [
   ['ok', 'short', '1 s', ''],
   ['failed', '支払いサービスへの接続', '120 ms', 'connection to the payment service was refused three times'],

@@ -27,14 +27,16 @@ export async function findRun(store: Store, text: string, { workflow }: FindOpti
     if (workflow === undefined || row.workflow === workflow) found.set(row.run, row);
   }
   const [one, ...others] = found.values();
-  if (one === undefined) throw notFound(`There is no run ${JSON.stringify(text.slice(0, 60))}: neither an id, nor the start of one, nor a key.`);
+  if (one === undefined)
+    throw notFound(`There is no run ${JSON.stringify(text.slice(0, 60))}: neither an id, nor the start of one, nor a key.`);
   if (others.length > 0) throw ambiguous(text, [one, ...others]);
   return one;
 }
 
 async function newestRun(store: Store, workflow: string | undefined): Promise<RunRow> {
   const [row] = await store.listRuns({ limit: 1, ...(workflow === undefined ? {} : { workflow }) });
-  if (row === undefined) throw notFound(workflow === undefined ? 'There is no run yet.' : `There is no run of "${workflow.slice(0, 60)}" yet.`);
+  if (row === undefined)
+    throw notFound(workflow === undefined ? 'There is no run yet.' : `There is no run of "${workflow.slice(0, 60)}" yet.`);
   return row;
 }
 
@@ -57,5 +59,7 @@ function ambiguous(text: string, rows: readonly RunRow[]): PawlError {
   }));
   const named = candidates.map(({ id, workflow, status, key }) => `\n  ${id} ${workflow} ${status}${key === undefined ? '' : ` ${key}`}`);
   const more = rows.length > CANDIDATES ? '\n  and more' : '';
-  return new PawlError('RUN_AMBIGUOUS', `${JSON.stringify(text.slice(0, 60))} may be several runs:${named.join('')}${more}`, { details: { candidates } });
+  return new PawlError('RUN_AMBIGUOUS', `${JSON.stringify(text.slice(0, 60))} may be several runs:${named.join('')}${more}`, {
+    details: { candidates },
+  });
 }

@@ -67,4 +67,3 @@ export function taskView(graph: CompiledGraph, state: TaskState): TaskView {
     ...(state.status === 'retrying' ? { dueAt: new Date(state.dueAt) } : {}),
   };
 }
-

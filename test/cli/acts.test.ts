@@ -22,7 +22,10 @@ async function storeWith(many: number): Promise<Place> {
   const place = newPlace();
   const engine = createEngine({ store: place.store, use: [waits, others], durability: 'fast', logger: silent });
   await engine.start(others, undefined, { key: 'the other' });
-  const results = await engine.startMany(waits, Array.from({ length: many }, () => ({ input: undefined })));
+  const results = await engine.startMany(
+    waits,
+    Array.from({ length: many }, () => ({ input: undefined })),
+  );
   expect(results.filter((one) => one.error !== undefined)).toEqual([]);
   await engine.close();
   return place;
@@ -99,8 +102,16 @@ describe('watch', () => {
     await engine.work();
     const onOutput = (text: string): void => void (text.includes('task.started') && gate.resolve());
     const { stdout } = await pawl(place, ['watch', '@last', '--jsonl'], { onOutput });
-    const events = stdout.trim().split('\n').map((line) => JSON.parse(line) as { v: number; event: { type: string } });
-    expect(events.map(({ v, event }) => `${v} ${event.type}`)).toEqual(['1 run.started', '1 task.started', '1 task.finished', '1 run.finished']);
+    const events = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { v: number; event: { type: string } });
+    expect(events.map(({ v, event }) => `${v} ${event.type}`)).toEqual([
+      '1 run.started',
+      '1 task.started',
+      '1 task.finished',
+      '1 run.finished',
+    ]);
     await engine.close();
   });
 
@@ -115,11 +126,11 @@ describe('watch', () => {
     // Once two items are shown as done, the others may go on.
     const onOutput = (text: string): void => void (text.includes('2/4 ok') && open.resolve());
     const { stdout, exit } = await pawl(place, ['watch', run.id], { terminal, env: { NO_COLOR: '1' }, onOutput });
-    const frames = stdout.split(/\u001b\[\d+A\r\u001b\[0J/);
+    const frames = stdout.split(/\p{Cc}\[\d+A\r\p{Cc}\[0J/u);
     expect(exit).toBe(0);
     expect(frames.length).toBeGreaterThan(1);
     expect(frames.some((frame) => frame.includes('● running') && frame.includes('2/4 ok'))).toBe(true);
-    expect(normal(frames.at(-1)?.replaceAll(/\u001b\[\?25[lh]/g, '') ?? '')).toMatchInlineSnapshot(`
+    expect(normal(frames.at(-1)?.replaceAll(/\p{Cc}\[\?25[lh]/gu, '') ?? '')).toMatchInlineSnapshot(`
       "flow  <id>  ✓ success  <ago>  took <time>
       version <hash>
       output [1,2,3,4]
@@ -168,7 +179,11 @@ describe('check', () => {
       exit 6"
     `);
     const json = await pawl(place, ['check', 'again.ts', '--json']);
-    expect(JSON.parse(json.stdout)).toMatchObject({ v: 1, ok: false, problems: [{ code: 'BUILD_INVALID' }, { code: 'BUILD_REF_AS_VALUE' }, { code: 'BUILD_INVALID' }] });
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      v: 1,
+      ok: false,
+      problems: [{ code: 'BUILD_INVALID' }, { code: 'BUILD_REF_AS_VALUE' }, { code: 'BUILD_INVALID' }],
+    });
     expect(json.exit).toBe(6);
   });
 
@@ -188,8 +203,18 @@ describe('the entry', () => {
     ['exports nothing to register', { 'pawl.ts': 'export const a = 1;' }, [], 'CONFIG_ENTRY  pawl.ts exports no workflow, task or signal.'],
     ['is nowhere', {}, [], 'CONFIG_ENTRY  There is no entry: none of pawl.ts, src/pawl.ts, pawl.js, src/pawl.js is in <folder>.'],
     ['does not exist', {}, ['--entry', 'flows.ts'], 'CONFIG_ENTRY  The entry flows.ts does not exist.'],
-    ['of package.json does not exist', { 'package.json': '{ "pawl": { "entry": "a.ts" } }' }, [], 'CONFIG_ENTRY  The entry a.ts (of package.json) does not exist.'],
-    ['has settings of a wrong kind', { 'package.json': '{ "pawl": { "entry": 1 } }' }, [], 'CONFIG_OPTION  <folder>/package.json: "pawl.entry" must be a text.'],
+    [
+      'of package.json does not exist',
+      { 'package.json': '{ "pawl": { "entry": "a.ts" } }' },
+      [],
+      'CONFIG_ENTRY  The entry a.ts (of package.json) does not exist.',
+    ],
+    [
+      'has settings of a wrong kind',
+      { 'package.json': '{ "pawl": { "entry": 1 } }' },
+      [],
+      'CONFIG_OPTION  <folder>/package.json: "pawl.entry" must be a text.',
+    ],
   ])('that %s is an error with a code', async (_, files, argv, message) => {
     const place = newPlace(files);
     const { exit, stderr } = await pawl(place, ['check', ...argv]);

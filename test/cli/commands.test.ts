@@ -49,7 +49,12 @@ describe('ls', () => {
   });
   test('on a terminal fits it, and ends with the next command', async () => {
     const { stdout } = await pawl(place, ['ls'], { terminal, env: { NO_COLOR: '1' } });
-    expect(normal(stdout).replaceAll(failed.id.slice(0, 10), '<failed>').replaceAll(done.id.slice(0, 10), '<done>').replaceAll(open.id.slice(0, 10), '<open>')).toMatchInlineSnapshot(`
+    expect(
+      normal(stdout)
+        .replaceAll(failed.id.slice(0, 10), '<failed>')
+        .replaceAll(done.id.slice(0, 10), '<done>')
+        .replaceAll(open.id.slice(0, 10), '<open>'),
+    ).toMatchInlineSnapshot(`
       "STATUS  ID  WORKFLOW  KEY  ACCEPTED  TOOK  TAGS
       ◷ scheduled  <open>  open  order:o-81  <ago>
       ✓ success  <done>  good  once  <ago>  <time>
@@ -95,7 +100,11 @@ describe('ls', () => {
   test('takes the tokens of the dashboard', async () => {
     const ids = async (...query: string[]): Promise<string[]> => {
       const { stdout } = await pawl(place, ['ls', '--jsonl', ...query]);
-      return stdout.trim().split('\n').filter((line) => line !== '').map((line) => (JSON.parse(line) as { run: { id: string } }).run.id);
+      return stdout
+        .trim()
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => (JSON.parse(line) as { run: { id: string } }).run.id);
     };
     expect(await ids('status:failed')).toEqual([failed.id]);
     expect(await ids('tag:eu since:1h')).toEqual([failed.id]);
@@ -328,10 +337,25 @@ describe('an id', () => {
 
 describe('start', () => {
   test('prints the id alone in a pipe, and says that no worker lives', async () => {
-    const { exit, stdout, stderr } = await pawl(place, ['start', 'open', '--at', '2h', '--priority', '5', '--tag', 'a', '--tag', 'b', '--key', 'k1']);
+    const { exit, stdout, stderr } = await pawl(place, [
+      'start',
+      'open',
+      '--at',
+      '2h',
+      '--priority',
+      '5',
+      '--tag',
+      'a',
+      '--tag',
+      'b',
+      '--key',
+      'k1',
+    ]);
     expect([exit, stderr]).toEqual([0, 'No worker lives: the run waits for one.\n']);
     expect(stdout).toMatch(/^[0-9a-z]{26}\n$/);
-    const { run } = JSON.parse((await pawl(place, ['show', stdout.trim(), '--json'])).stdout) as { run: { tags: string[]; status: string; key: string } };
+    const { run } = JSON.parse((await pawl(place, ['show', stdout.trim(), '--json'])).stdout) as {
+      run: { tags: string[]; status: string; key: string };
+    };
     expect(run).toMatchObject({ tags: ['a', 'b'], status: 'scheduled', key: 'k1' });
   });
   test('with a key that is held gives the run that holds it', async () => {
@@ -373,7 +397,8 @@ describe('start', () => {
   });
   test('reads the input from a file and from stdin', async () => {
     place.write('input.json', '{"id":"from a file"}');
-    const dry = (input: string, stdin?: string) => pawl(place, ['start', 'order', input, '--dry-run', '--json'], stdin === undefined ? {} : { stdin });
+    const dry = (input: string, stdin?: string) =>
+      pawl(place, ['start', 'order', input, '--dry-run', '--json'], stdin === undefined ? {} : { stdin });
     expect(JSON.parse((await dry('@input.json')).stdout)).toMatchObject({ wouldStart: { input: { id: 'from a file' } } });
     expect(JSON.parse((await dry('-', '{"id":"stdin"}')).stdout)).toMatchObject({ wouldStart: { input: { id: 'stdin' } } });
     expect((await dry('@nowhere.json')).exit).toBe(2);
@@ -459,7 +484,8 @@ describe('sql', () => {
       exit 0
       "
     `);
-    expect(await at(pawl(place, ['sql', 'select 1 as one, null as none, 9007199254740993 as big, x\'00ff\' as bytes', '--json']))).toMatchInlineSnapshot(`
+    expect(await at(pawl(place, ['sql', "select 1 as one, null as none, 9007199254740993 as big, x'00ff' as bytes", '--json'])))
+      .toMatchInlineSnapshot(`
       "{
         "v": 1,
         "rows": [
@@ -507,11 +533,16 @@ describe('sql', () => {
 });
 
 describe('the store', () => {
-  test.each([['ls'], ['show', '@last'], ['watch', '@last'], ['workers'], ['cancel', '@last'], ['sql', 'select 1']])('that does not exist is not made by %s', async (...argv) => {
-    const { exit, stderr } = await pawl(place, [...argv, '--store', 'sqlite:./none.db']);
-    expect([exit, stderr.split('\n')[0]]).toEqual([5, 'STORE_UNREACHABLE  There is no store at none.db.']);
-    expect((await pawl(place, ['migrate', '--dry-run', '--store', 'sqlite:./none.db'])).stdout).toBe('none.db: new would become schema 1\n');
-  });
+  test.each([['ls'], ['show', '@last'], ['watch', '@last'], ['workers'], ['cancel', '@last'], ['sql', 'select 1']])(
+    'that does not exist is not made by %s',
+    async (...argv) => {
+      const { exit, stderr } = await pawl(place, [...argv, '--store', 'sqlite:./none.db']);
+      expect([exit, stderr.split('\n')[0]]).toEqual([5, 'STORE_UNREACHABLE  There is no store at none.db.']);
+      expect((await pawl(place, ['migrate', '--dry-run', '--store', 'sqlite:./none.db'])).stdout).toBe(
+        'none.db: new would become schema 1\n',
+      );
+    },
+  );
   test('that is no database, or none of this version, is named', async () => {
     place.write('text.db', 'this is a text, and not a database, however long it is'.repeat(100));
     const { DatabaseSync } = await import('node:sqlite');
@@ -544,8 +575,12 @@ describe('the store', () => {
     `);
   });
   test('comes from the option, the environment, package.json, in this order', async () => {
-    const other = new Place({ 'package.json': '{ "type": "module", "pawl": { "store": "sqlite:./from-package.db" } }', 'deep/er/x.txt': '' });
-    const where = async (argv: string[], env = {}) => (await pawl(other, ['migrate', '--dry-run', ...argv], { env, cwd: other.file('deep/er') })).stdout.split(':')[0];
+    const other = new Place({
+      'package.json': '{ "type": "module", "pawl": { "store": "sqlite:./from-package.db" } }',
+      'deep/er/x.txt': '',
+    });
+    const where = async (argv: string[], env = {}) =>
+      (await pawl(other, ['migrate', '--dry-run', ...argv], { env, cwd: other.file('deep/er') })).stdout.split(':')[0];
     expect(await where([])).toBe('../../from-package.db');
     expect(await where([], { PAWL_STORE: 'sqlite:./from-env.db' })).toBe('from-env.db');
     expect(await where(['--store', 'sqlite:./from-option.db'], { PAWL_STORE: 'sqlite:./from-env.db' })).toBe('from-option.db');

@@ -27,7 +27,11 @@ class Running {
   private look = (): void => undefined;
 
   constructor(place: Place, argv: readonly string[], nodeArgs: readonly string[] = []) {
-    this.child = spawn(process.execPath, [...nodeArgs, main, ...argv], { cwd: place.path, env: { ...process.env, NO_COLOR: '1' }, stdio: 'pipe' });
+    this.child = spawn(process.execPath, [...nodeArgs, main, ...argv], {
+      cwd: place.path,
+      env: { ...process.env, NO_COLOR: '1' },
+      stdio: 'pipe',
+    });
     children.push(this.child);
     this.child.stdout?.on('data', (chunk: Buffer) => {
       this.stdout += chunk.toString();
@@ -98,7 +102,10 @@ describe('Ctrl-C', () => {
     worker.child.kill('SIGINT');
     expect(await worker.ended).toEqual({ code: 0, signal: null });
     expect(worker.stdout).toBe('');
-    const lines = worker.stderr.trim().split('\n').map((line) => JSON.parse(line) as { level: string; time: string; message: string });
+    const lines = worker.stderr
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { level: string; time: string; message: string });
     expect(lines.map(({ message }) => message)).toEqual([
       'the worker is ready',
       'run.started',
@@ -112,7 +119,9 @@ describe('Ctrl-C', () => {
   });
 
   test('twice ends a worker at once', async () => {
-    const place = newPlace({ 'pawl.ts': `${ENTRY}export const stays = workflow({ name: 'stays' }, (w) => w.run('c', {}, () => new Promise(() => {})));` });
+    const place = newPlace({
+      'pawl.ts': `${ENTRY}export const stays = workflow({ name: 'stays' }, (w) => w.run('c', {}, () => new Promise(() => {})));`,
+    });
     const worker = new Running(place, ['work', '--events']);
     await worker.says('the worker is ready');
     await new Running(place, ['start', 'stays']).ended;
@@ -128,7 +137,10 @@ describe('a pipe', () => {
   test('that is closed ends the command quietly', async () => {
     const place = newPlace();
     const engine = createEngine({ store: place.store, use: [waits], durability: 'fast', logger: silent });
-    await engine.startMany(waits, Array.from({ length: 2_000 }, () => ({ input: undefined })));
+    await engine.startMany(
+      waits,
+      Array.from({ length: 2_000 }, () => ({ input: undefined })),
+    );
     await engine.close();
     const list = new Running(place, ['ls', '--all', '--jsonl']);
     list.child.stdout?.once('data', () => list.child.stdout?.destroy());
@@ -147,7 +159,12 @@ describe('dev', () => {
     appendFileSync(place.file('lib/flows.ts'), '\nexport const broken = nope;\n');
     await dev.says('starts anew with the next change');
     expect(dev.stderr).toContain('CONFIG_ENTRY  lib/flows.ts:7:23: ReferenceError: nope is not defined');
-    place.write('lib/flows.ts', readFileSync(place.file('lib/flows.ts'), 'utf8').replace('export const broken = nope;', '').replace("name: 'quick'", "name: 'renamed'"));
+    place.write(
+      'lib/flows.ts',
+      readFileSync(place.file('lib/flows.ts'), 'utf8')
+        .replace('export const broken = nope;', '')
+        .replace("name: 'quick'", "name: 'renamed'"),
+    );
     await dev.says('the worker is ready', 2);
     expect(dev.stderr).toContain('renamed (version');
     dev.child.kill('SIGINT');
@@ -173,15 +190,25 @@ describe('the entry', () => {
 });
 
 describe('starting up', () => {
-  test.each([['--version'], ['--help'], ['ls', '--help'], ['explain']])('%s %s loads no engine, no store and no library but for arguments', async (...argv) => {
-    const place = newPlace();
-    place.write('hook.mjs', `import { registerHooks } from 'node:module';
-      registerHooks({ load(url, context, next) { process.stderr.write('loaded ' + url + '\\n'); return next(url, context); } });`);
-    const call = new Running(place, argv.filter((word) => word !== undefined), ['--import', pathToFileURL(place.file('hook.mjs')).href]);
-    expect((await call.ended).code).toBe(0);
-    const loaded = [...call.stderr.matchAll(/^loaded (.*)$/gm)].map(([, url = '']) => url.replace(pathToFileURL(root).href, ''));
-    expect(loaded).toContain('src/cli/main.ts');
-    expect(loaded.filter((url) => /pino|sqlite|^src\/(engine|store|client|compose|facade)/.test(url))).toEqual([]);
-    if (argv[0] === '--version') expect(loaded.filter((url) => url.includes('node_modules'))).toEqual([]);
-  });
+  test.each([['--version'], ['--help'], ['ls', '--help'], ['explain']])(
+    '%s %s loads no engine, no store and no library but for arguments',
+    async (...argv) => {
+      const place = newPlace();
+      place.write(
+        'hook.mjs',
+        `import { registerHooks } from 'node:module';
+      registerHooks({ load(url, context, next) { process.stderr.write('loaded ' + url + '\\n'); return next(url, context); } });`,
+      );
+      const call = new Running(
+        place,
+        argv.filter((word) => word !== undefined),
+        ['--import', pathToFileURL(place.file('hook.mjs')).href],
+      );
+      expect((await call.ended).code).toBe(0);
+      const loaded = [...call.stderr.matchAll(/^loaded (.*)$/gm)].map(([, url = '']) => url.replace(pathToFileURL(root).href, ''));
+      expect(loaded).toContain('src/cli/main.ts');
+      expect(loaded.filter((url) => /pino|sqlite|^src\/(engine|store|client|compose|facade)/.test(url))).toEqual([]);
+      if (argv[0] === '--version') expect(loaded.filter((url) => url.includes('node_modules'))).toEqual([]);
+    },
+  );
 });

@@ -7,7 +7,10 @@ type Shell = (typeof SHELLS)[number];
 export function define(command: Command, act: Act): void {
   command
     .addArgument(new Argument('<shell>', 'which shell').choices(SHELLS))
-    .addHelpText('after', '\nbash: source <(pawl completion bash)\nzsh:  source <(pawl completion zsh)\nfish: pawl completion fish | source')
+    .addHelpText(
+      'after',
+      '\nbash: source <(pawl completion bash)\nzsh:  source <(pawl completion zsh)\nfish: pawl completion fish | source',
+    )
     .action(
       act(async ({ out }, shell: Shell) => {
         const words = wordsOf(command.parent ?? command);
@@ -22,7 +25,10 @@ interface Words {
 }
 
 function wordsOf(program: Command): Words {
-  const longs = (command: Command): string[] => [...command.options.map((option) => option.long).filter((long) => typeof long === 'string'), '--help'];
+  const longs = (command: Command): string[] => [
+    ...command.options.map((option) => option.long).filter((long) => typeof long === 'string'),
+    '--help',
+  ];
   return {
     global: longs(program),
     commands: program.commands.map((command) => ({ name: command.name(), summary: command.summary(), options: longs(command) })),

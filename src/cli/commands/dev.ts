@@ -17,7 +17,10 @@ export function define(command: Command, act: Act): void {
     .argument('[entry]', 'the module that exports your workflows and tasks')
     .option('--concurrency <n>', 'attempts at the same time (default: 20)')
     .option('--drain <duration>', 'how long bodies may go on before a restart', '5s')
-    .addHelpText('after', '\nThe worker is a process of its own. When a file of code in the folder of the entry changes, it finishes or hands back what it\nholds, and starts anew. Folders named node_modules and hidden ones are not watched.')
+    .addHelpText(
+      'after',
+      '\nThe worker is a process of its own. When a file of code in the folder of the entry changes, it finishes or hands back what it\nholds, and starts anew. Folders named node_modules and hidden ones are not watched.',
+    )
     .action(act((cli, entry: string | undefined, options: Options) => dev(cli, entry, options)));
 }
 
@@ -44,7 +47,8 @@ async function dev(cli: Cli, given: string | undefined, { concurrency, drain }: 
         await changes.next();
       }
       await stopWorker(worker, ended);
-      if (changes.file !== null && !interrupt.aborted) out.note(`dev: ${safe(shownPath(changes.file, io.cwd))} changed, the worker starts anew`);
+      if (changes.file !== null && !interrupt.aborted)
+        out.note(`dev: ${safe(shownPath(changes.file, io.cwd))} changed, the worker starts anew`);
     }
   } finally {
     changes.close();

@@ -18,7 +18,13 @@ function listCodes({ out }: Cli): void {
   const codes = Object.entries(ERRORS).map(([code, { exit, fix }]) => ({ code, exit, fix }));
   if (out.format === 'json') return out.json({ codes });
   if (out.format === 'jsonl') return codes.forEach((one) => out.json({ code: one }));
-  out.lines(table(COLUMNS, codes.map(({ code, exit, fix }) => [code, String(exit), fix]), out.columns));
+  out.lines(
+    table(
+      COLUMNS,
+      codes.map(({ code, exit, fix }) => [code, String(exit), fix]),
+      out.columns,
+    ),
+  );
   out.next('pawl explain <code>');
 }
 

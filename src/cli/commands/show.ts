@@ -42,7 +42,11 @@ async function show(cli: Cli, id: string, options: Options): Promise<void> {
   const { id: whole } = detail;
   const hasMaps = detail.tasks.some((task) => task.items !== undefined);
   const items = hasMaps && options.items !== true ? [`pawl show ${whole} --items`] : [];
-  out.next(...(isRunOver[detail.status] ? [] : [`pawl watch ${whole}`]), ...items, ...('output' in detail ? [`pawl show ${whole} --output`] : []));
+  out.next(
+    ...(isRunOver[detail.status] ? [] : [`pawl watch ${whole}`]),
+    ...items,
+    ...('output' in detail ? [`pawl show ${whole} --output`] : []),
+  );
 }
 
 const payloadText = (value: unknown): string => safeJson(JSON.stringify(plain(value), null, 2) ?? 'null');

@@ -34,7 +34,13 @@ async function query(cli: Cli, text: string, options: { readonly limit: string }
   if (first === undefined) return out.note('No row.');
   const heads = Object.keys(first);
   const cells = rows.map((row) => heads.map((head) => safe(cellText(row[head]))));
-  out.lines(table(heads.map((title) => ({ title: safe(title), least: 6 })), cells, out.columns));
+  out.lines(
+    table(
+      heads.map((title) => ({ title: safe(title), least: 6 })),
+      cells,
+      out.columns,
+    ),
+  );
 }
 
 /** Numbers come as bigint, so that none is rounded; those that fit become plain ones. */
@@ -44,6 +50,7 @@ function small(value: unknown): unknown {
 }
 
 function cellText(value: unknown): string {
-  if (value === null) return '';
-  return value instanceof Uint8Array ? `x'${Buffer.from(value).toString('hex')}'` : String(value);
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
+  return value instanceof Uint8Array ? `x'${Buffer.from(value).toString('hex')}'` : '';
 }

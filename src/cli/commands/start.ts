@@ -57,7 +57,7 @@ async function start(cli: Cli, { workflow: name, input: given, options }: Reques
   if (options.dryRun === true) return dryRun(cli, workflow, { input, startOptions });
   const engine = await cli.engine({ use: entry.use });
   // Its input is checked against its schema by the engine.
-  const run: Run<unknown> = await engine.start(workflow as Parameters<Engine['start']>[0], input as never, startOptions);
+  const run: Run<unknown> = await engine.start(workflow as Parameters<Engine['start']>[0], input, startOptions);
   if (options.watch === true) {
     cli.out.note(`${run.created ? 'started' : 'found'} ${run.id}`);
     return follow(cli, run);
@@ -84,7 +84,11 @@ function timeOf(text: string): StartOptions {
   const delay = tryDurationMs(text);
   if (delay !== null) return { delay };
   const startAt = new Date(text);
-  if (Number.isNaN(startAt.getTime())) throw usage(`--at ${JSON.stringify(text)} is neither a duration nor an instant.`, "Give '2h', '14d', or an instant such as 2026-01-31T08:00Z.");
+  if (Number.isNaN(startAt.getTime()))
+    throw usage(
+      `--at ${JSON.stringify(text)} is neither a duration nor an instant.`,
+      "Give '2h', '14d', or an instant such as 2026-01-31T08:00Z.",
+    );
   return { startAt };
 }
 
@@ -92,13 +96,21 @@ function workflowOf(entry: Entry, name: string, cli: Cli): AnyWorkflow {
   const workflow = entry.workflows.find((one) => one.name === name);
   if (workflow !== undefined) return workflow;
   const known = entry.workflows.map((one) => one.name);
-  throw new PawlError('RUN_UNKNOWN_WORKFLOW', `${shownPath(entry.file, cli.io.cwd)} exports no workflow ${JSON.stringify(name.slice(0, 60))}.`, {
-    fix: known.length === 0 ? 'Export a workflow from the entry.' : `It exports: ${known.join(', ')}.`,
-    details: { known },
-  });
+  throw new PawlError(
+    'RUN_UNKNOWN_WORKFLOW',
+    `${shownPath(entry.file, cli.io.cwd)} exports no workflow ${JSON.stringify(name.slice(0, 60))}.`,
+    {
+      fix: known.length === 0 ? 'Export a workflow from the entry.' : `It exports: ${known.join(', ')}.`,
+      details: { known },
+    },
+  );
 }
 
-async function dryRun(cli: Cli, workflow: AnyWorkflow, { input, startOptions }: { input: unknown; startOptions: StartOptions }): Promise<number> {
+async function dryRun(
+  cli: Cli,
+  workflow: AnyWorkflow,
+  { input, startOptions }: { input: unknown; startOptions: StartOptions },
+): Promise<number> {
   const checked = workflow.input === undefined ? { ok: true as const, value: input } : await validate(workflow.input, input);
   if (!checked.ok) {
     const issues = checked.issues.map(({ path, message }) => `input${path === '' ? '' : `.${path}`}: ${message}`);
@@ -109,9 +121,16 @@ async function dryRun(cli: Cli, workflow: AnyWorkflow, { input, startOptions }: 
   encode(checked.value, { root: 'input' });
   const { out } = cli;
   const file = storeFile(cli.store);
-  const facts = { workflow: workflow.name, store: file === null ? cli.store : shownPath(file, cli.io.cwd), input: checked.value, ...startOptions };
+  const facts = {
+    workflow: workflow.name,
+    store: file === null ? cli.store : shownPath(file, cli.io.cwd),
+    input: checked.value,
+    ...startOptions,
+  };
   if (out.format !== 'text') out.json({ wouldStart: facts });
-  else for (const [key, value] of Object.entries(facts)) out.line(`${key.padEnd(8)} ${typeof value === 'string' ? safe(value) : safeJson(JSON.stringify(plain(value)) ?? 'none')}`);
+  else
+    for (const [key, value] of Object.entries(facts))
+      out.line(`${key.padEnd(8)} ${typeof value === 'string' ? safe(value) : safeJson(JSON.stringify(plain(value)) ?? 'none')}`);
   out.next('the same without --dry-run starts it');
   return 0;
 }

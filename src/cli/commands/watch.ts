@@ -7,7 +7,10 @@ export function define(command: Command, act: Act): void {
   command
     .argument('<id>', 'which run')
     .option(...WORKFLOW_OPTION)
-    .addHelpText('after', `\n${ID_HELP}\nThe exit code is the run's: 0 where it ended well, 1 where it did not. Ctrl-C ends the watching, not the run.`)
+    .addHelpText(
+      'after',
+      `\n${ID_HELP}\nThe exit code is the run's: 0 where it ended well, 1 where it did not. Ctrl-C ends the watching, not the run.`,
+    )
     .action(
       act(async (cli, id: string, options: Narrowed) => {
         const run = await findRun(await cli.existing(), id, options);

@@ -22,7 +22,10 @@ export function define(command: Command, act: Act): void {
     .option('--drain <duration>', 'how long bodies may go on when the worker is told to stop (default: 30s)')
     .option('--log <format>', 'json or text, on stderr', 'json')
     .option('--events', 'log what happens to runs and tasks too')
-    .addHelpText('after', '\nSIGINT or SIGTERM: nothing new is claimed, what runs is finished or handed back, exit 0. A second one ends at once.')
+    .addHelpText(
+      'after',
+      '\nSIGINT or SIGTERM: nothing new is claimed, what runs is finished or handed back, exit 0. A second one ends at once.',
+    )
     .action(act((cli, options: Options) => work(cli, options)));
 }
 
@@ -63,7 +66,8 @@ async function work(cli: Cli, options: Options): Promise<number> {
 
 function logEvent(logger: Logger, event: EngineEvent): void {
   const { type, runId, workflow } = event;
-  const task = 'task' in event ? { task: event.task, ...(event.item === undefined ? {} : { item: event.item }), attempt: event.attempt } : {};
+  const task =
+    'task' in event ? { task: event.task, ...(event.item === undefined ? {} : { item: event.item }), attempt: event.attempt } : {};
   const status = 'status' in event ? { status: event.status } : {};
   const reason = 'reason' in event && event.reason !== undefined ? { reason: event.reason } : {};
   const level = 'status' in event && event.status === 'failed' ? 'warn' : 'info';
