@@ -3,6 +3,7 @@ import { durationMs, type Duration } from './core/duration.ts';
 import { PawlError } from './core/errors.ts';
 import type { EngineEvent } from './core/events.ts';
 import type { Logger } from './core/log.ts';
+import { shown } from './core/problems.ts';
 import type { EngineParts, TaskProgress } from './engine/engine.ts';
 import { timerHeart, type HeartFactory } from './engine/heart.ts';
 import { realHost } from './engine/host.ts';
@@ -46,7 +47,8 @@ export interface EngineOptions {
 export function createEngine(options: EngineOptions): Engine {
   const path = storePath(options.store);
   const durability = options.durability ?? 'full';
-  if (durability !== 'full' && durability !== 'fast') throw new PawlError('CONFIG_OPTION', "durability: give 'full' or 'fast'.");
+  if (durability !== 'full' && durability !== 'fast')
+    throw new PawlError('CONFIG_OPTION', `durability: must be 'full' or 'fast', not ${shown(durability)}.`);
   return new Engine({
     openStore: () => openSqlite(path, durability),
     heart: (store, clock) => (path === ':memory:' ? timerHeart(store, clock, realPorts) : threadHeart(path)),
@@ -89,7 +91,7 @@ export function engineParts(options: Omit<EngineOptions, 'store' | 'durability'>
 
 function engineSettings(options: Omit<EngineOptions, 'store' | 'use'>): EngineParts['settings'] {
   const leaseMs = durationMs(options.lease ?? '15s', 'lease');
-  if (leaseMs < 1_000) throw new PawlError('CONFIG_OPTION', 'lease: at least 1 s.');
+  if (leaseMs < 1_000) throw new PawlError('CONFIG_OPTION', `lease: must be at least 1 s, not ${shown(options.lease)}.`);
   return {
     concurrency: count(options.concurrency ?? 20, 'concurrency', 100_000),
     leaseMs,
@@ -105,15 +107,14 @@ function engineSettings(options: Omit<EngineOptions, 'store' | 'use'>): EnginePa
 
 function count(value: number, option: string, most: number): number {
   if (!Number.isInteger(value) || value < 1 || value > most)
-    throw new PawlError('CONFIG_OPTION', `${option}: give a whole number from 1 to ${most}.`);
+    throw new PawlError('CONFIG_OPTION', `${option}: must be a whole number from 1 to ${most}, not ${shown(value)}.`);
   return value;
 }
 
 function storePath(store: string): string {
   const match = /^sqlite:(.+)$/s.exec(store);
   const path = match?.[1];
-  if (path === undefined)
-    throw new PawlError('CONFIG_STORE', `store: ${JSON.stringify(String(store).slice(0, 60))} is no store that Pawl knows.`);
+  if (path === undefined) throw new PawlError('CONFIG_STORE', `store: ${shown(store)} is not a store that Pawl knows.`);
   return path;
 }
 

@@ -1,4 +1,8 @@
 export { createEngine, type EngineOptions } from './compose.ts';
+export type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions, ResetReport } from './client/acts.ts';
+export type { AuditEntry, AuditQuery } from './client/audit.ts';
+export type { DeadAttempt, DeadLetter, DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from './client/dead.ts';
+export type { WorkerView } from './client/explain.ts';
 export type { RunQuery, StartOptions } from './client/client.ts';
 export type { RunView, TaskView } from './client/views.ts';
 export { tryDurationMs as parseDuration, type Duration } from './core/duration.ts';
@@ -30,11 +34,11 @@ export type {
   Workflow,
   WorkflowOpts,
 } from './core/types.ts';
+export type { Why } from './core/why.ts';
 export { workflow } from './core/workflow.ts';
 export type { FindOptions } from './client/find.ts';
 export type { AttemptView, InspectOptions, ItemCounts, RunDetail, TaskDetail } from './client/inspect.ts';
 export type { Run } from './client/run.ts';
-export type { WorkerView } from './client/workers.ts';
 export type { EngineEvent, WatchOptions } from './core/events.ts';
 export type { Logger } from './core/log.ts';
 export type { TaskProgress } from './engine/engine.ts';

@@ -27,7 +27,7 @@ export async function loadEntry(file: string, cwd: string): Promise<Entry> {
   );
   if (use.length === 0) {
     throw new PawlError('CONFIG_ENTRY', `${name} exports no workflow, task or signal.`, {
-      fix: 'Export what is to be registered: export const order = workflow(…)',
+      fix: 'Export what is to be registered: export const order = workflow(…).',
       details: { file, exports: Object.keys(module) },
     });
   }
@@ -55,12 +55,13 @@ function entryError(error: unknown, name: string, cwd: string): PawlError {
   });
 }
 
+const OWN_FOLDER = fileURLToPath(new URL('../', import.meta.url));
+
 /** The first line of the stack that is in a file of the user: for a syntax error the file stands alone above the stack. */
 function placeOf(error: Error, cwd: string): string | null {
-  const stack = String(error.stack);
-  for (const [, url = '', position = ''] of stack.matchAll(/(file:\/\/[^\s()]+?):(\d+(?::\d+)?)(?=[\s)]|$)/g)) {
-    const path = fileURLToPath(url);
-    if (!/[\\/]node_modules[\\/]/.test(path)) return `${shownPath(path, cwd)}:${position}`;
+  for (const [, url = '', position = ''] of String(error.stack).matchAll(/(?:^|\(|at )((?:file:\/\/)?\/[^()\n]*?):(\d+(?::\d+)?)\)?$/gm)) {
+    const path = url.startsWith('file:') ? fileURLToPath(url) : url;
+    if (!/[\\/]node_modules[\\/]/.test(path) && !path.startsWith(OWN_FOLDER)) return `${shownPath(path, cwd)}:${position}`;
   }
   return null;
 }

@@ -26,7 +26,7 @@ export function coded(error: unknown): PawlError {
 
 /** Writes it to stderr, and gives the exit code. */
 export function report(error: PawlError, out: Output): number {
-  const { code, message, fix, details } = error;
+  const { code, message, fix, docs, details } = error;
   if (out.format === 'text') {
     const { errorPainter: painter } = out;
     const [first = '', ...rest] = safeLines(message).split('\n');
@@ -35,7 +35,7 @@ export function report(error: PawlError, out: Output): number {
     out.note(`  ${safeLines(fix).replaceAll('\n', '\n  ')}`);
     out.note(`  ${painter.paint('gray', `pawl explain ${code}`)}`);
   } else {
-    const document = { v: JSON_VERSION, error: { code, message, fix, details: plain(details) } };
+    const document = { v: JSON_VERSION, error: { code, message, fix, docs, details: plain(details) } };
     out.note(safeJson(JSON.stringify(document)));
   }
   return ERRORS[code].exit;

@@ -257,7 +257,7 @@ export class Attempt {
 }
 
 const noBody: AnyBody = () => {
-  throw new PawlError('CONFIG_NO_BODY', 'This process has no body for the task.');
+  throw new PawlError('ENGINE_BROKEN', 'A task was claimed by a process that has no body for it.');
 };
 
 const recordText = (error: unknown): string => JSON.stringify(errorRecord(error));

@@ -228,6 +228,7 @@ export class Dispatcher implements Claims, AttemptHost {
       run: attempt.run,
       event: { type: 'ended', node, item, token: attempt.token, outcome },
       attempt,
+      act: null,
       done: (applied) => {
         if (!applied) this.logger.warn("a late report was refused: the task is no longer this attempt's", attempt.facts);
       },

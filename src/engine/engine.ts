@@ -3,9 +3,15 @@ import type { RunEnd } from '../core/changes.ts';
 import { isPawlError, PawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import type { Logger } from '../core/log.ts';
+import { shown } from '../core/problems.ts';
 import type { Workflow } from '../core/types.ts';
-import type { Store } from '../store/store.ts';
+import { REQUEST_MS } from '../core/reset.ts';
+import type { RunState } from '../core/run-state.ts';
+import type { Schema } from '../core/schema.ts';
+import type { Outcome, RunEvent } from '../core/turn.ts';
+import { isBroken, type RunRow, type Store } from '../store/store.ts';
 import type { Attempt, Progress } from './attempt.ts';
+import { stateFromRows } from './cache.ts';
 import { StoreClock } from './clock.ts';
 import { Committer } from './committer.ts';
 import type { Intercept } from './dispatcher.ts';
@@ -16,7 +22,7 @@ import type { HeartFactory } from './heart.ts';
 import type { Host } from './host.ts';
 import type { Ports } from './ports.ts';
 import { Registry, type Known, type Registrable } from './registry.ts';
-import type { Started, StartRequest } from './units.ts';
+import type { Act, Started, StartRequest } from './units.ts';
 import { Worker, type WorkerSettings } from './worker.ts';
 
 export interface EngineParts {
@@ -44,6 +50,13 @@ export interface TaskProgress {
   readonly item?: number;
   readonly attempt: number;
   readonly progress: Progress;
+}
+
+/** A run and its state; null where it cannot be read. */
+export interface Looked {
+  readonly row: RunRow | null;
+  readonly graph: CompiledGraph | null;
+  readonly state: RunState | null;
 }
 
 interface Opened {
@@ -140,8 +153,65 @@ export class EngineRuntime {
     });
   }
 
-  async cancel(run: number): Promise<boolean> {
-    return (await this.open()).committer.event(run, { type: 'cancel', reason: 'person' });
+  /** An act of a person on a run: its result as JSON, null where the kernel refused it. */
+  async act(run: number, event: RunEvent, act: Act): Promise<string | null> {
+    return (await this.open()).committer.act(run, event, act);
+  }
+
+  /** A run as the kernel sees it, for a preview or an answer; with the ended items of all its maps where asked. */
+  async look(run: number, items: boolean): Promise<Looked | null> {
+    const { store } = await this.open();
+    let [loaded] = await store.load([{ run, items: [] }]);
+    if (items && loaded !== undefined && !isBroken(loaded) && loaded.maps.length > 0) {
+      [loaded] = await store.load([{ run, items: loaded.maps.map((map) => map.node) }]);
+    }
+    if (loaded === undefined) return null;
+    if (isBroken(loaded)) return { row: await store.runRow(run), graph: null, state: null };
+    const known = await this.registry.learn(store, loaded.row.definition);
+    if (known === null) return { row: loaded.row, graph: null, state: null };
+    return { row: loaded.row, graph: known.compiled, state: stateFromRows(known.compiled, loaded) };
+  }
+
+  /** The schemas of a task's contract, where this process has its code. */
+  code(definition: number, node: number): { readonly input: Schema | undefined; readonly output: Schema | undefined } | null {
+    const code = this.registry.get(definition)?.code[node];
+    return code === undefined ? null : { input: code.input, output: code.output };
+  }
+
+  /** A definition to start runs of: the registered version of the workflow, else the one that is given. */
+  async definitionFor(workflow: string, definition: number): Promise<unknown> {
+    // A workflow without a name is never registered: then it is the given definition.
+    return this.registry.find(workflow) ?? (await this.registry.learn((await this.open()).store, definition));
+  }
+
+  /** Fails a quarantined run: as any other where its state can be advanced after all, else without asking the kernel. */
+  async abandonRun(run: number, act: Act): Promise<void> {
+    const { store, committer, clock } = await this.open();
+    await store.abandonRun(run, { ...act, result: '{}' }, clock.now());
+    committer.cache.drop(run);
+    committer.released(run);
+  }
+
+  async doneRequest(actor: string, requestId: string): Promise<string | null> {
+    const { store, clock } = await this.open();
+    return (await store.findRequest(actor, requestId, clock.now() - REQUEST_MS))?.result ?? null;
+  }
+
+  delay(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.parts.ports.timer(ms, resolve));
+  }
+
+  /** Takes a run out of quarantine, and applies what arrived for it meanwhile. */
+  async release(run: number, act: Act): Promise<boolean> {
+    const { store, committer, clock } = await this.open();
+    const parked = await store.release(run, { ...act, result: '{}' }, clock.now());
+    committer.released(run);
+    for (const { node, item, token, outcome } of parked)
+      await committer.outcome(run, { node, item, token }, JSON.parse(outcome) as Outcome);
+    await store.unpark(run);
+    this.worker?.dispatcher.poll();
+    const row = await store.runRow(run);
+    return row?.quarantined === null;
   }
 
   async ended(run: number, ms: number | null): Promise<RunEnd | null | 'timeout'> {
@@ -161,7 +231,7 @@ export class EngineRuntime {
   async work(concurrency = this.parts.settings.concurrency): Promise<void> {
     if (this.worker !== null) return;
     if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 100_000) {
-      throw new PawlError('CONFIG_OPTION', 'concurrency: give a whole number from 1 to 100,000.');
+      throw new PawlError('CONFIG_OPTION', `concurrency: must be a whole number from 1 to 100000, not ${shown(concurrency)}.`);
     }
     const opened = await this.open();
     this.worker = await this.bootWorker(opened, concurrency);

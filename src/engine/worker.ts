@@ -93,7 +93,8 @@ export class Worker {
   static async boot(options: WorkerOptions, onLost: () => void): Promise<Worker> {
     const { store, clock, host, settings } = options;
     const now = clock.now();
-    const id = await store.boot(host.facts(now), now + settings.leaseMs);
+    const facts = { ...host.facts(now), slots: settings.concurrency, serves: [...options.registry.bodies] };
+    const id = await store.boot(facts, now + settings.leaseMs);
     const worker = new Worker(options, id, onLost);
     await worker.sweep();
     worker.dispatcher.poll();

@@ -38,8 +38,8 @@ describe('cancel', () => {
     expect(refused).toEqual({
       exit: 8,
       stdout: '',
-      stderr: `RUN_UNCONFIRMED  10,000 open runs match wf:waits since:1h; nothing was cancelled.
-  Look at them: pawl ls wf:waits since:1h — then, if all of them are meant: pawl cancel wf:waits since:1h --yes
+      stderr: `RUN_UNCONFIRMED  10,000 runs match wf:waits since:1h; nothing was changed.
+  Look at them: pawl ls wf:waits since:1h. Then, if all of them are meant: pawl cancel wf:waits since:1h --yes.
   pawl explain RUN_UNCONFIRMED
 `,
     });
@@ -229,7 +229,7 @@ describe('workers', () => {
     const engine = createEngine({ store: place.store, use: [waits], durability: 'fast', logger: silent });
     await engine.work();
     const { workers } = JSON.parse((await pawl(place, ['workers', '--json'])).stdout) as { workers: object[] };
-    expect(workers).toEqual([expect.objectContaining({ state: 'live', pid: process.pid, running: 0 })]);
+    expect(workers).toEqual([expect.objectContaining({ status: 'live', pid: process.pid, busy: 0 })]);
     expect((await pawl(place, ['workers'])).stdout).toContain('live');
     await engine.close();
     expect((await pawl(place, ['workers'])).stderr).toBe('No worker lives.\n');

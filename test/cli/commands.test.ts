@@ -441,8 +441,8 @@ describe('start', () => {
     [['start', 'order', '--priority', '1.5']],
     [['start', 'order', '--wait', '--timeout', 'soon']],
   ])('%j is wrong usage', async (argv) => {
-    const { exit, stdout } = await pawl(place, argv);
-    expect([exit, stdout]).toEqual([2, '']);
+    const { exit, stdout, stderr } = await pawl(place, argv);
+    expect([exit, stdout, stderr.split(' ')[0]]).toEqual([2, '', 'CONFIG_USAGE']);
   });
 });
 
@@ -614,7 +614,7 @@ describe('errors', () => {
   test('with --json are a document on stderr', async () => {
     expect(await at(pawl(place, ['show', 'nothing', '--json']))).toMatchInlineSnapshot(`
       "--
-      {"v":1,"error":{"code":"RUN_NOT_FOUND","message":"There is no run \\"nothing\\": neither an id, nor the start of one, nor a key.","fix":"Check the id, and that the engine has the store that the run was started in.","details":{}}}
+      {"v":1,"error":{"code":"RUN_NOT_FOUND","message":"There is no run \\"nothing\\": neither an id, nor the start of one, nor a key.","fix":"Check the id, and that the engine has the store that the run was started in.","docs":"docs/errors/RUN_NOT_FOUND.md","details":{}}}
       exit 3
       "
     `);

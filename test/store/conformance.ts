@@ -250,7 +250,11 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         const first = await keyed('kept');
         const second = await keyed('kept', { hash: 'other', on: await place.connect() });
         expect(second.outcome).toEqual({ created: false, run: first.write.state.run, inputHash: 'h', uid: expect.anything() as unknown });
-        expect(second.outcome?.created === false && Buffer.from(second.outcome.uid).equals(Buffer.from(first.write.uid))).toBe(true);
+        expect(
+          second.outcome?.created === false &&
+            'uid' in second.outcome &&
+            Buffer.from(second.outcome.uid).equals(Buffer.from(first.write.uid)),
+        ).toBe(true);
         expect(await store.runRow(second.write.state.run)).toBeNull();
         expect(await store.tasksOf(second.write.state.run, true)).toEqual([]);
       });
@@ -710,7 +714,7 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
           }),
         );
         const one = await loaded(store, held.run, [0]);
-        expect(one.maps).toEqual([{ node: 0, n: 4, next: 3, ok: 1, failed: 1, cancelled: 0, skipped: 0 }]);
+        expect(one.maps).toEqual([{ node: 0, n: 4, next: 3, ok: 1, failed: 1, cancelled: 0, skipped: 0, again: [] }]);
         expect(one.tasks.map((task) => [task.item, task.status])).toEqual([
           [-1, 'running'],
           [2, 'running'],
@@ -973,6 +977,7 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
             leaseUntil: T0 + 200,
             wedged: false,
             fenced: false,
+            endedAt: null,
           },
         ]);
         await store.leave(second, T0 + 2);

@@ -1,17 +1,14 @@
 import type { Command } from 'commander';
-import { PawlError } from '../../core/errors.ts';
 import { isRunOver, RUN_STATUSES } from '../../core/states.ts';
 import type { Engine } from '../../facade.ts';
-import { shellWord } from '../args.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
+import { confirm, UNASKED } from '../confirm.ts';
 import { findRun, ID_HELP, WORKFLOW_OPTION, type Narrowed } from '../find.ts';
 import { isQuery, parseQuery, QUERY_HELP } from '../query.ts';
 import { count } from '../text.ts';
 import { pages } from './ls.ts';
 
-/** More than these are not acted on without a word. */
-const UNASKED = 10;
 const AT_ONCE = 500;
 const OPEN = RUN_STATUSES.filter((status) => !isRunOver[status]);
 
@@ -26,7 +23,7 @@ export function define(command: Command, act: Act): void {
 async function cancel(cli: Cli, words: readonly string[], options: Narrowed): Promise<void> {
   const engine = await cli.existing();
   const ids = isQuery(words) ? await matches(engine, words) : [(await findRun(engine, words.join(' '), options)).id];
-  if (ids.length > UNASKED && cli.options.yes !== true) throw unconfirmed(words, ids.length);
+  confirm({ matched: ids.length, query: words, command: 'pawl cancel', list: 'pawl ls', yes: cli.options.yes === true });
   const cancelled: string[] = [];
   const over: string[] = [];
   for (let at = 0; at < ids.length; at += AT_ONCE) {
@@ -45,14 +42,6 @@ async function matches(engine: Engine, words: readonly string[]): Promise<string
   if (status.length === 0) return ids;
   for await (const run of pages(engine, { ...filter, status }, Infinity)) ids.push(run.id);
   return ids;
-}
-
-function unconfirmed(words: readonly string[], matched: number): PawlError {
-  const query = words.map(shellWord).join(' ');
-  return new PawlError('RUN_UNCONFIRMED', `${count(matched, 'open run')} match ${query}; nothing was cancelled.`, {
-    fix: `Look at them: pawl ls ${query} — then, if all of them are meant: pawl cancel ${query} --yes`,
-    details: { matched },
-  });
 }
 
 function tell({ out }: Cli, cancelled: readonly string[], over: readonly string[]): void {

@@ -56,19 +56,22 @@ async function start(cli: Cli, { workflow: name, input: given, options }: Reques
   const input = await payload(given, cli.io);
   if (options.dryRun === true) return dryRun(cli, workflow, { input, startOptions });
   const engine = await cli.engine({ use: entry.use });
+  // From here on Ctrl-C ends the waiting, and says what became of the run.
+  const interrupt = options.wait === true || options.watch === true ? cli.io.interrupt() : null;
   // Its input is checked against its schema by the engine.
   const run: Run<unknown> = await engine.start(workflow as Parameters<Engine['start']>[0], input, startOptions);
   if (options.watch === true) {
     cli.out.note(`${run.created ? 'started' : 'found'} ${run.id}`);
     return follow(cli, run);
   }
-  return options.wait === true ? waitFor(cli, run, options.timeout) : tell(cli, engine, { run, name });
+  return interrupt === null ? tell(cli, engine, { run, name }) : waitFor(cli, run, { interrupt, timeout: options.timeout });
 }
 
 function checkOptions({ wait, watch, timeout, dryRun: isDry }: Options): void {
   const modes = Object.entries({ '--wait': wait, '--watch': watch, '--dry-run': isDry }).filter(([, isSet]) => isSet === true);
   if (modes.length > 1) throw usage(`${modes.map(([mode]) => mode).join(' and ')}: give one of them.`);
   if (timeout !== undefined && wait !== true) throw usage('--timeout goes with --wait.');
+  if (timeout !== undefined) milliseconds(timeout, '--timeout');
 }
 
 function optionsOf({ key, tag, at, priority }: Options): StartOptions {
@@ -135,12 +138,18 @@ async function dryRun(
   return 0;
 }
 
-async function waitFor(cli: Cli, run: Run<unknown>, timeout: string | undefined): Promise<number> {
-  if (timeout !== undefined) milliseconds(timeout, '--timeout');
+interface Waiting {
+  readonly interrupt: AbortSignal;
+  readonly timeout: string | undefined;
+}
+
+async function waitFor(cli: Cli, run: Run<unknown>, { interrupt, timeout }: Waiting): Promise<number> {
   const { out } = cli;
   if (out.format === 'text') out.note(`${run.created ? 'started' : 'found'} ${run.id}`);
-  const interrupt = cli.io.interrupt();
-  const stopped = new Promise<typeof interrupt>((resolve) => interrupt.addEventListener('abort', () => resolve(interrupt), { once: true }));
+  const stopped = new Promise<typeof interrupt>((resolve) => {
+    if (interrupt.aborted) resolve(interrupt);
+    else interrupt.addEventListener('abort', () => resolve(interrupt), { once: true });
+  });
   const result = run.result(timeout === undefined ? {} : { timeout: timeout as Duration }).catch((error: unknown) => {
     throw withNext(error, run.id);
   });
@@ -168,7 +177,7 @@ async function tell(cli: Cli, engine: Engine, { run, name }: { run: Run<unknown>
   if (out.format !== 'text') out.json({ run: { ...(await run.status()), created: run.created } });
   else if (out.isTerminal) out.line(`${run.created ? 'started' : 'found'} ${safe(name)} ${run.id}`);
   else out.line(run.id);
-  const hasWorker = (await engine.workers()).some((worker) => worker.state === 'live');
+  const hasWorker = (await engine.workers()).some((worker) => worker.status === 'live');
   if (!hasWorker) out.note('No worker lives: the run waits for one.');
   out.next(hasWorker ? `pawl watch ${run.id}` : 'pawl work');
   return 0;

@@ -7,7 +7,8 @@ import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as port from '../store.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
 import { isBusy, openDatabase, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
-import { readFacts, readMap, readRun, readTask, runCode, type Row } from './rows.ts';
+import { readMap, readPast, readRun, readTask, readWorker, runCode, type Row } from './rows.ts';
+import { loadRun, readDue, readHolders } from './lookups.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
 
@@ -102,7 +103,9 @@ export class SqliteStore implements port.Store {
         if (!(error instanceof GuardFailed)) throw error;
         const at = batch.runs.findIndex((write, i) => write.state.run === error.run && !conflicts.has(i));
         if (at === -1)
-          throw new PawlError('ENGINE_BROKEN', `A guard failed for run ${error.run}, which the batch does not write.`, { cause: error });
+          throw new PawlError('ENGINE_BROKEN', `A guard failed for run number ${error.run}, which the batch does not write.`, {
+            cause: error,
+          });
         conflicts.add(at);
       }
     }
@@ -119,7 +122,7 @@ export class SqliteStore implements port.Store {
     batch.runs.forEach((write, i) => {
       if (conflicts.has(i)) return;
       if (this.isStale(write)) conflicts.add(i);
-      else this.writer.change(write, journal);
+      else this.writer.change(write, now, journal);
     });
     for (const run of batch.share) this.sql.shareRun.run(run);
     const steps = batch.steps.map((step) => this.writer.step(step));
@@ -173,7 +176,7 @@ export class SqliteStore implements port.Store {
     return this.read(() =>
       requests.flatMap((request): (port.LoadedRun | port.BrokenRun)[] => {
         try {
-          return this.loadOne(request);
+          return loadRun(this.sql, request, this.epoch);
         } catch (error) {
           if (sqliteCode(error) !== null) throw storeError(error, this.options.path);
           return [{ run: request.run, broken: error instanceof Error ? error.message : String(error) }];
@@ -182,34 +185,15 @@ export class SqliteStore implements port.Store {
     );
   }
 
-  private loadOne(request: port.LoadRequest): port.LoadedRun[] {
-    const { run } = request;
-    const row = this.sql.runById.get(run) as Row | undefined;
-    if (row === undefined) return [];
-    const maps = this.sql.mapsOf.all(run) as Row[];
-    const tops = maps.length === 0 ? this.sql.plainTasks : this.sql.topTasks;
-    const tasks = (tops.all(run) as Row[]).map(readTask);
-    for (const map of maps) tasks.push(...(this.sql.openItems.all(map['body'] ?? null, run) as Row[]).map(readTask));
-    return [
-      {
-        row: readRun(row),
-        facts: readFacts(row, run),
-        tasks,
-        maps: maps.map(readMap),
-        items: request.items.map((node) => ({ node, items: (this.sql.endedItems.all(run, node) as Row[]).map(readTask) as EndedTask[] })),
-        epoch: this.epoch,
-      },
-    ];
-  }
-
   async steps(task: port.TaskKey): Promise<port.StepRecord[]> {
     return this.reading().readSteps.all(task.run, task.node, task.item) as unknown as port.StepRecord[];
   }
 
   async boot(worker: port.WorkerFacts, leaseUntil: number): Promise<number> {
     return this.write(() => {
-      const { name, host, pid, pidStarted, bootId, pidNamespace, startedAt } = worker;
-      const row = this.sql.insertWorker.get(name, host, pid, pidStarted, bootId, pidNamespace, startedAt, leaseUntil);
+      const { name, host, pid, pidStarted, bootId, pidNamespace, startedAt, slots } = worker;
+      const serves = JSON.stringify(worker.serves);
+      const row = this.sql.insertWorker.get(name, host, pid, pidStarted, bootId, pidNamespace, startedAt, leaseUntil, slots, serves);
       return Number(row?.['id']);
     });
   }
@@ -227,11 +211,11 @@ export class SqliteStore implements port.Store {
   }
 
   async workers(): Promise<port.WorkerRow[]> {
-    const rows = this.reading().workers.all() as unknown as (Omit<port.WorkerRow, 'wedged' | 'fenced'> & {
-      wedged: number;
-      fenced: number;
-    })[];
-    return rows.map((row) => ({ ...row, wedged: row.wedged === 1, fenced: row.fenced === 1 }));
+    return (this.reading().workers.all() as Row[]).map(readWorker);
+  }
+
+  async endedWorkers(limit: number): Promise<port.WorkerRow[]> {
+    return (this.reading().endedWorkers.all(limit) as Row[]).map(readWorker);
   }
 
   async heldBy(worker: number, limit: number): Promise<port.HeldTask[]> {
@@ -246,21 +230,7 @@ export class SqliteStore implements port.Store {
   }
 
   async due(now: number, limit: number): Promise<port.Due> {
-    return this.read(() => {
-      const runs = this.sql.dueRuns.all(now, limit).map((row) => ({
-        run: Number(row['run']),
-        event: Number(row['status']) === runCode('scheduled') ? ('admit' as const) : ('deadline' as const),
-        dueAt: Number(row['dueAt']),
-      }));
-      const ahead = [this.sql.nextTaskDue.get(now)?.['at'], this.sql.nextRunDue.get(now)?.['at']]
-        .filter((at) => at !== undefined)
-        .map(Number);
-      return {
-        tasks: this.sql.dueTasks.all(now, limit) as unknown as port.Due['tasks'],
-        runs,
-        nextAt: ahead.length === 0 ? null : Math.min(...ahead),
-      };
-    });
+    return this.read(() => readDue(this.sql, now, limit));
   }
 
   async running(after: port.TaskKey | null, limit: number): Promise<port.HeldTask[]> {
@@ -326,12 +296,7 @@ export class SqliteStore implements port.Store {
   }
 
   async holdersOf(key: string, workflow: string | null): Promise<port.RunRow[]> {
-    return this.read(() =>
-      this.sql.holdersOf.all(key, workflow).flatMap(({ run }) => {
-        const row = this.sql.runById.get(run ?? null);
-        return row === undefined ? [] : [readRun(row)];
-      }),
-    );
+    return this.read(() => readHolders(this.sql, key, workflow));
   }
 
   async mapsOf(run: number): Promise<port.MapCounts[]> {
@@ -347,8 +312,79 @@ export class SqliteStore implements port.Store {
     return this.reading().attemptsOf.all(task.run, task.node, task.item) as unknown as port.AttemptRow[];
   }
 
+  async historyOf(run: number): Promise<port.PastTask[]> {
+    return (this.reading().historyOf.all(run) as Row[]).map(readPast);
+  }
+
+  async deadLetters(before: port.DeadCursor | null, limit: number): Promise<port.DeadRow[]> {
+    const { at, run, node, item } = before ?? { at: Number.MAX_SAFE_INTEGER, run: 0, node: 0, item: 0 };
+    return this.read(() =>
+      (this.sql.deadLetters.all(at, run, node, item, limit) as Row[]).flatMap((row) => {
+        const of = this.sql.runById.get(row['run'] ?? null) as Row | undefined;
+        return of === undefined ? [] : [{ row: readRun(of), task: readTask(row) as EndedTask }];
+      }),
+    );
+  }
+
+  async audit({
+    run,
+    before = Number.MAX_SAFE_INTEGER,
+    limit,
+  }: {
+    run?: number;
+    before?: number;
+    limit: number;
+  }): Promise<port.AuditRow[]> {
+    const { readAudit, readAuditOf } = this.reading();
+    const rows = run === undefined ? readAudit.all(before, limit) : readAuditOf.all(run, before, limit);
+    return rows as unknown as port.AuditRow[];
+  }
+
+  async findRequest(actor: string, request: string, since: number): Promise<port.DoneRequest | null> {
+    return (this.reading().readRequest.get(actor, request, since) as port.DoneRequest | undefined) ?? null;
+  }
+
+  async quarantinedRuns(limit: number): Promise<port.RunRow[]> {
+    return (this.reading().quarantinedRuns.all(limit) as Row[]).map(readRun);
+  }
+
+  async release(run: number, act: port.ActWrite, now: number): Promise<port.ParkedOutcome[]> {
+    return this.write(() => {
+      const status = Number(this.sql.runStatus.get(run)?.['status'] ?? 0);
+      if (this.sql.releaseRun.run(run).changes !== 1) return [];
+      this.sql.showTasks.run(run, status);
+      if (status !== runCode('paused')) this.sql.uncoverMaps.run(run);
+      this.sql.shareRun.run(run);
+      this.writer.act(run, act, now);
+      this.record(now, 0, '[]');
+      return this.sql.parkedOf.all(run) as unknown as port.ParkedOutcome[];
+    });
+  }
+
+  async unpark(run: number): Promise<void> {
+    await this.write(() => this.sql.unpark.run(run));
+  }
+
+  async abandonRun(run: number, act: port.ActWrite, now: number): Promise<void> {
+    await this.write(() => {
+      const from = RUN_STATUSES[Number(this.sql.runStatus.get(run)?.['status'])];
+      const row = this.sql.abandonRun.get(now, run);
+      if (row === undefined || from === undefined) return;
+      this.sql.cancelRest.run(now, run);
+      this.sql.closeMaps.run(run);
+      this.sql.dropOpenKey.run(run);
+      this.sql.unpark.run(run);
+      this.sql.shareRun.run(run);
+      this.writer.act(run, act, now);
+      const journal = new JournalWriter();
+      journal.run({ run, generation: Number(row['generation']) });
+      journal.runMoved(from, 'failed', 'marked_failed');
+      this.record(now, 0, journal.finish());
+    });
+  }
+
   private reading(): Statements {
-    if (this.closed) throw new PawlError('STORE_CLOSED', 'The store is closed.');
+    if (this.closed) throw new PawlError('STORE_CLOSED', `${this.options.path}: the store is closed.`);
     if (this.db === null) this.connect();
     return this.sql;
   }
