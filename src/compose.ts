@@ -12,6 +12,7 @@ import { realPorts } from './engine/ports.ts';
 import type { Registrable } from './engine/registry.ts';
 import { Engine } from './facade.ts';
 import { jsonLogger } from './observe/log.ts';
+import type { StoreVersion } from './store/sqlite/readonly.ts';
 import type { Store } from './store/store.ts';
 
 export interface EngineOptions {
@@ -63,6 +64,21 @@ export function createEngine(options: EngineOptions): Engine {
 export async function openSqlite(path: string, durability: 'full' | 'fast' = 'full'): Promise<Store> {
   const { SqliteStore } = await import('./store/sqlite/store.ts');
   return new SqliteStore({ path, durability, patienceMs: 10_000 });
+}
+
+export type { StoreVersion } from './store/sqlite/readonly.ts';
+export type { Registrable } from './engine/registry.ts';
+
+/** What stands at a store's address, found out without changing it. */
+export async function storeVersion(store: string): Promise<StoreVersion> {
+  const reading = await import('./store/sqlite/readonly.ts');
+  return reading.storeVersion(storePath(store));
+}
+
+/** The rows of one query that a person wrote, on a connection that cannot write. */
+export async function queryStore(store: string, sql: string): Promise<Iterable<Readonly<Record<string, unknown>>>> {
+  const reading = await import('./store/sqlite/readonly.ts');
+  return reading.queryRows(storePath(store), sql);
 }
 
 /** Everything of an engine but its store: the testing kit replaces some. */

@@ -9,7 +9,9 @@ import {
 } from './client/dead.ts';
 import { Explainer, type WorkerView } from './client/explain.ts';
 import { auditPage, type AuditEntry, type AuditQuery } from './client/audit.ts';
-import { viewOf, Client, type RunQuery, type RunRef, type RunView, type StartOptions } from './client/client.ts';
+import { Client, type RunQuery, type RunRef, type StartOptions } from './client/client.ts';
+import type { FindOptions } from './client/find.ts';
+import { viewOf, type RunView } from './client/views.ts';
 import { Run, type RunHost } from './client/run.ts';
 import type { Duration } from './core/duration.ts';
 import { PawlError } from './core/errors.ts';
@@ -17,6 +19,8 @@ import type { EngineEvent, WatchOptions } from './core/events.ts';
 import type { Workflow } from './core/types.ts';
 import { EngineRuntime, type EngineParts } from './engine/engine.ts';
 import type { RegisteredDefinitions } from './engine/registry.ts';
+
+export type { RegisteredDefinitions, RegisteredWorkflow } from './engine/registry.ts';
 
 export interface WorkOptions {
   /** Attempts at the same time in this process. Default: the engine's `concurrency`. */
@@ -114,6 +118,12 @@ export class Engine implements RunHost {
   readonly runs = {
     list: async (query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> =>
       (await this.client()).list(query),
+    /**
+     * The one run that a person means: an id, the start of one (at least 2 characters, among the newest 10,000 runs), the key that a run
+     * holds, `@last`, or `@last:<workflow>`. Rejects with `RUN_NOT_FOUND`, or `RUN_AMBIGUOUS` naming the candidates.
+     */
+    find: async (text: string, options: FindOptions = {}): Promise<Run<unknown>> =>
+      new Run<unknown>(this, await (await this.client()).resolve(text, options), false),
   };
 
   /** Tasks that failed for good and wait for a person's decision. */

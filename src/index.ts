@@ -3,7 +3,8 @@ export type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, Re
 export type { AuditEntry, AuditQuery } from './client/audit.ts';
 export type { DeadAttempt, DeadLetter, DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from './client/dead.ts';
 export type { WorkerView } from './client/explain.ts';
-export type { RunQuery, RunView, StartOptions, TaskView } from './client/client.ts';
+export type { RunQuery, StartOptions } from './client/client.ts';
+export type { RunView, TaskView } from './client/views.ts';
 export { tryDurationMs as parseDuration, type Duration } from './core/duration.ts';
 export { ERRORS, isPawlError, NonRetryableError, PawlError, RetryAfterError, type ErrorCode, type ErrorRecord } from './core/errors.ts';
 export type { Effects, Expr, Graph, GraphTask, Join } from './core/graph.ts';
@@ -35,6 +36,8 @@ export type {
 } from './core/types.ts';
 export type { Why } from './core/why.ts';
 export { workflow } from './core/workflow.ts';
+export type { FindOptions } from './client/find.ts';
+export type { AttemptView, InspectOptions, ItemCounts, RunDetail, TaskDetail } from './client/inspect.ts';
 export type { LogFilter, LogLine, LogPage, LogQuery } from './client/logs.ts';
 export type { Run } from './client/run.ts';
 export type { EngineEvent, WatchOptions } from './core/events.ts';

@@ -8,15 +8,18 @@ import { exprRefs } from '../core/expr.ts';
 import type { Graph } from '../core/graph.ts';
 import { shown } from '../core/problems.ts';
 import { newRunId, parseRunId, runIdText } from '../core/ids.ts';
-import type { EndedTask, RunState, TaskState } from '../core/run-state.ts';
+import type { EndedTask, RunState } from '../core/run-state.ts';
 import { validate, type Schema } from '../core/schema.ts';
-import { isRunOver, isTerminal, RUN_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
+import { isRunOver, isTerminal, RUN_STATUSES, type RunStatus } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
-import type { TaskError, Workflow } from '../core/types.ts';
-import { parseError, settledError } from '../core/values.ts';
+import type { Workflow } from '../core/types.ts';
+import { settledError } from '../core/values.ts';
 import type { KeyClaim, ListQuery, RunRow, Store } from '../store/store.ts';
 import type { Act } from './acts.ts';
+import { findRun, type FindOptions } from './find.ts';
+import { inspectRun, type InspectOptions, type RunDetail } from './inspect.ts';
 import { LogReader, nodeNamed, type LogFilter, type LogPage, type LogQuery } from './logs.ts';
+import { taskView, viewOf, type RunView, type TaskView } from './views.ts';
 
 type AnyWorkflow = Workflow<never, unknown>;
 
@@ -91,39 +94,11 @@ export interface RunRef {
   readonly run: number;
 }
 
-export interface TaskView {
-  readonly task: string;
-  /** Index of a map's item. */
-  readonly item?: number;
-  readonly status: TaskStatus;
-  readonly attempt: number;
-  readonly reason?: Reason;
-  readonly error?: TaskError;
-  readonly startedAt?: Date;
-  readonly finishedAt?: Date;
-  readonly dueAt?: Date;
-}
-
-export interface RunView {
-  readonly id: string;
-  readonly workflow: string;
-  readonly version: string;
-  readonly status: RunStatus;
-  readonly reason?: Reason;
-  readonly key?: string;
-  readonly tags: readonly string[];
-  readonly acceptedAt: Date;
-  readonly startAt?: Date;
-  readonly deadlineAt?: Date;
-  readonly finishedAt?: Date;
-  /** Why nothing of it is claimed any more. */
-  readonly quarantined?: string;
-}
-
 export interface RunQuery {
   readonly workflow?: AnyWorkflow | string;
   readonly status?: readonly RunStatus[];
   readonly tag?: string;
+  readonly key?: string;
   /** Accepted since this instant, or so long ago. */
   readonly since?: Duration | Date;
   /** At most 500; default 50. */
@@ -238,6 +213,17 @@ export class Client {
     return viewOf(await this.find(id));
   }
 
+  /** The run that a person means by an id, a prefix of one, a key, or `@last`. */
+  async resolve(text: string, options: FindOptions): Promise<RunRef> {
+    const row = await findRun(this.store, text, options);
+    return { id: runIdText(row.uid), run: row.run };
+  }
+
+  async inspect(id: string, options: InspectOptions): Promise<RunDetail> {
+    const row = await this.find(id);
+    return inspectRun(this.store, row, await this.graphOf(row), options);
+  }
+
   /** The run's tasks in graph order; items of maps where asked. */
   async tasks(id: string, options: { readonly items?: boolean } = {}): Promise<TaskView[]> {
     const row = await this.find(id);
@@ -260,6 +246,7 @@ export class Client {
       ...(query.workflow === undefined ? {} : { workflow: typeof query.workflow === 'string' ? query.workflow : query.workflow.name }),
       ...(query.status === undefined ? {} : { statuses: checkedStatuses(query.status) }),
       ...(query.tag === undefined ? {} : { tag: query.tag }),
+      ...(query.key === undefined ? {} : { key: query.key }),
       ...(query.since === undefined ? {} : { since: sinceInstant(query.since, this.writer.now()) }),
       ...(query.cursor === undefined ? {} : { before: parseListCursor(query.cursor) }),
     };
@@ -381,39 +368,6 @@ export class Client {
       throw new PawlError('STORE_CORRUPT', `The definition of run ${runIdText(row.uid)} (number ${row.definition}) is not in the store.`);
     return graph;
   }
-}
-
-export function viewOf(row: RunRow): RunView {
-  return {
-    id: runIdText(row.uid),
-    workflow: row.workflow,
-    version: row.version,
-    status: row.status,
-    ...(row.reason === null ? {} : { reason: row.reason }),
-    ...(row.key === null ? {} : { key: row.key }),
-    tags: row.tags,
-    acceptedAt: new Date(row.acceptedAt),
-    ...(row.startAt === null ? {} : { startAt: new Date(row.startAt) }),
-    ...(row.deadlineAt === null ? {} : { deadlineAt: new Date(row.deadlineAt) }),
-    ...(row.finishedAt === null ? {} : { finishedAt: new Date(row.finishedAt) }),
-    ...(row.quarantined === null ? {} : { quarantined: row.quarantined }),
-  };
-}
-
-function taskView(graph: CompiledGraph, state: TaskState): TaskView {
-  const error = 'error' in state ? parseError(state.error) : null;
-  const startedAt = 'startedAt' in state ? state.startedAt : null;
-  return {
-    task: graph.nodes[state.node]?.id ?? String(state.node),
-    ...(state.item < 0 ? {} : { item: state.item }),
-    status: state.status,
-    attempt: state.attempt,
-    ...('reason' in state && state.reason !== null ? { reason: state.reason } : {}),
-    ...(error === null ? {} : { error: { code: error.code ?? error.name, message: error.message, attempts: state.begun } }),
-    ...(startedAt === null ? {} : { startedAt: new Date(startedAt) }),
-    ...('finishedAt' in state ? { finishedAt: new Date(state.finishedAt) } : {}),
-    ...(state.status === 'retrying' ? { dueAt: new Date(state.dueAt) } : {}),
-  };
 }
 
 function checkedTags(tags: readonly string[] = []): readonly string[] {

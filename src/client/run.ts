@@ -12,8 +12,10 @@ import type {
   ResetOptions,
   ResetReport,
 } from './acts.ts';
-import type { Client, RunRef, RunView, TaskView } from './client.ts';
+import type { Client, RunRef } from './client.ts';
 import type { Explainer } from './explain.ts';
+import type { InspectOptions, RunDetail } from './inspect.ts';
+import type { RunView, TaskView } from './views.ts';
 import type { Why } from '../core/why.ts';
 import type { LogFilter, LogLine, LogPage, LogQuery } from './logs.ts';
 
@@ -66,6 +68,12 @@ export class Run<O> {
   async status(): Promise<RunView> {
     const client = await this.host.client();
     return client.view(this.ref.id);
+  }
+
+  /** The run with its tasks, failed attempts and payloads. */
+  async inspect(options: InspectOptions = {}): Promise<RunDetail> {
+    const client = await this.host.client();
+    return client.inspect(this.ref.id, options);
   }
 
   /** Every task's state; with `items` those of maps too. */

@@ -60,6 +60,12 @@ export interface Store {
   runRow(run: number): Promise<RunRow | null>;
   runStatus(run: number): Promise<RunStatus | null>;
   listRuns(query: ListQuery): Promise<RunRow[]>;
+  /** The ids of the newest runs, newest first. */
+  newestIds(limit: number): Promise<Uint8Array[]>;
+  /** Runs that hold this key, in one workflow or in all; none whose key was given free. */
+  holdersOf(key: string, workflow: string | null): Promise<RunRow[]>;
+  /** How far each map of a run that has started is. */
+  mapsOf(run: number): Promise<MapCounts[]>;
   /** Every task row of a run, in graph order; with items where asked. */
   tasksOf(run: number, items: boolean): Promise<TaskState[]>;
   attemptsOf(task: TaskKey): Promise<AttemptRow[]>;
@@ -429,8 +435,19 @@ export interface JournalRow {
   readonly changes: string;
 }
 
+export interface MapCounts {
+  readonly node: number;
+  readonly n: number;
+  readonly next: number;
+  readonly ok: number;
+  readonly failed: number;
+  readonly cancelled: number;
+  readonly skipped: number;
+}
+
 export interface ListQuery {
   readonly workflow?: string;
+  readonly key?: string;
   readonly statuses?: readonly RunStatus[];
   readonly tag?: string;
   readonly since?: number;

@@ -1,8 +1,10 @@
 import type { Acts } from '../client/acts.ts';
 import type { AuditQuery } from '../client/audit.ts';
-import type { Client, RunQuery, RunRef, RunView } from '../client/client.ts';
+import type { Client, RunQuery, RunRef } from '../client/client.ts';
 import type { DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from '../client/dead.ts';
 import type { Explainer } from '../client/explain.ts';
+import type { FindOptions } from '../client/find.ts';
+import type { RunView } from '../client/views.ts';
 import { Run, type RunHost } from '../client/run.ts';
 import { engineParts, openSqlite, type EngineOptions } from '../compose.ts';
 import { durationMs, type Duration } from '../core/duration.ts';
@@ -202,6 +204,8 @@ export class TestEngine implements RunHost {
   readonly runs = {
     list: async (query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> =>
       (await this.ready()).runs.list(query),
+    find: async (text: string, options: FindOptions = {}): Promise<Run<unknown>> =>
+      this.handle(await (await this.client()).resolve(text, options), false),
   };
 
   async *watch(options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {

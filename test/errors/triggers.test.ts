@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { ERRORS, type ErrorCode, type PawlError } from '../../src/index.ts';
 import { isPrinted } from '../docs/blocks.ts';
+import './command-line.ts';
 import './definitions.ts';
 import { met, triggers, type Trigger } from './kit.ts';
 import './runs.ts';

@@ -783,6 +783,15 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         expect(await openMaps()).toEqual([]);
       });
 
+      test('that has started is counted for whoever looks at the run', async () => {
+        const held = await withMap();
+        expect(await store.mapsOf(held.run)).toEqual([{ node: 0, n: 4, next: 0, ok: 0, failed: 0, cancelled: 0, skipped: 0 }]);
+        await commitRun(held, take(held, 2, 10));
+        await commitRun(held, decide(held, mapped, ok(0, 10, '7', 0)));
+        expect(await store.mapsOf(held.run)).toEqual([{ node: 0, n: 4, next: 2, ok: 1, failed: 0, cancelled: 0, skipped: 0 }]);
+        expect(await store.mapsOf(held.run + 1)).toEqual([]);
+      });
+
       test('counts its items, and the counters are read back', async () => {
         const held = await withMap();
         await commitRun(held, take(held, 3, 10));
@@ -1308,6 +1317,33 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         expect(await at({ since: T0 + 2, workflow: 'single', statuses: ['running'], tag: 'x', before: runs[5] })).toEqual([4]);
         expect(await at({ tag: "x' OR 1=1 --" })).toEqual([]);
         expect(await at({ workflow: 'nobody' })).toEqual([]);
+        await started(store, single, { key: { value: 'k', inputHash: 'h', until: 'kept' } });
+        expect(await at({ key: 'nobody' })).toEqual([]);
+        expect(await store.listRuns({ limit: 10, key: 'k' })).toMatchObject([{ key: 'k', workflow: 'single' }]);
+        expect(await store.listRuns({ limit: 10, key: 'k', workflow: 'chain' })).toEqual([]);
+      });
+
+      test('is also given as the ids of the newest', async () => {
+        const runs = await fill();
+        const rows = await Promise.all(runs.map((run) => store.runRow(run)));
+        const newest = rows.map((row) => row?.uid).reverse();
+        expect(await store.newestIds(10)).toEqual(newest);
+        expect(await store.newestIds(2)).toEqual(newest.slice(0, 2));
+      });
+
+      test('names who holds a key, in one workflow or in all', async () => {
+        const keyed = (defined: Defined, until: 'kept' | 'open' = 'kept') =>
+          started(store, defined, { key: { value: 'k', inputHash: 'h', until }, lease: { token: 1, worker: 1 } });
+        const one = await keyed(single, 'open');
+        const two = await keyed(chain);
+        const holders = async (key: string, workflow: string | null) =>
+          new Set((await store.holdersOf(key, workflow)).map(({ run }) => run));
+        expect(await holders('k', null)).toEqual(new Set([one.run, two.run]));
+        expect(await holders('k', 'chain')).toEqual(new Set([two.run]));
+        expect(await holders('k', 'wide')).toEqual(new Set());
+        expect(await holders('other', null)).toEqual(new Set());
+        await commitRun(one, decide(one, single, ok(0, 1)));
+        expect(await holders('k', null)).toEqual(new Set([two.run]));
       });
     });
   });

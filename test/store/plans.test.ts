@@ -119,6 +119,15 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   runStatus: [RUN],
   runByUid: ['runs sqlite_autoindex_runs_1 (uid)', 'definitions INTEGER PRIMARY KEY'],
   listRuns: [RUN, 'definitions INTEGER PRIMARY KEY'],
+  // From the end of the table, as far as the limit goes
+  newestIds: ['runs SCAN'],
+  holdersOf: [
+    'definitions sqlite_autoindex_definitions_1 ()|definitions SCAN sqlite_autoindex_definitions_1',
+    'names SCAN',
+    'names SCAN',
+    'definitions sqlite_autoindex_definitions_1 (workflow)',
+    'keys PRIMARY KEY (workflow, key)',
+  ],
   // The recursion goes through its own rows, of the table it seeks by key
   topTasks: ['nodes SCAN', 'nodes SCAN', 'tasks PRIMARY KEY (run)', 'tasks PRIMARY KEY (run, node)', TASK],
   allTasks: ['tasks PRIMARY KEY (run)'],

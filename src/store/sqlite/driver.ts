@@ -66,7 +66,7 @@ function setUp(db: DatabaseSync, path: string, options: OpenOptions): void {
 }
 
 /** Read on one snapshot: another process may be migrating the same new file. */
-function identity(db: DatabaseSync): { schema: number; isForeign: boolean } {
+export function identity(db: DatabaseSync): { schema: number; isForeign: boolean } {
   db.exec(SETUP.beginRead);
   try {
     const schema = readNumber(db, SETUP.readSchema, 'user_version');

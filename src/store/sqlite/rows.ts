@@ -2,7 +2,7 @@ import { PawlError } from '../../core/errors.ts';
 import { decode } from '../../core/codec.ts';
 import type { EndedTask, RunFacts, TaskFacts, TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
-import type { LogRow, PastTask, RunRow, StoredLine, WorkerRow } from '../store.ts';
+import type { LogRow, MapCounts, PastTask, RunRow, StoredLine, WorkerRow } from '../store.ts';
 
 /** Rows as Node's SQLite gives them, and the kernel's states they stand for. What does not decode is a corrupt or foreign row. */
 export type Value = string | number | bigint | null | Uint8Array;
@@ -198,6 +198,18 @@ export function readRun(row: Row): RunRow {
     generation: number(row['generation']),
     linkedFrom: numberOrNull(row['linked_from']),
     link: row['link'] === 'fork' || row['link'] === 'restart' ? row['link'] : null,
+  };
+}
+
+export function readMap(row: Row): MapCounts {
+  return {
+    node: number(row['node']),
+    n: number(row['n']),
+    next: number(row['next']),
+    ok: number(row['ok']),
+    failed: number(row['failed']),
+    cancelled: number(row['cancelled']),
+    skipped: number(row['skipped']),
   };
 }
 

@@ -145,7 +145,13 @@ const SQL = {
   runByUid: `SELECT ${RUN} WHERE r.uid = ?`,
   // why: `+` keeps the order by id, and the planner from the partial index, whatever the statistics say
   listRuns: `SELECT ${RUN} WHERE r.id < ?1 AND (?2 IS NULL OR d.workflow = ?2) AND (?3 IS NULL OR +r.status IN (SELECT value FROM json_each(?3)))
-    AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(r.tags) WHERE value = ?4)) AND (?5 IS NULL OR r.accepted_at >= ?5) ORDER BY r.id DESC LIMIT ?6`,
+    AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(r.tags) WHERE value = ?4)) AND (?5 IS NULL OR r.accepted_at >= ?5) AND (?7 IS NULL OR r.key = ?7)
+    ORDER BY r.id DESC LIMIT ?6`,
+  newestIds: 'SELECT uid FROM runs ORDER BY id DESC LIMIT ?',
+  // why: from workflow to workflow by the index, since a key is unique within one
+  holdersOf: `WITH RECURSIVE names(name) AS (SELECT min(workflow) FROM definitions UNION ALL
+      SELECT (SELECT min(workflow) FROM definitions WHERE workflow > names.name) FROM names WHERE names.name IS NOT NULL)
+    SELECT k.run FROM names CROSS JOIN keys k ON k.workflow = names.name AND k.key = ?1 WHERE ?2 IS NULL OR names.name = ?2`,
   allTasks: `SELECT ${TASK} FROM tasks WHERE run = ? ORDER BY node, item`,
   plainTasks: `SELECT ${TASK} FROM tasks WHERE run = ? AND item = -1 ORDER BY node`,
   // why: from node to node by the key, so that the items between them are not read

@@ -7,7 +7,8 @@ import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as port from '../store.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
 import { isBusy, openDatabase, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
-import { readFacts, readLog, readPast, readRun, readTask, readWorker, runCode, type Row } from './rows.ts';
+import { readLog, readMap, readPast, readRun, readTask, readWorker, runCode, type Row } from './rows.ts';
+import { loadRun, readDue, readHolders } from './lookups.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
 
@@ -177,42 +178,13 @@ export class SqliteStore implements port.Store {
     return this.read(() =>
       requests.flatMap((request): (port.LoadedRun | port.BrokenRun)[] => {
         try {
-          return this.loadOne(request);
+          return loadRun(this.sql, request, this.epoch);
         } catch (error) {
           if (sqliteCode(error) !== null) throw storeError(error, this.options.path);
           return [{ run: request.run, broken: error instanceof Error ? error.message : String(error) }];
         }
       }),
     );
-  }
-
-  private loadOne(request: port.LoadRequest): port.LoadedRun[] {
-    const { run } = request;
-    const row = this.sql.runById.get(run) as Row | undefined;
-    if (row === undefined) return [];
-    const maps = this.sql.mapsOf.all(run) as Row[];
-    const tops = maps.length === 0 ? this.sql.plainTasks : this.sql.topTasks;
-    const tasks = (tops.all(run) as Row[]).map(readTask);
-    for (const map of maps) tasks.push(...(this.sql.openItems.all(map['body'] ?? null, run) as Row[]).map(readTask));
-    return [
-      {
-        row: readRun(row),
-        facts: readFacts(row, run),
-        tasks,
-        maps: maps.map((map) => ({
-          node: Number(map['node']),
-          n: Number(map['n']),
-          next: Number(map['next']),
-          ok: Number(map['ok']),
-          failed: Number(map['failed']),
-          cancelled: Number(map['cancelled']),
-          skipped: Number(map['skipped']),
-          again: againOf(tasks, Number(map['node'])),
-        })),
-        items: request.items.map((node) => ({ node, items: (this.sql.endedItems.all(run, node) as Row[]).map(readTask) as EndedTask[] })),
-        epoch: this.epoch,
-      },
-    ];
   }
 
   async steps(task: port.TaskKey): Promise<port.StepRecord[]> {
@@ -260,21 +232,7 @@ export class SqliteStore implements port.Store {
   }
 
   async due(now: number, limit: number): Promise<port.Due> {
-    return this.read(() => {
-      const runs = this.sql.dueRuns.all(now, limit).map((row) => ({
-        run: Number(row['run']),
-        event: Number(row['status']) === runCode('scheduled') ? ('admit' as const) : ('deadline' as const),
-        dueAt: Number(row['dueAt']),
-      }));
-      const ahead = [this.sql.nextTaskDue.get(now)?.['at'], this.sql.nextRunDue.get(now)?.['at']]
-        .filter((at) => at !== undefined)
-        .map(Number);
-      return {
-        tasks: this.sql.dueTasks.all(now, limit) as unknown as port.Due['tasks'],
-        runs,
-        nextAt: ahead.length === 0 ? null : Math.min(...ahead),
-      };
-    });
+    return this.read(() => readDue(this.sql, now, limit));
   }
 
   async running(after: port.TaskKey | null, limit: number): Promise<port.HeldTask[]> {
@@ -327,10 +285,24 @@ export class SqliteStore implements port.Store {
 
   async listRuns(query: port.ListQuery): Promise<port.RunRow[]> {
     const statuses = query.statuses === undefined ? null : JSON.stringify(query.statuses.map((status: RunStatus) => runCode(status)));
-    const { before = Number.MAX_SAFE_INTEGER, workflow = null, tag = null, since = null, limit } = query;
+    const { before = Number.MAX_SAFE_INTEGER, workflow = null, tag = null, since = null, key = null, limit } = query;
     return this.reading()
-      .listRuns.all(before, workflow, statuses, tag, since, limit)
+      .listRuns.all(before, workflow, statuses, tag, since, limit, key)
       .map((row) => readRun(row as Row));
+  }
+
+  async newestIds(limit: number): Promise<Uint8Array[]> {
+    return this.reading()
+      .newestIds.all(limit)
+      .map((row) => row['uid'] as Uint8Array);
+  }
+
+  async holdersOf(key: string, workflow: string | null): Promise<port.RunRow[]> {
+    return this.read(() => readHolders(this.sql, key, workflow));
+  }
+
+  async mapsOf(run: number): Promise<port.MapCounts[]> {
+    return (this.reading().mapsOf.all(run) as Row[]).map(readMap);
   }
 
   async tasksOf(run: number, items: boolean): Promise<TaskState[]> {
@@ -508,10 +480,6 @@ export class SqliteStore implements port.Store {
     throw coded instanceof PawlError ? coded : new PawlError('STORE_IO', `${path}: a commit failed: ${String(error)}`, { cause: error });
   }
 }
-
-/** Items that a reset left pending, in their order. */
-const againOf = (tasks: readonly TaskState[], node: number): number[] =>
-  tasks.filter((task) => task.node === node && task.item >= 0 && task.status === 'pending').map((task) => task.item);
 
 function readDefinition(row: Row): port.StoredDefinition {
   return {
