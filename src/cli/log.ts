@@ -1,5 +1,4 @@
-import type { Logger } from '../core/log.ts';
-import type { LogLevel } from '../core/log.ts';
+import type { Logger, LogLevel } from '../core/log.ts';
 import type { Io } from './io.ts';
 import { safe } from './text.ts';
 import { clockText } from './time.ts';
