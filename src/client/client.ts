@@ -32,6 +32,8 @@ export interface StartOptions {
 /** What the client asks of whoever commits. */
 export interface ClientWriter {
   now(): number;
+  /** Throws `STORE_READONLY` where nothing may be written. */
+  writable(): void;
   randomBytes(count: number): Uint8Array;
   digest(text: string): string;
   /** The registered version of a workflow. */
@@ -113,6 +115,7 @@ export class Client {
   }
 
   async start(workflow: AnyWorkflow | string, input: unknown, options: StartOptions = {}): Promise<RunRef & { readonly created: boolean }> {
+    this.writer.writable();
     const request = await this.request(workflow, input, options);
     const { uid, run, created } = await this.writer.start(request);
     return { id: runIdText(uid), run, created };
@@ -270,6 +273,7 @@ export class Client {
 
   /** True where this cancelled it; false where it was over already. */
   async cancel(id: string): Promise<boolean> {
+    this.writer.writable();
     const row = await this.find(id);
     return isRunOver[row.status] ? false : this.writer.cancel(row.run);
   }

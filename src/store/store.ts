@@ -2,6 +2,7 @@ import type { Changes } from '../core/changes.ts';
 import type { Graph } from '../core/graph.ts';
 import type { EndedTask, MapState, QueuedTask, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
 import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
+import type { Care } from './care.ts';
 
 /**
  * The port between the engine and a database. Each method is one transaction (or one read) and takes a batch; the kernel has decided
@@ -9,6 +10,8 @@ import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
  * `STORE_UNKNOWN_OUTCOME`. Instants are milliseconds of store time.
  */
 export interface Store {
+  /** Retention, backups, transfer and facts: what a person or a sweep does, beside running. */
+  readonly care: Care;
   /** Opens the database, migrates it, checks that it is safe to use. Rejects with a `STORE_*` error that says what is wrong. */
   open(): Promise<StoreInfo>;
   close(): Promise<void>;
@@ -69,6 +72,8 @@ export interface StoreInfo {
   /** Version of the schema. */
   readonly schema: number;
   readonly path: string;
+  /** Opened to read where reading a live file is not possible: what another process writes may not be seen. */
+  readonly isImmutable: boolean;
 }
 
 export interface NewDefinition {

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '../../core/document-fields.ts';
 
 /**
  * All SQL of the SQLite store, named after what it does to the rows; prepared once. Positions of `?` follow the columns as written.
@@ -11,7 +12,64 @@ const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.gener
   r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output
   FROM runs r JOIN definitions d ON d.id = r.definition`;
 
+/**
+ * Tables whose rows belong to one run by their column `run`, with what tells a run's rows apart. Pruning goes through all of them: a new
+ * table of this kind is a line here.
+ */
+export const RUN_TABLES = {
+  tasks: 'node, item',
+  maps: 'node',
+  attempts: 'node, item, attempt',
+  steps: 'node, item, generation, name',
+  parked: 'id',
+} as const;
+export type RunTable = keyof typeof RUN_TABLES;
+
+/** Up to the key of the n-th row, or of the last one. Rows whose key is in a list would be read by any prefix of it, as the planner likes. */
+function clearSome(table: string, key: string): string {
+  const first = `SELECT ${key} FROM ${table} WHERE run = ?1 ORDER BY ${key} LIMIT ?2`;
+  return `DELETE FROM ${table} WHERE run = ?1 AND (${key}) <= (SELECT ${key} FROM (${first}) ORDER BY ${key.replaceAll(',', ' DESC,')} DESC LIMIT 1)`;
+}
+
+const clearing = Object.fromEntries(Object.entries(RUN_TABLES).map(([table, key]) => [`clear_${table}`, clearSome(table, key)])) as Record<
+  `clear_${RunTable}`,
+  string
+>;
+
+/** A document's field as a column: `finishedAt` is `finished_at`. */
+const columnOf = (field: string): string => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+/** What an import gives a row beside the fields of the document. */
+const GIVEN = { tasks: ['run', 'body'], maps: ['run', 'body'], attempts: ['run', 'worker'], steps: ['run'] } as const satisfies Record<
+  DocumentTable,
+  readonly string[]
+>;
+
+function importing(table: string, given: readonly string[], fields: readonly string[]): string {
+  const columns = [...given, ...fields.map(columnOf)];
+  return `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(',')})`;
+}
+
+function exporting(table: string, fields: readonly string[], where: string): string {
+  return `SELECT ${fields.map((field) => `${columnOf(field)} AS "${field}"`).join(', ')} FROM ${table} WHERE ${where}`;
+}
+
+const transfer = {
+  exportRun: exporting('runs', Object.keys(RUN_FIELDS), 'id = ?'),
+  importRun: importing('runs', ['id', 'uid', 'definition', 'rev'], Object.keys(RUN_FIELDS)),
+  ...(Object.fromEntries(
+    DOCUMENT_TABLES.flatMap((table) => {
+      const fields = Object.keys(TABLE_FIELDS[table]);
+      return [
+        [`export_${table}`, `${exporting(table, fields, 'run = ?')} ORDER BY ${RUN_TABLES[table]}`],
+        [`import_${table}`, importing(table, GIVEN[table], fields)],
+      ];
+    }),
+  ) as Record<`export_${DocumentTable}` | `import_${DocumentTable}`, string>),
+};
+
 const SQL = {
+  ...clearing,
   beginWrite: 'BEGIN IMMEDIATE',
   beginRead: 'BEGIN',
   commit: 'COMMIT',
@@ -108,6 +166,47 @@ const SQL = {
     WHERE run = ? AND node = ? AND item = ? ORDER BY attempt`,
   journalAfter: 'SELECT seq, at, worker, changes FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
   journalHead: 'SELECT seq, at FROM journal ORDER BY seq DESC LIMIT 1',
+
+  // retention: a run leaves with its row; its other rows follow, at once or as leftovers
+  endedRuns: `SELECT id, definition, key FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?
+    ORDER BY finished_at LIMIT ?`,
+  countEnded: 'SELECT count(*) AS n FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?',
+  dropRun: 'DELETE FROM runs WHERE id = ?',
+  dropKey: 'DELETE FROM keys WHERE workflow = (SELECT workflow FROM definitions WHERE id = ?) AND key = ? AND run = ?',
+  nextLeftover: 'SELECT run FROM leftovers WHERE due_at <= ? ORDER BY run LIMIT 1',
+  putLeftover: 'INSERT INTO leftovers (run, due_at) VALUES (?,?) ON CONFLICT (run) DO UPDATE SET due_at = excluded.due_at',
+  dropLeftover: 'DELETE FROM leftovers WHERE run = ?',
+  oldestJournal: 'SELECT seq, at, changes FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
+  journalFrom: 'SELECT seq, at FROM journal WHERE seq >= ? ORDER BY seq LIMIT 1',
+  cutJournal: 'DELETE FROM journal WHERE seq <= ?',
+  setMeta: 'UPDATE meta SET value = ? WHERE name = ?',
+  readMeta: 'SELECT value FROM meta WHERE name = ?',
+  putCheckpointRun: `INSERT INTO checkpoint_runs (run, generation, status) VALUES (?1, ?2, coalesce(?3, 2))
+    ON CONFLICT (run) DO UPDATE SET generation = ?2, status = coalesce(?3, status)`,
+  putCheckpointTask: `INSERT INTO checkpoint_tasks (run, node, item, generation, status, attempt) VALUES (?,?,?,?,?,?)
+    ON CONFLICT (run, node, item) DO UPDATE SET generation = excluded.generation, status = excluded.status, attempt = excluded.attempt`,
+  checkpointOver: 'SELECT run FROM checkpoint_runs WHERE status >= 6 ORDER BY run LIMIT 1',
+  hasCheckpoint: 'SELECT run FROM checkpoint_runs WHERE run = ?',
+  dropCheckpointRun: 'DELETE FROM checkpoint_runs WHERE run = ?',
+  clearCheckpoint: clearSome('checkpoint_tasks', 'node, item'),
+  checkpointRuns: 'SELECT run, generation, status FROM checkpoint_runs WHERE run > ? AND status < 6 ORDER BY run LIMIT ?',
+  checkpointTasks: 'SELECT node, item, generation, status, attempt FROM checkpoint_tasks WHERE run = ? ORDER BY node, item',
+
+  // transfer of one run
+  ...transfer,
+  uidTaken: 'SELECT 1 AS n FROM runs WHERE uid = ?',
+  keyTaken: 'SELECT 1 AS n FROM keys WHERE workflow = ? AND key = ?',
+  keepLeftover: 'SELECT due_at FROM leftovers WHERE run = ?',
+  exportKey: 'SELECT input_hash AS inputHash, until, while_open AS whileOpen FROM keys WHERE workflow = ? AND key = ? AND run = ?',
+  // facts for a diagnosis
+  countQuarantined: 'SELECT count(*) AS n FROM runs WHERE quarantined IS NOT NULL',
+  oldestQueued: `SELECT first_queued_at AS at FROM tasks WHERE status <= 4 AND status = 1 AND body = ? ORDER BY rank LIMIT 1`,
+  oldestUnclaimed:
+    'SELECT rank, accepted_at AS at, start_at AS startAt FROM runs WHERE unclaimed = 1 AND definition = ? ORDER BY rank LIMIT 1',
+  libraryVersion: 'SELECT sqlite_version() AS version',
+  schemaVersion: 'PRAGMA user_version',
+  synchronous: 'PRAGMA synchronous',
+
   prunedTo: "SELECT value FROM meta WHERE name = 'pruned_to'",
 
   // definitions and numbers
@@ -185,4 +284,5 @@ export const SETUP = {
   neverWait: 'PRAGMA busy_timeout = 0',
   checkpointAt: 'PRAGMA wal_autocheckpoint = 1000',
   libraryVersion: 'SELECT sqlite_version() AS version',
+  quickCheck: 'PRAGMA quick_check(20)',
 } as const;

@@ -5,8 +5,10 @@ import { JournalWriter } from '../../core/journal.ts';
 import type { EndedTask, TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as port from '../store.ts';
+import { SqliteCare } from './care.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
 import { isBusy, openDatabase, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
+import { openToRead } from './read-only.ts';
 import { readFacts, readRun, readTask, runCode, type Row } from './rows.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
@@ -14,8 +16,11 @@ import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
 /** How long a write may wait for another process's transaction before it is given up as `STORE_BUSY`. */
 const BUSY_LIMIT_MS = 30_000;
 
+const READ_FIX = { fix: "Open the store without access: 'read'." };
+
 /** One SQLite file (or `:memory:`), one connection, used by one process; other processes may have the same file open. */
 export class SqliteStore implements port.Store {
+  readonly care: SqliteCare;
   private readonly options: OpenOptions;
   private db: DatabaseSync | null = null;
   private sql!: Statements;
@@ -31,20 +36,31 @@ export class SqliteStore implements port.Store {
   /** The highest instant that a commit has stored, as far as this process has seen. */
   private clock = 0;
   private closed = false;
+  private isImmutable = false;
 
   constructor(options: OpenOptions) {
     this.options = options;
+    this.care = new SqliteCare(
+      {
+        path: options.path,
+        sql: () => this.reading(),
+        read: (work) => this.read(work),
+        write: (work) => this.write(work),
+        touched: (now) => this.touched(now),
+      },
+      this,
+    );
   }
 
   async open(): Promise<port.StoreInfo> {
     this.closed = false;
     if (this.db === null) this.connect();
     this.readHead();
-    return { kind: 'sqlite', clock: this.clock, schema: SCHEMA, path: this.options.path };
+    return { kind: 'sqlite', clock: this.clock, schema: SCHEMA, path: this.options.path, isImmutable: this.isImmutable };
   }
 
   private connect(): void {
-    const db = openDatabase(this.options);
+    const db = this.options.access === 'read' ? this.openToRead() : openDatabase(this.options);
     db.exec(SETUP.neverWait);
     this.db = db;
     this.sql = prepareStatements(db);
@@ -52,6 +68,12 @@ export class SqliteStore implements port.Store {
     this.writer = new RunWriter(this.sql, tasks);
     this.claimer = new Claimer(this.sql, tasks);
     this.dataVersion = -1;
+  }
+
+  private openToRead(): DatabaseSync {
+    const { db, isImmutable } = openToRead(this.options.path, this.options.patienceMs);
+    this.isImmutable = isImmutable;
+    return db;
   }
 
   async close(): Promise<void> {
@@ -161,6 +183,13 @@ export class SqliteStore implements port.Store {
     const nonce = this.nonce++;
     const seq = Number(this.sql.insertJournal.run(at, worker, nonce, changes).lastInsertRowid);
     this.written = { seq, at, nonce };
+  }
+
+  /** The runs that this transaction touches may be cached here and elsewhere: each process compares its states before it relies on them. */
+  private touched(now: number): void {
+    this.noticeOthers();
+    this.epoch++;
+    this.record(now, 0, '[]');
   }
 
   private isStale(write: port.RunWrite): boolean {
@@ -289,7 +318,7 @@ export class SqliteStore implements port.Store {
       this.sql.hideTasks.run(run);
       this.sql.hideMaps.run(run);
       this.sql.shareRun.run(run);
-      this.record(now, 0, '[]');
+      this.touched(now);
     });
   }
 
@@ -358,6 +387,7 @@ export class SqliteStore implements port.Store {
    * After a commit whose outcome is unknown the file is opened anew, and the journal tells.
    */
   private async write<T>(work: () => T): Promise<T> {
+    if (this.options.access === 'read') throw new PawlError('STORE_READONLY', `${this.options.path} was opened to read.`, READ_FIX);
     const started = performance.now();
     while (!this.begun()) {
       if (performance.now() - started > BUSY_LIMIT_MS) {
