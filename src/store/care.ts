@@ -25,7 +25,7 @@ export interface Care {
   checkpoint(): Promise<{ readonly seq: number; readonly at: number }>;
   /** Runs that were open at the cut, by number, after `after`. */
   checkpointRuns(after: number, limit: number): Promise<CheckpointRun[]>;
-  /** The tasks of such a run as they were at the cut; one that is missing was pending. */
+  /** The tasks of such a run as they were at the cut; one that is missing was pending, or had ended in an earlier generation. */
   checkpointTasks(run: number): Promise<JournaledTask[]>;
   /**
    * Writes the store as it is at one instant to a new file, beside workers that go on. Rejects with `STORE_EXISTS` where the file, or
@@ -93,7 +93,7 @@ export interface StoreFacts {
   /** The highest instant that a commit has stored. */
   readonly clock: number;
   readonly quarantined: number;
-  /** When what has waited longest in the queue got there; null: nothing waits. */
+  /** When the task or run that has waited longest in the queue got there; null: nothing waits. A map's items wait in their map, not here. */
   readonly oldestQueuedAt: number | null;
   /** The journal's first and last row; null: it is empty. */
   readonly journal: { readonly from: number; readonly to: number; readonly fromAt: number; readonly toAt: number } | null;

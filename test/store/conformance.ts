@@ -1142,6 +1142,17 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         expect((await loaded(store, held.run)).tasks).toMatchObject([{ node: 0, lease: { token: 8 } }]);
       });
 
+      test('hides nothing that another process has committed from whoever set it aside', async () => {
+        const other = await place.connect();
+        const held = await started(store, wide);
+        const aside = await started(store, single);
+        const copy = { ...held, epoch: (await loaded(other, held.run)).epoch };
+        const theirs = changes({ from: queuedTask({ node: 1 }), to: endedTask('failed', { node: 1, reason: 'error' }) });
+        await commitRun(copy, theirs, true, other);
+        await store.quarantine(aside.run, 'why', [], T0);
+        expect((await commitRun(held, changes({ from: queuedTask(), to: endedTask('cancelled') }), true)).conflicts).toEqual([0]);
+      });
+
       test('is loaded whole, with its maps', async () => {
         const held = await started(store, mapped, { input: '{"list":[1,2]}' });
         const taken = noChanges();
