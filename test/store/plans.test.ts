@@ -101,11 +101,16 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   isFenced: ['workers INTEGER PRIMARY KEY'],
   journalNonce: ['journal INTEGER PRIMARY KEY'],
   prunedTo: ['meta PRIMARY KEY (name)'],
-  clear_tasks: ['tasks PRIMARY KEY (run, node)', 'tasks PRIMARY KEY (run)'],
-  clear_maps: ['maps PRIMARY KEY (run, node)', 'maps PRIMARY KEY (run)'],
-  clear_attempts: ['attempts PRIMARY KEY (run, node)', 'attempts PRIMARY KEY (run)'],
-  clear_steps: ['steps PRIMARY KEY (run, node)', 'steps PRIMARY KEY (run)'],
-  clear_parked: ['parked INTEGER PRIMARY KEY|parked parked_run (run, rowid)', 'parked parked_run (run)'],
+  keys_tasks: ['tasks PRIMARY KEY (run)'],
+  keys_maps: ['maps PRIMARY KEY (run)'],
+  keys_attempts: ['attempts PRIMARY KEY (run)'],
+  keys_steps: ['steps PRIMARY KEY (run)'],
+  keys_parked: ['parked parked_run (run)'],
+  drop_tasks: [TASK],
+  drop_maps: ['maps PRIMARY KEY (run, node)'],
+  drop_attempts: ['attempts PRIMARY KEY (run, node, item, attempt)'],
+  drop_steps: ['steps PRIMARY KEY (run, node, item, generation, name)'],
+  drop_parked: ['parked INTEGER PRIMARY KEY|parked parked_run (run, rowid)'],
   endedRuns: ['runs runs_ended (status, finished_at, finished_at)'],
   countEnded: ['runs runs_ended (status, finished_at, finished_at)'],
   dropRun: [RUN],
@@ -124,7 +129,8 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   checkpointOver: ['checkpoint_runs SCAN checkpoint_over'],
   hasCheckpoint: ['checkpoint_runs INTEGER PRIMARY KEY'],
   dropCheckpointRun: ['checkpoint_runs INTEGER PRIMARY KEY'],
-  clearCheckpoint: ['checkpoint_tasks PRIMARY KEY (run, node)', 'checkpoint_tasks PRIMARY KEY (run)'],
+  keysOfCheckpoint: ['checkpoint_tasks PRIMARY KEY (run)'],
+  dropCheckpointTask: ['checkpoint_tasks PRIMARY KEY (run, node, item)'],
   checkpointRuns: ['checkpoint_runs INTEGER PRIMARY KEY'],
   checkpointTasks: ['checkpoint_tasks PRIMARY KEY (run)'],
   uidTaken: ['runs sqlite_autoindex_runs_1 (uid)'],
@@ -166,15 +172,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   stuckRuns: ['runs runs_open (id)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
 };
 /** Sorts what it found: everything else comes out of its index in order. */
-const MAY_SORT: readonly StatementName[] = [
-  'runningAfter',
-  'clear_tasks',
-  'clear_maps',
-  'clear_attempts',
-  'clear_steps',
-  'clear_parked',
-  'clearCheckpoint',
-];
+const MAY_SORT: readonly StatementName[] = ['runningAfter'];
 
 const ALIASES: Readonly<Record<string, string>> = { r: 'runs', t: 'tasks', m: 'maps', d: 'definitions', k: 'keys', s: 'steps' };
 

@@ -1,3 +1,4 @@
+import type { StatementSync } from 'node:sqlite';
 import { isOver, JournalFold, type JournaledRun } from '../../core/checkpoint.ts';
 import { readJournal } from '../../core/journal.ts';
 import { isRunOver, RUN_STATUSES, type RunStatus } from '../../core/states.ts';
@@ -8,15 +9,15 @@ import { RUN_TABLES, type RunTable, type Statements } from './statements.ts';
 
 /** After so long a transaction begins no further statement: payloads may be large, and other writers wait. */
 const LONGEST_MS = 5;
-/** Rows that one statement deletes. */
-const CHUNK = 20;
+/** Keys that are read at once. */
+const CHUNK = 50;
 /** Runs that are looked up at once. */
 const PAGE = 50;
 
 const OVER = RUN_STATUSES.filter((status) => isRunOver[status]);
 const TABLES = Object.keys(RUN_TABLES) as RunTable[];
 
-/** What one transaction may still do. At least one statement goes through, so that every call gets on. */
+/** What one transaction may still do. At least one row goes, so that every call gets on. */
 class Budget {
   rows = 0;
   private readonly most: number;
@@ -30,13 +31,16 @@ class Budget {
     return this.rows >= this.most || performance.now() > this.endMs;
   }
 
-  /** True when nothing that `some` deletes is left, false when the budget is spent first. */
-  clears(some: (limit: number) => number): boolean {
+  /** Deletes a run's rows in one table, by key; false when the budget is spent first. */
+  clears(keys: StatementSync, drop: StatementSync, run: number): boolean {
     for (;;) {
-      const deleted = some(CHUNK);
-      this.rows += deleted;
-      if (deleted < CHUNK) return true;
-      if (this.isSpent) return false;
+      const page = keys.all(run, CHUNK);
+      for (const key of page) {
+        drop.run(run, ...Object.values(key));
+        this.rows++;
+        if (this.isSpent) return false;
+      }
+      if (page.length < CHUNK) return true;
     }
   }
 }
@@ -95,7 +99,7 @@ function clearLeftovers(sql: Statements, now: number, budget: Budget): boolean {
 }
 
 function clearRun(sql: Statements, run: number, budget: Budget): boolean {
-  return TABLES.every((table) => budget.clears((limit) => Number(sql[`clear_${table}`].run(run, limit).changes)));
+  return TABLES.every((table) => budget.clears(sql[`keys_${table}`], sql[`drop_${table}`], run));
 }
 
 export async function prunable({ sql }: Connection, request: PruneRequest): Promise<number> {
@@ -148,7 +152,7 @@ function keep(sql: Statements, run: number, told: JournaledRun): void {
 function clearOver(sql: Statements, budget: Budget): boolean {
   for (let row = sql.checkpointOver.get(); row !== undefined; row = sql.checkpointOver.get()) {
     const run = Number(row['run']);
-    if (!budget.clears((limit) => Number(sql.clearCheckpoint.run(run, limit).changes))) return false;
+    if (!budget.clears(sql.keysOfCheckpoint, sql.dropCheckpointTask, run)) return false;
     sql.dropCheckpointRun.run(run);
     budget.rows++;
     if (budget.isSpent) return sql.checkpointOver.get() === undefined;

@@ -25,16 +25,20 @@ export const RUN_TABLES = {
 } as const;
 export type RunTable = keyof typeof RUN_TABLES;
 
-/** Up to the key of the n-th row, or of the last one. Rows whose key is in a list would be read by any prefix of it, as the planner likes. */
-function clearSome(table: string, key: string): string {
-  const first = `SELECT ${key} FROM ${table} WHERE run = ?1 ORDER BY ${key} LIMIT ?2`;
-  return `DELETE FROM ${table} WHERE run = ?1 AND (${key}) <= (SELECT ${key} FROM (${first}) ORDER BY ${key.replaceAll(',', ' DESC,')} DESC LIMIT 1)`;
-}
+/** Of a run's rows some keys, and the deletion of one row by its whole key: by a part of it the planner reads what is to stay. */
+const keysOf = (table: string, key: string): string => `SELECT ${key} FROM ${table} WHERE run = ? ORDER BY ${key} LIMIT ?`;
+const dropRow = (table: string, key: string): string =>
+  `DELETE FROM ${table} WHERE run = ? AND ${key
+    .split(', ')
+    .map((column) => `${column} = ?`)
+    .join(' AND ')}`;
 
-const clearing = Object.fromEntries(Object.entries(RUN_TABLES).map(([table, key]) => [`clear_${table}`, clearSome(table, key)])) as Record<
-  `clear_${RunTable}`,
-  string
->;
+const clearing = Object.fromEntries(
+  Object.entries(RUN_TABLES).flatMap(([table, key]) => [
+    [`keys_${table}`, keysOf(table, key)],
+    [`drop_${table}`, dropRow(table, key)],
+  ]),
+) as Record<`keys_${RunTable}` | `drop_${RunTable}`, string>;
 
 /** A document's field as a column: `finishedAt` is `finished_at`. */
 const columnOf = (field: string): string => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
@@ -188,7 +192,8 @@ const SQL = {
   checkpointOver: 'SELECT run FROM checkpoint_runs WHERE status >= 6 ORDER BY run LIMIT 1',
   hasCheckpoint: 'SELECT run FROM checkpoint_runs WHERE run = ?',
   dropCheckpointRun: 'DELETE FROM checkpoint_runs WHERE run = ?',
-  clearCheckpoint: clearSome('checkpoint_tasks', 'node, item'),
+  keysOfCheckpoint: keysOf('checkpoint_tasks', 'node, item'),
+  dropCheckpointTask: dropRow('checkpoint_tasks', 'node, item'),
   checkpointRuns: 'SELECT run, generation, status FROM checkpoint_runs WHERE run > ? AND status < 6 ORDER BY run LIMIT ?',
   checkpointTasks: 'SELECT node, item, generation, status, attempt FROM checkpoint_tasks WHERE run = ? ORDER BY node, item',
 
