@@ -329,8 +329,10 @@ export class SqliteStore implements port.Store {
   }
 
   async journal(after: number, limit: number): Promise<{ entries: port.JournalRow[]; gone: boolean }> {
-    const pruned = Number(this.reading().prunedTo.get()?.['value'] ?? 0);
-    return { entries: this.sql.journalAfter.all(after, limit) as unknown as port.JournalRow[], gone: Math.max(0, after) < pruned };
+    const entries = this.reading().journalAfter.all(after, limit) as unknown as port.JournalRow[];
+    // why: last, so that rows which another process cuts in between are missed by nobody
+    const pruned = Number(this.sql.prunedTo.get()?.['value'] ?? 0);
+    return { entries, gone: Math.max(0, after) < pruned };
   }
 
   async findRun(uid: Uint8Array): Promise<port.RunRow | null> {
