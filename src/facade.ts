@@ -1,9 +1,9 @@
 import { Client, type RunQuery, type RunRef, type RunView, type StartOptions } from './client/client.ts';
-import { diagnose, type Check } from './client/doctor.ts';
+import { diagnose, unreadable, type Check } from './client/doctor.ts';
 import { Run, type RunHost } from './client/run.ts';
 import { exportRun, importRun } from './client/transfer.ts';
 import type { Duration } from './core/duration.ts';
-import { PawlError } from './core/errors.ts';
+import { isPawlError, PawlError } from './core/errors.ts';
 import type { EngineEvent, WatchOptions } from './core/events.ts';
 import type { RunDocument } from './core/run-document.ts';
 import type { Workflow } from './core/types.ts';
@@ -136,8 +136,20 @@ export class Engine implements RunHost {
     return new Run<unknown>(this, await importRun(store, document, { now, digest: (text) => this.runtime.digest(text) }), true);
   }
 
-  /** What is to be said of the store, its file and its workers. Files over 1 GiB are checked from end to end only with `full`. */
-  async doctor({ full = false }: { readonly full?: boolean } = {}): Promise<readonly Check[]> {
+  /**
+   * What is to be said of the store, its file and its workers. Files over 1 GiB are checked from end to end only with `full`. A store that
+   * cannot be opened or read is a finding, not an error.
+   */
+  async doctor(options: { readonly full?: boolean } = {}): Promise<readonly Check[]> {
+    try {
+      return await this.examine(options.full === true);
+    } catch (error) {
+      if (isPawlError(error) && error.code.startsWith('STORE_')) return [unreadable(error)];
+      throw error;
+    }
+  }
+
+  private async examine(full: boolean): Promise<readonly Check[]> {
     const { store } = await this.runtime.open();
     const facts = await store.care.facts({ checkUpTo: full ? Infinity : 2 ** 30 });
     const { journalMs } = this.runtime;

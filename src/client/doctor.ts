@@ -1,3 +1,4 @@
+import type { PawlError } from '../core/errors.ts';
 import type { FileFacts, StoreFacts } from '../store/care.ts';
 import type { WorkerRow } from '../store/store.ts';
 
@@ -57,6 +58,9 @@ export function diagnose(findings: Findings): Check[] {
     journalCheck(findings),
   ];
 }
+
+/** All that can be said where the store cannot be read. */
+export const unreadable = ({ code, message, fix }: PawlError): Check => check('store', 'fail', `${code}: ${message}`, fix);
 
 function schemaCheck({ schema, knownSchema }: StoreFacts): Check {
   const detail = `version ${schema}`;

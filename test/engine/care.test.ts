@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -244,6 +244,21 @@ describe('engine.doctor', () => {
     chmodSync(join(dir, 'app.db'), 0o600);
     chmodSync(dir, 0o777);
     expect(byName(await idle.doctor())['permissions']).toMatchObject({ status: 'warn', detail: 'file 0600, folder 0777' });
+  });
+
+  test('says so where the store cannot be opened', async () => {
+    writeFileSync(join(dir, 'text'), 'a text that is long enough to be looked at as a database, and is none'.repeat(20));
+    expect(await engineAt('text').doctor()).toEqual([
+      {
+        name: 'store',
+        status: 'fail',
+        detail: expect.stringContaining('STORE_NOT_A_DATABASE') as string,
+        fix: expect.any(String) as string,
+      },
+    ]);
+    const closed = engineAt('app.db');
+    await closed.close();
+    expect(await closed.doctor()).toMatchObject([{ name: 'store', status: 'fail' }]);
   });
 
   const well: Findings = {
