@@ -1142,6 +1142,14 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         expect((await loaded(store, held.run)).tasks).toMatchObject([{ node: 0, lease: { token: 8 } }]);
       });
 
+      test('is set aside no earlier than what another process has stored', async () => {
+        const other = await place.connect();
+        const held = await started(store, single);
+        await started(other, single, { at: T0 + 50 });
+        await store.quarantine(held.run, 'why', [], T0 + 1);
+        expect((await store.journal(0, 10)).entries.map((entry) => entry.at)).toEqual([T0, T0 + 50, T0 + 50]);
+      });
+
       test('hides nothing that another process has committed from whoever set it aside', async () => {
         const other = await place.connect();
         const held = await started(store, wide);
