@@ -6,7 +6,7 @@ import { pruneBatches, type RetentionMs } from '../retention.ts';
 /** Looks so often, give or take a fifth; at every sweep while there is more than one look may delete. */
 const EVERY_MS = 60_000;
 /** Batches of one look: some hundredths of the time between two sweeps. */
-const BATCHES = 16;
+const BATCHES = 8;
 
 /**
  * Deletes what is past its retention, a little at a time. Any number of processes may do so at once: each batch is a transaction that deletes
