@@ -3,6 +3,8 @@ import { durationMs, type Duration } from './core/duration.ts';
 import { PawlError } from './core/errors.ts';
 import type { EngineEvent } from './core/events.ts';
 import type { Logger } from './core/log.ts';
+import { shown } from './core/problems.ts';
+import { redactor, type RedactOptions } from './core/redact.ts';
 import type { EngineParts, TaskProgress } from './engine/engine.ts';
 import { timerHeart, type HeartFactory } from './engine/heart.ts';
 import { realHost } from './engine/host.ts';
@@ -11,6 +13,7 @@ import { retentionMs, type Retention } from './engine/retention.ts';
 import type { Registrable } from './engine/registry.ts';
 import { Engine } from './facade.ts';
 import { jsonLogger } from './observe/log.ts';
+import type { StoreVersion } from './store/sqlite/readonly.ts';
 import type { Store } from './store/store.ts';
 
 export interface EngineOptions {
@@ -43,6 +46,10 @@ export interface EngineOptions {
   readonly maxLost?: number;
   /** Default: warnings and errors as JSON lines on stderr. */
   readonly logger?: Logger;
+  /** Lines of `ctx.log` that the store keeps of one attempt. Default 1,000; 0 keeps none. */
+  readonly logLines?: number;
+  /** What is taken out of log lines and errors, beside what Pawl knows to be secret. */
+  readonly redact?: RedactOptions;
   /** Called for everything that happens in the store, in commit order. */
   readonly onEvent?: (event: EngineEvent) => void;
   /** Called when a body in this process reports progress. */
@@ -53,9 +60,11 @@ export interface EngineOptions {
 export function createEngine(options: EngineOptions): Engine {
   const path = storePath(options.store);
   const durability = options.durability ?? 'full';
-  if (durability !== 'full' && durability !== 'fast') throw new PawlError('CONFIG_OPTION', "durability: give 'full' or 'fast'.");
+  if (durability !== 'full' && durability !== 'fast')
+    throw new PawlError('CONFIG_OPTION', `durability: must be 'full' or 'fast', not ${shown(durability)}.`);
   const access = options.access ?? 'write';
-  if (access !== 'read' && access !== 'write') throw new PawlError('CONFIG_OPTION', "access: give 'read' or 'write'.");
+  if (access !== 'read' && access !== 'write')
+    throw new PawlError('CONFIG_OPTION', `access: must be 'read' or 'write', not ${shown(access)}.`);
   if (access === 'read' && path === ':memory:') throw new PawlError('CONFIG_OPTION', 'access: a store in memory has nothing to read.');
   return new Engine({
     openStore: () => openSqlite(path, { durability, access }),
@@ -73,6 +82,21 @@ export async function openSqlite(
   return new SqliteStore({ path, durability, access, patienceMs: 10_000 });
 }
 
+export type { StoreVersion } from './store/sqlite/readonly.ts';
+export type { Registrable } from './engine/registry.ts';
+
+/** What stands at a store's address, found out without changing it. */
+export async function storeVersion(store: string): Promise<StoreVersion> {
+  const reading = await import('./store/sqlite/readonly.ts');
+  return reading.storeVersion(storePath(store));
+}
+
+/** The rows of one query that a person wrote, on a connection that cannot write. */
+export async function queryStore(store: string, sql: string): Promise<Iterable<Readonly<Record<string, unknown>>>> {
+  const reading = await import('./store/sqlite/readonly.ts');
+  return reading.queryRows(storePath(store), sql);
+}
+
 /** Everything of an engine but its store: the testing kit replaces some. */
 export function engineParts(options: Omit<EngineOptions, 'store' | 'durability' | 'access'>): Omit<EngineParts, 'openStore' | 'heart'> {
   return {
@@ -80,6 +104,8 @@ export function engineParts(options: Omit<EngineOptions, 'store' | 'durability' 
     ports: realPorts,
     host: realHost,
     logger: options.logger ?? jsonLogger((line) => process.stderr.write(line), 'warn'),
+    redactor: redactor(options.redact),
+    logLines: count(options.logLines ?? 1_000, 'logLines', 100_000, 0),
     settings: engineSettings(options),
     use: options.use,
     onEvent: options.onEvent,
@@ -89,7 +115,7 @@ export function engineParts(options: Omit<EngineOptions, 'store' | 'durability' 
 
 function engineSettings(options: Omit<EngineOptions, 'store' | 'use'>): EngineParts['settings'] {
   const leaseMs = durationMs(options.lease ?? '15s', 'lease');
-  if (leaseMs < 1_000) throw new PawlError('CONFIG_OPTION', 'lease: at least 1 s.');
+  if (leaseMs < 1_000) throw new PawlError('CONFIG_OPTION', `lease: must be at least 1 s, not ${shown(options.lease)}.`);
   return {
     concurrency: count(options.concurrency ?? 20, 'concurrency', 100_000),
     leaseMs,
@@ -104,17 +130,16 @@ function engineSettings(options: Omit<EngineOptions, 'store' | 'use'>): EnginePa
   };
 }
 
-function count(value: number, option: string, most: number): number {
-  if (!Number.isInteger(value) || value < 1 || value > most)
-    throw new PawlError('CONFIG_OPTION', `${option}: give a whole number from 1 to ${most}.`);
+function count(value: number, option: string, most: number, least = 1): number {
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new PawlError('CONFIG_OPTION', `${option}: must be a whole number from ${least} to ${most}, not ${shown(value)}.`);
   return value;
 }
 
 function storePath(store: string): string {
   const match = /^sqlite:(.+)$/s.exec(store);
   const path = match?.[1];
-  if (path === undefined)
-    throw new PawlError('CONFIG_STORE', `store: ${JSON.stringify(String(store).slice(0, 60))} is no store that Pawl knows.`);
+  if (path === undefined) throw new PawlError('CONFIG_STORE', `store: ${shown(store)} is not a store that Pawl knows.`);
   return path;
 }
 

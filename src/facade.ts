@@ -1,5 +1,18 @@
-import { Client, type RunQuery, type RunRef, type RunView, type StartOptions } from './client/client.ts';
+import { Acts, type ActOptions } from './client/acts.ts';
+import {
+  DeadLetters,
+  type DeadLetter,
+  type DeadLetterDetail,
+  type DeadQuery,
+  type DeadRedriven,
+  type DeadRedriveOptions,
+} from './client/dead.ts';
+import { Explainer, type WorkerView } from './client/explain.ts';
+import { auditPage, type AuditEntry, type AuditQuery } from './client/audit.ts';
+import { Client, type RunQuery, type RunRef, type StartOptions } from './client/client.ts';
 import { diagnose, unreadable, type Check } from './client/doctor.ts';
+import type { FindOptions } from './client/find.ts';
+import { viewOf, type RunView } from './client/views.ts';
 import { Run, type RunHost } from './client/run.ts';
 import { exportRun, importRun } from './client/transfer.ts';
 import type { Duration } from './core/duration.ts';
@@ -10,6 +23,8 @@ import type { Workflow } from './core/types.ts';
 import { EngineRuntime, type EngineParts } from './engine/engine.ts';
 import type { PruneCounts, PruneOptions } from './engine/retention.ts';
 import type { RegisteredDefinitions } from './engine/registry.ts';
+
+export type { RegisteredDefinitions, RegisteredWorkflow } from './engine/registry.ts';
 
 export interface WorkOptions {
   /** Attempts at the same time in this process. Default: the engine's `concurrency`. */
@@ -42,6 +57,27 @@ export class Engine implements RunHost {
     const { store } = await this.runtime.open();
     this.reader ??= new Client(store, this.runtime, this.maxPayload);
     return this.reader;
+  }
+
+  /** @internal */
+  async acts(): Promise<Acts> {
+    return new Acts(await this.client(), this.runtime, this.maxPayload);
+  }
+
+  /** @internal */
+  async explainer(): Promise<Explainer> {
+    const { store } = await this.runtime.open();
+    return new Explainer(store, await this.client(), this.runtime);
+  }
+
+  /** @internal */
+  handle(ref: RunRef, created: boolean): Run<unknown> {
+    return new Run<unknown>(this, ref, created);
+  }
+
+  private async letters(): Promise<DeadLetters> {
+    const { store } = await this.runtime.open();
+    return new DeadLetters(store, await this.client(), this.runtime, await this.acts());
   }
 
   /** @internal */
@@ -86,7 +122,50 @@ export class Engine implements RunHost {
   readonly runs = {
     list: async (query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> =>
       (await this.client()).list(query),
+    /**
+     * The one run that a person means: an id, the start of one (at least 2 characters, among the newest 10,000 runs), the key that a run
+     * holds, `@last`, or `@last:<workflow>`. Rejects with `RUN_NOT_FOUND`, or `RUN_AMBIGUOUS` naming the candidates.
+     */
+    find: async (text: string, options: FindOptions = {}): Promise<Run<unknown>> =>
+      new Run<unknown>(this, await (await this.client()).resolve(text, options), false),
   };
+
+  /** Tasks that failed for good and wait for a person's decision. */
+  readonly dead = {
+    /** The last to die first. */
+    list: async (query: DeadQuery = {}): Promise<{ readonly letters: readonly DeadLetter[]; readonly next?: string }> =>
+      (await this.letters()).list(query),
+    /** How many match, counted up to 100,000. */
+    count: async (query: DeadQuery = {}): Promise<number> => (await this.letters()).count(query),
+    /** One, by its id, with input, error and attempts. Rejects with `TASK_NOT_DEAD`. */
+    get: async (id: string): Promise<DeadLetterDetail> => (await this.letters()).get(id),
+    /** Sends on what matches, run by run; yields what became of each run's. */
+    redrive: (query: DeadQuery, options: DeadRedriveOptions = {}): AsyncGenerator<DeadRedriven> => this.redriveAll(query, options),
+  };
+
+  private async *redriveAll(query: DeadQuery, options: DeadRedriveOptions): AsyncGenerator<DeadRedriven> {
+    yield* (await this.letters()).redrive(query, options);
+  }
+
+  /** Runs that were set aside because their state cannot be advanced. */
+  readonly quarantine = {
+    list: async (): Promise<readonly RunView[]> => (await (await this.runtime.open()).store.quarantinedRuns(500)).map(viewOf),
+    /** Lets a run go on; false where it had to be set aside again. */
+    retry: async (id: string, options: ActOptions = {}): Promise<boolean> => (await this.acts()).release(id, options),
+    /** Fails a run: its open tasks are cancelled. */
+    fail: async (id: string, options: ActOptions = {}): Promise<void> => (await this.acts()).abandon(id, options),
+  };
+
+  /** Acts of people, the last first. */
+  async audit(query: AuditQuery = {}): Promise<{ readonly entries: readonly AuditEntry[]; readonly next?: string }> {
+    const run = query.run === undefined ? undefined : (await (await this.client()).find(query.run)).run;
+    return auditPage((await this.runtime.open()).store, run, query);
+  }
+
+  /** Worker processes: those that live, and those that ended last. */
+  async workers(): Promise<readonly WorkerView[]> {
+    return (await this.explainer()).workers();
+  }
 
   /** What happens, in commit order, from now on or behind a cursor, until the signal aborts or the engine is closed. */
   watch(options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {
@@ -96,6 +175,11 @@ export class Engine implements RunHost {
   /** @internal */
   watchRun(ref: RunRef, options: WatchOptions): AsyncGenerator<EngineEvent, void> {
     return this.runtime.watch({ ...options, runId: ref.id }, () => this.runtime.ended(ref.run, null));
+  }
+
+  /** @internal */
+  pulse(ref: RunRef, signal?: AbortSignal): AsyncGenerator<void, void> {
+    return this.runtime.pulse(ref.run, signal);
   }
 
   /** What is registered with this engine. */

@@ -1,5 +1,10 @@
 export { createEngine, type EngineOptions } from './compose.ts';
-export type { RunQuery, RunView, StartOptions, TaskView } from './client/client.ts';
+export type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions, ResetReport } from './client/acts.ts';
+export type { AuditEntry, AuditQuery } from './client/audit.ts';
+export type { DeadAttempt, DeadLetter, DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from './client/dead.ts';
+export type { WorkerView } from './client/explain.ts';
+export type { RunQuery, StartOptions } from './client/client.ts';
+export type { RunView, TaskView } from './client/views.ts';
 export { tryDurationMs as parseDuration, type Duration } from './core/duration.ts';
 export { ERRORS, isPawlError, NonRetryableError, PawlError, RetryAfterError, type ErrorCode, type ErrorRecord } from './core/errors.ts';
 export type { Effects, Expr, Graph, GraphTask, Join } from './core/graph.ts';
@@ -29,14 +34,19 @@ export type {
   Workflow,
   WorkflowOpts,
 } from './core/types.ts';
+export type { Why } from './core/why.ts';
 export { workflow } from './core/workflow.ts';
+export type { FindOptions } from './client/find.ts';
+export type { AttemptView, InspectOptions, ItemCounts, RunDetail, TaskDetail } from './client/inspect.ts';
+export type { LogFilter, LogLine, LogPage, LogQuery } from './client/logs.ts';
 export type { Run } from './client/run.ts';
 export type { EngineEvent, WatchOptions } from './core/events.ts';
-export type { Logger } from './core/log.ts';
+export type { Logger, LogLevel } from './core/log.ts';
+export type { RedactOptions } from './core/redact.ts';
 export type { Check } from './client/doctor.ts';
 export type { RunDocument } from './core/run-document.ts';
 export type { PruneCounts, PruneOptions, Retention } from './engine/retention.ts';
 export type { TaskProgress } from './engine/engine.ts';
 export type { Engine, StartManyResult, WorkOptions } from './facade.ts';
 export type { Registrable } from './engine/registry.ts';
-export { jsonLogger, type LogLevel } from './observe/log.ts';
+export { jsonLogger } from './observe/log.ts';

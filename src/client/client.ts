@@ -4,14 +4,22 @@ import type { CompiledGraph } from '../core/compile.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { tryDurationMs, durationMs, type Duration } from '../core/duration.ts';
 import { PawlError } from '../core/errors.ts';
+import { exprRefs } from '../core/expr.ts';
 import type { Graph } from '../core/graph.ts';
+import { shown } from '../core/problems.ts';
 import { newRunId, parseRunId, runIdText } from '../core/ids.ts';
-import type { EndedTask, TaskState } from '../core/run-state.ts';
-import { validate } from '../core/schema.ts';
-import { isRunOver, isTerminal, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
-import type { TaskError, Workflow } from '../core/types.ts';
-import { parseError, settledError } from '../core/values.ts';
+import type { EndedTask, RunState } from '../core/run-state.ts';
+import { validate, type Schema } from '../core/schema.ts';
+import { isRunOver, isTerminal, RUN_STATUSES, type RunStatus } from '../core/states.ts';
+import type { RunEvent } from '../core/turn.ts';
+import type { Workflow } from '../core/types.ts';
+import { settledError } from '../core/values.ts';
 import type { KeyClaim, ListQuery, RunRow, Store } from '../store/store.ts';
+import type { Act } from './acts.ts';
+import { findRun, type FindOptions } from './find.ts';
+import { inspectRun, type InspectOptions, type RunDetail } from './inspect.ts';
+import { LogReader, nodeNamed, type LogFilter, type LogPage, type LogQuery } from './logs.ts';
+import { taskView, viewOf, type RunView, type TaskView } from './views.ts';
 
 type AnyWorkflow = Workflow<never, unknown>;
 
@@ -39,7 +47,24 @@ export interface ClientWriter {
   /** The registered version of a workflow. */
   current(workflow: AnyWorkflow | string): { readonly workflow: AnyWorkflow; readonly definition: unknown };
   start(request: StartRequest): Promise<{ readonly uid: Uint8Array; readonly run: number; readonly created: boolean }>;
-  cancel(run: number): Promise<boolean>;
+  /** An act of a person: its result as JSON, null where the kernel refused it. */
+  act(run: number, event: RunEvent, act: Act): Promise<string | null>;
+  /** What an act with this request id came to, where it was done. */
+  doneRequest(actor: string, requestId: string): Promise<string | null>;
+  /** A run as the kernel sees it; with the ended items of its maps where asked. */
+  look(
+    run: number,
+    items: boolean,
+  ): Promise<{ readonly row: RunRow | null; readonly graph: CompiledGraph | null; readonly state: RunState | null } | null>;
+  /** The schemas of a task, where this process has its code. */
+  code(definition: number, node: number): { readonly input: Schema | undefined; readonly output: Schema | undefined } | null;
+  /** The registered version of a workflow, else the given definition. */
+  definitionFor(workflow: string, definition: number): Promise<unknown>;
+  /** Takes a run out of quarantine; false where it had to be set aside again. */
+  release(run: number, act: Act): Promise<boolean>;
+  /** Fails a quarantined run. */
+  abandonRun(run: number, act: Act): Promise<void>;
+  delay(ms: number): Promise<void>;
   /** How the run ended, null where the store must be asked for that; `'timeout'` when `ms` have passed first. */
   ended(run: number, ms: number | null): Promise<RunEnd | null | 'timeout'>;
   graph(definition: number): Promise<CompiledGraph | null>;
@@ -55,6 +80,15 @@ export interface StartRequest {
   readonly priority: number;
   readonly startAt: number | null;
   readonly traceparent: string | null;
+  readonly from: StartFrom | null;
+  readonly act: Act | null;
+}
+
+/** The run that a start is made from. */
+interface StartFrom {
+  readonly run: number;
+  readonly kind: 'fork' | 'restart';
+  readonly taken: { readonly donor: RunState; readonly nodes: readonly number[] } | null;
 }
 
 export interface RunRef {
@@ -62,39 +96,11 @@ export interface RunRef {
   readonly run: number;
 }
 
-export interface TaskView {
-  readonly task: string;
-  /** Index of a map's item. */
-  readonly item?: number;
-  readonly status: TaskStatus;
-  readonly attempt: number;
-  readonly reason?: Reason;
-  readonly error?: TaskError;
-  readonly startedAt?: Date;
-  readonly finishedAt?: Date;
-  readonly dueAt?: Date;
-}
-
-export interface RunView {
-  readonly id: string;
-  readonly workflow: string;
-  readonly version: string;
-  readonly status: RunStatus;
-  readonly reason?: Reason;
-  readonly key?: string;
-  readonly tags: readonly string[];
-  readonly acceptedAt: Date;
-  readonly startAt?: Date;
-  readonly deadlineAt?: Date;
-  readonly finishedAt?: Date;
-  /** Why nothing of it is claimed any more. */
-  readonly quarantined?: string;
-}
-
 export interface RunQuery {
   readonly workflow?: AnyWorkflow | string;
   readonly status?: readonly RunStatus[];
   readonly tag?: string;
+  readonly key?: string;
   /** Accepted since this instant, or so long ago. */
   readonly since?: Duration | Date;
   /** At most 500; default 50. */
@@ -125,17 +131,7 @@ export class Client {
     const { workflow, definition } = this.writer.current(target);
     const given = encode(input, { maxBytes: this.maxPayload, root: 'input' });
     const now = this.writer.now();
-    let stored = given ?? null;
-    if (workflow.input !== undefined) {
-      const checked = await validate(workflow.input, input);
-      if (!checked.ok) {
-        const issues = checked.issues.map((issue) => `input${issue.path === '' ? '' : `.${issue.path}`}: ${issue.message}`);
-        throw new PawlError('RUN_INPUT_INVALID', `The input of workflow "${workflow.name}" does not fit: ${issues.join('; ')}`, {
-          details: { issues: checked.issues },
-        });
-      }
-      stored = encode(checked.value, { maxBytes: this.maxPayload, root: 'input' }) ?? null;
-    }
+    const stored = workflow.input === undefined ? (given ?? null) : await this.checkedInput(workflow, input);
     const { key, rejectDuplicate } = this.key(options.key, input, now);
     return {
       definition,
@@ -147,15 +143,60 @@ export class Client {
       priority: checkedPriority(options.priority),
       startAt: startInstant(options, now),
       traceparent: options.traceparent ?? null,
+      from: null,
+      act: null,
     };
+  }
+
+  /** The input as the workflow's schema leaves it, as it is stored. */
+  private async checkedInput(workflow: AnyWorkflow, input: unknown): Promise<string | null> {
+    const checked = workflow.input === undefined ? { ok: true as const, value: input } : await validate(workflow.input, input);
+    if (!checked.ok) {
+      const issues = checked.issues.map((issue) => `input${issue.path === '' ? '' : `.${issue.path}`}: ${issue.message}`);
+      throw new PawlError('RUN_INPUT_INVALID', `The input of workflow "${workflow.name}" does not fit: ${issues.join('; ')}`, {
+        details: { issues: checked.issues },
+      });
+    }
+    return encode(checked.value, { maxBytes: this.maxPayload, root: 'input' }) ?? null;
+  }
+
+  /**
+   * A run made from another: of the same definition where it takes over outputs, of the registered version where it begins from nothing.
+   * Without another input it gets the one that was recorded, as it is.
+   */
+  async startFrom(
+    row: RunRow,
+    given: { readonly input?: unknown },
+    made: { readonly from: StartFrom; readonly act: Act },
+  ): Promise<RunRef & { readonly created: boolean }> {
+    const { workflow, definition, input: recorded, tags, traceparent } = row;
+    const now = this.writer.now();
+    const input = 'input' in given ? await this.checkedInput(this.writer.current(workflow).workflow, given.input) : recorded;
+    const { uid, run, created } = await this.writer.start({
+      definition: await this.writer.definitionFor(made.from.taken === null ? workflow : '', definition),
+      uid: newRunId(now, (count) => this.writer.randomBytes(count)),
+      input,
+      key: null,
+      rejectDuplicate: false,
+      tags,
+      priority: 0,
+      startAt: null,
+      traceparent,
+      ...made,
+    });
+    return { id: runIdText(uid), run, created };
   }
 
   private key(key: StartOptions['key'], input: unknown, now: number): { key: KeyClaim | null; rejectDuplicate: boolean } {
     if (key === undefined) return { key: null, rejectDuplicate: false };
-    const { value, for: life = 'kept', onDuplicate = 'return' } = typeof key === 'string' ? { value: key } : key;
+    const { value, for: life = 'kept', onDuplicate = 'return' } = typeof key === 'object' && key !== null ? key : { value: key };
     if (typeof value !== 'string' || value === '' || value.length > 500)
-      throw new PawlError('CONFIG_OPTION', 'key: give a string of 1 to 500 characters.');
-    if (encode(value, { root: 'key' }) === undefined) throw new PawlError('CONFIG_OPTION', 'key: not storable.');
+      throw new PawlError(
+        'CONFIG_OPTION',
+        `key: must be a string of 1 to 500 characters, not ${typeof value === 'string' ? `one of ${value.length}` : shown(value)}.`,
+      );
+    // Throws where the text cannot be stored.
+    encode(value, { root: 'key' });
     const until = life === 'kept' || life === 'open' ? life : now + durationMs(life, 'key.for');
     // The input as the caller gave it, before any schema: the same call gives the same hash.
     return {
@@ -165,14 +206,25 @@ export class Client {
   }
 
   async find(id: string): Promise<RunRow> {
-    const uid = parseRunId(id);
+    const uid = typeof id === 'string' ? parseRunId(id) : null;
     const row = uid === null ? null : await this.store.findRun(uid);
-    if (row === null) throw new PawlError('RUN_NOT_FOUND', `There is no run ${JSON.stringify(id.slice(0, 60))}.`);
+    if (row === null) throw new PawlError('RUN_NOT_FOUND', `There is no run ${shown(id)} in this store.`);
     return row;
   }
 
   async view(id: string): Promise<RunView> {
     return viewOf(await this.find(id));
+  }
+
+  /** The run that a person means by an id, a prefix of one, a key, or `@last`. */
+  async resolve(text: string, options: FindOptions): Promise<RunRef> {
+    const row = await findRun(this.store, text, options);
+    return { id: runIdText(row.uid), run: row.run };
+  }
+
+  async inspect(id: string, options: InspectOptions): Promise<RunDetail> {
+    const row = await this.find(id);
+    return inspectRun(this.store, row, await this.graphOf(row), options);
   }
 
   /** The run's tasks in graph order; items of maps where asked. */
@@ -183,17 +235,21 @@ export class Client {
     const rows = states.map((state) => taskView(graph, state));
     const seen = new Set(states.map((state) => state.node));
     const pending = graph.nodes.filter((node) => node.cases === null && !seen.has(node.index));
-    return [...rows, ...pending.map((node): TaskView => ({ task: node.id, status: 'pending', attempt: 0 }))];
+    // Of a run that was failed in quarantine, what never began has no row and is cancelled with it.
+    const rest = isRunOver[row.status] ? ({ status: 'cancelled', reason: 'marked_failed' } as const) : ({ status: 'pending' } as const);
+    return [...rows, ...pending.map((node): TaskView => ({ task: node.id, attempt: 0, ...rest }))];
   }
 
   async list(query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> {
     const limit = Math.min(500, query.limit ?? 50);
-    if (!Number.isInteger(limit) || limit < 1) throw new PawlError('CONFIG_OPTION', 'limit: give a whole number from 1 to 500.');
+    if (!Number.isInteger(limit) || limit < 1)
+      throw new PawlError('CONFIG_OPTION', `limit: must be a whole number from 1 to 500, not ${shown(query.limit)}.`);
     const filter: ListQuery = {
       limit: limit + 1,
       ...(query.workflow === undefined ? {} : { workflow: typeof query.workflow === 'string' ? query.workflow : query.workflow.name }),
-      ...(query.status === undefined ? {} : { statuses: query.status }),
+      ...(query.status === undefined ? {} : { statuses: checkedStatuses(query.status) }),
       ...(query.tag === undefined ? {} : { tag: query.tag }),
+      ...(query.key === undefined ? {} : { key: query.key }),
       ...(query.since === undefined ? {} : { since: sinceInstant(query.since, this.writer.now()) }),
       ...(query.cursor === undefined ? {} : { before: parseListCursor(query.cursor) }),
     };
@@ -208,11 +264,15 @@ export class Client {
     const ms = options.timeout === undefined ? null : durationMs(options.timeout, 'timeout');
     const end = await this.writer.ended(ref.run, ms);
     if (end === 'timeout') {
-      throw new PawlError('RUN_TIMEOUT', `Run ${ref.id} has not ended within ${String(options.timeout)}.`, { details: { run: ref.id } });
+      throw new PawlError(
+        'RUN_TIMEOUT',
+        `Run ${ref.id} has not ended within ${typeof options.timeout === 'number' ? `${options.timeout} ms` : String(options.timeout)}.`,
+        { details: { run: ref.id } },
+      );
     }
     if (end?.hasOutput === true) return decode(end.output);
     const row = await this.store.runRow(ref.run);
-    if (row === null) throw new PawlError('RUN_NOT_FOUND', `Run ${ref.id} is gone.`);
+    if (row === null) throw new PawlError('RUN_NOT_FOUND', `Run ${ref.id} is no longer in this store.`);
     return this.outputOf(row);
   }
 
@@ -220,13 +280,12 @@ export class Client {
     const id = runIdText(row.uid);
     if (row.hasOutput) return decode(row.output);
     if (row.status === 'success' || row.status === 'partial') {
-      throw new PawlError(
-        'RUN_NO_OUTPUT',
-        `Run ${id} is ${row.status}, but has no output: ${row.reason === 'output_too_large' ? 'it is larger than maxPayload' : 'a part of it did not succeed'}.`,
-        {
-          details: { run: id },
-        },
-      );
+      const isTooLarge = row.reason === 'output_too_large';
+      const why = isTooLarge ? `it is larger than maxPayload, ${this.maxPayload} bytes` : await this.missingText(row);
+      throw new PawlError('RUN_NO_OUTPUT', `Run ${id} of workflow "${row.workflow}" ended as ${row.status}, but has no output: ${why}.`, {
+        details: { run: id },
+        ...(isTooLarge ? { fix: 'Return less: references to what is stored elsewhere; or raise maxPayload.' } : {}),
+      });
     }
     if (row.status === 'skipped') return undefined;
     const rootCause = await this.rootCause(row);
@@ -235,12 +294,25 @@ export class Client {
     const because =
       first === undefined
         ? row.reason === null
-          ? ''
-          : ` (${row.reason})`
+          ? '.'
+          : ` (reason: ${row.reason}).`
         : `: task "${first.task}" ${first.status}: ${first.error?.message ?? first.reason ?? ''}`;
-    throw new PawlError(code, `Run ${id} of workflow "${row.workflow}" ${row.status}${because}`, {
-      details: { run: id, ...(row.reason === null ? {} : { reason: row.reason }), rootCause },
-    });
+    throw new PawlError(
+      code,
+      `Run ${id} of workflow "${row.workflow}" ${row.status === 'cancelled' ? 'was cancelled' : row.status}${because}`,
+      {
+        details: { run: id, ...(row.reason === null ? {} : { reason: row.reason }), rootCause },
+      },
+    );
+  }
+
+  /** The parts that the output requires and that did not succeed. */
+  private async missingText(row: RunRow): Promise<string> {
+    const { graph, byId, nodes } = await this.graphOf(row);
+    const read = new Set(exprRefs(graph.output).map(({ id, mode }) => (mode === 'required' ? byId.get(id)?.index : undefined)));
+    const missing = (await this.store.tasksOf(row.run, false)).filter((task) => read.has(task.node) && task.status !== 'success');
+    const parts = missing.map((task) => `${shown(nodes[task.node]?.id)} (${task.status})`);
+    return parts.length === 0 ? 'a part that it reads did not succeed' : `it reads ${parts.join(', ')}`;
   }
 
   private async rootCause(row: RunRow): Promise<TaskView[]> {
@@ -255,8 +327,12 @@ export class Client {
   async output(ref: RunRef, name: string): Promise<unknown> {
     const row = await this.find(ref.id);
     const graph = await this.graphOf(row);
-    const node = graph.byId.get(name) ?? graph.nodes.find((one) => 'task' in one.task && one.task.task === name);
-    if (node === undefined) throw new PawlError('TASK_UNKNOWN', `The workflow "${row.workflow}" has no task ${JSON.stringify(name)}.`);
+    const node = nodeNamed(graph, name);
+    if (node === undefined)
+      throw new PawlError(
+        'TASK_UNKNOWN',
+        `Workflow "${row.workflow}", version ${row.version}, of run ${ref.id} has no task ${shown(name)}.`,
+      );
     const isMap = node.task.kind === 'map';
     const states = (await this.store.tasksOf(row.run, isMap)).filter((state) => state.node === node.index);
     const top = states.find((state) => state.item < 0);
@@ -271,11 +347,18 @@ export class Client {
     return items.filter((item) => item.status === 'success').map((item) => decode(item.output));
   }
 
-  /** True where this cancelled it; false where it was over already. */
-  async cancel(id: string): Promise<boolean> {
-    this.writer.writable();
+  async logs(id: string, query: LogQuery = {}): Promise<LogPage> {
+    const { limit = 1_000, ...filter } = query;
+    if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
+      throw new PawlError('CONFIG_OPTION', 'limit: give a whole number from 1 to 10,000.');
+    const { lines, more } = await (await this.logReader(id, filter)).read(limit);
+    const next = more ? lines.at(-1)?.cursor : undefined;
+    return { lines, ...(next === undefined ? {} : { next }) };
+  }
+
+  async logReader(id: string, filter: LogFilter): Promise<LogReader> {
     const row = await this.find(id);
-    return isRunOver[row.status] ? false : this.writer.cancel(row.run);
+    return new LogReader(this.store, { run: row.run, graph: await this.graphOf(row) }, filter);
   }
 
   async graph(id: string): Promise<Graph> {
@@ -284,72 +367,59 @@ export class Client {
 
   private async graphOf(row: RunRow): Promise<CompiledGraph> {
     const graph = await this.writer.graph(row.definition);
-    if (graph === null) throw new PawlError('STORE_CORRUPT', `The definition of run ${runIdText(row.uid)} is not in the store.`);
+    if (graph === null)
+      throw new PawlError('STORE_CORRUPT', `The definition of run ${runIdText(row.uid)} (number ${row.definition}) is not in the store.`);
     return graph;
   }
 }
 
-export function viewOf(row: RunRow): RunView {
-  return {
-    id: runIdText(row.uid),
-    workflow: row.workflow,
-    version: row.version,
-    status: row.status,
-    ...(row.reason === null ? {} : { reason: row.reason }),
-    ...(row.key === null ? {} : { key: row.key }),
-    tags: row.tags,
-    acceptedAt: new Date(row.acceptedAt),
-    ...(row.startAt === null ? {} : { startAt: new Date(row.startAt) }),
-    ...(row.deadlineAt === null ? {} : { deadlineAt: new Date(row.deadlineAt) }),
-    ...(row.finishedAt === null ? {} : { finishedAt: new Date(row.finishedAt) }),
-    ...(row.quarantined === null ? {} : { quarantined: row.quarantined }),
-  };
-}
-
-function taskView(graph: CompiledGraph, state: TaskState): TaskView {
-  const error = 'error' in state ? parseError(state.error) : null;
-  const startedAt = 'startedAt' in state ? state.startedAt : null;
-  return {
-    task: graph.nodes[state.node]?.id ?? String(state.node),
-    ...(state.item < 0 ? {} : { item: state.item }),
-    status: state.status,
-    attempt: state.attempt,
-    ...('reason' in state && state.reason !== null ? { reason: state.reason } : {}),
-    ...(error === null ? {} : { error: { code: error.code ?? error.name, message: error.message, attempts: state.begun } }),
-    ...(startedAt === null ? {} : { startedAt: new Date(startedAt) }),
-    ...('finishedAt' in state ? { finishedAt: new Date(state.finishedAt) } : {}),
-    ...(state.status === 'retrying' ? { dueAt: new Date(state.dueAt) } : {}),
-  };
-}
-
 function checkedTags(tags: readonly string[] = []): readonly string[] {
-  const fine = Array.isArray(tags) && tags.length <= 50 && tags.every((tag) => typeof tag === 'string' && tag !== '' && tag.length <= 200);
-  if (!fine) throw new PawlError('CONFIG_OPTION', 'tags: give at most 50 strings of 1 to 200 characters.');
+  if (!Array.isArray(tags) || tags.length > 50) {
+    const given = Array.isArray(tags) ? `one of ${tags.length}` : shown(tags);
+    throw new PawlError('CONFIG_OPTION', `tags: must be a list of at most 50 strings, not ${given}.`);
+  }
+  const wrong = tags.findIndex((tag) => typeof tag !== 'string' || tag === '' || tag.length > 200);
+  if (wrong >= 0)
+    throw new PawlError('CONFIG_OPTION', `tags[${wrong}]: must be a string of 1 to 200 characters, not ${shown(tags[wrong])}.`);
   return tags;
+}
+
+function checkedStatuses(statuses: readonly RunStatus[]): readonly RunStatus[] {
+  const wrong = Array.isArray(statuses) ? statuses.find((status) => !RUN_STATUSES.includes(status)) : statuses;
+  if (wrong === undefined) return statuses;
+  throw new PawlError('CONFIG_OPTION', `status: must be a list of ${RUN_STATUSES.join(', ')}, not ${shown(wrong)}.`);
 }
 
 function checkedPriority(priority = 0): number {
   if (!Number.isInteger(priority) || Math.abs(priority) > 1_000_000)
-    throw new PawlError('CONFIG_OPTION', 'priority: give a whole number between -1,000,000 and 1,000,000.');
+    throw new PawlError('CONFIG_OPTION', `priority: must be a whole number between -1000000 and 1000000, not ${shown(priority)}.`);
   return priority;
 }
 
 function startInstant(options: StartOptions, now: number): number | null {
-  if (options.startAt === undefined && options.delay === undefined) return null;
-  const at = options.startAt === undefined ? now + durationMs(options.delay ?? 0, 'delay') : options.startAt.getTime();
-  if (Number.isNaN(at)) throw new PawlError('CONFIG_OPTION', 'startAt: not a valid Date.');
-  if (at > LAST_INSTANT) throw new PawlError('CONFIG_OPTION', 'delay: ends after the last instant that a Date can hold.');
+  if (options.startAt === undefined) return delayedInstant(options.delay, now);
+  const at = options.startAt instanceof Date ? options.startAt.getTime() : Number.NaN;
+  if (Number.isFinite(at)) return at;
+  const given = options.startAt instanceof Date ? 'an invalid one' : shown(options.startAt);
+  throw new PawlError('CONFIG_OPTION', `startAt: must be a valid Date, not ${given}.`);
+}
+
+function delayedInstant(delay: Duration | undefined, now: number): number | null {
+  if (delay === undefined) return null;
+  const at = now + durationMs(delay, 'delay');
+  if (at > LAST_INSTANT)
+    throw new PawlError('CONFIG_OPTION', `delay: ${shown(delay)} from now is after the last instant that a Date can hold.`);
   return at;
 }
 
-function sinceInstant(since: Duration | Date, now: number): number {
-  if (since instanceof Date) return since.getTime();
+export function sinceInstant(since: Duration | Date, now: number): number {
+  if (since instanceof Date && !Number.isNaN(since.getTime())) return since.getTime();
   const ms = tryDurationMs(since);
-  if (ms === null) throw new PawlError('CONFIG_OPTION', "since: give a Date or a duration such as '2h'.");
+  if (ms === null) throw new PawlError('CONFIG_OPTION', `since: must be a Date or a duration such as '2h', not ${shown(since)}.`);
   return now - ms;
 }
 
 function parseListCursor(cursor: string): number {
-  if (!/^\d{1,15}$/.test(cursor)) throw new PawlError('CONFIG_OPTION', 'cursor: not one that a list gave.');
+  if (!/^\d{1,15}$/.test(cursor)) throw new PawlError('CONFIG_OPTION', `cursor: ${shown(cursor)} is not one that a list gave as next.`);
   return Number(cursor);
 }

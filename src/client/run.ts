@@ -1,7 +1,23 @@
 import type { Duration } from '../core/duration.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import type { Graph } from '../core/graph.ts';
-import type { Client, RunRef, RunView, TaskView } from './client.ts';
+import type {
+  ActOptions,
+  Acts,
+  ForkOptions,
+  ForkReport,
+  ItemName,
+  MarkOptions,
+  RedriveOptions,
+  ResetOptions,
+  ResetReport,
+} from './acts.ts';
+import type { Client, RunRef } from './client.ts';
+import type { Explainer } from './explain.ts';
+import type { InspectOptions, RunDetail } from './inspect.ts';
+import type { RunView, TaskView } from './views.ts';
+import type { Why } from '../core/why.ts';
+import type { LogFilter, LogLine, LogPage, LogQuery } from './logs.ts';
 
 /** A task, as far as its output's type goes. */
 interface OutputOf<T> {
@@ -12,9 +28,17 @@ interface OutputOf<T> {
 /** What a handle needs of its engine. */
 export interface RunHost {
   client(): Promise<Client>;
+  acts(): Promise<Acts>;
+  explainer(): Promise<Explainer>;
+  /** A handle to another run. */
+  handle(ref: RunRef, created: boolean): Run<unknown>;
   resultOf(ref: RunRef, options: { readonly timeout?: Duration }): Promise<unknown>;
   watchRun(ref: RunRef, options: WatchOptions): AsyncIterable<EngineEvent>;
+  /** Yields when there may be something new of a run, until it is over or the signal aborts. */
+  pulse(ref: RunRef, signal?: AbortSignal): AsyncIterable<void>;
 }
+
+const LINES_AT_ONCE = 500;
 
 /** A handle to a run. */
 export class Run<O> {
@@ -46,6 +70,12 @@ export class Run<O> {
     return client.view(this.ref.id);
   }
 
+  /** The run with its tasks, failed attempts and payloads. */
+  async inspect(options: InspectOptions = {}): Promise<RunDetail> {
+    const client = await this.host.client();
+    return client.inspect(this.ref.id, options);
+  }
+
   /** Every task's state; with `items` those of maps too. */
   async tasks(options: { readonly items?: boolean } = {}): Promise<TaskView[]> {
     const client = await this.host.client();
@@ -59,9 +89,83 @@ export class Run<O> {
   }
 
   /** Open tasks become cancelled, running bodies get the abort signal. False where the run was over already. */
-  async cancel(): Promise<boolean> {
-    const client = await this.host.client();
-    return client.cancel(this.ref.id);
+  async cancel(options: ActOptions = {}): Promise<boolean> {
+    return (await this.host.acts()).cancel(this.ref.id, options);
+  }
+
+  /** One sentence: what the run, or a task of it, waits for, since when, what lets it go on; or how and why it ended. */
+  async why(task?: string, item?: ItemName): Promise<Why> {
+    return (await this.host.explainer()).why(this.ref.id, task, item);
+  }
+
+  /**
+   * Sends dead letters on, in the same run: they and what depends on them begin a new generation, finished work is kept. Without a task: all
+   * dead letters and all cancelled tasks. Rejects with `TASK_NOT_DEAD`, `TASK_NOT_ENDED`, `TASK_OUTCOME_UNKNOWN`, `TASK_INPUT_INVALID`,
+   * `RUN_NOTHING_TO_REDRIVE`, `RUN_REQUEST_CONFLICT`.
+   */
+  async redrive(options: RedriveOptions = {}): Promise<ResetReport> {
+    return (await this.host.acts()).redrive(this.ref.id, options);
+  }
+
+  /** Does a task that has ended over, and everything that depends on it, in the same run. */
+  async rerun(task: string, options: ResetOptions = {}): Promise<ResetReport> {
+    return (await this.host.acts()).rerun(this.ref.id, task, options);
+  }
+
+  /** A task that did not succeed counts as a success with this output; what depends on it goes on. */
+  async mark(task: string, options: MarkOptions = {}): Promise<ResetReport> {
+    return (await this.host.acts()).mark(this.ref.id, task, options);
+  }
+
+  /** A pending, queued or retrying task ends as skipped. Rejects with `TASK_NOT_OPEN`. */
+  async skip(task: string, options: ActOptions & { readonly item?: ItemName } = {}): Promise<void> {
+    await (await this.host.acts()).skip(this.ref.id, task, options);
+  }
+
+  /** A dead letter stays as it is and is no longer listed. Rejects with `TASK_NOT_DEAD`. */
+  async discard(task: string, options: ActOptions & { readonly item?: ItemName; readonly note: string }): Promise<void> {
+    await (await this.host.acts()).discard(this.ref.id, task, options);
+  }
+
+  /** Nothing new of the run is claimed; what runs ends, timers and deadlines go on. Rejects with `RUN_NOT_OPEN`. */
+  async pause(options: ActOptions = {}): Promise<void> {
+    await (await this.host.acts()).pause(this.ref.id, options);
+  }
+
+  /** A paused run goes on. Rejects with `RUN_NOT_PAUSED`. */
+  async resume(options: ActOptions = {}): Promise<void> {
+    await (await this.host.acts()).resume(this.ref.id, options);
+  }
+
+  /** The run fails, with reason `marked_failed`; its open tasks are cancelled. Rejects with `RUN_NOT_OPEN`. */
+  async markFailed(options: ActOptions = {}): Promise<void> {
+    await (await this.host.acts()).markFailed(this.ref.id, options);
+  }
+
+  /** A new run that takes over the outputs of what succeeded and does not depend on `from`; everything else is done anew. */
+  async fork(
+    from: string | readonly string[],
+    options: ForkOptions = {},
+  ): Promise<{ readonly run: Run<O>; readonly reused: readonly string[] }> {
+    const { reused, created, ...ref } = await (await this.host.acts()).fork(this.ref.id, from, options);
+    return { run: this.host.handle(ref, created) as Run<O>, reused };
+  }
+
+  /** What a fork would take over. */
+  async previewFork(from: string | readonly string[]): Promise<Pick<ForkReport, 'reused'>> {
+    const { reused } = await (await this.host.acts()).fork(this.ref.id, from, { dryRun: true });
+    return { reused };
+  }
+
+  /** A new run from nothing, with the same input or another, linked to this one. */
+  async restart(options: ForkOptions = {}): Promise<Run<O>> {
+    const { created, ...ref } = await (await this.host.acts()).restart(this.ref.id, options);
+    return this.host.handle(ref, created) as Run<O>;
+  }
+
+  /** Takes the run out of quarantine; false where it had to be set aside again. */
+  async release(options: ActOptions = {}): Promise<boolean> {
+    return (await this.host.acts()).release(this.ref.id, options);
   }
 
   async graph(): Promise<Graph> {
@@ -74,6 +178,25 @@ export class Run<O> {
     for await (const event of this.host.watchRun(this.ref, options)) {
       yield event;
       if (event.type === 'run.finished') return;
+    }
+  }
+
+  /** What the bodies of this run wrote to `ctx.log`, as far as it is stored: of an attempt that is running, all but the last half second. */
+  async logs(query: LogQuery = {}): Promise<LogPage> {
+    const client = await this.host.client();
+    return client.logs(this.ref.id, query);
+  }
+
+  /** The lines there are, and those that come, from any process; until the run is over or the signal aborts. */
+  async *followLogs(options: LogFilter & { readonly signal?: AbortSignal } = {}): AsyncGenerator<LogLine, void> {
+    const { signal, ...filter } = options;
+    const reader = await (await this.host.client()).logReader(this.ref.id, filter);
+    for await (const _ of this.host.pulse(this.ref, signal)) {
+      for (let more = true; more;) {
+        const page = await reader.read(LINES_AT_ONCE);
+        yield* page.lines;
+        ({ more } = page);
+      }
     }
   }
 }

@@ -1,15 +1,19 @@
-import { isEnded, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
+import { isEnded, isUnderway, mapChange, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import { isPawlError } from './errors.ts';
 import { afterFailure, afterLoss, recordAttempt } from './failure.ts';
 import { decideNode, tally } from './joining.ts';
-import { expandMap, foldItem, takeItems } from './maps.ts';
+import { closeMap, expandMap, foldItem, judged, takeItems } from './maps.ts';
 import { decideOutcome } from './outcome.ts';
+import { replay } from './replay.ts';
+import { endedItem, isRefusal, planReset, type ResetRequest } from './reset.ts';
+import { applyReset } from './resetting.ts';
 import {
   emptyRunState,
   type EndedTask,
   type Lease,
+  type MapState,
   type QueuedTask,
   type RunFacts,
   type RunningTask,
@@ -17,8 +21,8 @@ import {
   type TaskFacts,
   type TaskState,
 } from './run-state.ts';
-import type { Reason } from './states.ts';
-import { contractOf, endTask, freshTask, isAllowed, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
+import { isRunOver, type Reason } from './states.ts';
+import { contractOf, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
@@ -36,6 +40,34 @@ export function openRun(
     followUp(turn);
   }
   return { state, changes };
+}
+
+/** A run that takes over what these tasks of another one gave; their maps come with their items. */
+export function openFork(
+  graph: CompiledGraph,
+  facts: RunFacts,
+  taken: { readonly donor: RunState; readonly nodes: readonly number[] },
+  now: number,
+  settings: KernelSettings,
+): { state: RunState; changes: Changes } {
+  const state = emptyRunState(graph, facts);
+  const changes = noChanges();
+  const turn = newTurn(graph, state, changes, now, settings);
+  for (const index of taken.nodes) takeOver(turn, taken.donor, index);
+  replay(graph, state);
+  for (const node of graph.nodes) decide(turn, node);
+  followUp(turn);
+  return { state, changes };
+}
+
+function takeOver({ graph, state, changes, now }: Turn, donor: RunState, index: number): void {
+  const node = graph.nodes[index];
+  const task = donor.tasks[index];
+  if (node === undefined || task?.status !== 'success') return;
+  const map = donor.maps.get(index);
+  if (map !== undefined) state.maps.set(index, { ...map, open: new Map(), again: [], results: map.results?.slice() ?? null });
+  const ending = { status: task.status, output: task.output, partial: task.partial } as const;
+  putTask(state, changes, { ...endTask(freshTask(state, node, now), ending, now), cached: true });
 }
 
 /**
@@ -107,7 +139,10 @@ function decideRoots(turn: Turn): void {
 
 function apply(turn: Turn, event: RunEvent): boolean {
   const { state } = turn;
-  if (state.cause !== null || isRunEnded(turn)) return false;
+  if (turn.changes.end !== null) return false;
+  if (event.type === 'reset') return reset(turn, event.request);
+  if (event.type === 'discard') return discard(turn, event.node, event.item);
+  if (state.cause !== null || isRunOver[state.status]) return false;
   switch (event.type) {
     case 'ended':
       return applyEnd(turn, event.node, event.item, event.token, event.outcome);
@@ -117,10 +152,21 @@ function apply(turn: Turn, event: RunEvent): boolean {
       return takeItems(turn, event.node, event.count);
     case 'admit':
       if (state.status !== 'scheduled') return false;
-      state.status = 'running';
-      turn.changes.admitted = true;
+      move(turn, 'running');
       decideRoots(turn);
       return true;
+    case 'pause':
+      if (state.status !== 'running' && state.status !== 'scheduled') return false;
+      state.resumeTo = state.status;
+      move(turn, 'paused');
+      return true;
+    case 'resume':
+      if (state.status !== 'paused') return false;
+      move(turn, state.resumeTo ?? 'running');
+      state.resumeTo = null;
+      return true;
+    case 'skip':
+      return skip(turn, event.node, event.item);
     case 'cancel':
       state.cancelAsked = event.reason;
       cancelOpen(turn, event.reason);
@@ -132,8 +178,57 @@ function apply(turn: Turn, event: RunEvent): boolean {
   }
 }
 
-const isRunEnded = (turn: Turn): boolean =>
-  turn.changes.end !== null || (turn.state.status !== 'running' && turn.state.status !== 'scheduled');
+function move({ state, changes }: Turn, to: 'running' | 'scheduled' | 'paused'): void {
+  changes.moves = [...changes.moves, { from: state.status, to }];
+  state.status = to;
+}
+
+/** A person's redrive, rerun or mark: what it resets is pending again, and is decided again. */
+function reset(turn: Turn, request: ResetRequest): boolean {
+  const { graph, state } = turn;
+  const plan = planReset(graph, state, request);
+  if (isRefusal(plan)) return false;
+  applyReset(turn, request, plan);
+  for (const node of graph.nodes) decide(turn, node);
+  for (const map of state.maps.values()) {
+    const ended = closeMap(turn, map);
+    if (ended !== null) end(turn, ended);
+  }
+  return true;
+}
+
+/** An operator's skip: only of what is not running. */
+function skip(turn: Turn, nodeIndex: number, item: number): boolean {
+  const node = turn.graph.nodes[nodeIndex];
+  if (node === undefined || node.cases !== null) return false;
+  const map = turn.state.maps.get(nodeIndex);
+  const task = taskAt(turn.state, nodeIndex, item);
+  if (item >= 0 && task === undefined) return false;
+  if (task?.status === 'running' || isEnded(task)) return false;
+  if (task?.status === 'pending' && map !== undefined) takeOut(turn, map, item);
+  end(turn, endTask(task ?? freshTask(turn.state, node, turn.now), { status: 'skipped', reason: 'manual' }, turn.now));
+  return true;
+}
+
+function takeOut(turn: Turn, map: MapState, item: number): void {
+  const at = map.again.indexOf(item);
+  if (at === -1) return;
+  map.again.splice(at, 1);
+  mapChange(turn.changes, map.node).again--;
+}
+
+/** A person has decided that a dead letter stays as it is. */
+function discard(turn: Turn, nodeIndex: number, item: number): boolean {
+  const map = turn.state.maps.get(nodeIndex);
+  const isItem = item >= 0 && map !== undefined && item < map.next && !map.open.has(item);
+  const task = isItem ? endedItem(map, item) : taskAt(turn.state, nodeIndex, item);
+  if (task?.status !== 'failed' || !task.dead) return false;
+  const discarded = { ...task, dead: false };
+  turn.changes.tasks.push({ from: task, to: discarded });
+  if (!isItem) setTask(turn.state, discarded);
+  else if (map.results !== null) map.results[item] = discarded;
+  return true;
+}
 
 function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, outcome: Outcome): boolean {
   const task = taskAt(turn.state, nodeIndex, item);
@@ -207,7 +302,7 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   if (task.expiresAt === null || task.expiresAt > turn.now) return false;
   const total = totalEndOf(node, task.firstQueuedAt);
   const reason = total !== null && total <= turn.now ? 'total_timeout' : 'queue_timeout';
-  end(turn, endTask(task, { status: 'failed', reason, allowed: isAllowed(node) }, turn.now));
+  end(turn, endTask(task, { status: 'failed', reason, ...judged(turn, node, task.item) }, turn.now));
   return true;
 }
 
@@ -252,7 +347,7 @@ function followUp(turn: Turn): void {
     }
     for (const watcher of node.watchers) decideAt(turn, watcher);
   }
-  if (state.open === 0 && turn.changes.end === null) endRun(turn);
+  if (state.open === 0 && turn.changes.end === null && !isRunOver[state.status]) endRun(turn);
 }
 
 function decideAt(turn: Turn, index: number): void {
@@ -261,7 +356,7 @@ function decideAt(turn: Turn, index: number): void {
 }
 
 function decide(turn: Turn, node: GraphNode): void {
-  if (turn.state.tasks[node.index] !== undefined) return;
+  if (isUnderway(turn.state.tasks[node.index])) return;
   const decision = decideNode(turn.graph, turn.state, node);
   if (decision.kind === 'start') start(turn, node);
   if (decision.kind === 'end') {
@@ -304,7 +399,9 @@ function cancelOpen(turn: Turn, reason: Reason): void {
   for (const node of graph.nodes) {
     const task = state.tasks[node.index];
     if (isEnded(task) || node.cases !== null) continue;
-    for (const item of state.maps.get(node.index)?.open.values() ?? []) {
+    const map = state.maps.get(node.index);
+    if (map !== undefined && map.again.length > 0) mapChange(turn.changes, node.index).again -= map.again.splice(0).length;
+    for (const item of map?.open.values() ?? []) {
       if (item.status === 'running') recordCancelled(turn, item, reason);
       putTask(state, turn.changes, endTask(item, { status: 'cancelled', reason }, turn.now));
     }

@@ -1,7 +1,8 @@
-import type { EndedTask, RunState, TaskState } from './run-state.ts';
+import type { ResetPlan } from './reset.ts';
+import type { EndedTask, PendingTask, RunState, TaskState } from './run-state.ts';
 import type { AttemptOutcome, Reason, RunOutcome, RunStatus } from './states.ts';
 
-/** One task or item in its new state. `from` undefined: it was pending and has no row yet. A claim in the same commit replaces `to`. */
+/** One task or item in its new state. `from` undefined: it never left pending and has no row yet. A claim in the same commit replaces `to`. */
 export interface TaskChange {
   readonly from: TaskState | undefined;
   to: TaskState;
@@ -30,6 +31,17 @@ export interface MapChange {
   failed: number;
   cancelled: number;
   skipped: number;
+  /** Items that are pending again. */
+  again: number;
+  /** It had ended, and goes on. */
+  reopened: boolean;
+  /** Whether its failed items are dead letters, where that has changed: beyond what it tolerates they are. */
+  dead: boolean | null;
+}
+
+export interface RunMove {
+  readonly from: RunStatus;
+  readonly to: RunStatus;
 }
 
 export interface RunEnd {
@@ -47,19 +59,35 @@ export interface Changes {
   readonly tasks: TaskChange[];
   readonly attempts: AttemptRecord[];
   readonly maps: Map<number, MapChange>;
-  /** The run moved from `scheduled` to `running`. */
-  admitted: boolean;
+  /** Where the run went before its end, if it ended: admitted, paused, resumed, reopened. */
+  moves: readonly RunMove[];
+  /** Maps whose items are history: the list is made anew. */
+  cleared: readonly number[];
+  /** A person's redrive, rerun or mark. */
+  reset: ResetPlan | null;
   end: RunEnd | null;
   /** Positions of the events that were refused: a late report, or one about a task that moved on. They changed nothing. */
   readonly refused: number[];
 }
 
-export const noChanges = (): Changes => ({ tasks: [], attempts: [], maps: new Map(), admitted: false, end: null, refused: [] });
+const NO_MOVES: readonly RunMove[] = [];
+const NO_NODES: readonly number[] = [];
+
+export const noChanges = (): Changes => ({
+  tasks: [],
+  attempts: [],
+  maps: new Map(),
+  moves: NO_MOVES,
+  cleared: NO_NODES,
+  reset: null,
+  end: null,
+  refused: [],
+});
 
 export function mapChange(changes: Changes, node: number): MapChange {
   let change = changes.maps.get(node);
   if (change === undefined) {
-    change = { node, n: null, next: 0, ok: 0, failed: 0, cancelled: 0, skipped: 0 };
+    change = { node, n: null, next: 0, ok: 0, failed: 0, cancelled: 0, skipped: 0, again: 0, reopened: false, dead: null };
     changes.maps.set(node, change);
   }
   return change;
@@ -87,5 +115,10 @@ export function setTask(state: RunState, to: TaskState): void {
 }
 
 export function isEnded(task: TaskState | undefined): task is EndedTask {
-  return task !== undefined && task.status !== 'queued' && task.status !== 'running' && task.status !== 'retrying';
+  return isUnderway(task) && task.status !== 'queued' && task.status !== 'running' && task.status !== 'retrying';
+}
+
+/** Whether it has left pending. */
+export function isUnderway(task: TaskState | undefined): task is Exclude<TaskState, PendingTask> {
+  return task !== undefined && task.status !== 'pending';
 }

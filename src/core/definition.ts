@@ -62,3 +62,9 @@ export function definitionOf({
   const { name, version, input } = header;
   return { kind: 'workflow', name, ...(version === undefined ? {} : { version }), ...(input === undefined ? {} : { input }), graph, code };
 }
+
+/** What stands for a workflow that cannot be built, while the others of a module are looked at. */
+export function emptyWorkflow(def: unknown): Workflow<unknown, unknown> {
+  const name = isBag(def) && typeof def['name'] === 'string' ? def['name'] : '';
+  return { kind: 'workflow', name, graph: { format: 1, workflow: name, tasks: [], output: { $undefined: true } }, code: new Map() };
+}

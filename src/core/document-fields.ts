@@ -28,6 +28,7 @@ const node: Field = { kind: 'int', min: 0, max: 1_000_000 };
 const item: Field = { kind: 'int', min: -1, max: 1_000_000_000 };
 const payload: Field = { kind: 'payload' };
 const error: Field = { kind: 'text', most: MAX_ERROR, nullable: true };
+const flags: Field = { kind: 'int', min: 0, max: 255 };
 const reason: Field = { kind: 'word', of: REASONS, position: false };
 const orNull = (field: Field): Field => ({ ...field, nullable: true });
 const text = (most: number): Field => ({ kind: 'text', most });
@@ -41,6 +42,7 @@ export const RUN_FIELDS: Fields = {
   startAt: orNull(instant),
   deadlineAt: orNull(instant),
   finishedAt: orNull(instant),
+  resumeTo: { kind: 'word', of: RUN_STATUSES, position: true, nullable: true },
   reason: orNull(reason),
   quarantined: orNull(text(MAX_ERROR)),
   key: orNull(text(65_536)),
@@ -73,7 +75,9 @@ export const TABLE_FIELDS = {
     dueAt: orNull(instant),
     finishedAt: orNull(instant),
     reason: orNull(reason),
-    flags: { kind: 'int', min: 0, max: 255 },
+    flags,
+    effect: { kind: 'int', min: 0, max: 255 },
+    edited: orNull(payload),
     output: orNull(payload),
     error,
   },
@@ -86,6 +90,7 @@ export const TABLE_FIELDS = {
     failed: count,
     cancelled: count,
     skipped: count,
+    again: count,
     closed: { kind: 'int', min: 1, max: 1, nullable: true },
   },
   attempts: {
@@ -99,10 +104,43 @@ export const TABLE_FIELDS = {
     startedAt: instant,
     endedAt: instant,
   },
+  logs: { node, item, generation: count, attempt: count, chunk: count, seq: count, lines: payload },
+  generations: {
+    node,
+    item,
+    generation: count,
+    attempt: count,
+    status: { kind: 'word', of: TASK_STATUSES, position: true },
+    reason: orNull(reason),
+    flags,
+    startedAt: orNull(instant),
+    finishedAt: orNull(instant),
+    edited: orNull(payload),
+    output: orNull(payload),
+    error,
+  },
+  run_generations: {
+    generation: count,
+    status: { kind: 'word', of: RUN_STATUSES, position: true },
+    reason: orNull(reason),
+    hasOutput: { kind: 'int', min: 0, max: 1 },
+    finishedAt: instant,
+    output: orNull(payload),
+  },
   steps: { node, item, generation: count, name: text(65_536), kind: text(256), value: orNull(payload) },
 } as const satisfies Record<string, Fields>;
 
 export type DocumentTable = keyof typeof TABLE_FIELDS;
+/** What tells the rows of one run apart. */
+export const DOCUMENT_KEYS: Readonly<Record<DocumentTable, readonly string[]>> = {
+  tasks: ['node', 'item'],
+  maps: ['node'],
+  attempts: ['node', 'item', 'generation', 'attempt'],
+  steps: ['node', 'item', 'generation', 'name'],
+  logs: ['node', 'item', 'generation', 'attempt', 'chunk'],
+  generations: ['node', 'item', 'generation'],
+  run_generations: ['generation'],
+};
 export const DOCUMENT_TABLES = Object.keys(TABLE_FIELDS) as DocumentTable[];
 
 /** Null where the value may stand in the field, otherwise what is wrong with it. */

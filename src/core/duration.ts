@@ -1,5 +1,6 @@
 import { tryDurationMs, type Duration } from './duration-text.ts';
 import { PawlError } from './errors.ts';
+import { shown } from './problems.ts';
 
 export { tryDurationMs };
 export type { Duration };
@@ -7,10 +8,6 @@ export type { Duration };
 /** Like {@link tryDurationMs}; throws `CONFIG_DURATION`, naming the option, where the value is no duration. */
 export function durationMs(value: Duration, option: string): number {
   const ms = tryDurationMs(value);
-  if (ms === null) throw new PawlError('CONFIG_DURATION', `${option}: ${show(value)} is no duration.`, { details: { option } });
+  if (ms === null) throw new PawlError('CONFIG_DURATION', `${option}: ${shown(value)} is not a duration.`, { details: { option } });
   return ms;
-}
-
-function show(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : String(value);
 }

@@ -1,8 +1,9 @@
 import { tryDurationMs, type Duration } from './duration-text.ts';
+import type { Redactor } from './log.ts';
 
 /**
  * Every error that Pawl throws: a readable constant, the HTTP status and the exit code it maps to, and one line that says what to do.
- * Failures of user code are not errors of this kind: they are data ({@link ErrorRecord}).
+ * Each has a page in docs/errors, and a test that triggers it in test/errors. Failures of user code are not errors of this kind: they are data ({@link ErrorRecord}).
  */
 interface ErrorEntry {
   readonly status: number;
@@ -23,13 +24,14 @@ export const ERRORS = {
   CONFIG_DURATION: entry(400, 2, "Give milliseconds (> 0) or a string such as '90s', '5m', '14d'."),
   CONFIG_OPTION: entry(400, 2, 'Correct the option that the message names.'),
   CONFIG_STORE: entry(400, 2, "Give 'sqlite:./app.db' (or 'sqlite::memory:' for tests)."),
-  CONFIG_DUPLICATE: entry(409, 6, 'Register each name and version once; rename one of the two, or give it another version.'),
-  CONFIG_NO_BODY: entry(400, 6, 'Pass the implementation (contract.implement(fn)) to createEngine({ use }) of the process that works.'),
+  CONFIG_DUPLICATE: entry(409, 6, 'Register each name once: leave one of the two out, or rename it.'),
   CONFIG_VERSION_CHANGED: entry(
     409,
     4,
     'Raise the version: a stored definition never changes. Without an explicit version Pawl takes a hash of the graph.',
   ),
+  CONFIG_ENTRY: entry(400, 6, 'Mend the module at the place that the message names, or name another with --entry <file>.'),
+  CONFIG_USAGE: entry(400, 2, 'See pawl --help, or pawl <command> --help.'),
   STORE_LIBRARY: entry(
     500,
     5,
@@ -48,13 +50,21 @@ export const ERRORS = {
   STORE_BUSY: entry(
     503,
     5,
-    'Another process holds a write transaction on the file. Find it (it is none of Pawl: those last milliseconds) and end it.',
+    "Another process holds a write transaction on the file. Find it (it is none of Pawl's: theirs last milliseconds) and end it.",
   ),
-  STORE_UNKNOWN_OUTCOME: entry(503, 5, 'Ask for the run by its key, or start it again with the same key: the same key gives the same run.'),
-  STORE_CLOSED: entry(503, 5, 'The engine was closed. Create another one.'),
+  STORE_UNKNOWN_OUTCOME: entry(
+    503,
+    5,
+    'Start the run again with the same key: whether or not it was stored, the same key gives the same run.',
+  ),
+  STORE_QUERY: entry(400, 2, 'Correct the SQL. The views run_overview and task_overview show states in words.'),
+  STORE_QUERY_WRITES: entry(403, 8, 'Give one SELECT. What changes runs goes through the engine, never through SQL.'),
+  STORE_CLOSED: entry(503, 5, 'Create another engine: a closed one is not opened again.'),
   RUN_NOT_FOUND: entry(404, 3, 'Check the id, and that the engine has the store that the run was started in.'),
   RUN_EXISTS: entry(409, 4, 'The run is in this store already; nothing was changed.'),
   RUN_DOCUMENT_INVALID: entry(400, 2, 'Export the run again; a document that was edited or cut off is not imported.'),
+  RUN_AMBIGUOUS: entry(409, 3, 'Give more characters of the id, or narrow a key to its workflow.'),
+  RUN_UNCONFIRMED: entry(409, 8, 'Look at the runs first; then say that all of them are meant.'),
   RUN_KEY_CONFLICT: entry(409, 4, 'Use another key, or the same input. A key stands for one input.'),
   RUN_KEY_TAKEN: entry(409, 4, "Use another key, or onDuplicate: 'return' to get the run that holds it."),
   RUN_FAILED: entry(200, 1, 'Read details.rootCause: it names the tasks where the failure began.'),
@@ -65,6 +75,13 @@ export const ERRORS = {
     'A part of the output did not succeed. Read the tasks one by one, or return w.optional(…) or w.settle(…) of that part.',
   ),
   RUN_TIMEOUT: entry(504, 7, 'The run goes on. Ask again, or wait longer.'),
+  RUN_NOT_OPEN: entry(409, 4, 'The run is over; redrive or rerun what is still wanted.'),
+  RUN_NOT_PAUSED: entry(409, 4, 'Nothing: only a paused run can be resumed.'),
+  RUN_NOTHING_TO_REDRIVE: entry(409, 4, 'Rerun a task that succeeded, or restart the run, if its work is wanted again.'),
+  RUN_QUARANTINED: entry(409, 4, 'Look at why with `pawl quarantine ls`, then let it go on with `pawl quarantine retry`.'),
+  RUN_NOT_QUARANTINED: entry(409, 4, 'Nothing: the run is advanced like any other.'),
+  RUN_REQUEST_CONFLICT: entry(409, 4, 'Give every act a request id of its own; repeat one only to learn what it came to.'),
+  RUN_CHANGED: entry(409, 4, 'The run moved on at the same moment. Look at it again, and repeat the act if it is still wanted.'),
   RUN_INPUT_INVALID: entry(400, 2, 'Correct the input at the path that the message names.'),
   RUN_UNKNOWN_WORKFLOW: entry(404, 3, 'Register the workflow: createEngine({ use: [workflow, …] }).'),
   PAYLOAD_NOT_STORABLE: entry(
@@ -73,15 +90,30 @@ export const ERRORS = {
     'Give plain JSON data, Date, Map, Set, bigint, Uint8Array, URL or an Error; nothing else can be stored.',
   ),
   PAYLOAD_TOO_LARGE: entry(413, 2, 'Store the data elsewhere and pass a reference, or raise maxPayload.'),
-  TASK_NO_OUTPUT: entry(404, 3, 'Ask when the task has succeeded.'),
   TASK_UNKNOWN: entry(404, 3, "Name a task of the run's workflow."),
+  TASK_NOT_DEAD: entry(409, 4, 'Redrive what failed or was cancelled; rerun what succeeded.'),
+  TASK_NOT_ENDED: entry(409, 4, 'Wait until the task has ended, or cancel the run.'),
+  TASK_NOT_OPEN: entry(409, 4, 'Only a task that is pending, queued or retrying can be skipped.'),
+  TASK_OUTCOME_UNKNOWN: entry(409, 8, 'Find out whether the effect happened; then redrive with acceptUnknown, or mark the task.'),
+  TASK_UNSAFE_RUNNING: entry(409, 4, 'Wait until the task has ended, then repeat the act.'),
+  TASK_INPUT_INVALID: entry(400, 2, 'Correct the input at the path that the message names.'),
+  TASK_OUTPUT_INVALID: entry(400, 2, 'Correct the output at the path that the message names.'),
+  TASK_NO_CODE: entry(
+    409,
+    6,
+    'Ask in a process that registers the task, so that its schema can check the value; on the command line: --entry.',
+  ),
   STEP_DUPLICATE: entry(400, 1, "Give each step of a body its own name; in a loop name the turn: ctx.step(['call', i], …)."),
   STEP_CHANGED: entry(409, 1, 'The record under this name was written by another kind of call. Give the new call another name.'),
   STEP_LIMIT: entry(400, 1, 'A body may record 10,000 steps; do more work in each.'),
   STEP_LEASE_LOST: entry(409, 1, 'Nothing: this attempt was taken over or ended. Let the error leave the body.'),
   WORKER_LEASE_LOST: entry(503, 5, 'Nothing: the process goes on under a new identity.'),
   EVENTS_GONE: entry(410, 4, 'Read the runs, then follow from the newest event.'),
-  ENGINE_BROKEN: entry(500, 5, 'A rule of the engine was broken. Report it with the dump in details; the process must be restarted.'),
+  ENGINE_BROKEN: entry(
+    500,
+    5,
+    'Restart the process; nothing that was acknowledged is lost. Report the message with the log lines before it.',
+  ),
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;
@@ -105,6 +137,17 @@ export class PawlError extends Error {
     this.code = code;
     this.fix = facts.fix ?? ERRORS[code].fix;
     this.details = facts.details ?? {};
+  }
+
+  /** The page that explains the code, as a path inside the package. */
+  get docs(): string {
+    return `docs/errors/${this.code}.md`;
+  }
+
+  /** What every surface shows of it. The cause and the stack stay here: they are for whoever runs the process. */
+  toJSON(): Pick<PawlError, 'code' | 'message' | 'fix' | 'docs' | 'details'> {
+    const { code, message, fix, docs, details } = this;
+    return { code, message, fix, docs, details };
   }
 }
 
@@ -149,14 +192,16 @@ export interface ErrorRecord {
 
 const LIMITS = { text: 8_192, stack: 16_384, name: 256, causes: 16, total: 60_000 };
 
+const AS_IT_IS: Redactor = { text: (text) => text, data: (value) => value };
+
 /** Any thrown value as a record. Never throws: getters that throw, circular causes and values that are no errors end in a record too. */
-export function errorRecord(thrown: unknown): ErrorRecord {
+export function errorRecord(thrown: unknown, redactor: Redactor = AS_IT_IS): ErrorRecord {
   const chain: ErrorRecord[] = [];
   const seen = new Set<unknown>();
   let room = LIMITS.total;
   for (let at: unknown = thrown; chain.length < LIMITS.causes && !seen.has(at) && room > 0;) {
     seen.add(at);
-    const one = oneRecord(at, room);
+    const one = oneRecord(at, room, redactor);
     chain.push(one);
     room -= one.name.length + one.message.length + (one.stack?.length ?? 0);
     const from = at;
@@ -169,25 +214,29 @@ export function errorRecord(thrown: unknown): ErrorRecord {
 
 const EMPTY: ErrorRecord = { name: '', message: '' };
 
-function oneRecord(thrown: unknown, room: number): ErrorRecord {
-  if (!isObject(thrown)) return { name: 'Error', message: clip(`thrown: ${describe(thrown)}`, LIMITS.text) };
+/** Redacted before it is clipped: half a secret is one too. */
+function oneRecord(thrown: unknown, room: number, redactor: Redactor): ErrorRecord {
+  const described = (): string => redactor.text(`thrown: ${describe(thrown, redactor)}`);
+  if (!isObject(thrown)) return { name: 'Error', message: clip(described(), LIMITS.text) };
   const text = (key: string): string | undefined => {
     const value = safely(() => thrown[key]);
-    return typeof value === 'string' ? value : typeof value === 'number' && key === 'code' ? String(value) : undefined;
+    if (typeof value === 'string') return redactor.text(value);
+    return typeof value === 'number' && key === 'code' ? redactor.text(String(value)) : undefined;
   };
   const stack = text('stack');
   const code = text('code');
   return {
     name: clip(text('name') ?? 'Error', LIMITS.name),
-    message: clip(text('message') ?? `thrown: ${describe(thrown)}`, Math.min(LIMITS.text, room)),
+    message: clip(text('message') ?? described(), Math.min(LIMITS.text, room)),
     ...(code === undefined ? {} : { code: clip(code, LIMITS.name) }),
     ...(stack === undefined ? {} : { stack: clip(stack, Math.min(LIMITS.stack, room)) }),
   };
 }
 
-function describe(value: unknown): string {
+function describe(value: unknown, redactor: Redactor): string {
   if (typeof value === 'string') return value;
-  return safely(() => JSON.stringify(value)) ?? safely(() => String(value)) ?? typeof value;
+  if (value instanceof Error) return 'an error without a message';
+  return safely(() => JSON.stringify(redactor.data(value))) ?? safely(() => String(value)) ?? typeof value;
 }
 
 /** NUL and lone surrogates cannot be stored as text everywhere; in a message they are shown, not kept. */

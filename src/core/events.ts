@@ -19,9 +19,17 @@ interface TaskBase extends Base {
 export type EngineEvent =
   | (Base & { readonly type: 'run.started' })
   | (Base & { readonly type: 'run.finished'; readonly status: RunStatus; readonly reason?: Reason })
+  | (Base & { readonly type: 'run.paused' })
+  | (Base & { readonly type: 'run.resumed' })
+  /** A person's redrive, rerun or mark opened another generation of a run that was over. */
+  | (Base & { readonly type: 'run.reopened'; readonly generation: number })
   | (TaskBase & { readonly type: 'task.started' })
   | (TaskBase & { readonly type: 'task.finished'; readonly status: TaskStatus; readonly reason?: Reason })
-  | (TaskBase & { readonly type: 'task.retrying'; readonly reason?: Reason });
+  | (TaskBase & { readonly type: 'task.retrying'; readonly reason?: Reason })
+  /** It is pending again: a person sent it, or something that it depends on, on. */
+  | (TaskBase & { readonly type: 'task.reset'; readonly generation: number })
+  /** A dead letter that stays as it is. */
+  | (TaskBase & { readonly type: 'task.discarded' });
 
 export interface WatchOptions {
   /** Only events of this run. */

@@ -3,7 +3,8 @@ import { LAST_INSTANT } from './duration-text.ts';
 import { decideRetry, type RetryDecision } from './retry.ts';
 import type { EndedTask, QueuedTask, RetryingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
 import type { AttemptOutcome, Reason } from './states.ts';
-import { contractOf, endTask, isAllowed, type Outcome, type Turn } from './turn.ts';
+import { judged } from './maps.ts';
+import { contractOf, endTask, type Outcome, type Turn } from './turn.ts';
 
 type Failure = Extract<Outcome, { kind: 'error' | 'timeout' | 'refused' }>;
 
@@ -16,7 +17,7 @@ export function afterFailure(turn: Turn, node: GraphNode, task: RunningTask, fai
     return { ...factsOf(task), draws: decision.draws, status: 'retrying', dueAt: decision.dueAt, reason, error: failure.error };
   }
   const final = isUnknown(node, task, failure) ? 'outcome_unknown' : decision.why === 'total_timeout' ? 'total_timeout' : reason;
-  return endTask(task, { status: 'failed', reason: final, error: failure.error, allowed: isAllowed(node) }, turn.now);
+  return endTask(task, { status: 'failed', reason: final, error: failure.error, ...judged(turn, node, task.item) }, turn.now);
 }
 
 function retryDecision(turn: Turn, node: GraphNode, task: RunningTask, failure: Failure): RetryDecision {
@@ -56,7 +57,7 @@ export function afterLoss(
   const began = outcome.kind === 'lost' || outcome.began;
   if (task.phase === 'body' && began && contractOf(node)?.effects === 'unsafe') {
     recordAttempt(turn, task, 'lost', 'outcome_unknown', null);
-    return endTask(task, { status: 'failed', reason: 'outcome_unknown', allowed: isAllowed(node) }, turn.now);
+    return endTask(task, { status: 'failed', reason: 'outcome_unknown', ...judged(turn, node, task.item) }, turn.now);
   }
   if (outcome.kind === 'released') return handedBack(turn, node, task, outcome);
   return lost(turn, node, task, outcome.crashed);
@@ -77,7 +78,7 @@ function lost(turn: Turn, node: GraphNode, task: RunningTask, crashed: boolean):
   const reason: Reason = next.crashes >= spent ? 'crash_loop' : 'lost';
   if (task.phase === 'body')
     recordAttempt(turn, task, 'lost', reason === 'crash_loop' && spent < turn.settings.maxLost ? 'lost' : reason, null);
-  if (spent >= turn.settings.maxLost) return endTask(next, { status: 'failed', reason, allowed: isAllowed(node) }, turn.now);
+  if (spent >= turn.settings.maxLost) return endTask(next, { status: 'failed', reason, ...judged(turn, node, task.item) }, turn.now);
   return { ...factsOf(next), ...queued(node, task, 'start') };
 }
 

@@ -56,7 +56,7 @@ export class JournalWriter {
   /** A run's changes, with what became of the run itself. */
   changes(state: RunState, changes: Changes): void {
     this.run(state);
-    if (changes.admitted) this.runMoved('scheduled', 'running', null);
+    for (const { from, to } of changes.moves) this.runMoved(from, to, null);
     for (const change of changes.tasks) this.task(change.from, change.to);
     if (changes.end !== null) this.runMoved(changes.end.from, changes.end.status, changes.end.reason);
   }

@@ -1,15 +1,16 @@
 import { mapChange, putTask } from './changes.ts';
+import { decode } from './codec.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import type { GraphNode } from './compile.ts';
 import type { MapTask } from './graph.ts';
 import type { EndedTask, MapState, TaskFacts, TaskState } from './run-state.ts';
-import { endTask, type Ending, type Turn } from './turn.ts';
+import { bareFacts, endTask, isAllowed, type Ending, type Turn } from './turn.ts';
 import { RunScope } from './values.ts';
 
 /** A map starts, or ends at once: its list is fixed from here on; a list that is none, too long or with a key twice fails it, and no item exists. */
 export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedTask | null {
   if (node.task.kind !== 'map') return null;
-  const list = node.input(new RunScope(turn.graph, turn.state));
+  const list = facts.edited === null ? node.input(new RunScope(turn.graph, turn.state)) : decode(facts.edited);
   const problem = listProblem(turn, node, node.task, list);
   if (problem !== null) return endTask(facts, problem, turn.now);
   const items = list as readonly unknown[];
@@ -29,11 +30,12 @@ export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedT
     cancelled: 0,
     skipped: 0,
     open: new Map(),
+    again: [],
     list: items,
     results: node.isRead ? [] : null,
   });
   mapChange(turn.changes, node.index).n = items.length;
-  putTask(turn.state, turn.changes, { ...baseFacts(facts), status: 'running', phase: 'body', lease: null, startedAt: turn.now });
+  putTask(turn.state, turn.changes, { ...bareFacts(facts), status: 'running', phase: 'body', lease: null, startedAt: turn.now });
   return null;
 }
 
@@ -43,6 +45,7 @@ function listProblem(turn: Turn, node: GraphNode, task: MapTask, list: unknown):
     reason,
     error: JSON.stringify({ name: 'MapError', message }),
     allowed: task.allowFailure === true,
+    dead: task.allowFailure !== true,
   });
   if (!Array.isArray(list)) return fail('not_iterable', `the items of ${task.id} are no list but ${list === null ? 'null' : typeof list}`);
   if (list.length > task.maxItems) return fail('too_many', `${list.length} items, maxItems is ${task.maxItems}`);
@@ -59,25 +62,10 @@ function listProblem(turn: Turn, node: GraphNode, task: MapTask, list: unknown):
   return null;
 }
 
-const baseFacts = (facts: TaskFacts): TaskFacts => ({
-  node: facts.node,
-  item: facts.item,
-  generation: facts.generation,
-  attempt: facts.attempt,
-  begun: facts.begun,
-  losses: facts.losses,
-  crashes: facts.crashes,
-  handBacks: facts.handBacks,
-  draws: facts.draws,
-  ranMs: facts.ranMs,
-  rank: facts.rank,
-  firstQueuedAt: facts.firstQueuedAt,
-});
-
 /** How many more items may start now. One that waits for a retry keeps its place: else its next attempt could exceed the bound. */
 export function startable(node: GraphNode, map: MapState): number {
   const limit = (node.task.kind === 'map' ? node.task.concurrency : undefined) ?? Infinity;
-  return Math.max(0, Math.min(map.n - map.next, limit - map.open.size));
+  return Math.max(0, Math.min(map.n - map.next + map.again.length, limit - (map.open.size - map.again.length)));
 }
 
 export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean {
@@ -89,12 +77,15 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
   if (taken <= 0) return false;
   const timeout = node.task.kind === 'map' ? node.task.contract.timeout : undefined;
   const expiry = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
+  const again = Math.min(taken, map.again.length);
   for (let i = 0; i < taken; i++) {
+    const item = i < again ? (map.again.shift() ?? -1) : map.next++;
+    const before = map.open.get(item);
     putTask(turn.state, turn.changes, {
       node: nodeIndex,
-      item: map.next++,
-      generation: task.generation,
-      attempt: 0,
+      item,
+      generation: before?.generation ?? task.generation,
+      attempt: before?.attempt ?? 0,
       begun: 0,
       losses: 0,
       crashes: 0,
@@ -103,13 +94,17 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
       ranMs: 0,
       rank: task.rank,
       firstQueuedAt: turn.now,
+      effect: before?.effect ?? task.effect,
+      edited: before?.edited ?? null,
       status: 'queued',
       phase: 'body',
       next: 'start',
       expiresAt: expiry === Infinity ? null : Math.min(LAST_INSTANT, turn.now + expiry),
     } satisfies TaskState);
   }
-  mapChange(turn.changes, nodeIndex).next += taken;
+  const change = mapChange(turn.changes, nodeIndex);
+  change.next += taken - again;
+  change.again -= again;
   return true;
 }
 
@@ -121,10 +116,18 @@ export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
   const change = mapChange(turn.changes, item.node);
   const counter =
     item.status === 'success' ? 'ok' : item.status === 'failed' ? 'failed' : item.status === 'skipped' ? 'skipped' : 'cancelled';
+  const wasBreached = isBreached(turn.graph.nodes[item.node], map);
   map[counter]++;
   change[counter]++;
+  if (!wasBreached && isBreached(turn.graph.nodes[item.node], map) && map.failed > 1) change.dead = true;
   if (map.results !== null) map.results[item.item] = item;
-  if (map.next < map.n || map.open.size > 0) return null;
+  return closeMap(turn, map);
+}
+
+/** The end of a running map whose items have all ended; null while they have not. */
+export function closeMap(turn: Turn, map: MapState): EndedTask | null {
+  const task = turn.state.tasks[map.node];
+  if (task?.status !== 'running' || map.next < map.n || map.open.size > 0) return null;
   return endTask(task, mapEnding(turn, map), turn.now);
 }
 
@@ -132,9 +135,11 @@ export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
 function mapEnding(turn: Turn, map: MapState): Ending {
   const task = turn.graph.nodes[map.node]?.task;
   if (task?.kind !== 'map' || map.failed === 0 || task.settle) return { status: 'success' };
-  const { count, ratio } = task.tolerate ?? {};
-  const breached = map.failed > (count ?? (ratio === undefined ? 0 : Infinity)) || (ratio !== undefined && map.failed / map.n > ratio);
-  if (!breached) return { status: 'success', partial: true };
+  if (!isBreached(turn.graph.nodes[map.node], map)) {
+    // What failed beyond the bound before, and was redriven, may be within it now.
+    mapChange(turn.changes, map.node).dead = false;
+    return { status: 'success', partial: true };
+  }
   const message = `${map.failed} of ${map.n} items failed`;
   return {
     status: 'failed',
@@ -142,4 +147,20 @@ function mapEnding(turn: Turn, map: MapState): Ending {
     error: JSON.stringify({ name: 'MapError', message }),
     allowed: task.allowFailure === true,
   };
+}
+
+/** More failures than the map tolerates: it will fail, whatever its other items do. */
+function isBreached(node: GraphNode | undefined, map: MapState): boolean {
+  const task = node?.task;
+  if (task?.kind !== 'map' || task.settle === true) return false;
+  const { count, ratio } = task.tolerate ?? {};
+  return map.failed > (count ?? (ratio === undefined ? 0 : Infinity)) || (ratio !== undefined && map.failed / map.n > ratio);
+}
+
+/** What a failure for good is: allowed, excused by its map, or a dead letter (semantics, sections 1 and 3). */
+export function judged(turn: Turn, node: GraphNode, item: number): { readonly allowed: boolean; readonly dead: boolean } {
+  const allowed = isAllowed(node);
+  if (item < 0) return { allowed, dead: !allowed };
+  const map = turn.state.maps.get(node.index);
+  return { allowed, dead: !allowed && map !== undefined && isBreached(node, { ...map, failed: map.failed + 1 }) };
 }

@@ -5,11 +5,14 @@ import type { EndedTask, RunState } from './run-state.ts';
 import { endTask, freshTask } from './turn.ts';
 
 /**
- * Completes a state whose tasks were read from rows: the tallies of joins, the branches (which have no rows), the count of open tasks.
+ * Derives what is not in the rows of a state's tasks, anew where it was there before: the tallies of joins, the branches (which have no rows), the count of open tasks.
  * Decides nothing that is not already in the rows.
  */
 export function replay(graph: CompiledGraph, state: RunState): void {
   const ended: EndedTask[] = [];
+  state.open = graph.taskCount;
+  state.tallies = graph.nodes.map(() => undefined);
+  for (const node of graph.nodes) if (node.cases !== null) state.tasks[node.index] = undefined;
   for (const node of graph.nodes) {
     const task = state.tasks[node.index];
     if (!isEnded(task)) continue;

@@ -1,5 +1,13 @@
 import { canonical } from './codec.ts';
-import { DOCUMENT_TABLES, fieldProblem, RUN_FIELDS, TABLE_FIELDS, type DocumentTable, type Fields } from './document-fields.ts';
+import {
+  DOCUMENT_KEYS,
+  DOCUMENT_TABLES,
+  fieldProblem,
+  RUN_FIELDS,
+  TABLE_FIELDS,
+  type DocumentTable,
+  type Fields,
+} from './document-fields.ts';
 import { PawlError } from './errors.ts';
 import type { Graph } from './graph.ts';
 import { parseRunId } from './ids.ts';
@@ -92,7 +100,8 @@ class DocumentCheck {
   }
 
   /** What a kernel relies on when it reads the rows. */
-  private consistency({ definition, run, key, tasks, maps, attempts, steps }: RunDocument): void {
+  private consistency(document: RunDocument): void {
+    const { definition, run, key, tasks, maps } = document;
     const isOver = isRunOver[run['status'] as RunStatus];
     if (isOver !== (run['finishedAt'] !== null)) this.add('run.finishedAt', 'it must be there when the run is over, and only then');
     if (key !== null && run['key'] === null) this.add('key', 'the run has none');
@@ -101,7 +110,6 @@ class DocumentCheck {
     for (const [i, task] of tasks.entries()) {
       const at = `tasks[${i}]`;
       const hasEnded = isTerminal[task['status'] as TaskStatus];
-      if (task['status'] === 'pending') this.add(at, 'a task that is pending has no row');
       if (hasEnded !== (task['finishedAt'] !== null)) this.add(at, 'finishedAt must be there when the task has ended, and only then');
       if (isOver && !hasEnded) this.add(at, 'it is open, and the run is over');
       if (Number(task['item']) >= (sizes.get(task['node'] ?? null) ?? 0)) this.add(at, 'it is an item of no map');
@@ -113,18 +121,12 @@ class DocumentCheck {
         this.add(`maps[${i}]`, 'its counters are more than its items');
       if (!places.has(`${map['node']}:-1`)) this.add(`maps[${i}]`, 'it has no task');
     }
-    for (const [table, rows] of Object.entries({ attempts, steps })) {
-      const stray = rows.findIndex((row) => !places.has(placeOf(row)));
-      if (stray !== -1) this.add(`${table}[${stray}]`, 'it has no task');
-    }
     const nodes = definition.graph.tasks.length;
-    for (const [table, rows] of Object.entries({ tasks, maps, attempts, steps })) {
-      if (rows.some((row) => Number(row['node']) >= nodes)) this.add(table, 'one of them is of no task of the graph');
+    for (const table of DOCUMENT_TABLES) {
+      const rows = document[table];
+      if (rows.some((row) => Number(row['node'] ?? 0) >= nodes)) this.add(table, 'one of them is of no task of the graph');
+      this.duplicates(table, rows, DOCUMENT_KEYS[table]);
     }
-    this.duplicates('tasks', tasks, ['node', 'item']);
-    this.duplicates('maps', maps, ['node']);
-    this.duplicates('attempts', attempts, ['node', 'item', 'attempt']);
-    this.duplicates('steps', steps, ['node', 'item', 'generation', 'name']);
   }
 
   private duplicates(table: string, rows: readonly DocumentRow[], key: readonly string[]): void {

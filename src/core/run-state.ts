@@ -22,6 +22,15 @@ export interface TaskFacts {
   /** Smaller goes first: when its run was admitted, less a minute per unit of priority. */
   readonly rank: number;
   readonly firstQueuedAt: number;
+  /** Part of the idempotency key: from 1; grows when a person edits the input or does over what succeeded. */
+  readonly effect: number;
+  /** The input that a person gave instead of what the graph says, as the codec stores it. */
+  readonly edited: string | null;
+}
+
+/** Reset by a person; what never left `pending` has no state at all. */
+export interface PendingTask extends TaskFacts {
+  readonly status: 'pending';
 }
 
 /** `evaluate`: a predicate is asked for; it takes no attempt. */
@@ -67,9 +76,15 @@ export interface EndedTask extends TaskFacts {
   readonly finishedAt: number;
   readonly allowed: boolean;
   readonly partial: boolean;
+  /** Failed for good, and a person must decide: a dead letter. */
+  readonly dead: boolean;
+  /** Ran on an outcome that has been redriven since, and was left as it is. */
+  readonly stale: boolean;
+  /** Its output was taken over from another run. */
+  readonly cached: boolean;
 }
 
-export type TaskState = QueuedTask | RunningTask | RetryingTask | EndedTask;
+export type TaskState = PendingTask | QueuedTask | RunningTask | RetryingTask | EndedTask;
 
 /** A map that started. Items are rows from the moment they start; those from `next` on are a range. */
 export interface MapState {
@@ -82,6 +97,8 @@ export interface MapState {
   skipped: number;
   /** Items that are not terminal. */
   readonly open: Map<number, TaskState>;
+  /** Those of them that were reset and have not started again. */
+  readonly again: number[];
   /** The list, decoded; resolved on first use. */
   list: readonly unknown[] | null;
   /** What ended items gave, by index, where somebody reads it; null where this process has not seen them all. */
@@ -112,10 +129,12 @@ export interface RunCause {
  */
 export interface RunState {
   readonly run: number;
-  readonly generation: number;
+  generation: number;
   /** Bumped by every write that another process's cache must notice. */
   rev: number;
   status: RunStatus;
+  /** What a paused run goes back to. */
+  resumeTo: 'scheduled' | 'running' | null;
   readonly rank: number;
   readonly startAt: number | null;
   readonly acceptedAt: number;
@@ -126,7 +145,7 @@ export interface RunState {
   cancelAsked: Reason | null;
   /** By node; undefined while pending. Branches have an `EndedTask` here once decided, and no row. */
   readonly tasks: (TaskState | undefined)[];
-  readonly tallies: (UpstreamTally | undefined)[];
+  tallies: (UpstreamTally | undefined)[];
   readonly maps: Map<number, MapState>;
   /** Decoded values, by node; never given away. */
   readonly values: Map<number, unknown>;
@@ -140,6 +159,7 @@ export interface RunFacts {
   readonly generation: number;
   readonly rev: number;
   readonly status: RunStatus;
+  readonly resumeTo: 'scheduled' | 'running' | null;
   readonly rank: number;
   readonly startAt: number | null;
   readonly acceptedAt: number;

@@ -1,6 +1,7 @@
 import type { Changes } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import type { ContractData } from './graph.ts';
+import type { ResetRequest } from './reset.ts';
 import type { FailureFacts } from './retry.ts';
 import type { EndedTask, QueuedTask, RunState, TaskFacts } from './run-state.ts';
 import type { Reason, TerminalStatus } from './states.ts';
@@ -29,7 +30,12 @@ export type RunEvent =
   | { readonly type: 'take'; readonly node: number; readonly count: number }
   | { readonly type: 'admit' }
   | { readonly type: 'cancel'; readonly reason: Reason }
-  | { readonly type: 'fail'; readonly reason: 'deadline' | 'stuck' };
+  | { readonly type: 'fail'; readonly reason: 'deadline' | 'stuck' | 'marked_failed' }
+  | { readonly type: 'pause' }
+  | { readonly type: 'resume' }
+  | { readonly type: 'reset'; readonly request: ResetRequest }
+  | { readonly type: 'skip'; readonly node: number; readonly item: number }
+  | { readonly type: 'discard'; readonly node: number; readonly item: number };
 
 export interface KernelSettings {
   readonly maxPayload: number;
@@ -54,6 +60,7 @@ export interface Ending {
   readonly error?: string | null;
   readonly allowed?: boolean;
   readonly partial?: boolean;
+  readonly dead?: boolean;
 }
 
 /** A task's last state: its facts, and how it ended. */
@@ -71,6 +78,8 @@ export function endTask(task: TaskFacts & { readonly startedAt?: number | null }
     ranMs: task.ranMs,
     rank: task.rank,
     firstQueuedAt: task.firstQueuedAt,
+    effect: task.effect,
+    edited: task.edited,
     status: ending.status,
     reason: ending.reason ?? null,
     output: ending.output ?? null,
@@ -79,6 +88,9 @@ export function endTask(task: TaskFacts & { readonly startedAt?: number | null }
     finishedAt: now,
     allowed: ending.allowed ?? false,
     partial: ending.partial ?? false,
+    dead: ending.dead ?? false,
+    stale: false,
+    cached: false,
   };
 }
 
@@ -90,13 +102,14 @@ export const isAllowed = (node: GraphNode): boolean => 'allowFailure' in node.ta
 const MINUTE_MS = 60_000;
 const NO_DRAWS: readonly number[] = [];
 
-/** A task that leaves `pending`: nothing has happened to it yet. */
+/** A task that leaves `pending`: in this generation nothing has happened to it yet. */
 export function freshTask(state: RunState, node: GraphNode, now: number): QueuedTask {
+  const before = state.tasks[node.index];
   return {
     node: node.index,
     item: -1,
     generation: state.generation,
-    attempt: 0,
+    attempt: before?.attempt ?? 0,
     begun: 0,
     losses: 0,
     crashes: 0,
@@ -105,9 +118,29 @@ export function freshTask(state: RunState, node: GraphNode, now: number): Queued
     ranMs: 0,
     rank: state.rank - (contractOf(node)?.priority ?? 0) * MINUTE_MS,
     firstQueuedAt: now,
+    effect: before?.effect ?? 1,
+    edited: before?.edited ?? null,
     status: 'queued',
     phase: 'body',
     next: 'start',
     expiresAt: null,
   };
 }
+
+/** What a task carries through all its states, without its state. */
+export const bareFacts = (facts: TaskFacts): TaskFacts => ({
+  node: facts.node,
+  item: facts.item,
+  generation: facts.generation,
+  attempt: facts.attempt,
+  begun: facts.begun,
+  losses: facts.losses,
+  crashes: facts.crashes,
+  handBacks: facts.handBacks,
+  draws: facts.draws,
+  ranMs: facts.ranMs,
+  rank: facts.rank,
+  firstQueuedAt: facts.firstQueuedAt,
+  effect: facts.effect,
+  edited: facts.edited,
+});

@@ -1,4 +1,4 @@
-import { isEnded } from './changes.ts';
+import { isEnded, taskAt } from './changes.ts';
 import { decode, encode } from './codec.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import type { ErrorRecord } from './errors.ts';
@@ -125,7 +125,8 @@ export function parseError(text: string | null): ErrorRecord | null {
 
 /** The list of a map, in the order of its items. */
 export function mapList(graph: CompiledGraph, state: RunState, node: GraphNode, map: MapState): readonly unknown[] {
-  map.list ??= node.input(new RunScope(graph, state)) as readonly unknown[];
+  const edited = state.tasks[node.index]?.edited ?? null;
+  map.list ??= (edited === null ? node.input(new RunScope(graph, state)) : decode(edited)) as readonly unknown[];
   return map.list;
 }
 
@@ -133,6 +134,8 @@ export function mapList(graph: CompiledGraph, state: RunState, node: GraphNode, 
 export function taskInput(graph: CompiledGraph, state: RunState, nodeIndex: number, item: number): unknown {
   const node = graph.nodes[nodeIndex];
   if (node === undefined) throw new RangeError(`no node ${nodeIndex}`);
+  const edited = taskAt(state, nodeIndex, item)?.edited ?? null;
+  if (edited !== null) return decode(edited);
   if (item < 0 || node.each === null) return node.input(new RunScope(graph, state));
   const map = state.maps.get(nodeIndex);
   if (map === undefined) throw new RangeError(`map ${node.id} has not started`);
@@ -147,4 +150,19 @@ export function runOutput(graph: CompiledGraph, state: RunState, maxBytes: numbe
   });
   if (!readable) return null;
   return { text: encode(graph.output(new RunScope(graph, state)), { maxBytes, root: 'output' }) ?? null };
+}
+
+/** The index of an item by its index or, where the map names its items, its key; null where there is none such. */
+export function itemNumber(graph: CompiledGraph, state: RunState, node: GraphNode, name: number | string): number | null {
+  const map = state.maps.get(node.index);
+  if (map === undefined) return null;
+  if (typeof name === 'number') return Number.isInteger(name) && name >= 0 && name < map.n ? name : null;
+  const list = mapList(graph, state, node, map);
+  const found = list.findIndex((item, i) => itemKey(graph, state, node, item, i) === name);
+  return found === -1 ? null : found;
+}
+
+/** The key of an item: its index where the map does not name its items. */
+export function itemKey(graph: CompiledGraph, state: RunState, node: GraphNode, item: unknown, index: number): string {
+  return node.key === null ? String(index) : String(node.key(new RunScope(graph, state, item)));
 }

@@ -1,7 +1,8 @@
 import { builder } from './builder.ts';
 import { Building, settledNow } from './building.ts';
 import { inParens } from './call-site.ts';
-import { definitionOf, headerOf } from './definition.ts';
+import { buildOrReport } from './collecting.ts';
+import { definitionOf, emptyWorkflow, headerOf } from './definition.ts';
 import { fromGraph } from './from-graph.ts';
 import type { Graph } from './graph.ts';
 import { reporter, shown, type Problem } from './problems.ts';
@@ -23,9 +24,20 @@ interface DefineWorkflow {
  * output of a run. `workflow.fromGraph` takes the graph as data. Throws `BUILD_INVALID` with every problem of options and graph,
  * `BUILD_REF_AS_VALUE` where the builder uses a ref as a value, `BUILD_ASYNC` where it is async.
  */
-export const workflow: DefineWorkflow = Object.assign(define as unknown as Omit<DefineWorkflow, 'fromGraph'> & (() => never), {
-  fromGraph,
-});
+export const workflow: DefineWorkflow = Object.assign(
+  ((def: unknown, build: unknown) =>
+    buildOrReport(
+      () => define(def, build),
+      () => emptyWorkflow(def),
+    )) as unknown as Omit<DefineWorkflow, 'fromGraph'> & (() => never),
+  {
+    fromGraph: ((def: Parameters<typeof fromGraph>[0]) =>
+      buildOrReport(
+        () => fromGraph(def),
+        () => emptyWorkflow(def),
+      )) as typeof fromGraph,
+  },
+);
 
 function define(def: unknown, build: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];

@@ -3,19 +3,23 @@ import type { PawlError } from '../core/errors.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { RunEnd } from '../core/changes.ts';
 import { startable } from '../core/maps.ts';
-import { emptyRunState, type RunningTask } from '../core/run-state.ts';
+import { emptyRunState } from '../core/run-state.ts';
 import type { KernelSettings, Outcome } from '../core/turn.ts';
-import type { Logger } from '../core/log.ts';
-import { isBroken, type Batch, type ClaimRequest, type CommitResult, type Store } from '../store/store.ts';
+import type { Logger, Redactor } from '../core/log.ts';
+import type { Batch, CommitResult, LogWrite, Store } from '../store/store.ts';
+import { admitActs, repeatedStart } from './acts.ts';
 import type { Chain } from './attempt.ts';
-import { RunCache, stateFromRows, type CachedRun } from './cache.ts';
+import type { LogBook } from './attempt-log.ts';
+import type { CachedRun, RunCache } from './cache.ts';
+import type { Claims } from './claims.ts';
 import type { StoreClock } from './clock.ts';
+import { RunLoader } from './loader.ts';
 import { Numbers } from './numbers.ts';
 import { Planner, type Capacity, type Launch, type Plan, type PlannedRun, type PlannedStart } from './planner.ts';
 import { keyConflict } from './key-conflict.ts';
 import type { Ports } from './ports.ts';
 import type { Registry } from './registry.ts';
-import type { EventUnit, StartUnit, StepUnit, Unit } from './units.ts';
+import type { Act, EventUnit, StartUnit, StepUnit, Unit } from './units.ts';
 
 /** Changes in one commit: at 500 and more the event loop's p99 reaches 11 ms (hotpath, rule 3). */
 const MAX_UNITS = 200;
@@ -23,29 +27,14 @@ const MAX_UNITS = 200;
 const PAUSE_MS = 1_000;
 const SHORT_PAUSE_MS = 20;
 
-/** What the dispatcher is to the committer: who has slots, and who takes what was claimed. */
-export interface Claims {
-  capacity(now: number): Capacity;
-  /** What to ask the queue for; null where nothing can be taken. */
-  request(free: number, firstToken: number): ClaimRequest | null;
-  /** Whether the last look at the queue is too long ago to go on by. */
-  lookIsOld(now: number): boolean;
-  looked(result: CommitResult, asked: number, now: number): void;
-  launch(entry: CachedRun, task: RunningTask, chain: Chain): void;
-  /** Begins the bodies of what was launched. */
-  begin(): void;
-  /** Something of this rank was put into the queue. */
-  queued(rank: number): void;
-  /** A claim that is no longer this process's: its body gets the abort signal. */
-  revoke(token: number, why: string): void;
-}
-
 export interface CommitterOptions {
   readonly store: Store;
   readonly ports: Ports;
   readonly clock: StoreClock;
   readonly registry: Registry;
   readonly logger: Logger;
+  readonly redactor: Redactor;
+  readonly logs: LogBook;
   readonly settings: KernelSettings;
 }
 
@@ -54,7 +43,8 @@ export interface CommitterOptions {
  * acknowledged, and no body started, before its commit. A batch that fails is halved until the unit at fault stands alone.
  */
 export class Committer {
-  readonly cache = new RunCache();
+  readonly cache: RunCache;
+  private readonly loader: RunLoader;
   private readonly options: CommitterOptions;
   private readonly numbers: Numbers;
   private readonly planner: Planner;
@@ -65,7 +55,6 @@ export class Committer {
   private isBusy = false;
   private wantsLook = false;
   private pausedUntil = 0;
-  private readonly quarantined = new Set<number>();
   private idleWaiters: (() => void)[] = [];
   private reloads: { readonly run: number; readonly nodes: readonly number[]; readonly resolve: (entry: CachedRun | undefined) => void }[] =
     [];
@@ -82,6 +71,9 @@ export class Committer {
     this.options = options;
     this.numbers = new Numbers(options.store);
     this.planner = new Planner(options.settings, this.numbers);
+    this.loader = new RunLoader(options, () => this.claims?.capacity(0).worker ?? 0);
+    this.cache = this.loader.cache;
+    options.logs.onDue = () => this.schedule();
   }
 
   attach(claims: Claims | null): void {
@@ -132,7 +124,7 @@ export class Committer {
     this.isBusy = true;
     const units = this.take();
     try {
-      await this.commit(units);
+      await this.commit(await admitActs(this.options.store, units, this.options.clock.now(), (unit) => this.add(unit)));
     } catch (error) {
       if (isPawlError(error)) this.storeFailed(units, error);
       else this.giveUp(units, error);
@@ -160,12 +152,14 @@ export class Committer {
     const looks = this.wantsLook || capacity.free > 0 || this.claims?.lookIsOld(now) === true;
     const claim = looks ? (this.claims?.request(Math.max(0, capacity.free), this.numbers.peekToken) ?? null) : null;
     if (this.wantsLook) this.wantsLook = false;
-    if (plan.starts.length + plan.runs.length + plan.steps.length === 0 && claim === null) return;
+    const logs = this.options.logs.take(plan.runs);
+    if (plan.starts.length + plan.runs.length + plan.steps.length + logs.length === 0 && claim === null) return;
     const batch: Batch = {
       now,
       worker: capacity.worker,
       starts: plan.starts.map((start) => start.write),
-      runs: plan.runs.map(({ entry, changes }) => ({
+      runs: plan.runs.map(({ entry, changes, act }) => ({
+        act,
         firstBody: entry.known.stored.firstBody,
         state: entry.state,
         epoch: entry.epoch,
@@ -173,6 +167,7 @@ export class Committer {
         changes,
       })),
       steps: plan.steps.map((step) => step.write),
+      logs,
       share: [],
       claim,
     };
@@ -182,11 +177,12 @@ export class Committer {
     } catch (error) {
       // why: the commit may have happened after all, and a token is never given twice
       this.numbers.skipTokens(claim?.limit ?? 0);
-      await this.failed(plan, error);
+      await this.failed(plan, logs, error);
       return;
     }
     this.numbers.skipTokens(result.tokensUsed);
     clock.raise(result.clock);
+    this.options.logs.stored(logs);
     try {
       await this.applied(plan, result, claim?.limit ?? null);
     } catch (error) {
@@ -207,14 +203,14 @@ export class Committer {
       else list.push(unit);
     }
     const missing = [...byRun.keys()].filter((run) => this.cache.get(run) === undefined);
-    if (missing.length > 0) await this.load(missing.map((run) => ({ run, items: [] })));
+    if (missing.length > 0) await this.loader.load(missing.map((run) => ({ run, items: [] })));
     for (const [run, events] of byRun) this.planRun(plan, run, events, capacity);
     for (const needed of plan.needItems.splice(0)) {
       this.cache.drop(needed.run);
-      await this.load([{ run: needed.run, items: await this.allMaps(needed.run) }]);
+      await this.loader.load([{ run: needed.run, items: await this.loader.allMaps(needed.run) }]);
       this.planRun(plan, needed.run, needed.units, capacity);
     }
-    for (const broken of plan.broken.splice(0)) await this.setAside(broken.run, broken.units, broken.error);
+    for (const broken of plan.broken.splice(0)) await this.loader.setAside(broken.run, broken.units, broken.error);
     for (const unit of starts) this.planner.start(plan, unit, capacity);
     return plan;
   }
@@ -222,7 +218,7 @@ export class Committer {
   private planRun(plan: Plan, run: number, events: readonly EventUnit[], capacity: Capacity): void {
     const entry = this.cache.get(run);
     if (entry === undefined) {
-      if (this.quarantined.has(run)) plan.broken.push({ run, units: events, error: null });
+      if (this.loader.quarantined.has(run)) plan.broken.push({ run, units: events, error: null });
       else for (const unit of events) unit.done?.(false);
       return;
     }
@@ -241,61 +237,11 @@ export class Committer {
     for (const { run, nodes, resolve } of this.reloads.splice(0)) {
       const held = this.cache.get(run)?.held ?? 0;
       this.cache.drop(run);
-      await this.load([{ run, items: nodes }]);
+      await this.loader.load([{ run, items: nodes }]);
       const entry = this.cache.get(run);
       if (entry !== undefined) entry.held = held;
       resolve(entry);
     }
-  }
-
-  private async allMaps(run: number): Promise<number[]> {
-    const [loaded] = await this.options.store.load([{ run, items: [] }]);
-    return loaded === undefined || isBroken(loaded) ? [] : loaded.maps.map((map) => map.node);
-  }
-
-  /** Brings runs into the cache. One that another process alone holds is shared first, so that its holder notices what is written here. */
-  async load(requests: readonly { run: number; items: readonly number[] }[]): Promise<void> {
-    const { store, registry } = this.options;
-    const worker = this.claims?.capacity(0).worker ?? 0;
-    let loaded = await store.load(requests);
-    const foreign = loaded.flatMap((one) => (isBroken(one) || one.row.owner === null || one.row.owner === worker ? [] : [one.row.run]));
-    if (foreign.length > 0) {
-      await store.commit({ now: this.options.clock.now(), worker, starts: [], runs: [], steps: [], share: foreign, claim: null });
-      loaded = await store.load(requests);
-    }
-    for (const one of loaded) {
-      if (isBroken(one)) {
-        await this.setAside(one.run, [], new Error(one.broken));
-        continue;
-      }
-      const { row } = one;
-      if (row.quarantined !== null) {
-        this.quarantined.add(row.run);
-        continue;
-      }
-      try {
-        const known = await registry.learn(store, row.definition);
-        if (known === null) continue;
-        const state = stateFromRows(known.compiled, one);
-        this.cache.put({ known, state, uid: row.uid, traceparent: row.traceparent, epoch: one.epoch, owner: row.owner, held: 0 });
-      } catch (error) {
-        await this.setAside(row.run, [], error);
-      }
-    }
-  }
-
-  /** A run whose own state cannot be advanced: nothing of it is claimed, outcomes are kept and not applied; the others go on. */
-  private async setAside(run: number, units: readonly EventUnit[], error: unknown): Promise<void> {
-    const { store, clock, logger } = this.options;
-    this.cache.drop(run);
-    const outcomes = units.flatMap(({ event }) =>
-      event.type === 'ended' ? [{ node: event.node, item: event.item, token: event.token, outcome: JSON.stringify(event.outcome) }] : [],
-    );
-    const why = error instanceof Error ? (error.stack ?? error.message) : 'it was quarantined before';
-    if (!this.quarantined.has(run)) logger.error('a run was quarantined: its state cannot be advanced', { runNumber: run, error: why });
-    this.quarantined.add(run);
-    await store.quarantine(run, why.slice(0, 4_000), outcomes, clock.now());
-    for (const unit of units) unit.done?.(false);
   }
 
   private async applied(plan: Plan, result: CommitResult, asked: number | null): Promise<void> {
@@ -320,7 +266,7 @@ export class Committer {
     for (const unit of units) this.add(unit);
   }
 
-  private settled({ entry, units, changes, launches }: PlannedRun, epoch: number, out: [CachedRun, Launch][]): void {
+  private settled({ entry, units, changes, launches, act }: PlannedRun, epoch: number, out: [CachedRun, Launch][]): void {
     const { state } = entry;
     entry.epoch = epoch;
     if (entry.owner === null) state.rev++;
@@ -330,12 +276,20 @@ export class Committer {
       const token = from?.status === 'running' ? from.lease?.token : undefined;
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
-    units.forEach((unit, i) => unit.done?.(!changes.refused.includes(i)));
+    if (changes.moves.length > 0 || changes.reset !== null) this.woken(state);
+    units.forEach((unit, i) => unit.done?.(!changes.refused.includes(i), act?.result));
     for (const launch of launches) out.push([entry, launch]);
     if (changes.end !== null) {
       this.cache.drop(state.run);
       this.onRunEnd(state.run, changes.end);
     }
+  }
+
+  /** A run that was admitted, paused, resumed or reopened: what it waits for now, and what of it may be claimed. */
+  private woken({ status, startAt, deadlineAt, rank }: CachedRun['state']): void {
+    const wakeAt = status === 'scheduled' ? startAt : deadlineAt;
+    if (wakeAt !== null) this.onDue(wakeAt);
+    if (status === 'running') this.claims?.queued(rank);
   }
 
   private queued(rank: number, expiresAt: number | null): void {
@@ -346,6 +300,10 @@ export class Committer {
   private started({ unit, write, launches }: PlannedStart, result: CommitResult, i: number, out: [CachedRun, Launch][]): void {
     const { request } = unit;
     const outcome = result.starts[i];
+    if (outcome?.created === false && 'done' in outcome) {
+      repeatedStart(unit, outcome.done);
+      return;
+    }
     if (outcome?.created === false) {
       const conflict = keyConflict(unit, outcome.inputHash);
       if (conflict === null) unit.resolve({ uid: outcome.uid, run: outcome.run, created: false });
@@ -393,7 +351,7 @@ export class Committer {
     if (result.claimedTasks.length > 0) await this.takeTasks(result, chain);
     for (const map of result.openMaps) {
       if (!this.mayTake(map)) continue;
-      this.add({ kind: 'event', run: map.run, event: { type: 'take', node: map.node, count: 0 }, attempt: null, done: null });
+      this.add({ kind: 'event', run: map.run, event: { type: 'take', node: map.node, count: 0 }, attempt: null, act: null, done: null });
     }
   }
 
@@ -417,7 +375,7 @@ export class Committer {
         missing.add(run);
       }
     }
-    if (missing.size > 0) await this.load([...missing].map((run) => ({ run, items: [] })));
+    if (missing.size > 0) await this.loader.load([...missing].map((run) => ({ run, items: [] })));
     for (const { run, task } of result.claimedTasks) {
       const entry = this.cache.get(run);
       if (entry !== undefined) this.claims?.launch(entry, task, chain);
@@ -425,11 +383,18 @@ export class Committer {
   }
 
   /** Nothing of the batch was written. What the kernel changed in memory is void. */
-  private async failed(plan: Plan, error: unknown): Promise<void> {
+  private async failed(plan: Plan, logs: readonly LogWrite[], error: unknown): Promise<void> {
     for (const { entry } of plan.runs) this.cache.drop(entry.state.run);
     const units: Unit[] = [...plan.runs.flatMap((run) => run.units), ...plan.steps, ...plan.starts.map((start) => start.unit)];
     if (isPawlError(error)) {
       this.storeFailed(units, error);
+      return;
+    }
+    if (logs.length > 0) {
+      // No run is set aside for what was said about it.
+      this.options.logger.error('log lines could not be stored, and were dropped', { error: String(error) });
+      this.options.logs.stored(logs);
+      await this.commit(units);
       return;
     }
     if (units.length <= 1 || plan.runs.length + plan.steps.length + plan.starts.length <= 1) {
@@ -475,12 +440,25 @@ export class Committer {
     });
     for (const { unit } of plan.starts) unit.reject(error);
     for (const step of plan.steps) step.reject(error);
-    for (const { entry, units } of plan.runs) await this.setAside(entry.state.run, units, error);
+    for (const { entry, units } of plan.runs) await this.loader.setAside(entry.state.run, units, error);
   }
 
   /** Queues an event, resolves with whether the kernel took it. */
   event(run: number, event: EventUnit['event']): Promise<boolean> {
-    return new Promise((resolve) => this.add({ kind: 'event', run, event, attempt: null, done: resolve }));
+    return new Promise((resolve) => this.add({ kind: 'event', run, event, attempt: null, act: null, done: resolve }));
+  }
+
+  /** An act of a person: resolves with its result as JSON, null where the kernel refused it. Rejects with `RUN_REQUEST_CONFLICT`. */
+  act(run: number, event: EventUnit['event'], act: Act): Promise<string | null> {
+    return new Promise((resolve, reject) => {
+      const done = (applied: boolean, result?: string): void => resolve(applied ? (result ?? '{}') : null);
+      this.add({ kind: 'event', run, event, attempt: null, act: { ...act, reject }, done });
+    });
+  }
+
+  /** A run that was taken out of quarantine is no longer turned away. */
+  released(run: number): void {
+    this.loader.quarantined.delete(run);
   }
 
   outcome(run: number, at: { node: number; item: number; token: number }, outcome: Outcome): Promise<boolean> {

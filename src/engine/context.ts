@@ -1,6 +1,5 @@
 import { decode, encode } from '../core/codec.ts';
 import { PawlError } from '../core/errors.ts';
-import { withFacts } from '../core/log.ts';
 import type { Ctx, Log } from '../core/types.ts';
 import type { StepRecord } from '../store/store.ts';
 import type { Attempt, AttemptHost, Progress } from './attempt.ts';
@@ -34,9 +33,9 @@ export class BodyContext implements Ctx {
   }
 
   get idempotencyKey(): string {
-    const { item } = this.of.task;
-    // why: the effect number (here always 1) changes when a person edits the input or reruns a success, never by a retry
-    return `${this.runId}:${this.of.id}${item < 0 ? '' : `:${this.of.itemKey ?? item}`}:1`;
+    const { item, effect } = this.of.task;
+    // why: the effect number grows when a person edits the input or does over what succeeded, never by a retry
+    return `${this.runId}:${this.of.id}${item < 0 ? '' : `:${this.of.itemKey ?? item}`}:${effect}`;
   }
 
   get deadline(): Date {
@@ -44,7 +43,7 @@ export class BodyContext implements Ctx {
   }
 
   get log(): Log {
-    return withFacts(this.host.logger, this.of.facts);
+    return this.of.log;
   }
 
   get step(): Ctx['step'] {
@@ -78,13 +77,21 @@ class Steps {
 
   async step<T>(name: string | readonly (string | number)[], fn: () => Promise<T> | T): Promise<T> {
     const key = stepKey(name);
-    if (this.used.has(key)) throw new PawlError('STEP_DUPLICATE', `The step ${key} of task "${this.attempt.id}" ran twice in one attempt.`);
+    if (this.used.has(key))
+      throw new PawlError('STEP_DUPLICATE', `The step ${JSON.stringify(name)} of ${this.where()} ran twice in one attempt.`);
     this.used.add(key);
-    if (this.used.size > MAX_STEPS) throw new PawlError('STEP_LIMIT', `Task "${this.attempt.id}" recorded more than ${MAX_STEPS} steps.`);
+    if (this.used.size > MAX_STEPS)
+      throw new PawlError(
+        'STEP_LIMIT',
+        `The step ${JSON.stringify(name)} of ${this.where()} is one too many: a body may record ${MAX_STEPS}.`,
+      );
     const record = (await this.recorded()).get(key);
     if (record !== undefined) {
       if (record.kind !== 'step')
-        throw new PawlError('STEP_CHANGED', `The record ${key} of task "${this.attempt.id}" is a ${record.kind}, not a step.`);
+        throw new PawlError(
+          'STEP_CHANGED',
+          `The record ${JSON.stringify(name)} of ${this.where()} was written by ctx.${record.kind}, and is now read by ctx.step.`,
+        );
       return decode(record.value) as T;
     }
     const text = encode(await fn(), { maxBytes: this.host.maxPayload, root: `step ${key}` }) ?? null;
@@ -98,8 +105,16 @@ class Steps {
       value: text,
     });
     if (!kept)
-      throw new PawlError('STEP_LEASE_LOST', `The step ${key} was not recorded: task "${this.attempt.id}" is no longer this attempt's.`);
+      throw new PawlError(
+        'STEP_LEASE_LOST',
+        `The step ${JSON.stringify(name)} of ${this.where()} was not recorded: the task is no longer this attempt's.`,
+      );
     return decode(text) as T;
+  }
+
+  private where(): string {
+    const { id, runId, task } = this.attempt;
+    return `${task.item < 0 ? '' : `item ${task.item} of `}task "${id}" of run ${runId}`;
   }
 
   /** A first attempt that was never interrupted has no records to read. */

@@ -56,7 +56,7 @@ export class Ends {
   }
 
   close(): void {
-    this.refuseAll(new PawlError('STORE_CLOSED', 'The engine was closed.'));
+    this.refuseAll(new PawlError('STORE_CLOSED', 'The engine was closed while the end of a run was waited for; the run goes on.'));
     this.stopListening?.();
   }
 

@@ -2,10 +2,12 @@ import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
 import { readJournal, type RunTransition, type TaskTransition } from '../core/journal.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
+import { shown } from '../core/problems.ts';
 import { isRunOver, isTerminal } from '../core/states.ts';
 import type { JournalRow, RunRow, Store } from '../store/store.ts';
 import type { Follower } from './follower.ts';
 import type { Registry } from './registry.ts';
+import { Waiter } from './waiter.ts';
 
 const AT_ONCE = 100;
 const RUNS_KEPT = 1_000;
@@ -39,7 +41,11 @@ export class EventReader {
         waiter.arm();
         const wasLast = isLast;
         const { entries, gone } = await this.store.journal(seq - 1, AT_ONCE);
-        if (gone) throw new PawlError('EVENTS_GONE', `The journal behind ${options.after ?? String(seq)} was pruned.`);
+        if (gone)
+          throw new PawlError(
+            'EVENTS_GONE',
+            `after: the events behind the cursor ${JSON.stringify(options.after ?? `${seq}:0`)} were pruned from the journal.`,
+          );
         for (const row of entries) {
           const events = await this.decode(row);
           for (const [i, event] of events.entries()) {
@@ -69,13 +75,13 @@ export class EventReader {
     if (run === null) return null;
     const base = { cursor: `${row.seq}:${i}`, at: new Date(row.at), runId: runIdText(run.uid), workflow: run.workflow };
     const reason = transition.reason === null ? {} : { reason: transition.reason };
-    if (transition.kind === 'run') {
-      if (isRunOver[transition.to]) return { ...base, ...reason, type: 'run.finished', status: transition.to };
-      return transition.to === 'running' ? { ...base, type: 'run.started' } : null;
-    }
+    if (transition.kind === 'run') return runEvent(base, transition);
     const known = await this.registry.learn(this.store, run.definition);
     const task = known?.compiled.nodes[transition.node]?.id ?? String(transition.node);
     const facts = { ...base, task, attempt: transition.attempt, ...(transition.item < 0 ? {} : { item: transition.item }) };
+    if (transition.to === 'pending') return { ...facts, type: 'task.reset', generation: transition.generation };
+    if (transition.to === 'failed' && transition.from === 'failed') return { ...facts, type: 'task.discarded' };
+    if (transition.to === 'success' && transition.from === 'success') return null;
     if (isTerminal[transition.to]) return { ...facts, ...reason, type: 'task.finished', status: transition.to };
     if (transition.to === 'retrying') return { ...facts, ...reason, type: 'task.retrying' };
     return transition.to === 'running' ? { ...facts, type: 'task.started' } : null;
@@ -92,36 +98,23 @@ export class EventReader {
   }
 }
 
+function runEvent(base: EventBase, { from, to, reason, generation }: RunTransition): EngineEvent | null {
+  if (isRunOver[to]) return { ...base, ...(reason === null ? {} : { reason }), type: 'run.finished', status: to };
+  if (to === 'paused') return { ...base, type: 'run.paused' };
+  if (from === 'paused') return { ...base, type: 'run.resumed' };
+  if (to === 'queued') return { ...base, type: 'run.reopened', generation };
+  return to === 'running' && from !== 'queued' ? { ...base, type: 'run.started' } : null;
+}
+
+type EventBase = Pick<EngineEvent, 'cursor' | 'at' | 'runId' | 'workflow'>;
+
 function wants(options: WatchOptions, event: EngineEvent): boolean {
   if (options.runId !== undefined && options.runId !== event.runId) return false;
   return options.types === undefined || options.types.includes(event.type);
 }
 
 function parseCursor(cursor: string): [number, number] {
-  const match = /^(\d{1,15}):(\d{1,9})$/.exec(cursor);
-  if (match === null) throw new PawlError('CONFIG_OPTION', `after: ${JSON.stringify(cursor.slice(0, 40))} is no cursor of an event.`);
+  const match = /^(\d{1,15}):(\d{1,9})$/.exec(String(cursor));
+  if (match === null) throw new PawlError('CONFIG_OPTION', `after: ${shown(cursor)} is not the cursor of an event, such as "81:0".`);
   return [Number(match[1]), Number(match[2])];
-}
-
-/** A flag to wait for: woken before the wait, it does not wait. */
-class Waiter {
-  private isWoken = false;
-  private resolve: (() => void) | null = null;
-
-  arm(): void {
-    this.isWoken = false;
-  }
-
-  wake(): void {
-    this.isWoken = true;
-    this.resolve?.();
-  }
-
-  async wait(): Promise<void> {
-    if (this.isWoken) return;
-    await new Promise<void>((resolve) => {
-      this.resolve = resolve;
-    });
-    this.resolve = null;
-  }
 }

@@ -4,7 +4,7 @@ import type { WorkerFacts, WorkerRow } from '../store/store.ts';
 
 /** What this process can say of itself and of others on this host. */
 export interface Host {
-  facts(now: number): WorkerFacts;
+  facts(now: number): Omit<WorkerFacts, 'slots' | 'serves'>;
   /** True only with proof: same boot, same pid namespace, and no process with that pid and start time (semantics, section 7). */
   isDead(worker: WorkerRow): boolean;
 }

@@ -1,12 +1,13 @@
-import { advance, claimInPlace, openRun, takeMore } from '../core/advance.ts';
+import { advance, claimInPlace, openFork, openRun, takeMore } from '../core/advance.ts';
 import { noChanges, type Changes } from '../core/changes.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { startable } from '../core/maps.ts';
 import type { RunFacts, RunningTask, RunState } from '../core/run-state.ts';
 import { emptyRunState } from '../core/run-state.ts';
+import { resetResult } from '../core/reset.ts';
 import type { KernelSettings } from '../core/turn.ts';
 import { ItemsNeeded } from '../core/values.ts';
-import type { StartWrite } from '../store/store.ts';
+import type { ActWrite, StartWrite } from '../store/store.ts';
 import type { Chain } from './attempt.ts';
 import type { CachedRun } from './cache.ts';
 import type { Numbers } from './numbers.ts';
@@ -29,6 +30,7 @@ export interface PlannedRun {
   readonly entry: CachedRun;
   readonly changes: Changes;
   readonly launches: readonly Launch[];
+  readonly act: ActWrite | null;
 }
 
 export interface Plan {
@@ -66,7 +68,7 @@ export class Planner {
 
   start(plan: Plan, unit: StartUnit, capacity: Capacity): void {
     const { now } = plan;
-    const { known, startAt, priority, input } = unit.request;
+    const { known, startAt, priority, input, from } = unit.request;
     const isLater = startAt !== null && startAt > now;
     const timeoutMs = known.compiled.graph.timeoutMs;
     const facts: RunFacts = {
@@ -74,6 +76,7 @@ export class Planner {
       generation: 1,
       rev: 1,
       status: isLater ? 'scheduled' : 'running',
+      resumeTo: null,
       rank: (isLater ? startAt : now) - priority * MINUTE_MS,
       startAt: isLater ? startAt : null,
       acceptedAt: now,
@@ -87,11 +90,14 @@ export class Planner {
     const chain: Chain = { length: 1, since: now };
     const goesOn =
       roots !== null && capacity.free >= roots.length && roots.every((root) => capacity.mayContinue(firstBody + root, facts.rank, chain));
-    const unclaimed = !isLater && roots !== null && !goesOn;
+    const taken = from?.taken ?? null;
+    const unclaimed = !isLater && roots !== null && !goesOn && taken === null;
     const { state, changes } =
       unclaimed || isLater
         ? { state: emptyRunState(known.compiled, facts), changes: noChanges() }
-        : openRun(known.compiled, facts, now, this.settings);
+        : taken === null
+          ? openRun(known.compiled, facts, now, this.settings)
+          : openFork(known.compiled, facts, taken, now, this.settings);
     const launches =
       unclaimed || isLater ? [] : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain }, capacity, now);
     if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
@@ -100,7 +106,21 @@ export class Planner {
     plan.starts.push({
       unit,
       launches,
-      write: { uid, definition: id, firstBody, workflow, key, tags, traceparent, unclaimed, owner, state, changes },
+      write: {
+        uid,
+        definition: id,
+        firstBody,
+        workflow,
+        key,
+        tags,
+        traceparent,
+        unclaimed,
+        owner,
+        state,
+        changes,
+        link: from === null ? null : { run: from.run, kind: from.kind, maps: taken?.nodes.filter((node) => state.maps.has(node)) ?? [] },
+        act: startAct(unit, state.run),
+      },
     });
   }
 
@@ -120,7 +140,7 @@ export class Planner {
       const at = { state, changes, firstBody: known.stored.firstBody, chain };
       const launches = this.continueHere(known.compiled.nodes.length, at, capacity, now);
       if (state.maps.size > 0) launches.push(...this.takeItems(entry, changes, chain, capacity, now));
-      plan.runs.push({ units, entry, changes, launches });
+      plan.runs.push({ units, entry, changes, launches, act: actOf(units, changes) });
     } catch (error) {
       if (error instanceof ItemsNeeded) plan.needItems.push({ run: state.run, nodes: error.nodes, units });
       else plan.broken.push({ run: state.run, units, error });
@@ -143,7 +163,10 @@ export class Planner {
       }
       if (change.to.status !== 'queued') continue;
       // A task that this process just lost or handed back goes through the queue.
-      const goesOn = change.from?.status !== 'running' && capacity.mayContinue(at.firstBody + change.to.node, change.to.rank, at.chain);
+      const goesOn =
+        at.state.status !== 'paused' &&
+        change.from?.status !== 'running' &&
+        capacity.mayContinue(at.firstBody + change.to.node, change.to.rank, at.chain);
       if (capacity.free <= 0 || !goesOn) {
         capacity.waits(change.to.rank);
         continue;
@@ -163,7 +186,7 @@ export class Planner {
     for (const map of state.maps.values()) {
       const node = known.compiled.nodes[map.node];
       const task = state.tasks[map.node];
-      if (node === undefined || task?.status !== 'running' || capacity.free <= 0) continue;
+      if (node === undefined || task?.status !== 'running' || capacity.free <= 0 || state.status === 'paused') continue;
       if (!capacity.mayContinue(known.stored.firstBody + map.node, task.rank, chain)) {
         if (startable(node, map) > 0) capacity.waits(task.rank);
         continue;
@@ -182,6 +205,19 @@ export class Planner {
     }
     return launches;
   }
+}
+
+/** The act among the events, with its result; one that was refused is not recorded. */
+function actOf(units: readonly EventUnit[], changes: Changes): ActWrite | null {
+  const at = units.findIndex((unit) => unit.act !== null);
+  const act = units[at]?.act;
+  if (act == null || changes.refused.includes(at)) return null;
+  const { reject: _, ...facts } = act;
+  return { ...facts, result: JSON.stringify(changes.reset === null ? {} : resetResult(changes.reset)) };
+}
+
+function startAct({ request: { act, uid } }: StartUnit, run: number): ActWrite | null {
+  return act === null ? null : { ...act, result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex') }) };
 }
 
 /** The slot's chain goes on where an attempt of this process just ended; otherwise a new one begins. */

@@ -1,7 +1,9 @@
 import { canonical } from '../core/codec.ts';
 import { compileGraph, type CompiledGraph } from '../core/compile.ts';
+import { isBag } from '../core/contract.ts';
 import { PawlError } from '../core/errors.ts';
 import type { Graph } from '../core/graph.ts';
+import { shown } from '../core/problems.ts';
 import type { AnyTask, Ctx, NodeCode, Signal, Workflow } from '../core/types.ts';
 import type { ClaimableDefinition, Store, StoredDefinition } from '../store/store.ts';
 
@@ -50,7 +52,12 @@ export class Registry {
   private readonly known = new Map<number, Known>();
 
   constructor(use: readonly Registrable[], digest: (text: string) => string) {
-    for (const one of use) {
+    if (!Array.isArray(use))
+      throw new PawlError('CONFIG_OPTION', `use: must be a list of workflows, tasks and signals, not ${shown(use)}.`);
+    for (const [i, one] of use.entries()) {
+      // Two modules that import each other give undefined here, whatever the types say.
+      if (!isRegistrable(one))
+        throw new PawlError('CONFIG_OPTION', `use[${i}]: must be a workflow, a task or a signal, not ${shown(one)}.`);
       if (one.kind === 'workflow') this.addWorkflow(one, digest);
       else if (one.kind === 'signal') this.addSignal(one);
       else this.addTask(one);
@@ -105,7 +112,7 @@ export class Registry {
       if (row.hash !== entry.hash) {
         throw new PawlError(
           'CONFIG_VERSION_CHANGED',
-          `Workflow "${entry.workflow.name}" version "${entry.version}" is stored with another graph.`,
+          `Workflow "${entry.workflow.name}" version "${entry.version}" is in the store with another graph than the one that is registered.`,
         );
       }
       entry.known = this.adopt(entry.workflow, row);
@@ -136,9 +143,23 @@ export class Registry {
     const name = typeof workflow === 'string' ? workflow : workflow.name;
     const entry = this.workflows.get(name);
     if (entry?.known == null || (typeof workflow !== 'string' && entry.workflow !== workflow)) {
-      throw new PawlError('RUN_UNKNOWN_WORKFLOW', `The workflow "${name}" is not registered with this engine.`);
+      if (entry === undefined)
+        throw new PawlError('RUN_UNKNOWN_WORKFLOW', `Workflow ${shown(name)} is not registered with this engine; ${this.registered()}.`);
+      const message = `Another workflow than the given one is registered as ${shown(name)} (version ${entry.version}) with this engine.`;
+      const fix = 'Make the workflow once, in a module of its own, and give that object to createEngine and to start.';
+      throw new PawlError('RUN_UNKNOWN_WORKFLOW', message, { fix });
     }
     return { workflow: entry.workflow, known: entry.known };
+  }
+
+  /** The registered version of a workflow, where there is one. */
+  find(workflow: string): Known | undefined {
+    return this.workflows.get(workflow)?.known ?? undefined;
+  }
+
+  private registered(): string {
+    const names = [...this.workflows.keys()].map(shown);
+    return names.length === 0 ? 'no workflow is' : `registered: ${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}`;
   }
 
   get(definition: number): Known | undefined {
@@ -171,6 +192,10 @@ export class Registry {
       signals: [...this.signals.keys()],
     };
   }
+}
+
+function isRegistrable(value: unknown): boolean {
+  return isBag(value) && ['workflow', 'signal', 'task'].includes(String(value['kind']));
 }
 
 function canRun(known: Known, node: number): boolean {

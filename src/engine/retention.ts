@@ -1,5 +1,6 @@
 import type { Duration } from '../core/duration.ts';
 import { durationMs } from '../core/duration.ts';
+import { REQUEST_MS } from '../core/reset.ts';
 import type { Care, PruneRequest } from '../store/care.ts';
 import type { Ports } from './ports.ts';
 
@@ -11,6 +12,8 @@ export interface Retention {
   readonly failed?: Duration;
   /** What happened, for `watch`. Default 7 days. */
   readonly journal?: Duration;
+  /** Acts of people. Default 400 days. */
+  readonly audit?: Duration;
 }
 
 /** Null: kept for ever. */
@@ -18,6 +21,7 @@ export interface RetentionMs {
   readonly finishedMs: number | null;
   readonly failedMs: number | null;
   readonly journalMs: number | null;
+  readonly auditMs: number | null;
 }
 
 export interface PruneOptions {
@@ -40,12 +44,13 @@ export interface PruneCounts {
 export const BATCH_ROWS = 500;
 
 export function retentionMs(retention: Retention | false = {}): RetentionMs {
-  if (retention === false) return { finishedMs: null, failedMs: null, journalMs: null };
-  const { finished = '30d', failed = '90d', journal = '7d' } = retention;
+  if (retention === false) return { finishedMs: null, failedMs: null, journalMs: null, auditMs: null };
+  const { finished = '30d', failed = '90d', journal = '7d', audit = '400d' } = retention;
   return {
     finishedMs: durationMs(finished, 'retention.finished'),
     failedMs: durationMs(failed, 'retention.failed'),
     journalMs: durationMs(journal, 'retention.journal'),
+    auditMs: durationMs(audit, 'retention.audit'),
   };
 }
 
@@ -56,6 +61,7 @@ export function asked(options: PruneOptions, set: RetentionMs): RetentionMs {
     finishedMs: olderMs ?? set.finishedMs,
     failedMs: olderMs ?? set.failedMs,
     journalMs: options.journal === undefined ? set.journalMs : durationMs(options.journal, 'journal'),
+    auditMs: set.auditMs,
   };
 }
 
@@ -89,7 +95,13 @@ export async function pruneBatches({ care, ports, keep, now, isOver }: Pruning):
     ({ more } = pruned);
     await nextTurn();
   }
-  if (keep.journalMs === null) return { runs, journalRows, more };
+  let moreActs = true;
+  while (moreActs && !isOver()) {
+    const auditBefore = keep.auditMs === null ? null : now - keep.auditMs;
+    ({ more: moreActs } = await care.pruneActs({ auditBefore, requestsBefore: now - REQUEST_MS, rows: BATCH_ROWS }));
+    await nextTurn();
+  }
+  if (keep.journalMs === null) return { runs, journalRows, more: more || moreActs };
   let moreJournal = true;
   while (moreJournal && !isOver()) {
     const pruned = await care.pruneJournal({ before: now - keep.journalMs, rows: BATCH_ROWS });
@@ -97,5 +109,5 @@ export async function pruneBatches({ care, ports, keep, now, isOver }: Pruning):
     moreJournal = pruned.more;
     await nextTurn();
   }
-  return { runs, journalRows, more: more || moreJournal };
+  return { runs, journalRows, more: more || moreActs || moreJournal };
 }

@@ -1,3 +1,4 @@
+import type { RunState } from '../core/run-state.ts';
 import type { RunEvent } from '../core/turn.ts';
 import type { KeyClaim, StepWrite } from '../store/store.ts';
 import type { Attempt } from './attempt.ts';
@@ -16,6 +17,27 @@ export interface StartRequest {
   readonly priority: number;
   readonly startAt: number | null;
   readonly traceparent: string | null;
+  /** Made from another run. */
+  readonly from: StartFrom | null;
+  readonly act: Act | null;
+}
+
+export interface StartFrom {
+  readonly run: number;
+  readonly kind: 'fork' | 'restart';
+  /** Of a fork: the run as it stands, its maps with their items, and the tasks that are taken over. */
+  readonly taken: { readonly donor: RunState; readonly nodes: readonly number[] } | null;
+}
+
+/** An act of a person: who, what, and what makes it the same act when it is asked for again. */
+export interface Act {
+  readonly actor: string;
+  readonly action: string;
+  readonly request: string | null;
+  readonly hash: string;
+  /** JSON, for the audit. */
+  readonly facts: string;
+  readonly note: string | null;
 }
 
 export interface Started {
@@ -37,8 +59,9 @@ export interface EventUnit {
   readonly event: RunEvent;
   /** The attempt that settles with it. */
   readonly attempt: Attempt | null;
-  /** Called after the commit: whether the kernel accepted the event. */
-  readonly done: ((applied: boolean) => void) | null;
+  readonly act: (Act & { readonly reject: (error: Error) => void }) | null;
+  /** Called after the commit: whether the kernel accepted the event; of an act, its result as JSON. */
+  readonly done: ((applied: boolean, result?: string) => void) | null;
 }
 
 export interface StepUnit {

@@ -1,6 +1,7 @@
 import type { Store } from '../store/store.ts';
-import type { Logger } from '../core/log.ts';
+import type { Logger, Redactor } from '../core/log.ts';
 import type { Attempt, Progress } from './attempt.ts';
+import type { LogBook } from './attempt-log.ts';
 import type { StoreClock } from './clock.ts';
 import type { Committer } from './committer.ts';
 import { Dispatcher, type Intercept } from './dispatcher.ts';
@@ -39,6 +40,8 @@ export interface WorkerOptions {
   readonly host: Host;
   readonly heart: HeartFactory;
   readonly logger: Logger;
+  readonly redactor: Redactor;
+  readonly logs: LogBook;
   readonly settings: WorkerSettings;
   readonly onProgress: (attempt: Attempt, progress: Progress) => void;
   readonly intercept: Intercept | undefined;
@@ -75,6 +78,8 @@ export class Worker {
       clock,
       ports,
       logger,
+      redactor: options.redactor,
+      logs: options.logs,
       maxPayload,
       graceMs,
       onProgress: options.onProgress,
@@ -98,7 +103,8 @@ export class Worker {
   static async boot(options: WorkerOptions, onLost: () => void): Promise<Worker> {
     const { store, clock, host, settings } = options;
     const now = clock.now();
-    const id = await store.boot(host.facts(now), now + settings.leaseMs);
+    const facts = { ...host.facts(now), slots: settings.concurrency, serves: [...options.registry.bodies] };
+    const id = await store.boot(facts, now + settings.leaseMs);
     const worker = new Worker(options, id, onLost);
     await worker.sweep();
     worker.dispatcher.poll();

@@ -21,6 +21,8 @@ export interface Care {
   pruneJournal(request: JournalPruneRequest): Promise<JournalPruned>;
   /** How many journal rows are as old as this. */
   prunableJournal(before: number): Promise<number>;
+  /** Deletes audit entries and request ids that are as old as this, at most `rows` of each in one transaction. */
+  pruneActs(request: ActsPruneRequest): Promise<ActsPruned>;
   /** Where the journal was cut off last: its first row has a higher number. Zeros where it never was. */
   checkpoint(): Promise<{ readonly seq: number; readonly at: number }>;
   /** Runs that were open at the cut, by number, after `after`. */
@@ -65,6 +67,19 @@ export interface JournalPruneRequest {
 
 export interface JournalPruned {
   readonly rows: number;
+  readonly more: boolean;
+}
+
+export interface ActsPruneRequest {
+  /** Null: none. */
+  readonly auditBefore: number | null;
+  readonly requestsBefore: number;
+  readonly rows: number;
+}
+
+export interface ActsPruned {
+  /** Audit entries. */
+  readonly entries: number;
   readonly more: boolean;
 }
 

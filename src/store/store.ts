@@ -1,7 +1,8 @@
 import type { Changes } from '../core/changes.ts';
 import type { Graph } from '../core/graph.ts';
 import type { EndedTask, MapState, QueuedTask, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
-import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
+import type { LogLevel } from '../core/log.ts';
+import type { AttemptOutcome, Reason, RunStatus, TaskStatus } from '../core/states.ts';
 import type { Care } from './care.ts';
 
 /**
@@ -37,6 +38,8 @@ export interface Store {
   leave(worker: number, now: number): Promise<void>;
   /** Every worker that has not ended. */
   workers(): Promise<WorkerRow[]>;
+  /** Those that ended last. */
+  endedWorkers(limit: number): Promise<WorkerRow[]>;
   /** Tasks that are running under a worker's leases, at most `limit`. */
   heldBy(worker: number, limit: number): Promise<HeldTask[]>;
   /**
@@ -60,9 +63,90 @@ export interface Store {
   runRow(run: number): Promise<RunRow | null>;
   runStatus(run: number): Promise<RunStatus | null>;
   listRuns(query: ListQuery): Promise<RunRow[]>;
+  /** The ids of the newest runs, newest first. */
+  newestIds(limit: number): Promise<Uint8Array[]>;
+  /** Runs that hold this key, in one workflow or in all; none whose key was given free. */
+  holdersOf(key: string, workflow: string | null): Promise<RunRow[]>;
+  /** How far each map of a run that has started is. */
+  mapsOf(run: number): Promise<MapCounts[]>;
   /** Every task row of a run, in graph order; with items where asked. */
   tasksOf(run: number, items: boolean): Promise<TaskState[]>;
   attemptsOf(task: TaskKey): Promise<AttemptRow[]>;
+  /** Log lines of a run in the order in which they were stored; those of one attempt stand in the order in which they were written. */
+  logsOf(query: LogQuery, limit: number): Promise<LogRow[]>;
+  /** What tasks of a run were in earlier generations, oldest first. */
+  historyOf(run: number): Promise<PastTask[]>;
+  /** Dead letters, the last to die first, after `before`. */
+  deadLetters(before: DeadCursor | null, limit: number): Promise<DeadRow[]>;
+  /** Acts of people, the last first, before the act `before`; of one run where given. */
+  audit(query: { readonly run?: number; readonly before?: number; readonly limit: number }): Promise<AuditRow[]>;
+  /** What the act of this actor and request id came to, where it was done after `since`. */
+  findRequest(actor: string, request: string, since: number): Promise<DoneRequest | null>;
+  /** Runs that were set aside, oldest first. */
+  quarantinedRuns(limit: number): Promise<RunRow[]>;
+  /** Takes a run out of quarantine: it can be claimed and advanced again. Gives the outcomes that arrived meanwhile; they stay until `unpark`. */
+  release(run: number, act: ActWrite, now: number): Promise<ParkedOutcome[]>;
+  unpark(run: number): Promise<void>;
+  /** Fails a quarantined run whose state nobody can advance: what is open of it is cancelled, as `marked_failed`. */
+  abandonRun(run: number, act: ActWrite, now: number): Promise<void>;
+}
+
+/** An act of a person, written in the transaction of what it does. */
+export interface ActWrite {
+  readonly actor: string;
+  readonly action: string;
+  /** Of the same actor, the same act: done once. */
+  readonly request: string | null;
+  /** Of what was asked for: the same request id with another question is a conflict. */
+  readonly hash: string;
+  /** JSON. */
+  readonly facts: string;
+  readonly note: string | null;
+  /** JSON: what a repetition gets. */
+  readonly result: string;
+}
+
+export interface DoneRequest {
+  readonly hash: string;
+  readonly result: string;
+}
+
+export interface AuditRow {
+  readonly id: number;
+  readonly at: number;
+  readonly actor: string;
+  readonly action: string;
+  readonly run: number;
+  readonly uid: Uint8Array;
+  readonly request: string | null;
+  readonly facts: string;
+  readonly note: string | null;
+}
+
+export interface DeadCursor {
+  readonly at: number;
+  readonly run: number;
+  readonly node: number;
+  readonly item: number;
+}
+
+export interface DeadRow {
+  readonly row: RunRow;
+  readonly task: EndedTask;
+}
+
+export interface PastTask {
+  readonly node: number;
+  readonly item: number;
+  readonly generation: number;
+  readonly attempt: number;
+  readonly status: TaskStatus;
+  readonly reason: Reason | null;
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+  readonly edited: string | null;
+  readonly output: string | null;
+  readonly error: string | null;
 }
 
 export interface StoreInfo {
@@ -126,12 +210,17 @@ export interface StartWrite {
   readonly owner: number | null;
   readonly state: RunState;
   readonly changes: Changes;
+  /** The run that it was made from; of a fork, the maps whose items are taken over as they are. */
+  readonly link: { readonly run: number; readonly kind: 'fork' | 'restart'; readonly maps: readonly number[] } | null;
+  readonly act: ActWrite | null;
 }
 
 export type StartResult =
   | { readonly created: true }
   /** The key is held by this run. */
-  | { readonly created: false; readonly uid: Uint8Array; readonly run: number; readonly inputHash: string };
+  | { readonly created: false; readonly uid: Uint8Array; readonly run: number; readonly inputHash: string }
+  /** The act that starts it was done before. */
+  | { readonly created: false; readonly done: DoneRequest };
 
 /** Changes of one run, decided on a state of `rev` that was last compared with the store in `epoch`. */
 export interface RunWrite {
@@ -141,6 +230,8 @@ export interface RunWrite {
   /** Other processes may hold the run's state: they notice by the revision. */
   readonly shared: boolean;
   readonly changes: Changes;
+  /** The act of a person that changed it. One that was done before is a conflict. */
+  readonly act: ActWrite | null;
 }
 
 export interface StepWrite extends TaskKey {
@@ -150,6 +241,19 @@ export interface StepWrite extends TaskKey {
   readonly kind: string;
   readonly value: string | null;
 }
+
+/** Log lines of one attempt since its last write. A number that is there already is not written again: the outcome of a commit may be unknown. */
+export interface LogWrite extends TaskKey {
+  readonly generation: number;
+  readonly attempt: number;
+  readonly token: number;
+  readonly chunk: number;
+  /** A JSON array of {@link StoredLine}. */
+  readonly lines: string;
+}
+
+/** When, how urgent, what, and the data with it. */
+export type StoredLine = readonly [atMs: number, level: LogLevel, message: string, data?: Readonly<Record<string, unknown>>];
 
 export interface StepRecord {
   readonly name: string;
@@ -178,6 +282,8 @@ export interface Batch {
   readonly starts: readonly StartWrite[];
   readonly runs: readonly RunWrite[];
   readonly steps: readonly StepWrite[];
+  /** Written before the runs, whose changes may take the leases away, and whether or not those meet a conflict. */
+  readonly logs: readonly LogWrite[];
   /** Runs that the caller is going to write although it does not own them: from now on every writer bumps their revision. */
   readonly share: readonly number[];
   readonly claim: ClaimRequest | null;
@@ -208,6 +314,8 @@ export interface CommitResult {
   /** Positions of run writes that met another revision or token: nothing of them was written. */
   readonly conflicts: readonly number[];
   readonly steps: readonly boolean[];
+  /** False where the lease was another's, or the chunk was there already. */
+  readonly logs: readonly boolean[];
   readonly claimedRuns: readonly ClaimedRun[];
   readonly claimedTasks: readonly ClaimedTask[];
   /** Maps of runs with items that may start. */
@@ -262,6 +370,10 @@ export interface RunRow {
   readonly input: string | null;
   readonly output: string | null;
   readonly hasOutput: boolean;
+  readonly generation: number;
+  /** The run that it was forked or restarted from. */
+  readonly linkedFrom: number | null;
+  readonly link: 'fork' | 'restart' | null;
 }
 
 export interface WorkerFacts {
@@ -273,6 +385,10 @@ export interface WorkerFacts {
   readonly bootId: string | null;
   readonly pidNamespace: string | null;
   readonly startedAt: number;
+  /** Attempts at the same time. */
+  readonly slots: number;
+  /** Numbers of the bodies it can run. */
+  readonly serves: readonly number[];
 }
 
 export interface WorkerRow extends WorkerFacts {
@@ -281,6 +397,7 @@ export interface WorkerRow extends WorkerFacts {
   readonly wedged: boolean;
   /** Its leases were taken away; what it held may still be there. */
   readonly fenced: boolean;
+  readonly endedAt: number | null;
 }
 
 export interface HeldTask extends TaskKey {
@@ -323,8 +440,19 @@ export interface JournalRow {
   readonly changes: string;
 }
 
+export interface MapCounts {
+  readonly node: number;
+  readonly n: number;
+  readonly next: number;
+  readonly ok: number;
+  readonly failed: number;
+  readonly cancelled: number;
+  readonly skipped: number;
+}
+
 export interface ListQuery {
   readonly workflow?: string;
+  readonly key?: string;
   readonly statuses?: readonly RunStatus[];
   readonly tag?: string;
   readonly since?: number;
@@ -341,4 +469,23 @@ export interface AttemptRow {
   readonly worker: number;
   readonly startedAt: number;
   readonly endedAt: number;
+}
+
+export interface LogQuery {
+  readonly run: number;
+  /** Behind this place in the run's log. */
+  readonly after: number;
+  readonly node?: number;
+  readonly item?: number;
+  readonly attempt?: number;
+}
+
+export interface LogRow {
+  /** Place in the run's log: grows from row to row, in commit order. */
+  readonly seq: number;
+  readonly node: number;
+  readonly item: number;
+  readonly generation: number;
+  readonly attempt: number;
+  readonly lines: readonly StoredLine[];
 }

@@ -1,4 +1,10 @@
-import type { Client, RunQuery, RunRef, RunView } from '../client/client.ts';
+import type { Acts } from '../client/acts.ts';
+import type { AuditQuery } from '../client/audit.ts';
+import type { Client, RunQuery, RunRef } from '../client/client.ts';
+import type { DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from '../client/dead.ts';
+import type { Explainer } from '../client/explain.ts';
+import type { FindOptions } from '../client/find.ts';
+import type { RunView } from '../client/views.ts';
 import { Run, type RunHost } from '../client/run.ts';
 import { engineParts, openSqlite, type EngineOptions } from '../compose.ts';
 import { durationMs, type Duration } from '../core/duration.ts';
@@ -42,7 +48,7 @@ export class TestEngine implements RunHost {
   private readonly store: Promise<Store> = openSqlite(':memory:');
   private readonly stubs = new Map<string, AnyBody>();
   private readonly crashes: { readonly task: string; readonly attempt: number }[] = [];
-  private readonly dead = new Set<number>();
+  private readonly deadPids = new Set<number>();
   private boots = 0;
   private engine: Engine;
   private starting: Promise<void> | null = null;
@@ -81,7 +87,7 @@ export class TestEngine implements RunHost {
   /** Every boot is a process of its own; a crashed one is proven dead. */
   private host(pid: number): EngineParts['host'] {
     const here = { name: `test:${pid}`, host: 'test', pid, pidStarted: String(pid), bootId: 'test', pidNamespace: 'test' };
-    return { facts: (now) => ({ ...here, startedAt: now }), isDead: (worker) => this.dead.has(worker.pid) };
+    return { facts: (now) => ({ ...here, startedAt: now }), isDead: (worker) => this.deadPids.has(worker.pid) };
   }
 
   private async ready(): Promise<Engine> {
@@ -158,7 +164,7 @@ export class TestEngine implements RunHost {
   }
 
   private async dieAndBoot(crashed: Engine): Promise<void> {
-    this.dead.add(this.boots);
+    this.deadPids.add(this.boots);
     this.time.clear();
     await crashed.runtime.crash();
     this.engine = this.boot();
@@ -175,9 +181,31 @@ export class TestEngine implements RunHost {
     return new Run<unknown>(this, { id, run }, false);
   }
 
+  /** Dead letters, as `engine.dead`. */
+  readonly dead = {
+    list: async (query: DeadQuery = {}): ReturnType<Engine['dead']['list']> => (await this.ready()).dead.list(query),
+    count: async (query: DeadQuery = {}): Promise<number> => (await this.ready()).dead.count(query),
+    get: async (id: string): Promise<DeadLetterDetail> => (await this.ready()).dead.get(id),
+    redrive: (query: DeadQuery, options: DeadRedriveOptions = {}): AsyncGenerator<DeadRedriven> => this.redriveAll(query, options),
+  };
+
+  private async *redriveAll(query: DeadQuery, options: DeadRedriveOptions): AsyncGenerator<DeadRedriven> {
+    for await (const one of (await this.ready()).dead.redrive(query, options)) {
+      this.activity++;
+      yield one;
+    }
+  }
+
+  /** Acts of people, as `engine.audit`. */
+  async audit(query: AuditQuery = {}): ReturnType<Engine['audit']> {
+    return (await this.ready()).audit(query);
+  }
+
   readonly runs = {
     list: async (query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> =>
       (await this.ready()).runs.list(query),
+    find: async (text: string, options: FindOptions = {}): Promise<Run<unknown>> =>
+      this.handle(await (await this.client()).resolve(text, options), false),
   };
 
   async *watch(options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {
@@ -189,9 +217,35 @@ export class TestEngine implements RunHost {
     yield* (await this.ready()).watchRun(ref, options);
   }
 
+  /** @internal Goes on over a crash. */
+  async *pulse(ref: RunRef, signal?: AbortSignal): AsyncGenerator<void, void> {
+    for (let engine: Engine | null = null; engine !== this.engine && !this.isClosed;) {
+      engine = await this.ready();
+      yield* engine.pulse(ref, signal);
+    }
+  }
+
   /** @internal */
   async client(): Promise<Client> {
     return (await this.ready()).client();
+  }
+
+  /** @internal */
+  async acts(): Promise<Acts> {
+    const acts = await (await this.ready()).acts();
+    this.activity++;
+    return acts;
+  }
+
+  /** @internal */
+  async explainer(): Promise<Explainer> {
+    return (await this.ready()).explainer();
+  }
+
+  /** @internal */
+  handle(ref: RunRef, created: boolean): Run<unknown> {
+    this.activity++;
+    return new Run<unknown>(this, ref, created);
   }
 
   /** @internal A wait goes on over a crash. */

@@ -32,6 +32,7 @@ const COUNTERS: readonly Counter[] = ['next', 'ok', 'failed', 'cancelled', 'skip
 export const factsOf = (over: Partial<RunFacts> = {}): RunFacts => ({
   run: 1,
   generation: 1,
+  resumeTo: null,
   rev: 1,
   status: 'running',
   rank: START,
@@ -84,7 +85,7 @@ export class World {
     const state = emptyRunState(this.graph, { ...this.facts, status });
     for (const map of this.mapRows.values()) {
       const isKept = this.graph.nodes[map.node]?.isRead === true && map.next === 0;
-      state.maps.set(map.node, { ...map, open: new Map(), list: null, results: isKept ? [] : null });
+      state.maps.set(map.node, { ...map, open: new Map(), again: [], list: null, results: isKept ? [] : null });
     }
     for (const node of items) {
       const map = state.maps.get(node);
@@ -183,7 +184,7 @@ export class World {
     }
     this.attempts.push(...changes.attempts);
     if (before === '-') this.edge(runEdges, '-', changes.end === null ? this.live.status : 'running');
-    if (changes.admitted) this.edge(runEdges, 'scheduled', 'running');
+    for (const move of changes.moves) this.edge(runEdges, move.from, move.to);
     if (changes.end !== null) {
       expect(this.end).toBeNull();
       this.edge(runEdges, changes.end.from, changes.end.status);

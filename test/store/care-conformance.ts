@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { advance } from '../../src/core/advance.ts';
 import { JournalFold } from '../../src/core/checkpoint.ts';
+import { noChanges } from '../../src/core/changes.ts';
 import { canonical } from '../../src/core/codec.ts';
 import { DOCUMENT_TABLES } from '../../src/core/document-fields.ts';
 import { parseRunId } from '../../src/core/ids.ts';
@@ -190,7 +191,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         const other = await place.connect();
         const [seen] = await other.load([{ run: here.run, items: [] }]);
         await store.care.prune(ask());
-        const late = { ...noMove, maps: new Map() };
+        const late = noChanges();
         for (const [at, epoch] of [
           [store, here.epoch],
           [other, seen !== undefined && 'epoch' in seen ? seen.epoch : -1],
@@ -329,6 +330,32 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         replay(chain.graph, fresh);
         return { write, state: fresh, run, epoch: row.epoch };
       };
+    });
+
+    describe('pruneActs', () => {
+      const actAt = async (at: number, actor: string): Promise<void> => {
+        const held = await ended(at);
+        await store.quarantine(held.run, 'why', [], at);
+        await store.release(held.run, { actor, action: 'release', request: 'r', hash: 'h', facts: '{}', note: null, result: '{}' }, at);
+      };
+      const actors = async (): Promise<string[]> => (await store.audit({ limit: 100 })).map((entry) => entry.actor).toSorted();
+
+      test('deletes entries of the audit and request ids that are old, a few at a time', async () => {
+        for (const [i, actor] of ['a', 'b', 'c', 'd'].entries()) await actAt(T0 + i * DAY, actor);
+        const request = { auditBefore: T0 + 2 * DAY, requestsBefore: T0 + DAY, rows: 2 };
+        expect(await store.care.pruneActs(request)).toEqual({ entries: 2, more: true });
+        expect(await store.care.pruneActs(request)).toEqual({ entries: 1, more: false });
+        expect(await actors()).toEqual(['d']);
+        const done = await Promise.all(['a', 'b', 'c', 'd'].map((actor) => store.findRequest(actor, 'r', 0)));
+        expect(done.map((one) => one === null)).toEqual([true, true, false, false]);
+      });
+
+      test('keeps the audit for ever where it is asked to, and of a run that was pruned', async () => {
+        await actAt(T0, 'a');
+        expect((await store.care.prune(ask())).runs).toBe(1);
+        expect(await store.care.pruneActs({ auditBefore: null, requestsBefore: T0, rows: 9 })).toEqual({ entries: 0, more: false });
+        expect(await actors()).toEqual(['a']);
+      });
     });
 
     describe('exportRun and importRun', () => {
@@ -471,5 +498,3 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
     });
   });
 }
-
-const noMove = { tasks: [], attempts: [], admitted: false, end: null, refused: [] };

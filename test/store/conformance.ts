@@ -4,7 +4,7 @@ import { noChanges, type Changes } from '../../src/core/changes.ts';
 import { readJournal } from '../../src/core/journal.ts';
 import type { TaskState } from '../../src/core/run-state.ts';
 import type { RunEvent } from '../../src/core/turn.ts';
-import type { CommitResult, Store } from '../../src/store/store.ts';
+import type { CommitResult, LogQuery, LogWrite, Store } from '../../src/store/store.ts';
 import {
   batch,
   changes,
@@ -250,7 +250,11 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         const first = await keyed('kept');
         const second = await keyed('kept', { hash: 'other', on: await place.connect() });
         expect(second.outcome).toEqual({ created: false, run: first.write.state.run, inputHash: 'h', uid: expect.anything() as unknown });
-        expect(second.outcome?.created === false && Buffer.from(second.outcome.uid).equals(Buffer.from(first.write.uid))).toBe(true);
+        expect(
+          second.outcome?.created === false &&
+            'uid' in second.outcome &&
+            Buffer.from(second.outcome.uid).equals(Buffer.from(first.write.uid)),
+        ).toBe(true);
         expect(await store.runRow(second.write.state.run)).toBeNull();
         expect(await store.tasksOf(second.write.state.run, true)).toEqual([]);
       });
@@ -401,6 +405,99 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         expect((await commitRun(held, decide(held, chain, ok(1, 12)))).conflicts).toEqual([]);
         // The late report of the first attempt
         expect((await commitRun(held, changes({ from: runningTask(11), to: endedTask('failed') }))).conflicts).toEqual([0]);
+      });
+    });
+
+    describe('log lines', () => {
+      const line = (text: string): string => JSON.stringify([[T0, 'info', text]]);
+      const lines = (held: Held, over: Partial<LogWrite> = {}): LogWrite => ({
+        run: held.run,
+        node: 0,
+        item: -1,
+        generation: 1,
+        attempt: 1,
+        token: 11,
+        chunk: 0,
+        lines: line('first'),
+        ...over,
+      });
+      const textsOf = async (query: Partial<LogQuery> & { readonly run: number }, limit = 100): Promise<string[]> =>
+        (await store.logsOf({ after: 0, ...query }, limit)).flatMap((row) => row.lines.map(([, , text]) => text));
+
+      test('of a claim are written, and read in the order of their commits', async () => {
+        const held = await started(store, wide, { lease: { token: 11, worker: 1 } });
+        const second = lines(held, { node: 1, token: 12, lines: line('second') });
+        expect((await store.commit(batch({ logs: [lines(held), second] }))).logs).toEqual([true, true]);
+        expect((await store.commit(batch({ logs: [lines(held, { chunk: 1, lines: line('third') })] }))).logs).toEqual([true]);
+        expect(await store.logsOf({ run: held.run, after: 0 }, 100)).toEqual([
+          { seq: 1, node: 0, item: -1, generation: 1, attempt: 1, lines: [[T0, 'info', 'first']] },
+          { seq: 2, node: 1, item: -1, generation: 1, attempt: 1, lines: [[T0, 'info', 'second']] },
+          { seq: 3, node: 0, item: -1, generation: 1, attempt: 1, lines: [[T0, 'info', 'third']] },
+        ]);
+        expect(await textsOf({ run: held.run, after: 1 })).toEqual(['second', 'third']);
+        expect(await textsOf({ run: held.run }, 2)).toEqual(['first', 'second']);
+        expect(await textsOf({ run: held.run, node: 0 })).toEqual(['first', 'third']);
+        expect(await textsOf({ run: held.run, node: 0, item: 0 })).toEqual([]);
+        expect(await textsOf({ run: held.run, attempt: 2 })).toEqual([]);
+        expect(await textsOf({ run: held.run + 1 })).toEqual([]);
+      });
+
+      test.each([
+        ['another token', { token: 99 }],
+        ['another generation', { generation: 2 }],
+        ['another attempt', { attempt: 2 }],
+        ['a task that is not there', { node: 7 }],
+      ])('under %s are refused', async (_, over) => {
+        const held = await started(store, single, { lease: { token: 11, worker: 1 } });
+        expect((await store.commit(batch({ logs: [lines(held, over)] }))).logs).toEqual([false]);
+        expect(await textsOf({ run: held.run })).toEqual([]);
+      });
+
+      test('of a task that nobody holds are refused: queued, retrying, ended', async () => {
+        const queued = await started(store, single);
+        expect((await store.commit(batch({ logs: [lines(queued)] }))).logs).toEqual([false]);
+        for (const to of [retryingTask(), endedTask('success'), endedTask('cancelled', { reason: 'person' })]) {
+          const held = await started(store, single, { lease: { token: 11, worker: 1 } });
+          await commitRun(held, changes({ from: runningTask(11), to }));
+          expect((await store.commit(batch({ logs: [lines(held)] }))).logs).toEqual([false]);
+          expect(await textsOf({ run: held.run })).toEqual([]);
+        }
+      });
+
+      test('come with the change that ends their attempt', async () => {
+        const held = await started(store, single, { lease: { token: 11, worker: 1 } });
+        const move = runWrite(held, changes({ from: runningTask(11), to: endedTask('success', { output: '1' }) }));
+        expect((await store.commit(batch({ logs: [lines(held)], runs: [move] }))).logs).toEqual([true]);
+        expect(await stateOf(store, held.run)).toMatchObject({ status: 'success' });
+        expect(await textsOf({ run: held.run })).toEqual(['first']);
+      });
+
+      test('are written once, although the change of their run met a conflict and another run’s guard failed', async () => {
+        const [held, other] = [await started(store, single, { lease: { token: 11, worker: 1 } }), await started(store, single)];
+        await (await place.connect()).commit(batch({ share: [held.run] }));
+        const stale = runWrite(held, changes({ from: runningTask(11), to: endedTask('success') }));
+        const wrong = runWrite(other, changes({ from: runningTask(9), to: endedTask('success') }));
+        const result = await store.commit(batch({ logs: [lines(held)], runs: [stale, wrong] }));
+        expect(result).toMatchObject({ logs: [true], conflicts: [0, 1] });
+        expect(await textsOf({ run: held.run })).toEqual(['first']);
+      });
+
+      test('that are there already are not written again', async () => {
+        const held = await started(store, single, { lease: { token: 11, worker: 1 } });
+        await store.commit(batch({ logs: [lines(held)] }));
+        expect((await store.commit(batch({ logs: [lines(held), lines(held, { chunk: 1, lines: line('next') })] }))).logs).toEqual([
+          false,
+          true,
+        ]);
+        expect(await textsOf({ run: held.run })).toEqual(['first', 'next']);
+      });
+
+      test('are noticed by another process', async () => {
+        const held = await started(store, single, { lease: { token: 11, worker: 1 } });
+        const watcher = await place.connect();
+        const { seq } = await watcher.head();
+        await store.commit(batch({ logs: [lines(held)] }));
+        expect((await watcher.head()).seq).toBeGreaterThan(seq);
       });
     });
 
@@ -686,6 +783,15 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         expect(await openMaps()).toEqual([]);
       });
 
+      test('that has started is counted for whoever looks at the run', async () => {
+        const held = await withMap();
+        expect(await store.mapsOf(held.run)).toEqual([{ node: 0, n: 4, next: 0, ok: 0, failed: 0, cancelled: 0, skipped: 0 }]);
+        await commitRun(held, take(held, 2, 10));
+        await commitRun(held, decide(held, mapped, ok(0, 10, '7', 0)));
+        expect(await store.mapsOf(held.run)).toEqual([{ node: 0, n: 4, next: 2, ok: 1, failed: 0, cancelled: 0, skipped: 0 }]);
+        expect(await store.mapsOf(held.run + 1)).toEqual([]);
+      });
+
       test('counts its items, and the counters are read back', async () => {
         const held = await withMap();
         await commitRun(held, take(held, 3, 10));
@@ -701,7 +807,7 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
           }),
         );
         const one = await loaded(store, held.run, [0]);
-        expect(one.maps).toEqual([{ node: 0, n: 4, next: 3, ok: 1, failed: 1, cancelled: 0, skipped: 0 }]);
+        expect(one.maps).toEqual([{ node: 0, n: 4, next: 3, ok: 1, failed: 1, cancelled: 0, skipped: 0, again: [] }]);
         expect(one.tasks.map((task) => [task.item, task.status])).toEqual([
           [-1, 'running'],
           [2, 'running'],
@@ -964,6 +1070,7 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
             leaseUntil: T0 + 200,
             wedged: false,
             fenced: false,
+            endedAt: null,
           },
         ]);
         await store.leave(second, T0 + 2);
@@ -1229,6 +1336,33 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         expect(await at({ since: T0 + 2, workflow: 'single', statuses: ['running'], tag: 'x', before: runs[5] })).toEqual([4]);
         expect(await at({ tag: "x' OR 1=1 --" })).toEqual([]);
         expect(await at({ workflow: 'nobody' })).toEqual([]);
+        await started(store, single, { key: { value: 'k', inputHash: 'h', until: 'kept' } });
+        expect(await at({ key: 'nobody' })).toEqual([]);
+        expect(await store.listRuns({ limit: 10, key: 'k' })).toMatchObject([{ key: 'k', workflow: 'single' }]);
+        expect(await store.listRuns({ limit: 10, key: 'k', workflow: 'chain' })).toEqual([]);
+      });
+
+      test('is also given as the ids of the newest', async () => {
+        const runs = await fill();
+        const rows = await Promise.all(runs.map((run) => store.runRow(run)));
+        const newest = rows.map((row) => row?.uid).reverse();
+        expect(await store.newestIds(10)).toEqual(newest);
+        expect(await store.newestIds(2)).toEqual(newest.slice(0, 2));
+      });
+
+      test('names who holds a key, in one workflow or in all', async () => {
+        const keyed = (defined: Defined, until: 'kept' | 'open' = 'kept') =>
+          started(store, defined, { key: { value: 'k', inputHash: 'h', until }, lease: { token: 1, worker: 1 } });
+        const one = await keyed(single, 'open');
+        const two = await keyed(chain);
+        const holders = async (key: string, workflow: string | null) =>
+          new Set((await store.holdersOf(key, workflow)).map(({ run }) => run));
+        expect(await holders('k', null)).toEqual(new Set([one.run, two.run]));
+        expect(await holders('k', 'chain')).toEqual(new Set([two.run]));
+        expect(await holders('k', 'wide')).toEqual(new Set());
+        expect(await holders('other', null)).toEqual(new Set());
+        await commitRun(one, decide(one, single, ok(0, 1)));
+        expect(await holders('k', null)).toEqual(new Set([two.run]));
       });
     });
   });

@@ -14,7 +14,7 @@ import { createEngine, task, workflow, type Workflow } from '../../src/index.ts'
 import { SCHEMA } from '../../src/store/sqlite/driver.ts';
 import { SETUP } from '../../src/store/sqlite/statements.ts';
 import { SqliteStore } from '../../src/store/sqlite/store.ts';
-import { failCommit, hook, sqliteError } from './hooks.ts';
+import { failCommit, hook, sqliteOf, unopenable } from './hooks.ts';
 import { batch, claimOf, define, folder, newStart, started, stateOf, T0 } from './kit.ts';
 
 const undo: (() => void | Promise<void>)[] = [];
@@ -247,14 +247,7 @@ describe('opening', () => {
   ];
   for (const [version, fine] of versions) {
     test(`SQLite ${version} is ${fine ? 'taken' : 'refused'}`, async () => {
-      undo.push(
-        hook({
-          onPrepare: (sql, next) =>
-            sql === SETUP.libraryVersion
-              ? (Object.assign(Object.create(next()), { get: () => ({ version }) }) as ReturnType<typeof next>)
-              : next(),
-        }),
-      );
+      undo.push(sqliteOf(version));
       const opening = storeAt(join(dir, 'app.db')).open();
       if (fine) await expect(opening).resolves.toBeDefined();
       else expect((await coded(opening, 'STORE_LIBRARY')).message).toContain(version);
@@ -556,6 +549,7 @@ describe('a commit that fails', () => {
     const write = await newStart(store, single);
     const reached = failCommit('after');
     const stopFailing = unopenable();
+    undo.push(stopFailing);
     await coded(store.commit(batch({ starts: [write] })), 'STORE_UNKNOWN_OUTCOME');
     expect(reached()).toBe(true);
     stopFailing();
@@ -567,18 +561,6 @@ describe('a commit that fails', () => {
 function failCommitNow(when: 'before' | 'after', errcode = 10): void {
   const restore = failCommit(when, { errcode });
   undo.push(() => void restore());
-}
-
-/** Opening the database fails until the returned function is called. */
-function unopenable(): () => void {
-  const restore = hook({
-    onPrepare: (sql, next) => {
-      if (sql === SETUP.libraryVersion) throw sqliteError(14, 'unable to open database file');
-      return next();
-    },
-  });
-  undo.push(restore);
-  return restore;
 }
 
 const FASTER = 50;
@@ -662,6 +644,7 @@ describe('the engine, when a commit fails', () => {
       calls.length = 0;
       const reached = failCommit('after', { skip });
       const stopFailing = unopenable();
+      undo.push(stopFailing);
       setTimeout(stopFailing, 30);
       let start = await soon(engine.start(chain, undefined, { key: 'k' }).catch(codeOf), 2_000);
       while (typeof start === 'string' && start.startsWith('STORE_'))

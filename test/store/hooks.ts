@@ -1,4 +1,5 @@
 import { DatabaseSync, StatementSync, type SQLInputValue } from 'node:sqlite';
+import { SETUP } from '../../src/store/sqlite/statements.ts';
 
 /** Stands between the store and SQLite, for all connections of this thread: faults, and counts. */
 export interface Hooks {
@@ -36,6 +37,26 @@ export function hook(hooks: Hooks): () => void {
 /** An error as node:sqlite throws it. */
 export const sqliteError = (errcode: number, message = 'injected'): Error =>
   Object.assign(new Error(message), { code: 'ERR_SQLITE_ERROR', errcode, errstr: message });
+
+/** Opening a database fails until the returned function is called. */
+export const unopenable = (): (() => void) =>
+  hook({
+    onPrepare: (sql, next) => {
+      if (sql === SETUP.libraryVersion) throw sqliteError(14, 'unable to open database file');
+      return next();
+    },
+  });
+
+/** SQLite says that it is of this version, until the returned function is called. */
+export const sqliteOf = (version: string): (() => void) =>
+  hook({
+    onPrepare: (sql, next) => {
+      const statement = next();
+      return sql === SETUP.libraryVersion
+        ? (Object.assign(Object.create(statement), { get: () => ({ version }) }) as StatementSync)
+        : statement;
+    },
+  });
 
 /** The next COMMIT that `picks` chooses fails: before it has happened, or after. */
 export function failCommit(

@@ -71,6 +71,7 @@ export const batch = (over: Partial<Batch> = {}): Batch => ({
   starts: [],
   runs: [],
   steps: [],
+  logs: [],
   share: [],
   claim: null,
   ...over,
@@ -112,6 +113,7 @@ export async function newStart(store: Store, { stored, graph }: Defined, over: S
     generation: 1,
     rev: 1,
     status: startAt === null ? 'running' : 'scheduled',
+    resumeTo: null,
     rank,
     startAt,
     acceptedAt: at,
@@ -138,6 +140,8 @@ export async function newStart(store: Store, { stored, graph }: Defined, over: S
     tags: [],
     traceparent: null,
     unclaimed: false,
+    link: null,
+    act: null,
     owner,
     ...opened,
     ...rest,
@@ -164,6 +168,7 @@ export const changes = (...tasks: TaskChange[]): Changes => ({ ...noChanges(), t
 export const runWrite = (held: Pick<Held, 'state' | 'epoch' | 'write'>, decided: Changes, shared = false): RunWrite => ({
   firstBody: held.write.firstBody,
   state: held.state,
+  act: null,
   epoch: held.epoch,
   shared,
   changes: decided,
@@ -182,6 +187,8 @@ const base = {
   ranMs: 0,
   rank: T0,
   firstQueuedAt: T0,
+  effect: 1,
+  edited: null,
 } as const;
 
 export const queuedTask = (over: Partial<QueuedTask> = {}): QueuedTask => ({
@@ -224,6 +231,9 @@ export const endedTask = (status: EndedTask['status'], over: Partial<EndedTask> 
   finishedAt: T0 + 5,
   allowed: false,
   partial: false,
+  dead: false,
+  stale: false,
+  cached: false,
   ...over,
 });
 
@@ -243,6 +253,8 @@ export const facts = (over: Partial<WorkerFacts> = {}): WorkerFacts => ({
   pidStarted: '1',
   bootId: 'b',
   pidNamespace: 'n',
+  slots: 20,
+  serves: [],
   startedAt: T0,
   ...over,
 });

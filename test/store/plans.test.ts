@@ -27,13 +27,14 @@ function fill(db: DatabaseSync): void {
     ${numbers(40)} INSERT INTO tasks (${TASK_COLUMNS})
       SELECT 30000 + i, 0, -1, 10 + i % 3, 1 + i % 3, 1, 1, 1, 0, 0, 0, 0, i, i, 1,
         CASE i % 3 WHEN 1 THEN i END, CASE i % 3 WHEN 1 THEN 1 END, i, CASE i % 3 WHEN 1 THEN NULL ELSE i END, NULL, 0 FROM n;
-    ${numbers(40)} INSERT INTO maps SELECT 30000 + i, 1, 11, i, 9, i % 9, 0, 0, 0, 0, CASE i % 2 WHEN 1 THEN 1 END FROM n;
-    ${numbers(2_000)} INSERT INTO maps SELECT i, 1, 11, i, 9, 9, 9, 0, 0, 0, 1 FROM n;
+    ${numbers(40)} INSERT INTO maps SELECT 30000 + i, 1, 11, i, 9, i % 9, 0, 0, 0, 0, 0, CASE i % 2 WHEN 1 THEN 1 END FROM n;
+    ${numbers(2_000)} INSERT INTO maps SELECT i, 1, 11, i, 9, 9, 9, 0, 0, 0, 0, 1 FROM n;
     ${numbers(5_000)} INSERT INTO keys SELECT 'w1', 'k' || i, i, 'h', NULL, i % 100 = 0 FROM n;
     ${numbers(5_000)} INSERT INTO attempts SELECT i, 0, -1, 1, 1, 'error', 'error', NULL, 1, i, i FROM n;
     ${numbers(5_000)} INSERT INTO steps SELECT i, 0, -1, 1, 's', 'step', '1' FROM n;
+    ${numbers(5_000)} INSERT INTO logs SELECT i / 10, 0, -1, 1, 1 + i % 10, 0, i, '[]' FROM n;
     ${numbers(20_000)} INSERT INTO journal (at, worker, nonce, changes) SELECT i, 1, i, '[[1,1]]' FROM n;
-    ${numbers(200)} INSERT INTO workers (name, host, pid, started_at, lease_until, ended_at) SELECT 'w', 'h', i, i, i, CASE WHEN i > 5 THEN i END FROM n;`);
+    ${numbers(200)} INSERT INTO workers (name, host, pid, started_at, lease_until, slots, serves, ended_at) SELECT 'w', 'h', i, i, i, 20, '[]', CASE WHEN i > 5 THEN i END FROM n;`);
 }
 
 const RUN = 'runs INTEGER PRIMARY KEY';
@@ -60,14 +61,46 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   insertMap: [],
   countMap: ['maps PRIMARY KEY (run, node)'],
   closeMap: ['maps PRIMARY KEY (run, node)'],
+  reopenMap: ['maps PRIMARY KEY (run, node)'],
+  judgeItems: [TASK],
+  archiveTask: [TASK],
+  archiveItems: [TASK],
+  removeHeld: [TASK],
+  removeFree: [TASK],
+  removeItems: [TASK],
+  removeMap: ['maps PRIMARY KEY (run, node)'],
+  archiveRun: [RUN],
+  copyItems: [TASK],
+  copyMap: ['maps PRIMARY KEY (run, node)'],
   insertAttempt: [],
-  trimAttempts: ['attempts PRIMARY KEY (run, node, item, attempt, attempt)'],
+  trimAttempts: ['attempts PRIMARY KEY (run, node, item, generation, attempt, attempt)'],
   insertStep: [TASK],
+  insertLog: [TASK, 'logs logs_order (run)'],
+  // By the key it would have to sort; a filter reads past the entries of others in the index.
+  logsOf: ['logs logs_order (run, seq)'],
   readSteps: ['steps PRIMARY KEY (run, node, item, generation)', TASK],
-  admitRun: [RUN],
+  moveRun: [RUN],
+  coverTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
+  uncoverTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
+  uncoverMaps: ['maps PRIMARY KEY (run)'],
   endRun: [RUN],
   dropOpenKey: ['keys keys_while_open (run)'],
   quarantine: [RUN],
+  quarantinedRuns: ['runs SCAN runs_quarantined', 'definitions INTEGER PRIMARY KEY'],
+  releaseRun: [RUN],
+  showTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
+  cancelRest: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
+  abandonRun: [RUN],
+  closeMaps: ['maps PRIMARY KEY (run)'],
+  parkedOf: ['parked parked_run (run)'],
+  unpark: ['parked parked_run (run)'],
+  insertAudit: [RUN],
+  putRequest: [],
+  readRequest: ['requests PRIMARY KEY (actor, request)'],
+  readAudit: ['audit INTEGER PRIMARY KEY'],
+  readAuditOf: ['audit audit_run (run, id)'],
+  deadLetters: ['tasks tasks_dead ((finished_at,run,node,item)'],
+  historyOf: ['generations PRIMARY KEY (run)'],
   // Rare, and both ways end: what is open of all runs, or all of this run.
   hideTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
   hideMaps: ['maps PRIMARY KEY (run)'],
@@ -86,6 +119,15 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   runStatus: [RUN],
   runByUid: ['runs sqlite_autoindex_runs_1 (uid)', 'definitions INTEGER PRIMARY KEY'],
   listRuns: [RUN, 'definitions INTEGER PRIMARY KEY'],
+  // From the end of the table, as far as the limit goes
+  newestIds: ['runs SCAN'],
+  holdersOf: [
+    'definitions sqlite_autoindex_definitions_1 ()|definitions SCAN sqlite_autoindex_definitions_1',
+    'names SCAN',
+    'names SCAN',
+    'definitions sqlite_autoindex_definitions_1 (workflow)',
+    'keys PRIMARY KEY (workflow, key)',
+  ],
   // The recursion goes through its own rows, of the table it seeks by key
   topTasks: ['nodes SCAN', 'nodes SCAN', 'tasks PRIMARY KEY (run)', 'tasks PRIMARY KEY (run, node)', TASK],
   allTasks: ['tasks PRIMARY KEY (run)'],
@@ -108,7 +150,23 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   keys_parked: ['parked parked_run (run)'],
   drop_tasks: [TASK],
   drop_maps: ['maps PRIMARY KEY (run, node)'],
-  drop_attempts: ['attempts PRIMARY KEY (run, node, item, attempt)'],
+  drop_attempts: ['attempts PRIMARY KEY (run, node, item, generation, attempt)'],
+  keys_logs: ['logs PRIMARY KEY (run)'],
+  drop_logs: ['logs PRIMARY KEY (run, node, item, generation, attempt, chunk)|logs logs_order (run)'],
+  keys_generations: ['generations PRIMARY KEY (run)'],
+  drop_generations: ['generations PRIMARY KEY (run, node, item, generation)'],
+  keys_run_generations: ['run_generations PRIMARY KEY (run)'],
+  drop_run_generations: ['run_generations PRIMARY KEY (run, generation)'],
+  oldestAudit: ['audit SCAN'],
+  cutAudit: ['audit INTEGER PRIMARY KEY'],
+  oldRequests: ['requests requests_at (at)'],
+  dropRequest: ['requests PRIMARY KEY (actor, request)'],
+  export_logs: ['logs PRIMARY KEY (run)'],
+  export_generations: ['generations PRIMARY KEY (run)'],
+  export_run_generations: ['run_generations PRIMARY KEY (run)'],
+  import_logs: [],
+  import_generations: [],
+  import_run_generations: [],
   drop_steps: ['steps PRIMARY KEY (run, node, item, generation, name)'],
   drop_parked: ['parked INTEGER PRIMARY KEY|parked parked_run (run, rowid)'],
   endedRuns: ['runs runs_ended (status, finished_at, finished_at)'],
@@ -160,12 +218,13 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   beat: ['workers INTEGER PRIMARY KEY'],
   leave: ['workers INTEGER PRIMARY KEY'],
   workers: ['workers SCAN workers_live'],
+  endedWorkers: ['workers SCAN'],
   fenceExpired: ['workers INTEGER PRIMARY KEY'],
   fenceDead: ['workers INTEGER PRIMARY KEY'],
   wedge: ['workers INTEGER PRIMARY KEY'],
   heldBy: ['tasks tasks_open (status)', RUN],
   runningAfter: ['tasks tasks_open (status)', RUN],
-  dueTasks: ['tasks tasks_due (due_at)'],
+  dueTasks: ['tasks tasks_due (due_at, due_at)'],
   dueRuns: ['runs runs_wake (wake_at)'],
   nextTaskDue: ['tasks tasks_due (due_at)'],
   nextRunDue: ['runs runs_wake (wake_at)'],

@@ -5,6 +5,7 @@ import { RUN_TABLES } from '../../src/store/sqlite/statements.ts';
 
 /** What has a column `run` and is no row of a run. */
 const OTHERS = {
+  audit: 'outlives the run, and goes by its age',
   keys: 'goes by its own name, with the row of the run',
   leftovers: 'outlives the run',
   checkpoint_runs: 'of the journal, not of the run',
@@ -13,11 +14,14 @@ const OTHERS = {
 
 /** Columns that stay behind when a run is exported: numbers of this store, and leases. */
 const LEFT: Readonly<Record<string, readonly string[]>> = {
-  runs: ['id', 'uid', 'definition', 'rev', 'owner', 'unclaimed', 'wake_at'],
+  runs: ['id', 'uid', 'definition', 'rev', 'owner', 'unclaimed', 'wake_at', 'linked_from', 'link'],
   tasks: ['run', 'body', 'token', 'worker'],
   maps: ['run', 'body'],
   attempts: ['run', 'worker'],
   steps: ['run'],
+  logs: ['run'],
+  generations: ['run'],
+  run_generations: ['run'],
 };
 
 const names = (query: string): string[] => {

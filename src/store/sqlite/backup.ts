@@ -5,7 +5,7 @@ import { backup } from 'node:sqlite';
 import { isPawlError, PawlError } from '../../core/errors.ts';
 import { checkFile } from './check-file.ts';
 import { storeError, syncFolder } from './driver.ts';
-import { openToRead } from './read-only.ts';
+import { openToRead } from './open-to-read.ts';
 import { SETUP } from './statements.ts';
 
 /** Pages that are copied before another call of this process's thread pool gets its turn. */

@@ -7,7 +7,7 @@ import type { NewDefinition, Reserved, StoredDefinition } from '../store.ts';
 import { backupTo } from './backup.ts';
 import type { Connection } from './connection.ts';
 import { factsOf } from './facts.ts';
-import { meta, prunable, prunableJournal, prune, pruneJournal } from './prune.ts';
+import { meta, prunable, prunableJournal, prune, pruneActs, pruneJournal } from './prune.ts';
 import { exportRun, importRun } from './transfer.ts';
 
 /** What an import needs of the store beside its connection. */
@@ -39,6 +39,10 @@ export class SqliteCare implements port.Care {
 
   async prunableJournal(before: number): Promise<number> {
     return prunableJournal(this.connection, before);
+  }
+
+  async pruneActs(request: port.ActsPruneRequest): Promise<port.ActsPruned> {
+    return pruneActs(this.connection, request);
   }
 
   async checkpoint(): Promise<{ readonly seq: number; readonly at: number }> {

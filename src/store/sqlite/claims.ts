@@ -102,7 +102,7 @@ export class Claimer {
     const queued = this.decode(at, row);
     if (queued?.status !== 'queued') return null;
     const running = claimTask(queued, lease, now);
-    this.writer.move(at.run, queued, running);
+    this.writer.move(at.run, 0, queued, running);
     this.sql.claimForeign.get(lease.worker, lease.worker, at.run);
     journal.run({ run: at.run, generation: running.generation });
     journal.task(queued, running);
@@ -159,6 +159,8 @@ function rootTask(facts: RunFacts, node: number): QueuedTask {
     ranMs: 0,
     rank: facts.rank,
     firstQueuedAt: facts.startAt ?? facts.acceptedAt,
+    effect: 1,
+    edited: null,
     status: 'queued',
     phase: 'body',
     next: 'start',

@@ -54,7 +54,7 @@ function patiently(ms: number, work: () => void): void {
 function setUp(db: DatabaseSync, path: string, options: OpenOptions): void {
   checkLibrary(db);
   const { schema, isForeign } = identity(db);
-  if (isForeign) throw new PawlError('STORE_FOREIGN', `${path} is a SQLite database, but not one of Pawl's.`);
+  if (isForeign) throw new PawlError('STORE_FOREIGN', `${path} is a SQLite database of another program.`);
   if (schema > SCHEMA) {
     throw new PawlError('STORE_NEWER', `${path} has schema ${schema}; this version of Pawl knows schema ${SCHEMA}.`, {
       details: { schema, known: SCHEMA },
@@ -110,7 +110,12 @@ export function checkLibrary(db: DatabaseSync): void {
   const version = String(db.prepare(SETUP.libraryVersion).get()?.['version']);
   const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
   const fixed = major > 3 || minor > 51 || (minor === 51 && patch >= 3) || (minor === 50 && patch >= 7) || (minor === 44 && patch >= 6);
-  if (!fixed) throw new PawlError('STORE_LIBRARY', `SQLite ${version} is not safe in WAL mode.`, { details: { version } });
+  if (!fixed)
+    throw new PawlError(
+      'STORE_LIBRARY',
+      `Node ${process.version} has SQLite ${version}, which is not safe in WAL mode: 3.44.6, 3.50.7 and 3.51.3 are the first that are.`,
+      { details: { version } },
+    );
 }
 
 function readNumber(db: DatabaseSync, sql: string, column: string): number {

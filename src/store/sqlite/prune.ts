@@ -2,7 +2,7 @@ import type { StatementSync } from 'node:sqlite';
 import { isOver, JournalFold, type JournaledRun } from '../../core/checkpoint.ts';
 import { readJournal } from '../../core/journal.ts';
 import { isRunOver, RUN_STATUSES, type RunStatus } from '../../core/states.ts';
-import type { JournalPruned, JournalPruneRequest, Pruned, PruneRequest } from '../care.ts';
+import type { ActsPruned, ActsPruneRequest, JournalPruned, JournalPruneRequest, Pruned, PruneRequest } from '../care.ts';
 import type { Connection } from './connection.ts';
 import { runCode, taskCode } from './rows.ts';
 import { RUN_TABLES, type RunTable, type Statements } from './statements.ts';
@@ -158,6 +158,22 @@ function clearOver(sql: Statements, budget: Budget): boolean {
     if (budget.isSpent) return sql.checkpointOver.get() === undefined;
   }
   return true;
+}
+
+export async function pruneActs(connection: Connection, { auditBefore, requestsBefore, rows }: ActsPruneRequest): Promise<ActsPruned> {
+  return connection.write(() => {
+    const sql = connection.sql();
+    const requests = sql.oldRequests.all(requestsBefore, rows);
+    for (const { actor, request } of requests) sql.dropRequest.run(String(actor), String(request));
+    if (auditBefore === null) return { entries: 0, more: requests.length === rows };
+    // why: from the oldest on, up to the first that is young enough; without an index over the instant
+    const page = sql.oldestAudit.all(rows);
+    const kept = page.findIndex((row) => Number(row['at']) > auditBefore);
+    const old = kept === -1 ? page : page.slice(0, kept);
+    const last = old.at(-1);
+    if (last !== undefined) sql.cutAudit.run(Number(last['id']));
+    return { entries: old.length, more: old.length === rows || requests.length === rows };
+  });
 }
 
 /** `at` never falls along the journal, so the first row that is too young is found by halving. */

@@ -2,7 +2,7 @@ import { PawlError } from '../../core/errors.ts';
 import { decode } from '../../core/codec.ts';
 import type { EndedTask, RunFacts, TaskFacts, TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
-import type { RunRow } from '../store.ts';
+import type { LogRow, MapCounts, PastTask, RunRow, StoredLine, WorkerRow } from '../store.ts';
 
 /** Rows as Node's SQLite gives them, and the kernel's states they stand for. What does not decode is a corrupt or foreign row. */
 export type Value = string | number | bigint | null | Uint8Array;
@@ -14,7 +14,7 @@ const RUN_CODE = Object.fromEntries(RUN_STATUSES.map((status, i) => [status, i])
 export const taskCode = (status: TaskStatus): number => TASK_CODE[status];
 export const runCode = (status: RunStatus): number => RUN_CODE[status];
 
-const FLAG = { allowed: 1, partial: 2 };
+const FLAG = { allowed: 1, partial: 2, dead: 4, stale: 8, cached: 16 };
 const PHASES = ['evaluate', 'body'] as const;
 const NEXTS = ['start', 'return'] as const;
 
@@ -40,7 +40,7 @@ export function changing(task: TaskState): Value[] {
     task.status === 'queued' ? task.expiresAt : task.status === 'retrying' ? task.dueAt : null,
     ended ? task.finishedAt : null,
     'reason' in task ? task.reason : null,
-    ended ? (task.allowed ? FLAG.allowed : 0) + (task.partial ? FLAG.partial : 0) : 0,
+    ended ? flagsOf(task) : 0,
     ended ? task.output : null,
     'error' in task ? task.error : null,
   ];
@@ -49,8 +49,19 @@ export function changing(task: TaskState): Value[] {
 /** All columns, in the order of `insertTask`. */
 export function whole(run: number, body: number, task: TaskState): Value[] {
   const [status, attempt, begun, losses, crashes, handBacks, draws, ranMs, ...rest] = changing(task);
+  const [output, error] = rest.splice(-2);
   const fixed = [run, task.node, task.item, body, status, task.generation, attempt, begun, losses, crashes, handBacks, draws, ranMs];
-  return [...fixed, task.rank, task.firstQueuedAt, ...rest] as Value[];
+  return [...fixed, task.rank, task.firstQueuedAt, ...rest, task.effect, task.edited, output, error] as Value[];
+}
+
+function flagsOf(task: EndedTask): number {
+  return (
+    (task.allowed ? FLAG.allowed : 0) +
+    (task.partial ? FLAG.partial : 0) +
+    (task.dead ? FLAG.dead : 0) +
+    (task.stale ? FLAG.stale : 0) +
+    (task.cached ? FLAG.cached : 0)
+  );
 }
 
 export function readTask(row: Row): TaskState {
@@ -67,12 +78,16 @@ export function readTask(row: Row): TaskState {
     ranMs: number(row['ran_ms']),
     rank: number(row['rank']),
     firstQueuedAt: number(row['first_queued_at']),
+    effect: number(row['effect']),
+    edited: row['edited'] as string | null,
   };
   const status = TASK_STATUSES[number(row['status'])];
   const phase = PHASES[number(row['phase'])] ?? 'body';
   const reason = row['reason'] as Reason | null;
   const error = row['error'] as string | null;
   switch (status) {
+    case 'pending':
+      return { ...facts, status };
     case 'queued':
       return { ...facts, status, phase, next: NEXTS[number(row['next'])] ?? 'start', expiresAt: numberOrNull(row['due_at']) };
     case 'running': {
@@ -93,12 +108,14 @@ export function readTask(row: Row): TaskState {
     case 'upstream_failed':
     case 'cancelled':
       return endedOf(facts, status, row, reason, error);
-    case 'pending':
     case 'waiting':
     case undefined:
       break;
   }
-  throw new PawlError('STORE_CORRUPT', `A task of run ${String(row['run'])} has the unknown status ${String(row['status'])}.`);
+  throw new PawlError(
+    'STORE_CORRUPT',
+    `Task ${facts.node} of run number ${String(row['run'])} has the status ${String(row['status'])}, which this version of Pawl does not write.`,
+  );
 }
 
 function endedOf(facts: TaskFacts, status: EndedTask['status'], row: Row, reason: Reason | null, error: string | null): EndedTask {
@@ -113,6 +130,46 @@ function endedOf(facts: TaskFacts, status: EndedTask['status'], row: Row, reason
     finishedAt: number(row['finished_at']),
     allowed: (flags & FLAG.allowed) !== 0,
     partial: (flags & FLAG.partial) !== 0,
+    dead: (flags & FLAG.dead) !== 0,
+    stale: (flags & FLAG.stale) !== 0,
+    cached: (flags & FLAG.cached) !== 0,
+  };
+}
+
+export function readWorker(row: Row): WorkerRow {
+  return {
+    id: number(row['id']),
+    name: text(row['name']),
+    host: text(row['host']),
+    pid: number(row['pid']),
+    pidStarted: row['pidStarted'] as string | null,
+    bootId: row['bootId'] as string | null,
+    pidNamespace: row['pidNamespace'] as string | null,
+    startedAt: number(row['startedAt']),
+    leaseUntil: number(row['leaseUntil']),
+    slots: number(row['slots']),
+    serves: JSON.parse(text(row['serves'])) as number[],
+    wedged: row['wedged'] === 1,
+    fenced: row['fenced'] === 1,
+    endedAt: numberOrNull(row['endedAt']),
+  };
+}
+
+export function readPast(row: Row): PastTask {
+  const status = TASK_STATUSES[number(row['status'])];
+  if (status === undefined) throw new PawlError('STORE_CORRUPT', `A past task has the unknown status ${String(row['status'])}.`);
+  return {
+    node: number(row['node']),
+    item: number(row['item']),
+    generation: number(row['generation']),
+    attempt: number(row['attempt']),
+    status,
+    reason: row['reason'] as Reason | null,
+    startedAt: numberOrNull(row['startedAt']),
+    finishedAt: numberOrNull(row['finishedAt']),
+    edited: row['edited'] as string | null,
+    output: row['output'] as string | null,
+    error: row['error'] as string | null,
   };
 }
 
@@ -138,6 +195,21 @@ export function readRun(row: Row): RunRow {
     input: row['input'] as string | null,
     output: row['output'] as string | null,
     hasOutput: row['has_output'] === 1,
+    generation: number(row['generation']),
+    linkedFrom: numberOrNull(row['linked_from']),
+    link: row['link'] === 'fork' || row['link'] === 'restart' ? row['link'] : null,
+  };
+}
+
+export function readMap(row: Row): MapCounts {
+  return {
+    node: number(row['node']),
+    n: number(row['n']),
+    next: number(row['next']),
+    ok: number(row['ok']),
+    failed: number(row['failed']),
+    cancelled: number(row['cancelled']),
+    skipped: number(row['skipped']),
   };
 }
 
@@ -148,6 +220,7 @@ export function readFacts(row: Row, run: number): RunFacts {
     generation: number(row['generation']),
     rev: number(row['rev']),
     status: runStatus(row['status']),
+    resumeTo: resumeTo(row['resume_to']),
     rank: number(row['rank']),
     startAt: numberOrNull(row['start_at']),
     acceptedAt: number(row['accepted_at']),
@@ -158,9 +231,26 @@ export function readFacts(row: Row, run: number): RunFacts {
   };
 }
 
+function resumeTo(value: Value | undefined): RunFacts['resumeTo'] {
+  if (value === null || value === undefined) return null;
+  return runStatus(value) === 'scheduled' ? 'scheduled' : 'running';
+}
+
+export function readLog(row: Row): LogRow {
+  return {
+    seq: number(row['seq']),
+    node: number(row['node']),
+    item: number(row['item']),
+    generation: number(row['generation']),
+    attempt: number(row['attempt']),
+    lines: JSON.parse(text(row['lines'])) as StoredLine[],
+  };
+}
+
 function runStatus(value: Value | undefined): RunStatus {
   const status = RUN_STATUSES[number(value)];
-  if (status === undefined) throw new PawlError('STORE_CORRUPT', `A run has the unknown status ${String(value)}.`);
+  if (status === undefined)
+    throw new PawlError('STORE_CORRUPT', `A run has the status ${String(value)}, which this version of Pawl does not write.`);
   return status;
 }
 
@@ -173,6 +263,7 @@ function numberOrNull(value: Value | undefined): number | null {
 }
 
 function text(value: Value | undefined): string {
-  if (typeof value !== 'string') throw new PawlError('STORE_CORRUPT', `A text column holds ${value === null ? 'NULL' : typeof value}.`);
+  if (typeof value !== 'string')
+    throw new PawlError('STORE_CORRUPT', `A column of text holds ${value === null ? 'NULL' : `a ${typeof value}`}.`);
   return value;
 }

@@ -6,10 +6,10 @@ import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '.
  * A partial index serves only queries that repeat its condition: hence `status <= 4` beside `status = 1`.
  */
 const TASK = `run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, draws, ran_ms, rank, first_queued_at,
-  phase, next, token, worker, started_at, due_at, finished_at, reason, flags, output, error`;
+  phase, next, token, worker, started_at, due_at, finished_at, reason, flags, effect, edited, output, error`;
 
 const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.generation, r.rev, r.format, r.owner, r.rank, r.unclaimed,
-  r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output
+  r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link
   FROM runs r JOIN definitions d ON d.id = r.definition`;
 
 /**
@@ -19,8 +19,11 @@ const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.gener
 export const RUN_TABLES = {
   tasks: 'node, item',
   maps: 'node',
-  attempts: 'node, item, attempt',
+  attempts: 'node, item, generation, attempt',
   steps: 'node, item, generation, name',
+  logs: 'node, item, generation, attempt, chunk',
+  generations: 'node, item, generation',
+  run_generations: 'generation',
   parked: 'id',
 } as const;
 export type RunTable = keyof typeof RUN_TABLES;
@@ -44,18 +47,26 @@ const clearing = Object.fromEntries(
 const columnOf = (field: string): string => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** What an import gives a row beside the fields of the document. */
-const GIVEN = { tasks: ['run', 'body'], maps: ['run', 'body'], attempts: ['run', 'worker'], steps: ['run'] } as const satisfies Record<
-  DocumentTable,
-  readonly string[]
->;
+const GIVEN = {
+  tasks: ['run', 'body'],
+  maps: ['run', 'body'],
+  attempts: ['run', 'worker'],
+  steps: ['run'],
+  logs: ['run'],
+  generations: ['run'],
+  run_generations: ['run'],
+} as const satisfies Record<DocumentTable, readonly string[]>;
 
 function importing(table: string, given: readonly string[], fields: readonly string[]): string {
   const columns = [...given, ...fields.map(columnOf)];
   return `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(',')})`;
 }
 
+/** Of a quarantined run an instant that is due lies below zero. */
+const valueOf = (field: string): string => (field === 'dueAt' ? 'abs(due_at)' : columnOf(field));
+
 function exporting(table: string, fields: readonly string[], where: string): string {
-  return `SELECT ${fields.map((field) => `${columnOf(field)} AS "${field}"`).join(', ')} FROM ${table} WHERE ${where}`;
+  return `SELECT ${fields.map((field) => `${valueOf(field)} AS "${field}"`).join(', ')} FROM ${table} WHERE ${where}`;
 }
 
 const transfer = {
@@ -82,7 +93,8 @@ const SQL = {
 
   // starts
   insertRun: `INSERT INTO runs (id, uid, definition, status, generation, rev, format, owner, rank, unclaimed, accepted_at, start_at, deadline_at,
-    wake_at, finished_at, reason, key, tags, traceparent, has_output, input, output) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+    wake_at, finished_at, reason, key, tags, traceparent, has_output, input, output, linked_from, link)
+    VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
   readKey: `SELECT k.run, k.input_hash AS inputHash, k.until, k.while_open AS whileOpen, r.uid, r.status
     FROM keys k LEFT JOIN runs r ON r.id = k.run WHERE k.workflow = ? AND k.key = ?`,
   putKey: `INSERT INTO keys (workflow, key, run, input_hash, until, while_open) VALUES (?,?,?,?,?,?)
@@ -97,7 +109,7 @@ const SQL = {
     'UPDATE runs SET owner = CASE WHEN owner = ? THEN owner END, rev = rev + CASE WHEN owner = ? THEN 0 ELSE 1 END WHERE id = ? RETURNING rev, owner',
 
   // tasks
-  insertTask: `INSERT INTO tasks (${TASK}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+  insertTask: `INSERT INTO tasks (${TASK}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
   // why: the usual first row of a task, with fewer values to bind
   insertStarted: `INSERT INTO tasks (run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, ran_ms, rank,
     first_queued_at, phase, token, worker, started_at, flags) VALUES (?,?,?,?,2,?,?,?,0,0,0,0,?,?,1,?,?,?,0)`,
@@ -110,27 +122,79 @@ const SQL = {
     token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, output = ?, error = ?
     WHERE run = ? AND node = ? AND item = ? AND token IS NULL AND status = ?`,
   insertMap: 'INSERT INTO maps (run, node, body, rank, n, next, ok, failed, cancelled, skipped) VALUES (?,?,?,?,?,?,?,?,?,?)',
-  countMap: `UPDATE maps SET next = next + ?, ok = ok + ?, failed = failed + ?, cancelled = cancelled + ?, skipped = skipped + ?
+  countMap: `UPDATE maps SET next = next + ?, ok = ok + ?, failed = failed + ?, cancelled = cancelled + ?, skipped = skipped + ?, again = again + ?
     WHERE run = ? AND node = ?`,
+  reopenMap: 'UPDATE maps SET closed = NULL WHERE run = ? AND node = ?',
+  // why: 4 is the flag of a dead letter, 1 that of an allowed failure
+  judgeItems: `UPDATE tasks SET flags = CASE WHEN ?3 = 1 THEN flags | 4 ELSE flags & ~4 END
+    WHERE run = ?1 AND node = ?2 AND item >= 0 AND status = 6 AND (flags & 1) = 0`,
+  // resets: the row of before becomes history, and another takes its place
+  archiveTask: `INSERT INTO generations SELECT run, node, item, generation, attempt, status, reason, flags, started_at, finished_at, edited, output, error
+    FROM tasks WHERE run = ? AND node = ? AND item = ?`,
+  archiveItems: `INSERT INTO generations SELECT run, node, item, generation, attempt, status, reason, flags, started_at, finished_at, edited, output, error
+    FROM tasks WHERE run = ? AND node = ? AND item >= 0 AND status >= 5`,
+  removeHeld: 'DELETE FROM tasks WHERE run = ? AND node = ? AND item = ? AND token = ?',
+  removeFree: 'DELETE FROM tasks WHERE run = ? AND node = ? AND item = ? AND token IS NULL AND status = ?',
+  removeItems: 'DELETE FROM tasks WHERE run = ? AND node = ? AND item >= 0',
+  removeMap: 'DELETE FROM maps WHERE run = ? AND node = ?',
+  archiveRun: `INSERT INTO run_generations SELECT id, generation, status, reason, has_output, finished_at, output FROM runs WHERE id = ?`,
+  // forks: items of maps that are taken over as they are
+  copyItems: `INSERT INTO tasks (${TASK}) SELECT ?1, node, item, ?2 + node, status, 1, 0, 0, 0, 0, 0, NULL, 0, rank, first_queued_at, 1, NULL, NULL, NULL,
+    NULL, NULL, ?3, reason, (flags & ~12) | 16, 1, NULL, output, error FROM tasks WHERE run = ?4 AND node = ?5 AND item >= 0`,
+  copyMap: `INSERT INTO maps (run, node, body, rank, n, next, ok, failed, cancelled, skipped, again, closed)
+    SELECT ?1, node, ?2 + node, rank, n, next, ok, failed, cancelled, skipped, 0, 1 FROM maps WHERE run = ?3 AND node = ?4`,
+  closeMaps: 'UPDATE maps SET closed = 1 WHERE run = ?',
   closeMap: 'UPDATE maps SET closed = 1 WHERE run = ? AND node = ?',
   insertAttempt: `INSERT INTO attempts (run, node, item, attempt, generation, outcome, reason, error, worker, started_at, ended_at)
     VALUES (?,?,?,?,?,?,?,?,?,?,?)`,
   // why: of a task's failures the first 3 and the last 10 are kept
-  trimAttempts: `DELETE FROM attempts WHERE run = ? AND node = ? AND item = ? AND attempt > 3 AND attempt <= ?`,
+  trimAttempts: `DELETE FROM attempts WHERE run = ? AND node = ? AND item = ? AND generation = ? AND attempt > 3 AND attempt <= ?`,
   // why: the insert is tied to the lease in one statement
   insertStep: `INSERT INTO steps (run, node, item, generation, name, kind, value)
     SELECT t.run, t.node, t.item, t.generation, ?, ?, ? FROM tasks t WHERE t.run = ? AND t.node = ? AND t.item = ? AND t.token = ? AND t.generation = ?`,
   readSteps: `SELECT name, kind, value FROM steps s WHERE run = ?1 AND node = ?2 AND item = ?3
     AND generation = (SELECT generation FROM tasks WHERE run = ?1 AND node = ?2 AND item = ?3)`,
+  // why: tied to the lease like a step; a chunk whose commit's outcome was unknown may be there already
+  insertLog: `INSERT INTO logs (run, node, item, generation, attempt, chunk, seq, lines)
+    SELECT t.run, t.node, t.item, t.generation, t.attempt, ?1, (SELECT coalesce(max(seq), 0) + 1 FROM logs WHERE run = ?3), ?2 FROM tasks t
+    WHERE t.run = ?3 AND t.node = ?4 AND t.item = ?5 AND t.token = ?6 AND t.generation = ?7 AND t.attempt = ?8
+    ON CONFLICT (run, node, item, generation, attempt, chunk) DO NOTHING`,
+  logsOf: `SELECT seq, node, item, generation, attempt, lines FROM logs INDEXED BY logs_order
+    WHERE run = ?1 AND seq > ?2 AND (?3 IS NULL OR node = ?3) AND (?4 IS NULL OR item = ?4) AND (?5 IS NULL OR attempt = ?5)
+    ORDER BY seq LIMIT ?6`,
 
   // runs
-  admitRun: 'UPDATE runs SET status = 2, wake_at = deadline_at WHERE id = ?',
+  // why: a run that was never claimed is claimed as a whole; while it is paused (0) it is not
+  moveRun: `UPDATE runs SET status = ?, generation = ?, deadline_at = ?, wake_at = ?, resume_to = ?, finished_at = NULL, reason = NULL, output = NULL,
+    has_output = 0, unclaimed = CASE WHEN unclaimed IS NOT NULL THEN ? END WHERE id = ?`,
+  // why: a body below zero is nobody's: no claim meets what is paused
+  coverTasks: 'UPDATE tasks SET body = -body WHERE run = ? AND body > 0 AND status <= 4',
+  uncoverTasks: 'UPDATE tasks SET body = -body WHERE run = ? AND body < 0 AND status <= 4',
+  uncoverMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body < 0',
   endRun: `UPDATE runs SET status = ?, reason = ?, output = ?, has_output = ?, finished_at = ?, wake_at = NULL, unclaimed = NULL WHERE id = ?`,
   dropOpenKey: 'DELETE FROM keys WHERE run = ? AND while_open = 1',
-  quarantine: 'UPDATE runs SET quarantined = ?, unclaimed = NULL, wake_at = NULL WHERE id = ?',
+  quarantine: 'UPDATE runs SET quarantined = ?, unclaimed = CASE WHEN unclaimed IS NOT NULL THEN 0 END, wake_at = NULL WHERE id = ?',
   // why: a body below zero is nobody's: no claim and no sweep meets the run's rows any more
-  hideTasks: 'UPDATE tasks SET body = -body, due_at = NULL WHERE run = ? AND body > 0 AND status <= 4',
+  hideTasks: 'UPDATE tasks SET body = -abs(body), due_at = -abs(due_at) WHERE run = ? AND status <= 4',
   hideMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body > 0',
+  quarantinedRuns: `SELECT ${RUN} WHERE r.quarantined IS NOT NULL ORDER BY r.id LIMIT ?`,
+  releaseRun: `UPDATE runs SET quarantined = NULL, wake_at = CASE status WHEN 0 THEN start_at ELSE deadline_at END,
+    unclaimed = CASE WHEN unclaimed IS NOT NULL AND status <> 3 THEN 1 ELSE unclaimed END WHERE id = ? AND quarantined IS NOT NULL`,
+  // why: what is paused besides stays out of the queue
+  showTasks: `UPDATE tasks SET body = CASE WHEN ?2 = 3 THEN body ELSE abs(body) END, due_at = abs(due_at) WHERE run = ?1 AND status <= 4`,
+  cancelRest: `UPDATE tasks SET status = 9, token = NULL, worker = NULL, next = NULL, due_at = NULL, finished_at = ?, reason = 'marked_failed'
+    WHERE run = ? AND status <= 4`,
+  abandonRun: `UPDATE runs SET status = 8, reason = 'marked_failed', quarantined = NULL, unclaimed = NULL, finished_at = ? WHERE id = ?
+    AND quarantined IS NOT NULL RETURNING generation`,
+  parkedOf: 'SELECT node, item, token, outcome FROM parked WHERE run = ? ORDER BY id',
+  unpark: 'DELETE FROM parked WHERE run = ?',
+  insertAudit: 'INSERT INTO audit (at, actor, action, run, uid, request, facts, note) SELECT ?,?,?,id,uid,?,?,? FROM runs WHERE id = ?',
+  // why: a request id that was used is free again after its time
+  putRequest: `INSERT INTO requests (actor, request, at, hash, result) VALUES (?1,?2,?3,?4,?5) ON CONFLICT (actor, request) DO UPDATE
+    SET at = excluded.at, hash = excluded.hash, result = excluded.result WHERE requests.at <= ?6`,
+  readRequest: 'SELECT hash, result FROM requests WHERE actor = ? AND request = ? AND at > ?',
+  readAudit: 'SELECT id, at, actor, action, run, uid, request, facts, note FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?',
+  readAuditOf: 'SELECT id, at, actor, action, run, uid, request, facts, note FROM audit WHERE run = ? AND id < ? ORDER BY id DESC LIMIT ?',
   park: 'INSERT INTO parked (run, node, item, token, outcome, at) VALUES (?,?,?,?,?,?)',
   insertJournal: 'INSERT INTO journal (at, worker, nonce, changes) VALUES (?,?,?,?)',
   // why: a commit that failed with an unknown outcome is known again by its nonce
@@ -145,8 +209,8 @@ const SQL = {
   queuedTasks: `SELECT t.run, t.node, t.item, t.rank FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2 WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
   claimable: `SELECT r.definition, r.owner FROM runs r WHERE r.id = ? AND r.quarantined IS NULL AND r.format <= ?`,
   readTask: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item = ?`,
-  openMaps: `SELECT m.run, m.node, m.rank FROM maps m CROSS JOIN runs r ON r.id = m.run AND r.format <= ?2 WHERE m.body = ?1 AND m.closed IS NULL AND m.next < m.n ORDER BY m.rank LIMIT ?3`,
-  nextMapBody: 'SELECT body FROM maps WHERE closed IS NULL AND next < n AND body > ? ORDER BY body LIMIT 1',
+  openMaps: `SELECT m.run, m.node, m.rank FROM maps m CROSS JOIN runs r ON r.id = m.run AND r.format <= ?2 WHERE m.body = ?1 AND m.closed IS NULL AND (m.next < m.n OR m.again > 0) ORDER BY m.rank LIMIT ?3`,
+  nextMapBody: 'SELECT body FROM maps WHERE closed IS NULL AND (next < n OR again > 0) AND body > ? ORDER BY body LIMIT 1',
 
   // reads
   runById: `SELECT ${RUN} WHERE r.id = ?`,
@@ -154,7 +218,13 @@ const SQL = {
   runByUid: `SELECT ${RUN} WHERE r.uid = ?`,
   // why: `+` keeps the order by id, and the planner from the partial index, whatever the statistics say
   listRuns: `SELECT ${RUN} WHERE r.id < ?1 AND (?2 IS NULL OR d.workflow = ?2) AND (?3 IS NULL OR +r.status IN (SELECT value FROM json_each(?3)))
-    AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(r.tags) WHERE value = ?4)) AND (?5 IS NULL OR r.accepted_at >= ?5) ORDER BY r.id DESC LIMIT ?6`,
+    AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(r.tags) WHERE value = ?4)) AND (?5 IS NULL OR r.accepted_at >= ?5) AND (?7 IS NULL OR r.key = ?7)
+    ORDER BY r.id DESC LIMIT ?6`,
+  newestIds: 'SELECT uid FROM runs ORDER BY id DESC LIMIT ?',
+  // why: from workflow to workflow by the index, since a key is unique within one
+  holdersOf: `WITH RECURSIVE names(name) AS (SELECT min(workflow) FROM definitions UNION ALL
+      SELECT (SELECT min(workflow) FROM definitions WHERE workflow > names.name) FROM names WHERE names.name IS NOT NULL)
+    SELECT k.run FROM names CROSS JOIN keys k ON k.workflow = names.name AND k.key = ?1 WHERE ?2 IS NULL OR names.name = ?2`,
   allTasks: `SELECT ${TASK} FROM tasks WHERE run = ? ORDER BY node, item`,
   plainTasks: `SELECT ${TASK} FROM tasks WHERE run = ? AND item = -1 ORDER BY node`,
   // why: from node to node by the key, so that the items between them are not read
@@ -163,11 +233,15 @@ const SQL = {
     SELECT t.* FROM nodes CROSS JOIN tasks t ON t.run = ?1 AND t.node = nodes.node AND t.item = -1`,
   // why: by the key of the run this would read every ended item; without statistics the planner takes that for the better way
   openItems: `SELECT ${TASK} FROM tasks INDEXED BY tasks_open
-    WHERE status <= 4 AND status IN (1, 2, 3, 4) AND body = ? AND run = ? AND item >= 0`,
+    WHERE status <= 4 AND status IN (0, 1, 2, 3, 4) AND body = ? AND run = ? AND item >= 0`,
   endedItems: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item >= 0 AND status >= 5 ORDER BY item`,
-  mapsOf: 'SELECT node, body, n, next, ok, failed, cancelled, skipped FROM maps WHERE run = ?',
+  mapsOf: 'SELECT node, body, n, next, ok, failed, cancelled, skipped, again FROM maps WHERE run = ?',
+  deadLetters: `SELECT ${TASK} FROM tasks WHERE (flags & 4) = 4 AND (finished_at, run, node, item) < (?, ?, ?, ?)
+    ORDER BY finished_at DESC, run DESC, node DESC, item DESC LIMIT ?`,
+  historyOf: `SELECT node, item, generation, attempt, status, reason, started_at AS startedAt, finished_at AS finishedAt, edited, output, error
+    FROM generations WHERE run = ? ORDER BY node, item, generation`,
   attemptsOf: `SELECT attempt, generation, outcome, reason, error, worker, started_at AS startedAt, ended_at AS endedAt FROM attempts
-    WHERE run = ? AND node = ? AND item = ? ORDER BY attempt`,
+    WHERE run = ? AND node = ? AND item = ? ORDER BY generation, attempt`,
   journalAfter: 'SELECT seq, at, worker, changes FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
   journalHead: 'SELECT seq, at FROM journal ORDER BY seq DESC LIMIT 1',
 
@@ -183,6 +257,10 @@ const SQL = {
   oldestJournal: 'SELECT seq, at, changes FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
   journalFrom: 'SELECT seq, at FROM journal WHERE seq >= ? ORDER BY seq LIMIT 1',
   cutJournal: 'DELETE FROM journal WHERE seq <= ?',
+  oldestAudit: 'SELECT id, at FROM audit ORDER BY id LIMIT ?',
+  cutAudit: 'DELETE FROM audit WHERE id <= ?',
+  oldRequests: 'SELECT actor, request FROM requests WHERE at <= ? ORDER BY at LIMIT ?',
+  dropRequest: 'DELETE FROM requests WHERE actor = ? AND request = ?',
   setMeta: 'UPDATE meta SET value = ? WHERE name = ?',
   readMeta: 'SELECT value FROM meta WHERE name = ?',
   putCheckpointRun: `INSERT INTO checkpoint_runs (run, generation, status) VALUES (?1, ?2, coalesce(?3, 2))
@@ -221,11 +299,13 @@ const SQL = {
   takeNumbers: 'UPDATE meta SET value = value + ? WHERE name = ? RETURNING value',
 
   // workers
-  insertWorker: `INSERT INTO workers (name, host, pid, pid_started, boot_id, pid_namespace, started_at, lease_until) VALUES (?,?,?,?,?,?,?,?) RETURNING id`,
+  insertWorker: `INSERT INTO workers (name, host, pid, pid_started, boot_id, pid_namespace, started_at, lease_until, slots, serves) VALUES (?,?,?,?,?,?,?,?,?,?) RETURNING id`,
   beat: 'UPDATE workers SET lease_until = ?, wedged = 0 WHERE id = ? AND ended_at IS NULL AND fenced = 0 AND lease_until >= ?',
   leave: 'UPDATE workers SET ended_at = ?, fenced = 1 WHERE id = ?',
   workers: `SELECT id, name, host, pid, pid_started AS pidStarted, boot_id AS bootId, pid_namespace AS pidNamespace, started_at AS startedAt,
-    lease_until AS leaseUntil, wedged, fenced FROM workers WHERE ended_at IS NULL`,
+    lease_until AS leaseUntil, slots, serves, wedged, fenced, ended_at AS endedAt FROM workers WHERE ended_at IS NULL`,
+  endedWorkers: `SELECT id, name, host, pid, pid_started AS pidStarted, boot_id AS bootId, pid_namespace AS pidNamespace, started_at AS startedAt,
+    lease_until AS leaseUntil, slots, serves, wedged, fenced, ended_at AS endedAt FROM workers WHERE ended_at IS NOT NULL ORDER BY id DESC LIMIT ?`,
   isFenced: 'SELECT fenced FROM workers WHERE id = ?',
   fenceExpired: 'UPDATE workers SET fenced = 1 WHERE id = ? AND ended_at IS NULL AND (fenced = 1 OR lease_until < ?)',
   fenceDead: 'UPDATE workers SET fenced = 1 WHERE id = ? AND ended_at IS NULL',
@@ -237,14 +317,15 @@ const SQL = {
     ORDER BY t.run, t.node, t.item LIMIT ?`,
 
   // timers
-  dueTasks: 'SELECT run, node, item, due_at AS dueAt FROM tasks WHERE due_at <= ? ORDER BY due_at LIMIT ?',
+  // why: below zero lies what waits for a decision about its quarantined run
+  dueTasks: 'SELECT run, node, item, due_at AS dueAt FROM tasks WHERE due_at >= 0 AND due_at <= ? ORDER BY due_at LIMIT ?',
   dueRuns: 'SELECT id AS run, status, wake_at AS dueAt FROM runs WHERE wake_at <= ? ORDER BY wake_at LIMIT ?',
   nextTaskDue: 'SELECT due_at AS at FROM tasks WHERE due_at > ? ORDER BY due_at LIMIT 1',
   nextRunDue: 'SELECT wake_at AS at FROM runs WHERE wake_at > ? ORDER BY wake_at LIMIT 1',
   // why: driven by the index of open runs, one probe of the primary key each; the sweep pages through them
   stuckRuns: `SELECT r.id AS run, r.rev, (r.status = 2 AND r.unclaimed IS NULL AND r.quarantined IS NULL AND NOT EXISTS
       (SELECT 1 FROM tasks t WHERE t.run = r.id AND (t.token IS NOT NULL OR t.status IN (1, 3, 4))) AND NOT EXISTS
-      (SELECT 1 FROM maps m WHERE m.run = r.id AND m.closed IS NULL AND m.next < m.n)) AS stuck
+      (SELECT 1 FROM maps m WHERE m.run = r.id AND m.closed IS NULL AND (m.next < m.n OR m.again > 0))) AS stuck
     FROM runs r INDEXED BY runs_open WHERE r.status < 6 AND r.id > ? ORDER BY r.id LIMIT ?`,
 } as const;
 

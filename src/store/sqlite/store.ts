@@ -1,15 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { PawlError } from '../../core/errors.ts';
-import type { Graph } from '../../core/graph.ts';
 import { JournalWriter } from '../../core/journal.ts';
 import type { EndedTask, TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as port from '../store.ts';
 import { SqliteCare } from './care.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
-import { isBusy, openDatabase, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
-import { openToRead } from './read-only.ts';
-import { readFacts, readRun, readTask, runCode, type Row } from './rows.ts';
+import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
+import { openFile } from './open-to-read.ts';
+import { readLog, readMap, readPast, readRun, readTask, readWorker, runCode, type Row } from './rows.ts';
+import { listRuns, loadRun, readDefinition, readDue, readHolders, readStuck } from './lookups.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
 
@@ -60,7 +60,8 @@ export class SqliteStore implements port.Store {
   }
 
   private connect(): void {
-    const db = this.options.access === 'read' ? this.openToRead() : openDatabase(this.options);
+    const { db, isImmutable } = openFile(this.options);
+    this.isImmutable = isImmutable;
     db.exec(SETUP.neverWait);
     this.db = db;
     this.sql = prepareStatements(db);
@@ -68,12 +69,6 @@ export class SqliteStore implements port.Store {
     this.writer = new RunWriter(this.sql, tasks);
     this.claimer = new Claimer(this.sql, tasks);
     this.dataVersion = -1;
-  }
-
-  private openToRead(): DatabaseSync {
-    const { db, isImmutable } = openToRead(this.options.path, this.options.patienceMs);
-    this.isImmutable = isImmutable;
-    return db;
   }
 
   async close(): Promise<void> {
@@ -124,7 +119,9 @@ export class SqliteStore implements port.Store {
         if (!(error instanceof GuardFailed)) throw error;
         const at = batch.runs.findIndex((write, i) => write.state.run === error.run && !conflicts.has(i));
         if (at === -1)
-          throw new PawlError('ENGINE_BROKEN', `A guard failed for run ${error.run}, which the batch does not write.`, { cause: error });
+          throw new PawlError('ENGINE_BROKEN', `A guard failed for run number ${error.run}, which the batch does not write.`, {
+            cause: error,
+          });
         conflicts.add(at);
       }
     }
@@ -138,17 +135,18 @@ export class SqliteStore implements port.Store {
     if (worker !== 0 && this.sql.isFenced.get(worker)?.['fenced'] === 1) {
       throw new PawlError('WORKER_LEASE_LOST', `Worker ${worker} has lost its lease; what it held is taken back.`);
     }
+    const logs = batch.logs.map((write) => this.writer.log(write));
     batch.runs.forEach((write, i) => {
       if (conflicts.has(i)) return;
       if (this.isStale(write)) conflicts.add(i);
-      else this.writer.change(write, journal);
+      else this.writer.change(write, now, journal);
     });
     for (const run of batch.share) this.sql.shareRun.run(run);
     const steps = batch.steps.map((step) => this.writer.step(step));
     const starts = batch.starts.map((start) => this.writer.start(start, now, journal));
     const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, worker, now, journal);
     // why: a commit whose outcome is unknown is found again by its journal row, so one that writes anything has one
-    if (!journal.isEmpty || steps.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
+    if (!journal.isEmpty || steps.length + logs.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
     return {
       epoch: this.epoch,
       clock: Math.max(this.clock, now),
@@ -156,6 +154,7 @@ export class SqliteStore implements port.Store {
       starts,
       conflicts: [...conflicts],
       steps,
+      logs,
       ...claimed,
     };
   }
@@ -202,7 +201,7 @@ export class SqliteStore implements port.Store {
     return this.read(() =>
       requests.flatMap((request): (port.LoadedRun | port.BrokenRun)[] => {
         try {
-          return this.loadOne(request);
+          return loadRun(this.sql, request, this.epoch);
         } catch (error) {
           if (sqliteCode(error) !== null) throw storeError(error, this.options.path);
           return [{ run: request.run, broken: error instanceof Error ? error.message : String(error) }];
@@ -211,42 +210,15 @@ export class SqliteStore implements port.Store {
     );
   }
 
-  private loadOne(request: port.LoadRequest): port.LoadedRun[] {
-    const { run } = request;
-    const row = this.sql.runById.get(run) as Row | undefined;
-    if (row === undefined) return [];
-    const maps = this.sql.mapsOf.all(run) as Row[];
-    const tops = maps.length === 0 ? this.sql.plainTasks : this.sql.topTasks;
-    const tasks = (tops.all(run) as Row[]).map(readTask);
-    for (const map of maps) tasks.push(...(this.sql.openItems.all(map['body'] ?? null, run) as Row[]).map(readTask));
-    return [
-      {
-        row: readRun(row),
-        facts: readFacts(row, run),
-        tasks,
-        maps: maps.map((map) => ({
-          node: Number(map['node']),
-          n: Number(map['n']),
-          next: Number(map['next']),
-          ok: Number(map['ok']),
-          failed: Number(map['failed']),
-          cancelled: Number(map['cancelled']),
-          skipped: Number(map['skipped']),
-        })),
-        items: request.items.map((node) => ({ node, items: (this.sql.endedItems.all(run, node) as Row[]).map(readTask) as EndedTask[] })),
-        epoch: this.epoch,
-      },
-    ];
-  }
-
   async steps(task: port.TaskKey): Promise<port.StepRecord[]> {
     return this.reading().readSteps.all(task.run, task.node, task.item) as unknown as port.StepRecord[];
   }
 
   async boot(worker: port.WorkerFacts, leaseUntil: number): Promise<number> {
     return this.write(() => {
-      const { name, host, pid, pidStarted, bootId, pidNamespace, startedAt } = worker;
-      const row = this.sql.insertWorker.get(name, host, pid, pidStarted, bootId, pidNamespace, startedAt, leaseUntil);
+      const { name, host, pid, pidStarted, bootId, pidNamespace, startedAt, slots } = worker;
+      const serves = JSON.stringify(worker.serves);
+      const row = this.sql.insertWorker.get(name, host, pid, pidStarted, bootId, pidNamespace, startedAt, leaseUntil, slots, serves);
       return Number(row?.['id']);
     });
   }
@@ -264,11 +236,11 @@ export class SqliteStore implements port.Store {
   }
 
   async workers(): Promise<port.WorkerRow[]> {
-    const rows = this.reading().workers.all() as unknown as (Omit<port.WorkerRow, 'wedged' | 'fenced'> & {
-      wedged: number;
-      fenced: number;
-    })[];
-    return rows.map((row) => ({ ...row, wedged: row.wedged === 1, fenced: row.fenced === 1 }));
+    return (this.reading().workers.all() as Row[]).map(readWorker);
+  }
+
+  async endedWorkers(limit: number): Promise<port.WorkerRow[]> {
+    return (this.reading().endedWorkers.all(limit) as Row[]).map(readWorker);
   }
 
   async heldBy(worker: number, limit: number): Promise<port.HeldTask[]> {
@@ -283,21 +255,7 @@ export class SqliteStore implements port.Store {
   }
 
   async due(now: number, limit: number): Promise<port.Due> {
-    return this.read(() => {
-      const runs = this.sql.dueRuns.all(now, limit).map((row) => ({
-        run: Number(row['run']),
-        event: Number(row['status']) === runCode('scheduled') ? ('admit' as const) : ('deadline' as const),
-        dueAt: Number(row['dueAt']),
-      }));
-      const ahead = [this.sql.nextTaskDue.get(now)?.['at'], this.sql.nextRunDue.get(now)?.['at']]
-        .filter((at) => at !== undefined)
-        .map(Number);
-      return {
-        tasks: this.sql.dueTasks.all(now, limit) as unknown as port.Due['tasks'],
-        runs,
-        nextAt: ahead.length === 0 ? null : Math.min(...ahead),
-      };
-    });
+    return this.read(() => readDue(this.sql, now, limit));
   }
 
   async running(after: port.TaskKey | null, limit: number): Promise<port.HeldTask[]> {
@@ -306,9 +264,7 @@ export class SqliteStore implements port.Store {
   }
 
   async stuck(after: number, limit: number): Promise<{ runs: port.StuckRun[]; last: number | null }> {
-    const rows = this.reading().stuckRuns.all(after, limit) as unknown as (port.StuckRun & { stuck: number })[];
-    const runs = rows.filter((row) => Number(row.stuck) === 1).map(({ run, rev }) => ({ run, rev }));
-    return { runs, last: rows.length < limit ? null : (rows.at(-1)?.run ?? null) };
+    return readStuck(this.reading(), after, limit);
   }
 
   async quarantine(run: number, why: string, outcomes: readonly port.ParkedOutcome[], now: number): Promise<void> {
@@ -351,11 +307,21 @@ export class SqliteStore implements port.Store {
   }
 
   async listRuns(query: port.ListQuery): Promise<port.RunRow[]> {
-    const statuses = query.statuses === undefined ? null : JSON.stringify(query.statuses.map((status: RunStatus) => runCode(status)));
-    const { before = Number.MAX_SAFE_INTEGER, workflow = null, tag = null, since = null, limit } = query;
+    return listRuns(this.reading(), query);
+  }
+
+  async newestIds(limit: number): Promise<Uint8Array[]> {
     return this.reading()
-      .listRuns.all(before, workflow, statuses, tag, since, limit)
-      .map((row) => readRun(row as Row));
+      .newestIds.all(limit)
+      .map((row) => row['uid'] as Uint8Array);
+  }
+
+  async holdersOf(key: string, workflow: string | null): Promise<port.RunRow[]> {
+    return this.read(() => readHolders(this.sql, key, workflow));
+  }
+
+  async mapsOf(run: number): Promise<port.MapCounts[]> {
+    return (this.reading().mapsOf.all(run) as Row[]).map(readMap);
   }
 
   async tasksOf(run: number, items: boolean): Promise<TaskState[]> {
@@ -367,8 +333,77 @@ export class SqliteStore implements port.Store {
     return this.reading().attemptsOf.all(task.run, task.node, task.item) as unknown as port.AttemptRow[];
   }
 
+  async historyOf(run: number): Promise<port.PastTask[]> {
+    return (this.reading().historyOf.all(run) as Row[]).map(readPast);
+  }
+
+  async deadLetters(before: port.DeadCursor | null, limit: number): Promise<port.DeadRow[]> {
+    const { at, run, node, item } = before ?? { at: Number.MAX_SAFE_INTEGER, run: 0, node: 0, item: 0 };
+    return this.read(() =>
+      (this.sql.deadLetters.all(at, run, node, item, limit) as Row[]).flatMap((row) => {
+        const of = this.sql.runById.get(row['run'] ?? null) as Row | undefined;
+        return of === undefined ? [] : [{ row: readRun(of), task: readTask(row) as EndedTask }];
+      }),
+    );
+  }
+
+  async audit(query: { readonly run?: number; readonly before?: number; readonly limit: number }): Promise<port.AuditRow[]> {
+    const { run, before = Number.MAX_SAFE_INTEGER, limit } = query;
+    const { readAudit, readAuditOf } = this.reading();
+    const rows = run === undefined ? readAudit.all(before, limit) : readAuditOf.all(run, before, limit);
+    return rows as unknown as port.AuditRow[];
+  }
+
+  async findRequest(actor: string, request: string, since: number): Promise<port.DoneRequest | null> {
+    return (this.reading().readRequest.get(actor, request, since) as port.DoneRequest | undefined) ?? null;
+  }
+
+  async quarantinedRuns(limit: number): Promise<port.RunRow[]> {
+    return (this.reading().quarantinedRuns.all(limit) as Row[]).map(readRun);
+  }
+
+  async release(run: number, act: port.ActWrite, now: number): Promise<port.ParkedOutcome[]> {
+    return this.write(() => {
+      const status = Number(this.sql.runStatus.get(run)?.['status'] ?? 0);
+      if (this.sql.releaseRun.run(run).changes !== 1) return [];
+      this.sql.showTasks.run(run, status);
+      if (status !== runCode('paused')) this.sql.uncoverMaps.run(run);
+      this.sql.shareRun.run(run);
+      this.writer.act(run, act, now);
+      this.record(now, 0, '[]');
+      return this.sql.parkedOf.all(run) as unknown as port.ParkedOutcome[];
+    });
+  }
+
+  async unpark(run: number): Promise<void> {
+    await this.write(() => this.sql.unpark.run(run));
+  }
+
+  async abandonRun(run: number, act: port.ActWrite, now: number): Promise<void> {
+    await this.write(() => {
+      const from = RUN_STATUSES[Number(this.sql.runStatus.get(run)?.['status'])];
+      const row = this.sql.abandonRun.get(now, run);
+      if (row === undefined || from === undefined) return;
+      this.sql.cancelRest.run(now, run);
+      this.sql.closeMaps.run(run);
+      this.sql.dropOpenKey.run(run);
+      this.sql.unpark.run(run);
+      this.sql.shareRun.run(run);
+      this.writer.act(run, act, now);
+      const journal = new JournalWriter();
+      journal.run({ run, generation: Number(row['generation']) });
+      journal.runMoved(from, 'failed', 'marked_failed');
+      this.record(now, 0, journal.finish());
+    });
+  }
+
+  async logsOf({ run, after, node, item, attempt }: port.LogQuery, limit: number): Promise<port.LogRow[]> {
+    const rows = this.reading().logsOf.all(run, after, node ?? null, item ?? null, attempt ?? null, limit);
+    return rows.map((row) => readLog(row as Row));
+  }
+
   private reading(): Statements {
-    if (this.closed) throw new PawlError('STORE_CLOSED', 'The store is closed.');
+    if (this.closed) throw new PawlError('STORE_CLOSED', `${this.options.path}: the store is closed.`);
     if (this.db === null) this.connect();
     return this.sql;
   }
@@ -457,15 +492,4 @@ export class SqliteStore implements port.Store {
     const coded = storeError(error, path);
     throw coded instanceof PawlError ? coded : new PawlError('STORE_IO', `${path}: a commit failed: ${String(error)}`, { cause: error });
   }
-}
-
-function readDefinition(row: Row): port.StoredDefinition {
-  return {
-    id: Number(row['id']),
-    workflow: String(row['workflow']),
-    version: String(row['version']),
-    hash: String(row['hash']),
-    graph: JSON.parse(String(row['graph'])) as Graph,
-    firstBody: Number(row['firstBody']),
-  };
 }

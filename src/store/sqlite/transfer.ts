@@ -7,7 +7,7 @@ import { isRunOver, isTerminal, type RunStatus, type TaskStatus } from '../../co
 import type { StoredDefinition } from '../store.ts';
 import type { Connection } from './connection.ts';
 import { STATE_FORMAT } from './driver.ts';
-import { openToRead } from './read-only.ts';
+import { openToRead } from './open-to-read.ts';
 import type { Row, Value } from './rows.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 
@@ -89,7 +89,8 @@ const columns = (fields: Fields, row: DocumentRow): Value[] =>
 
 /**
  * Rows of a run that is not there are met by nobody: the run's row goes last. Until then a row in `leftovers` sees to it that an import
- * that does not end is cleared away. An open run is quarantined and its leases and timers stay behind, so that nothing of it runs here.
+ * that does not end is cleared away. An open run is quarantined, and its leases stay behind, so that nothing of it runs here. Where a person
+ * releases it all the same, what was running elsewhere is not run again: nothing wakes the run, and it fails as stuck.
  */
 export async function importRun(
   connection: Connection,
@@ -149,10 +150,11 @@ function insertRows(sql: Statements, { table, rows, document, run, definition }:
     if (table === 'tasks') {
       // why: as `hideTasks` leaves them
       const isHidden = !over && !isTerminal[row['status'] as TaskStatus];
-      insert.run(run, isHidden ? -body : body, ...columns(TABLE_FIELDS.tasks, { ...row, dueAt: null }));
+      const dueAt = isHidden && row['dueAt'] !== null ? -Number(row['dueAt']) : null;
+      insert.run(run, isHidden ? -body : body, ...columns(TABLE_FIELDS.tasks, { ...row, dueAt }));
     } else if (table === 'maps') insert.run(run, over ? body : -body, ...columns(TABLE_FIELDS.maps, over ? { ...row, closed: 1 } : row));
     else if (table === 'attempts') insert.run(run, 0, ...columns(TABLE_FIELDS.attempts, row));
-    else insert.run(run, ...columns(TABLE_FIELDS.steps, row));
+    else insert.run(run, ...columns(TABLE_FIELDS[table], row));
   }
 }
 

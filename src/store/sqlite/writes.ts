@@ -1,7 +1,9 @@
 import type { AttemptRecord, Changes } from '../../core/changes.ts';
 import type { JournalWriter } from '../../core/journal.ts';
-import type { TaskState } from '../../core/run-state.ts';
-import type { KeyClaim, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
+import type { RunningTask, RunState, TaskState } from '../../core/run-state.ts';
+import { REQUEST_MS } from '../../core/reset.ts';
+import { isRunOver } from '../../core/states.ts';
+import type { ActWrite, KeyClaim, LogWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
 import type { Statements } from './statements.ts';
@@ -24,7 +26,7 @@ export class TaskWriter {
   }
 
   insert(run: number, body: number, task: TaskState): void {
-    if (task.status === 'running' && task.lease !== null && task.losses === 0 && task.phase === 'body' && task.draws.length === 0) {
+    if (task.status === 'running' && task.lease !== null && isPlainStart(task)) {
       const { token, worker } = task.lease;
       this.sql.insertStarted.run(
         run,
@@ -45,7 +47,11 @@ export class TaskWriter {
     this.sql.insertTask.run(...whole(run, body, task));
   }
 
-  move(run: number, from: TaskState, to: TaskState): void {
+  move(run: number, body: number, from: TaskState, to: TaskState): void {
+    if (from.generation !== to.generation || from.status === 'pending' || to.status === 'pending') {
+      this.replace(run, body, from, to);
+      return;
+    }
     const token = from.status === 'running' ? (from.lease?.token ?? null) : null;
     const { changes } =
       token === null
@@ -55,7 +61,30 @@ export class TaskWriter {
           : this.sql.moveHeld.run(...changing(to), run, to.node, to.item, token);
     if (changes !== 1) throw new GuardFailed(run);
   }
+
+  /** A task that begins again has another row; what it ended as is kept as history. */
+  private replace(run: number, body: number, from: TaskState, to: TaskState): void {
+    const token = from.status === 'running' ? (from.lease?.token ?? null) : null;
+    if ('finishedAt' in from) this.sql.archiveTask.run(run, to.node, to.item);
+    const { changes } =
+      token === null
+        ? this.sql.removeFree.run(run, to.node, to.item, taskCode(from.status))
+        : this.sql.removeHeld.run(run, to.node, to.item, token);
+    if (changes !== 1) throw new GuardFailed(run);
+    this.insert(run, body, to);
+  }
+
+  /** The items of a map whose list is made anew become history. */
+  clearMap(run: number, node: number): void {
+    this.sql.archiveItems.run(run, node);
+    this.sql.removeItems.run(run, node);
+    this.sql.removeMap.run(run, node);
+  }
 }
+
+/** What the short insert leaves to the columns' defaults is at its default. */
+const isPlainStart = (task: RunningTask): boolean =>
+  task.losses === 0 && task.phase === 'body' && task.draws.length === 0 && task.effect === 1 && task.edited === null;
 
 /** What the kernel decided about runs, as rows. */
 export class RunWriter {
@@ -69,6 +98,10 @@ export class RunWriter {
 
   start(write: StartWrite, now: number, journal: JournalWriter): StartResult {
     const { state, key } = write;
+    if (write.act !== null) {
+      const done = this.doneBefore(write.act, now);
+      if (done !== null) return { created: false, done };
+    }
     if (key !== null) {
       const holder = this.holder(write.workflow, key, now);
       if (holder !== null) return holder;
@@ -97,11 +130,18 @@ export class RunWriter {
       ended?.hasOutput ? 1 : 0,
       state.input,
       ended?.output ?? null,
+      write.link?.run ?? null,
+      write.link?.kind ?? null,
     );
+    for (const node of write.link?.maps ?? []) {
+      this.sql.copyItems.run(state.run, write.firstBody, now, write.link?.run ?? -1, node);
+      this.sql.copyMap.run(state.run, write.firstBody, write.link?.run ?? -1, node);
+    }
+    if (write.act !== null) this.act(state.run, write.act, now);
     if (key !== null && !(key.until === 'open' && ended !== null)) this.putKey(write.workflow, key, state.run);
     journal.run(state);
     journal.runMoved('-', ended === null ? state.status : 'running', null);
-    this.applyTasks(state.run, write.firstBody, write.changes, journal);
+    this.applyTasks(state, write.firstBody, write.changes, journal);
     if (ended !== null) journal.runMoved('running', ended.status, ended.reason);
     return { created: true };
   }
@@ -113,36 +153,96 @@ export class RunWriter {
     return { created: false, uid: row['uid'] as Uint8Array, run: Number(row['run']), inputHash: String(row['inputHash']) };
   }
 
+  private doneBefore({ actor, request }: ActWrite, now: number): { hash: string; result: string } | null {
+    if (request === null) return null;
+    return (this.sql.readRequest.get(actor, request, now - REQUEST_MS) as { hash: string; result: string } | undefined) ?? null;
+  }
+
+  /** Records an act with what it does. One whose request id was used meanwhile is none. */
+  act(run: number, act: ActWrite, now: number): void {
+    if (act.request !== null) {
+      const { changes } = this.sql.putRequest.run(act.actor, act.request, now, act.hash, act.result, now - REQUEST_MS);
+      if (changes !== 1) throw new GuardFailed(run);
+    }
+    this.sql.insertAudit.run(now, act.actor, act.action, act.request, act.facts, act.note, run);
+  }
+
   private putKey(workflow: string, key: KeyClaim, run: number): void {
     const until = typeof key.until === 'number' ? key.until : null;
     this.sql.putKey.run(workflow, key.value, run, key.inputHash, until, key.until === 'open' ? 1 : 0);
   }
 
-  change(write: RunWrite, journal: JournalWriter): void {
+  change(write: RunWrite, now: number, journal: JournalWriter): void {
     const { state, changes } = write;
     journal.run(state);
-    if (changes.admitted) {
-      this.sql.admitRun.run(state.run);
-      journal.runMoved('scheduled', 'running', null);
-    }
-    this.applyTasks(state.run, write.firstBody, changes, journal);
+    if (write.act !== null) this.act(state.run, write.act, now);
+    if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
+    this.applyTasks(state, write.firstBody, changes, journal);
+    if (changes.moves.some((move) => move.from === 'paused' || move.to === 'paused')) this.cover(state);
     if (write.shared) this.sql.bumpRev.run(state.run);
     if (changes.end !== null) this.endRun(state.run, changes.end, journal);
   }
 
-  private applyTasks(run: number, firstBody: number, changes: Changes, journal: JournalWriter): void {
+  /** Admission, pause, resume, and the new generation that a reset opens. */
+  private moveRun(state: RunState, changes: Changes, journal: JournalWriter): void {
+    if (changes.moves[0] !== undefined && isRunOver[changes.moves[0].from]) this.sql.archiveRun.run(state.run);
+    const status = changes.moves.at(-1)?.to ?? state.status;
+    const { run, generation, deadlineAt, startAt, resumeTo } = state;
+    const resumesTo = resumeTo === null ? null : runCode(resumeTo);
+    this.sql.moveRun.run(
+      runCode(status),
+      generation,
+      deadlineAt,
+      wakeAt(status, startAt, deadlineAt),
+      resumesTo,
+      status === 'paused' ? 0 : 1,
+      run,
+    );
+    for (const { from, to } of changes.moves) journal.runMoved(from, to, null);
+  }
+
+  private cover(state: RunState): void {
+    if (state.status === 'paused') {
+      this.sql.coverTasks.run(state.run);
+      this.sql.hideMaps.run(state.run);
+    } else {
+      this.sql.uncoverTasks.run(state.run);
+      this.sql.uncoverMaps.run(state.run);
+    }
+  }
+
+  private applyTasks(state: RunState, firstBody: number, changes: Changes, journal: JournalWriter): void {
+    const { run } = state;
+    // why: what belongs to a paused run is not to be claimed
+    const sign = state.status === 'paused' ? -1 : 1;
     for (const { from, to } of changes.tasks) {
-      if (from === undefined) this.tasks.insert(run, firstBody + to.node, to);
-      else this.tasks.move(run, from, to);
+      const body = sign * (firstBody + to.node);
+      if (from === undefined) this.tasks.insert(run, body, to);
+      else this.tasks.move(run, body, from, to);
+      if (to.item < 0 && from?.generation !== to.generation && changes.cleared.includes(to.node)) this.tasks.clearMap(run, to.node);
       journal.task(from, to);
     }
     for (const attempt of changes.attempts) this.recordAttempt(run, attempt);
     for (const map of changes.maps.values()) {
-      if (map.n === null) this.sql.countMap.run(map.next, map.ok, map.failed, map.cancelled, map.skipped, run, map.node);
-      else {
+      if (map.n === null) {
+        this.sql.countMap.run(map.next, map.ok, map.failed, map.cancelled, map.skipped, map.again, run, map.node);
+        if (map.reopened) this.sql.reopenMap.run(run, map.node);
+      } else {
         const rank = changes.tasks.find((change) => change.to.node === map.node)?.to.rank ?? 0;
-        this.sql.insertMap.run(run, map.node, firstBody + map.node, rank, map.n, map.next, map.ok, map.failed, map.cancelled, map.skipped);
+        this.sql.insertMap.run(
+          run,
+          map.node,
+          sign * (firstBody + map.node),
+          rank,
+          map.n,
+          map.next,
+          map.ok,
+          map.failed,
+          map.cancelled,
+          map.skipped,
+        );
       }
+      if (map.dead !== null) this.sql.judgeItems.run(run, map.node, map.dead ? 1 : 0);
     }
     if (changes.maps.size > 0 || changes.end !== null) this.closeMaps(run, changes);
   }
@@ -168,7 +268,7 @@ export class RunWriter {
       a.startedAt,
       a.endedAt,
     );
-    if (a.attempt > 13) this.sql.trimAttempts.run(run, a.node, a.item, a.attempt - 10);
+    if (a.attempt > 13) this.sql.trimAttempts.run(run, a.node, a.item, a.generation, a.attempt - 10);
   }
 
   private endRun(run: number, end: NonNullable<Changes['end']>, journal: JournalWriter): void {
@@ -189,6 +289,10 @@ export class RunWriter {
       write.generation,
     );
     return changes === 1;
+  }
+
+  log({ run, node, item, token, generation, attempt, chunk, lines }: LogWrite): boolean {
+    return this.sql.insertLog.run(chunk, lines, run, node, item, token, generation, attempt).changes === 1;
   }
 }
 

@@ -46,6 +46,9 @@ CREATE TABLE runs (
   start_at INTEGER,
   deadline_at INTEGER,
   wake_at INTEGER,
+  resume_to INTEGER,
+  linked_from INTEGER,
+  link TEXT,
   finished_at INTEGER,
   reason TEXT,
   quarantined TEXT,
@@ -80,7 +83,7 @@ CREATE TABLE tasks (
   node INTEGER NOT NULL,
   item INTEGER NOT NULL,
   body INTEGER NOT NULL,
-  status INTEGER NOT NULL CHECK (status BETWEEN 1 AND 9),
+  status INTEGER NOT NULL CHECK (status BETWEEN 0 AND 9),
   generation INTEGER NOT NULL,
   attempt INTEGER NOT NULL,
   begun INTEGER NOT NULL,
@@ -100,6 +103,8 @@ CREATE TABLE tasks (
   finished_at INTEGER,
   reason TEXT,
   flags INTEGER NOT NULL,
+  effect INTEGER NOT NULL DEFAULT 1,
+  edited TEXT,
   output TEXT,
   error TEXT,
   PRIMARY KEY (run, node, item),
@@ -109,6 +114,37 @@ CREATE TABLE tasks (
 -- why: queued first by body and rank is what a claim reads; running and retrying ride along so that the sweeps need no index of their own
 CREATE INDEX tasks_open ON tasks (status, body, rank) WHERE status <= 4;
 CREATE INDEX tasks_due ON tasks (due_at) WHERE due_at IS NOT NULL;
+-- dead letters, by when they died
+CREATE INDEX tasks_dead ON tasks (finished_at, run, node, item) WHERE (flags & 4) = 4;
+
+-- what reset tasks were in their earlier generations
+CREATE TABLE generations (
+  run INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  item INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  reason TEXT,
+  flags INTEGER NOT NULL,
+  started_at INTEGER,
+  finished_at INTEGER,
+  edited TEXT,
+  output TEXT,
+  error TEXT,
+  PRIMARY KEY (run, node, item, generation)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE run_generations (
+  run INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  reason TEXT,
+  has_output INTEGER NOT NULL,
+  finished_at INTEGER NOT NULL,
+  output TEXT,
+  PRIMARY KEY (run, generation)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE maps (
   run INTEGER NOT NULL,
@@ -121,10 +157,11 @@ CREATE TABLE maps (
   failed INTEGER NOT NULL,
   cancelled INTEGER NOT NULL,
   skipped INTEGER NOT NULL,
+  again INTEGER NOT NULL DEFAULT 0,
   closed INTEGER,
   PRIMARY KEY (run, node)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX maps_open ON maps (body, rank) WHERE closed IS NULL AND next < n;
+CREATE INDEX maps_open ON maps (body, rank) WHERE closed IS NULL AND (next < n OR again > 0);
 
 CREATE TABLE attempts (
   run INTEGER NOT NULL,
@@ -138,7 +175,7 @@ CREATE TABLE attempts (
   worker INTEGER NOT NULL,
   started_at INTEGER NOT NULL,
   ended_at INTEGER NOT NULL,
-  PRIMARY KEY (run, node, item, attempt)
+  PRIMARY KEY (run, node, item, generation, attempt)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE steps (
@@ -152,6 +189,20 @@ CREATE TABLE steps (
   PRIMARY KEY (run, node, item, generation, name)
 ) STRICT, WITHOUT ROWID;
 
+-- a row for each time that an attempt's lines were written; the order of a run is that of the commits, whatever the clocks of its workers say
+CREATE TABLE logs (
+  run INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  item INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  chunk INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  lines TEXT NOT NULL CHECK (json_valid(lines)),
+  PRIMARY KEY (run, node, item, generation, attempt, chunk)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX logs_order ON logs (run, seq);
+
 -- outcomes that arrived for a quarantined run: kept, not applied
 CREATE TABLE parked (
   id INTEGER PRIMARY KEY,
@@ -162,7 +213,8 @@ CREATE TABLE parked (
   outcome TEXT NOT NULL,
   at INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX parked_run ON parked (run);
+
+CREATE INDEX parked_run ON parked (run, id);
 
 CREATE TABLE workers (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -174,11 +226,39 @@ CREATE TABLE workers (
   pid_namespace TEXT,
   started_at INTEGER NOT NULL,
   lease_until INTEGER NOT NULL,
+  slots INTEGER NOT NULL,
+  serves TEXT NOT NULL CHECK (json_valid(serves)),
   wedged INTEGER NOT NULL DEFAULT 0,
   fenced INTEGER NOT NULL DEFAULT 0,
   ended_at INTEGER
 ) STRICT;
 CREATE INDEX workers_live ON workers (id) WHERE ended_at IS NULL;
+
+-- acts of people
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  action TEXT NOT NULL,
+  run INTEGER NOT NULL,
+  -- outlives the run
+  uid BLOB NOT NULL,
+  request TEXT,
+  facts TEXT NOT NULL CHECK (json_valid(facts)),
+  note TEXT
+) STRICT;
+CREATE INDEX audit_run ON audit (run, id);
+
+-- the same actor and request id: the same act, done once
+CREATE TABLE requests (
+  actor TEXT NOT NULL,
+  request TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  hash TEXT NOT NULL,
+  result TEXT NOT NULL,
+  PRIMARY KEY (actor, request)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX requests_at ON requests (at);
 
 CREATE TABLE journal (
   seq INTEGER PRIMARY KEY,
@@ -210,7 +290,7 @@ CREATE VIEW run_overview AS
 
 CREATE VIEW task_overview AS
   SELECT t.run, json_extract(d.graph, '$.tasks[' || t.node || '].id') AS task, nullif(t.item, -1) AS item,
-    CASE t.status WHEN 1 THEN 'queued' WHEN 2 THEN 'running' WHEN 3 THEN 'retrying' WHEN 4 THEN 'waiting' WHEN 5 THEN 'success'
+    CASE t.status WHEN 0 THEN 'pending' WHEN 1 THEN 'queued' WHEN 2 THEN 'running' WHEN 3 THEN 'retrying' WHEN 4 THEN 'waiting' WHEN 5 THEN 'success'
       WHEN 6 THEN 'failed' WHEN 7 THEN 'skipped' WHEN 8 THEN 'upstream_failed' ELSE 'cancelled' END AS status,
     t.attempt, t.reason, t.worker, t.started_at, t.due_at, t.finished_at, t.output, t.error
   FROM tasks t JOIN runs r ON r.id = t.run JOIN definitions d ON d.id = r.definition;

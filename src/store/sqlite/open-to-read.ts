@@ -3,19 +3,22 @@ import { resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { PawlError } from '../../core/errors.ts';
-import { checkLibrary, guarded, identity, SCHEMA, sqliteCode } from './driver.ts';
+import { checkLibrary, guarded, identity, openDatabase, SCHEMA, sqliteCode, type OpenOptions } from './driver.ts';
 
-export interface ReadOnly {
+export interface OpenFile {
   readonly db: DatabaseSync;
   /** The file was opened as one that nobody changes: what another process writes may not be seen, or be read half. */
   readonly isImmutable: boolean;
 }
 
+export const openFile = (options: OpenOptions): OpenFile =>
+  options.access === 'read' ? openToRead(options.path, options.patienceMs) : { db: openDatabase(options), isImmutable: false };
+
 /**
  * Opens a file without creating, migrating or writing anything. A file in WAL mode needs its `-shm` beside it, which a folder that may not be
  * written does not get: then it is opened as immutable, but only where no `-wal` holds commits that would be missing.
  */
-export function openToRead(given: string, timeoutMs: number): ReadOnly {
+export function openToRead(given: string, timeoutMs: number): OpenFile {
   const path = resolve(given);
   if (!existsSync(path)) throw new PawlError('STORE_UNREACHABLE', `${path}: there is no such file.`, { details: { path } });
   try {

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
+import { tryDurationMs } from '../core/duration-text.ts';
+import { PawlError } from '../core/errors.ts';
+import { usage } from './errors.ts';
+import type { Io } from './io.ts';
+
+/** Values of arguments and options, checked. */
+
+export function wholeNumber(text: string, option: string, { least = 1, most = 1_000_000_000 } = {}): number {
+  const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= least && value <= most)) throw usage(`${option} ${JSON.stringify(text)}: give a whole number from ${least} to ${most}.`);
+  return value;
+}
+
+export function milliseconds(text: string, option: string): number {
+  const ms = tryDurationMs(text);
+  if (ms === null) throw usage(`${option} ${JSON.stringify(text)} is no duration.`, "Give '90s', '5m', '2h', '14d'.");
+  return ms;
+}
+
+/** A payload: JSON as it stands, `@file`, or `-` for stdin. */
+export async function payload(given: string | undefined, io: Io): Promise<unknown> {
+  if (given === undefined) return undefined;
+  const from = given === '-' ? 'stdin' : given.startsWith('@') ? given.slice(1) : 'the argument';
+  const text = given === '-' ? await textOf(io.stdin) : given.startsWith('@') ? readText(given.slice(1), io) : given;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new PawlError(
+      'RUN_INPUT_INVALID',
+      `The input from ${from} is no JSON: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        fix: `Give JSON: '{"id": 1}', @file.json, or - for stdin.`,
+        cause: error,
+      },
+    );
+  }
+}
+
+function readText(path: string, io: Io): string {
+  try {
+    return readFileSync(resolve(io.cwd, path), 'utf8');
+  } catch (error) {
+    throw usage(`@${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, 'Give a file that can be read.');
+  }
+}
+
+/** A word as it must stand on a command line. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}

@@ -1,0 +1,33 @@
+import type { Command } from 'commander';
+import type { Cli } from './cli.ts';
+
+/** Makes a command's action of a function that gets the CLI first and may give an exit code. */
+export type Act = <A extends readonly unknown[]>(work: (cli: Cli, ...args: A) => Promise<number | void>) => (...args: A) => Promise<void>;
+
+interface CommandModule {
+  /** Adds arguments, options, help and action. */
+  readonly define: (command: Command, act: Act) => void;
+}
+
+interface Listed {
+  readonly group: string;
+  readonly summary: string;
+  readonly load: () => Promise<CommandModule>;
+}
+
+/** Every command: what the help lists, and the file that holds the rest, loaded when the command is called. */
+export const COMMANDS: Readonly<Record<string, Listed>> = {
+  dev: { group: 'Work:', summary: 'a worker that restarts when your code changes', load: () => import('./commands/dev.ts') },
+  work: { group: 'Work:', summary: 'a worker for production', load: () => import('./commands/work.ts') },
+  workers: { group: 'Work:', summary: 'which workers live, and what they hold', load: () => import('./commands/workers.ts') },
+  start: { group: 'Runs:', summary: 'start a run', load: () => import('./commands/start.ts') },
+  ls: { group: 'Runs:', summary: 'list runs, newest first', load: () => import('./commands/ls.ts') },
+  show: { group: 'Runs:', summary: 'one run with its tasks', load: () => import('./commands/show.ts') },
+  watch: { group: 'Runs:', summary: 'follow a run until it ends', load: () => import('./commands/watch.ts') },
+  cancel: { group: 'Runs:', summary: 'cancel a run, or all that a query finds', load: () => import('./commands/cancel.ts') },
+  check: { group: 'Definitions:', summary: 'build every workflow, and list all problems', load: () => import('./commands/check.ts') },
+  sql: { group: 'Store:', summary: 'query the store, read-only', load: () => import('./commands/sql.ts') },
+  migrate: { group: 'Store:', summary: 'bring the store to the schema of this version', load: () => import('./commands/migrate.ts') },
+  explain: { group: 'Help:', summary: 'what an error code means', load: () => import('./commands/explain.ts') },
+  completion: { group: 'Help:', summary: 'a completion script for your shell', load: () => import('./commands/completion.ts') },
+};

@@ -1,0 +1,424 @@
+import { canonical, encode } from '../core/codec.ts';
+import type { CompiledGraph, GraphNode } from '../core/compile.ts';
+import { PawlError, type ErrorCode } from '../core/errors.ts';
+import { runIdText } from '../core/ids.ts';
+import {
+  isRefusal,
+  planReset,
+  resetResult,
+  reusedByFork,
+  type ResetRefusal,
+  type ResetRequest,
+  type ResetResult,
+  type ResetTarget,
+  type ResetWhy,
+} from '../core/reset.ts';
+import type { RunState } from '../core/run-state.ts';
+import { validate, type Schema } from '../core/schema.ts';
+import { isRunOver, type TaskStatus } from '../core/states.ts';
+import type { RunEvent } from '../core/turn.ts';
+import { itemNumber } from '../core/values.ts';
+import type { RunRow } from '../store/store.ts';
+import type { Client, ClientWriter, RunRef } from './client.ts';
+
+/** Who acts, and what makes it the same act when it is asked for again. */
+export interface ActOptions {
+  /** Who does it, for the audit. Default `'api'`. */
+  readonly actor?: string;
+  /** The same actor and request id within 7 days: the same act, done once. */
+  readonly requestId?: string;
+  /** Kept with the act. */
+  readonly note?: string;
+}
+
+/** An item of a map: its index, or its key where the map names its items. */
+export type ItemName = number | string;
+
+export interface ResetOptions extends ActOptions {
+  /** Only says what would be reset. */
+  readonly dryRun?: boolean;
+  /** Leaves the idempotency keys as they are, though what succeeded is done over or an input was edited. */
+  readonly sameKey?: boolean;
+}
+
+export interface RedriveOptions extends ResetOptions {
+  /** Dead letters, by the task's id in the graph. Default: all dead letters and all cancelled tasks of the run. */
+  readonly task?: string | readonly string[];
+  /** Of a map: only these items. Needs one `task`. */
+  readonly item?: ItemName | readonly ItemName[];
+  /** Goes in instead of what the graph says; must pass the task's schema. Needs one task, and one item of a map. */
+  readonly input?: unknown;
+  /** Sends on also what is `unsafe` and may have happened already. */
+  readonly acceptUnknown?: boolean;
+  /** Tasks that stay as they are although they ran on the failure: they are marked stale. */
+  readonly keep?: readonly string[];
+}
+
+export interface MarkOptions extends ActOptions {
+  readonly item?: ItemName;
+  /** Must pass the task's schema. */
+  readonly output?: unknown;
+  readonly dryRun?: boolean;
+}
+
+/** What an act resets, or reset. */
+export interface ResetReport {
+  /** False of a preview. */
+  readonly applied: boolean;
+  /** The run's generation from then on. */
+  readonly generation: number;
+  /** Tasks and items that are reset. */
+  readonly count: number;
+  /** They, with why; the first 1,000. */
+  readonly tasks: readonly { readonly task: string; readonly item?: number; readonly was: TaskStatus; readonly why: ResetWhy }[];
+  /** Ran on the failure, and stay: because they were asked to, or because their effects are unsafe. */
+  readonly kept: readonly { readonly task: string; readonly why: 'asked' | 'unsafe' }[];
+}
+
+export interface ForkOptions extends ActOptions {
+  /** Another input for the new run. */
+  readonly input?: unknown;
+}
+
+export interface ForkReport extends RunRef {
+  readonly created: boolean;
+  /** Tasks whose output is taken over. */
+  readonly reused: readonly string[];
+}
+
+/** Takes the act to the kernel at most so often, where the run moves on at the same moment. */
+const TRIES = 3;
+
+/** What a person does to a run beyond starting and cancelling it (semantics, section 9): decided by the kernel, audited, done once. */
+export class Acts {
+  private readonly client: Client;
+  private readonly writer: ClientWriter;
+  private readonly maxPayload: number;
+
+  constructor(client: Client, writer: ClientWriter, maxPayload: number) {
+    this.client = client;
+    this.writer = writer;
+    this.maxPayload = maxPayload;
+  }
+
+  async redrive(id: string, options: RedriveOptions = {}): Promise<ResetReport> {
+    const { task, item, input, keep = [], acceptUnknown = false } = options;
+    return this.reset(
+      'redrive',
+      id,
+      options,
+      { task, item, keep, acceptUnknown, ...('input' in options ? { input } : {}) },
+      async (run) => {
+        const targets = this.targets(run, task, item);
+        if ('input' in options) return this.edited(run, targets, input);
+        return targets;
+      },
+    );
+  }
+
+  /** Some dead letters of one run, by their names. */
+  async redriveLetters(
+    id: string,
+    letters: readonly { readonly task: string; readonly item?: number }[],
+    options: Omit<RedriveOptions, 'task' | 'item'>,
+  ): Promise<ResetReport> {
+    const asked = {
+      letters: letters.map(({ task, item }) => (item === undefined ? task : [task, item])),
+      ...('input' in options ? { input: options.input } : {}),
+    };
+    return this.reset('redrive', id, options, asked, async (run) => {
+      const targets = letters.map(({ task, item }) => ({ node: nodeOf(run, task).index, item: item ?? -1 }));
+      return 'input' in options ? this.edited(run, targets, options.input) : targets;
+    });
+  }
+
+  async rerun(id: string, task: string, options: ResetOptions = {}): Promise<ResetReport> {
+    return this.reset('rerun', id, options, { task }, async (run) => [{ node: nodeOf(run, task).index, item: -1 }]);
+  }
+
+  async mark(id: string, task: string, options: MarkOptions = {}): Promise<ResetReport> {
+    const { item, output } = options;
+    return this.reset('mark', id, options, { task, item, output }, async (run) => {
+      const node = nodeOf(run, task);
+      if (node.task.kind === 'when' && typeof output !== 'boolean') {
+        throw new PawlError('TASK_OUTPUT_INVALID', `The output of "${node.id}" is a verdict: give true or false.`);
+      }
+      const text = await this.checked(run, node, 'output', output);
+      return [{ node: node.index, item: item === undefined ? -1 : itemOf(run, node, item), output: text }];
+    });
+  }
+
+  /** A dead letter that stays as it is: it is no longer listed. The note says why. */
+  async discard(id: string, task: string, options: ActOptions & { readonly item?: ItemName; readonly note: string }): Promise<void> {
+    if (typeof options.note !== 'string' || options.note.trim() === '')
+      throw new PawlError('CONFIG_OPTION', 'note: say why it is discarded.');
+    await this.onTask(id, task, options, 'discard', 'TASK_NOT_DEAD', 'it is no dead letter');
+  }
+
+  async skip(id: string, task: string, options: ActOptions & { readonly item?: ItemName } = {}): Promise<void> {
+    await this.onTask(id, task, options, 'skip', 'TASK_NOT_OPEN', 'it is not pending, queued or retrying');
+  }
+
+  private async onTask(
+    id: string,
+    task: string,
+    options: ActOptions & { readonly item?: ItemName },
+    action: 'discard' | 'skip',
+    code: ErrorCode,
+    why: string,
+  ): Promise<void> {
+    const run = await this.look(id, true);
+    const node = nodeOf(run, task);
+    const item = options.item === undefined ? -1 : itemOf(run, node, options.item);
+    const facts = { task: node.id, ...(item < 0 ? {} : { item }) };
+    if ((await this.send(run.row, { type: action, node: node.index, item }, action, options, facts)) === null) {
+      throw new PawlError(code, `${nameOf(node, item)} of run ${runIdText(run.row.uid)}: ${why}.`, {
+        details: { ...facts, run: runIdText(run.row.uid) },
+      });
+    }
+  }
+
+  async pause(id: string, options: ActOptions = {}): Promise<void> {
+    await this.onRun(id, { type: 'pause' }, 'pause', options);
+  }
+
+  async resume(id: string, options: ActOptions = {}): Promise<void> {
+    await this.onRun(id, { type: 'resume' }, 'resume', options);
+  }
+
+  /** The run fails, its open tasks are cancelled. */
+  async markFailed(id: string, options: ActOptions = {}): Promise<void> {
+    await this.onRun(id, { type: 'fail', reason: 'marked_failed' }, 'mark_failed', options);
+  }
+
+  private async onRun(id: string, event: RunEvent, action: string, options: ActOptions): Promise<void> {
+    const row = await this.client.find(id);
+    this.checkAside(row);
+    if ((await this.send(row, event, action, options, {})) !== null) return;
+    const now = await this.client.find(id);
+    const code = action === 'resume' && !isRunOver[now.status] ? 'RUN_NOT_PAUSED' : 'RUN_NOT_OPEN';
+    // A second pause finds what it wants.
+    if (action === 'pause' && now.status === 'paused') return;
+    throw new PawlError(code, `Run ${runIdText(row.uid)} is ${now.status}.`, { details: { run: runIdText(row.uid), status: now.status } });
+  }
+
+  /** True where this cancelled it; false where it was over already. */
+  async cancel(id: string, options: ActOptions = {}): Promise<boolean> {
+    this.writer.writable();
+    const row = await this.client.find(id);
+    if (isRunOver[row.status]) return false;
+    this.checkAside(row);
+    return (await this.send(row, { type: 'cancel', reason: 'person' }, 'cancel', options, {})) !== null;
+  }
+
+  /** A new run that takes over what succeeded and does not depend on these tasks. */
+  async fork(id: string, from: string | readonly string[], options: ForkOptions & { readonly dryRun?: boolean } = {}): Promise<ForkReport> {
+    const run = await this.look(id, true);
+    const names = typeof from === 'string' ? [from] : from;
+    const nodes = names.map((name) => nodeOf(run, name).index);
+    const reused = reusedByFork(run.graph, run.state, nodes);
+    const ids = reused.flatMap((node) => run.graph.nodes[node]?.id ?? []);
+    if (options.dryRun === true) return { id: runIdText(run.row.uid), run: run.row.run, created: false, reused: ids };
+    const given = 'input' in options ? { input: options.input } : {};
+    const made = await this.client.startFrom(run.row, given, {
+      from: { run: run.row.run, kind: 'fork', taken: { donor: run.state, nodes: reused } },
+      act: this.actOf(run.row, 'fork', options, { from: names, ...given }),
+    });
+    return { ...made, reused: ids };
+  }
+
+  /** A new run from nothing, with the same input or another. */
+  async restart(id: string, options: ForkOptions = {}): Promise<RunRef & { readonly created: boolean }> {
+    const row = await this.client.find(id);
+    const given = 'input' in options ? { input: options.input } : {};
+    const from = { run: row.run, kind: 'restart', taken: null } as const;
+    return this.client.startFrom(row, given, { from, act: this.actOf(row, 'restart', options, given) });
+  }
+
+  /** Takes a run out of quarantine. False where it had to be set aside again. */
+  async release(id: string, options: ActOptions = {}): Promise<boolean> {
+    const row = await this.client.find(id);
+    if (row.quarantined === null) throw new PawlError('RUN_NOT_QUARANTINED', `Run ${runIdText(row.uid)} is not quarantined.`);
+    return this.writer.release(row.run, this.actOf(row, 'release', options, {}));
+  }
+
+  /** Fails a quarantined run: its open tasks are cancelled, what arrived for it meanwhile is dropped. */
+  async abandon(id: string, options: ActOptions = {}): Promise<void> {
+    const row = await this.client.find(id);
+    if (row.quarantined === null) throw new PawlError('RUN_NOT_QUARANTINED', `Run ${runIdText(row.uid)} is not quarantined.`);
+    await this.writer.abandonRun(row.run, this.actOf(row, 'mark_failed', options, {}));
+  }
+
+  private async reset(
+    kind: ResetRequest['kind'],
+    id: string,
+    options: ResetOptions & { readonly acceptUnknown?: boolean; readonly keep?: readonly string[] },
+    asked: Readonly<Record<string, unknown>>,
+    targets: (run: Looked) => Promise<readonly ResetTarget[]>,
+  ): Promise<ResetReport> {
+    for (let tries = 0; ; tries++) {
+      const run = await this.look(id, true);
+      const request: ResetRequest = {
+        kind,
+        targets: await targets(run),
+        keep: (options.keep ?? []).map((name) => nodeOf(run, name).index),
+        acceptUnknown: options.acceptUnknown === true,
+        sameKey: options.sameKey === true,
+      };
+      const done =
+        options.requestId === undefined ? null : await this.writer.doneRequest(options.actor ?? DEFAULT_ACTOR, options.requestId);
+      const plan = planReset(run.graph, run.state, request);
+      if (isRefusal(plan) && done === null) throw refusal(run, plan);
+      if (options.dryRun === true && !isRefusal(plan)) return report(run.graph, resetResult(plan), false);
+      const result = await this.send(run.row, { type: 'reset', request }, kind, options, asked);
+      if (result !== null) return report(run.graph, JSON.parse(result) as ResetResult, true);
+      if (tries >= TRIES) throw new PawlError('RUN_CHANGED', `Run ${runIdText(run.row.uid)} changed while it was to be reset.`);
+    }
+  }
+
+  private targets(run: Looked, task: RedriveOptions['task'], item: RedriveOptions['item']): ResetTarget[] {
+    const names = task === undefined ? [] : typeof task === 'string' ? [task] : task;
+    const items = item === undefined ? [] : typeof item === 'object' ? item : [item];
+    if (items.length > 0 && names.length !== 1) throw new PawlError('CONFIG_OPTION', 'item: name the one task that it belongs to.');
+    return names.flatMap((name) => {
+      const node = nodeOf(run, name);
+      if (items.length === 0) return [{ node: node.index, item: -1 }];
+      return items.map((one) => ({ node: node.index, item: itemOf(run, node, one) }));
+    });
+  }
+
+  private async edited(run: Looked, targets: readonly ResetTarget[], input: unknown): Promise<ResetTarget[]> {
+    const [target] = targets;
+    const node = target === undefined ? undefined : run.graph.nodes[target.node];
+    if (targets.length !== 1 || target === undefined || node === undefined) {
+      throw new PawlError('CONFIG_OPTION', 'input: name the one task (and of a map the one item) that it is for.');
+    }
+    if (run.state.maps.has(node.index) && target.item < 0) {
+      throw new PawlError('CONFIG_OPTION', `input: "${node.id}" is a map that has items; name the one item that it is for.`);
+    }
+    return [{ ...target, edited: await this.checked(run, node, 'input', input) }];
+  }
+
+  /** The value as it is stored, once the task's schema has passed it. */
+  private async checked(run: Looked, node: GraphNode, what: 'input' | 'output', value: unknown): Promise<string | null> {
+    const code = this.writer.code(run.row.definition, node.index);
+    if (code === null) throw new PawlError('TASK_NO_CODE', `This process has no code for "${node.id}", so its ${what} cannot be checked.`);
+    const schema: Schema | undefined = code[what];
+    const checked = schema === undefined ? null : await validate(schema, value);
+    if (checked !== null && !checked.ok) {
+      const issues = checked.issues.map((issue) => `${what}${issue.path === '' ? '' : `.${issue.path}`}: ${issue.message}`);
+      throw new PawlError(
+        what === 'input' ? 'TASK_INPUT_INVALID' : 'TASK_OUTPUT_INVALID',
+        `The ${what} for "${node.id}" does not fit: ${issues.join('; ')}`,
+        {
+          details: { task: node.id, issues: checked.issues },
+        },
+      );
+    }
+    // An input is transformed when the body takes it; an output is as the schema leaves it.
+    const kept = what === 'output' && checked !== null ? checked.value : value;
+    return encode(kept, { maxBytes: this.maxPayload, root: what }) ?? null;
+  }
+
+  private async look(id: string, items: boolean): Promise<Looked> {
+    const row = await this.client.find(id);
+    this.checkAside(row);
+    const looked = await this.writer.look(row.run, items);
+    if (looked?.graph == null || looked.state === null || looked.row === null) {
+      throw new PawlError('RUN_QUARANTINED', `The state of run ${runIdText(row.uid)} cannot be read.`);
+    }
+    return { row: looked.row, graph: looked.graph, state: looked.state };
+  }
+
+  private checkAside(row: RunRow): void {
+    if (row.quarantined !== null) throw new PawlError('RUN_QUARANTINED', `Run ${runIdText(row.uid)} is quarantined.`);
+  }
+
+  private async send(row: RunRow, event: RunEvent, action: string, options: ActOptions, facts: object): Promise<string | null> {
+    return this.writer.act(row.run, event, this.actOf(row, action, options, facts));
+  }
+
+  private actOf(row: RunRow, action: string, options: ActOptions, facts: object): Act {
+    const { actor = DEFAULT_ACTOR, requestId = null, note = null } = options;
+    for (const [name, value] of [
+      ['actor', actor],
+      ['requestId', requestId],
+      ['note', note],
+    ] as const)
+      checkText(name, value);
+    const asked = encode(facts, { maxBytes: this.maxPayload, root: action }) ?? '{}';
+    return {
+      actor,
+      action,
+      request: requestId,
+      note,
+      facts: asked.length > FACTS_KEPT ? '{"clipped":true}' : asked,
+      hash: this.writer.digest(canonical([action, runIdText(row.uid), asked])).slice(0, 32),
+    };
+  }
+}
+
+export interface Act {
+  readonly actor: string;
+  readonly action: string;
+  readonly request: string | null;
+  readonly hash: string;
+  readonly facts: string;
+  readonly note: string | null;
+}
+
+interface Looked {
+  readonly row: RunRow;
+  readonly graph: CompiledGraph;
+  readonly state: RunState;
+}
+
+const DEFAULT_ACTOR = 'api';
+const FACTS_KEPT = 16_384;
+const TEXT_KEPT = 2_000;
+
+function checkText(name: string, value: string | null): void {
+  if (value === null) return;
+  if (typeof value !== 'string' || value === '' || value.length > TEXT_KEPT || !value.isWellFormed() || value.includes('\0')) {
+    throw new PawlError('CONFIG_OPTION', `${name}: give a string of 1 to ${TEXT_KEPT} characters.`);
+  }
+}
+
+function nodeOf(run: Pick<Looked, 'graph' | 'row'>, name: string): GraphNode {
+  const node = run.graph.byId.get(name);
+  if (node === undefined || node.cases !== null) {
+    throw new PawlError('TASK_UNKNOWN', `The workflow "${run.row.workflow}" has no task ${JSON.stringify(String(name).slice(0, 100))}.`, {
+      details: { tasks: run.graph.nodes.filter((one) => one.cases === null).map((one) => one.id) },
+    });
+  }
+  return node;
+}
+
+function itemOf(run: Looked, node: GraphNode, name: ItemName): number {
+  const item = itemNumber(run.graph, run.state, node, name);
+  if (item === null)
+    throw new PawlError('TASK_UNKNOWN', `"${node.id}" of run ${runIdText(run.row.uid)} has no item ${JSON.stringify(name)}.`);
+  return item;
+}
+
+const nameOf = (node: GraphNode | undefined, item: number): string => `Task "${node?.id ?? '?'}${item < 0 ? '' : `[${item}]`}"`;
+
+function refusal(run: Looked, { code, node, item, message }: ResetRefusal): PawlError {
+  const id = runIdText(run.row.uid);
+  const at = run.graph.nodes[node];
+  const who = at === undefined ? `Run ${id}` : `${nameOf(at, item)} of run ${id}`;
+  return new PawlError(code, `${who}: ${message}.`, {
+    details: { run: id, ...(at === undefined ? {} : { task: at.id }), ...(item < 0 ? {} : { item }) },
+  });
+}
+
+function report(graph: CompiledGraph, { generation, count, tasks, kept }: ResetResult, applied: boolean): ResetReport {
+  const id = (node: number): string => graph.nodes[node]?.id ?? String(node);
+  return {
+    applied,
+    generation,
+    count,
+    tasks: tasks.map(({ node, item, was, why }) => ({ task: id(node), ...(item < 0 ? {} : { item }), was, why })),
+    kept: kept.map(({ node, why }) => ({ task: id(node), why })),
+  };
+}

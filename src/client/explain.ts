@@ -1,0 +1,120 @@
+import { PawlError } from '../core/errors.ts';
+import { runIdText } from '../core/ids.ts';
+import type { TaskState } from '../core/run-state.ts';
+import { itemNumber } from '../core/values.ts';
+import { whyRun, whyTask, type Why, type WhyFacts, type WorkerFact } from '../core/why.ts';
+import type { Store, WorkerRow } from '../store/store.ts';
+import type { ItemName } from './acts.ts';
+import type { Client, ClientWriter } from './client.ts';
+
+export interface WorkerView {
+  readonly id: number;
+  readonly name: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly status: 'live' | 'wedged' | 'silent' | 'ended';
+  readonly slots: number;
+  /** Attempts that it holds. */
+  readonly busy: number;
+  readonly startedAt: Date;
+  readonly leaseUntil: Date;
+  readonly endedAt?: Date;
+}
+
+/** Ended ones tell who used to have the code. */
+const ENDED_KEPT = 50;
+const BUSY_SEEN = 10_000;
+
+/** Answers about what happens: the sentence is made by the kernel from the run's state and the workers there are. */
+export class Explainer {
+  private readonly store: Store;
+  private readonly client: Client;
+  private readonly writer: ClientWriter;
+
+  constructor(store: Store, client: Client, writer: ClientWriter) {
+    this.store = store;
+    this.client = client;
+    this.writer = writer;
+  }
+
+  /** What a run, or one task of it, waits for, since when, and what lets it go on; or how and why it ended. */
+  async why(id: string, task?: string, item?: ItemName): Promise<Why> {
+    const row = await this.client.find(id);
+    const looked = await this.writer.look(row.run, item !== undefined);
+    if (looked?.graph == null || looked.state === null) {
+      const sentence = `It was set aside because its state cannot be read (${(row.quarantined ?? 'unknown').split('\n', 1)[0] ?? ''}).`;
+      return { status: row.status, sentence, tasks: [], since: null, until: null };
+    }
+    const { graph, state } = looked;
+    const facts: WhyFacts = {
+      graph,
+      state,
+      firstBody: (await this.store.definition(row.definition))?.firstBody ?? 0,
+      now: this.writer.now(),
+      workers: await this.workerFacts(),
+      quarantined: row.quarantined,
+      isUnclaimed: row.unclaimed,
+      reason: row.reason,
+      finishedAt: row.finishedAt,
+    };
+    if (task === undefined) return whyRun(facts);
+    const node = graph.byId.get(task);
+    if (node === undefined || node.cases !== null) {
+      throw new PawlError('TASK_UNKNOWN', `The workflow "${row.workflow}" has no task ${JSON.stringify(task)}.`);
+    }
+    if (item === undefined) return whyTask(facts, node, -1, state.tasks[node.index]);
+    const index = itemNumber(graph, state, node, item);
+    if (index === null) throw new PawlError('TASK_UNKNOWN', `"${task}" of run ${runIdText(row.uid)} has no item ${JSON.stringify(item)}.`);
+    const map = state.maps.get(node.index);
+    const at: TaskState | undefined = map?.open.get(index) ?? map?.results?.[index];
+    return whyTask(facts, node, index, at);
+  }
+
+  async workers(): Promise<WorkerView[]> {
+    const rows = [...(await this.store.workers()), ...(await this.store.endedWorkers(ENDED_KEPT))];
+    const now = this.writer.now();
+    return Promise.all(rows.map(async (row) => workerView(row, await this.busy(row), now)));
+  }
+
+  private async busy(row: WorkerRow): Promise<number> {
+    return row.endedAt === null ? (await this.store.heldBy(row.id, BUSY_SEEN)).length : 0;
+  }
+
+  private async workerFacts(): Promise<WorkerFact[]> {
+    const rows = [...(await this.store.workers()), ...(await this.store.endedWorkers(ENDED_KEPT))];
+    const now = this.writer.now();
+    return Promise.all(
+      rows.map(async (row) => ({
+        id: row.id,
+        name: row.name,
+        isLive: statusOf(row, now) === 'live',
+        slots: row.slots,
+        busy: await this.busy(row),
+        seenAt: row.endedAt ?? Math.min(row.leaseUntil, now),
+        serves: new Set(row.serves),
+      })),
+    );
+  }
+}
+
+function statusOf(row: WorkerRow, now: number): WorkerView['status'] {
+  if (row.endedAt !== null) return 'ended';
+  if (row.fenced || row.leaseUntil < now) return 'silent';
+  return row.wedged ? 'wedged' : 'live';
+}
+
+function workerView(row: WorkerRow, busy: number, now: number): WorkerView {
+  const { id, name, host, pid, slots, startedAt, leaseUntil, endedAt } = row;
+  return {
+    id,
+    name,
+    host,
+    pid,
+    status: statusOf(row, now),
+    slots,
+    busy,
+    startedAt: new Date(startedAt),
+    leaseUntil: new Date(leaseUntil),
+    ...(endedAt === null ? {} : { endedAt: new Date(endedAt) }),
+  };
+}

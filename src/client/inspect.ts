@@ -1,0 +1,114 @@
+import { decode } from '../core/codec.ts';
+import type { CompiledGraph } from '../core/compile.ts';
+import type { GraphTask } from '../core/graph.ts';
+import type { TaskState } from '../core/run-state.ts';
+import type { AttemptOutcome, Reason } from '../core/states.ts';
+import { parseError } from '../core/values.ts';
+import type { AttemptRow, MapCounts, RunRow, Store } from '../store/store.ts';
+import { taskView, viewOf, type RunView, type TaskView } from './views.ts';
+
+/** Of a map's items that have a row so many are given where they are asked for. */
+const ITEMS = 10_000;
+
+export interface InspectOptions {
+  /** The items of maps too, the first 10,000 that have started. */
+  readonly items?: boolean;
+}
+
+/** An attempt that did not succeed; of a task's the first 3 and the last 10 are kept. */
+export interface AttemptView {
+  readonly attempt: number;
+  readonly outcome: AttemptOutcome;
+  readonly reason: Reason;
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly worker: number;
+  readonly startedAt: Date;
+  readonly endedAt: Date;
+}
+
+/** How far the items of a map are. */
+export interface ItemCounts {
+  readonly total: number;
+  readonly started: number;
+  readonly ok: number;
+  readonly failed: number;
+  readonly cancelled: number;
+  readonly skipped: number;
+}
+
+export interface TaskDetail extends TaskView {
+  readonly kind: GraphTask['kind'];
+  /** What it gave; maps give theirs by item. */
+  readonly output?: unknown;
+  readonly items?: ItemCounts;
+  /** Failed attempts. */
+  readonly attempts: readonly AttemptView[];
+}
+
+/** A run with its tasks, in graph order, each map's items behind it, and with its payloads. */
+export interface RunDetail extends RunView {
+  readonly input?: unknown;
+  readonly output?: unknown;
+  readonly traceparent?: string;
+  readonly tasks: readonly TaskDetail[];
+}
+
+export async function inspectRun(store: Store, row: RunRow, graph: CompiledGraph, options: InspectOptions): Promise<RunDetail> {
+  const states = await store.tasksOf(row.run, options.items === true);
+  const counts = new Map((await store.mapsOf(row.run)).map((map) => [map.node, map]));
+  const byNode = Map.groupBy(states, (state) => state.node);
+  const tasks: TaskDetail[] = [];
+  for (const node of graph.nodes) {
+    if (node.cases !== null) continue;
+    const { kind } = node.task;
+    const rows = byNode.get(node.index) ?? [];
+    if (!rows.some((state) => state.item < 0)) tasks.push({ task: node.id, kind, status: 'pending', attempt: 0, attempts: [] });
+    for (const state of rows.slice(0, ITEMS + 1)) tasks.push(await detail(store, { row, graph, state, kind, map: counts.get(node.index) }));
+  }
+  return {
+    ...viewOf(row),
+    ...(row.input === null ? {} : { input: decode(row.input) }),
+    ...(row.hasOutput ? { output: decode(row.output) } : {}),
+    ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
+    tasks,
+  };
+}
+
+interface Subject {
+  readonly row: RunRow;
+  readonly graph: CompiledGraph;
+  readonly state: TaskState;
+  readonly kind: GraphTask['kind'];
+  readonly map: MapCounts | undefined;
+}
+
+async function detail(store: Store, { row, graph, state, kind, map }: Subject): Promise<TaskDetail> {
+  const { node, item } = state;
+  const isMap = kind === 'map' && item < 0;
+  const hasFailed = state.begun > 1 || state.losses > 0 || ('error' in state && state.error !== null);
+  const attempts = hasFailed && !isMap ? await store.attemptsOf({ run: row.run, node, item }) : [];
+  return {
+    ...taskView(graph, state),
+    kind,
+    ...(state.status === 'success' && !isMap && 'output' in state ? { output: decode(state.output) } : {}),
+    ...(isMap && map !== undefined ? { items: itemCounts(map) } : {}),
+    attempts: attempts.map(attemptView),
+  };
+}
+
+function itemCounts({ n, next, ok, failed, cancelled, skipped }: MapCounts): ItemCounts {
+  return { total: n, started: next, ok, failed, cancelled, skipped };
+}
+
+function attemptView({ attempt, outcome, reason, error, worker, startedAt, endedAt }: AttemptRow): AttemptView {
+  const record = parseError(error);
+  return {
+    attempt,
+    outcome,
+    reason,
+    ...(record === null ? {} : { error: { code: record.code ?? record.name, message: record.message } }),
+    worker,
+    startedAt: new Date(startedAt),
+    endedAt: new Date(endedAt),
+  };
+}

@@ -1,0 +1,69 @@
+import type { CompiledGraph } from '../core/compile.ts';
+import { runIdText } from '../core/ids.ts';
+import type { TaskState } from '../core/run-state.ts';
+import type { Reason, RunStatus, TaskStatus } from '../core/states.ts';
+import type { TaskError } from '../core/types.ts';
+import { parseError } from '../core/values.ts';
+import type { RunRow } from '../store/store.ts';
+
+export interface TaskView {
+  readonly task: string;
+  /** Index of a map's item. */
+  readonly item?: number;
+  readonly status: TaskStatus;
+  readonly attempt: number;
+  readonly reason?: Reason;
+  readonly error?: TaskError;
+  readonly startedAt?: Date;
+  readonly finishedAt?: Date;
+  readonly dueAt?: Date;
+}
+
+export interface RunView {
+  readonly id: string;
+  readonly workflow: string;
+  readonly version: string;
+  readonly status: RunStatus;
+  readonly reason?: Reason;
+  readonly key?: string;
+  readonly tags: readonly string[];
+  readonly acceptedAt: Date;
+  readonly startAt?: Date;
+  readonly deadlineAt?: Date;
+  readonly finishedAt?: Date;
+  /** Why nothing of it is claimed any more. */
+  readonly quarantined?: string;
+}
+
+export function viewOf(row: RunRow): RunView {
+  return {
+    id: runIdText(row.uid),
+    workflow: row.workflow,
+    version: row.version,
+    status: row.status,
+    ...(row.reason === null ? {} : { reason: row.reason }),
+    ...(row.key === null ? {} : { key: row.key }),
+    tags: row.tags,
+    acceptedAt: new Date(row.acceptedAt),
+    ...(row.startAt === null ? {} : { startAt: new Date(row.startAt) }),
+    ...(row.deadlineAt === null ? {} : { deadlineAt: new Date(row.deadlineAt) }),
+    ...(row.finishedAt === null ? {} : { finishedAt: new Date(row.finishedAt) }),
+    ...(row.quarantined === null ? {} : { quarantined: row.quarantined }),
+  };
+}
+
+export function taskView(graph: CompiledGraph, state: TaskState): TaskView {
+  const error = 'error' in state ? parseError(state.error) : null;
+  const startedAt = 'startedAt' in state ? state.startedAt : null;
+  return {
+    task: graph.nodes[state.node]?.id ?? String(state.node),
+    ...(state.item < 0 ? {} : { item: state.item }),
+    status: state.status,
+    attempt: state.attempt,
+    ...('reason' in state && state.reason !== null ? { reason: state.reason } : {}),
+    ...(error === null ? {} : { error: { code: error.code ?? error.name, message: error.message, attempts: state.begun } }),
+    ...(startedAt === null ? {} : { startedAt: new Date(startedAt) }),
+    ...('finishedAt' in state ? { finishedAt: new Date(state.finishedAt) } : {}),
+    ...(state.status === 'retrying' ? { dueAt: new Date(state.dueAt) } : {}),
+  };
+}

@@ -1,0 +1,321 @@
+import { isEnded, isUnderway } from './changes.ts';
+import type { CompiledGraph, GraphNode } from './compile.ts';
+import { rootCauses } from './outcome.ts';
+import type { EndedTask, MapState, RunState, TaskState } from './run-state.ts';
+import type { TaskStatus } from './states.ts';
+import { contractOf } from './turn.ts';
+import { ItemsNeeded } from './values.ts';
+
+/**
+ * What a redrive, a rerun or a mark resets (semantics, section 9): decided here alone, so that a preview and the change itself agree.
+ * The named tasks and what depends on them go back to `pending` in a new generation of the run; a map around a named item goes on.
+ */
+export interface ResetRequest {
+  readonly kind: 'redrive' | 'rerun' | 'mark';
+  /** None, of a redrive: every dead letter and every cancelled task of the run. */
+  readonly targets: readonly ResetTarget[];
+  /** Tasks that stay as they are although they ran on an outcome that is redriven. */
+  readonly keep: readonly number[];
+  /** Go on with tasks of effects `unsafe` whose outcome is unknown. */
+  readonly acceptUnknown: boolean;
+  /** Leave the effect numbers, and with them the idempotency keys, as they are. */
+  readonly sameKey: boolean;
+}
+
+/** So long a request id stands for its act: who repeats it gets what it came to. */
+export const REQUEST_MS = 7 * 86_400_000;
+
+export interface ResetTarget {
+  readonly node: number;
+  readonly item: number;
+  /** The input to use instead of what the graph says, as the codec stores it. */
+  readonly edited?: string | null;
+  /** Of a mark: the output. */
+  readonly output?: string | null;
+}
+
+export type ResetWhy = 'named' | 'fail_fast' | 'downstream' | 'ran_on_the_failure' | 'around';
+
+export interface ResetTask {
+  readonly node: number;
+  readonly item: number;
+  readonly was: TaskStatus;
+  readonly why: ResetWhy;
+}
+
+export interface ResetPlan {
+  readonly kind: ResetRequest['kind'];
+  /** The run's generation from then on. */
+  readonly generation: number;
+  readonly tasks: readonly ResetTask[];
+  /** Ran on an outcome that is redriven, and are left: marked stale. */
+  readonly kept: readonly { readonly node: number; readonly why: 'asked' | 'unsafe' }[];
+}
+
+export interface ResetRefusal {
+  readonly code:
+    | 'TASK_NOT_DEAD'
+    | 'TASK_NOT_ENDED'
+    | 'TASK_OUTCOME_UNKNOWN'
+    | 'TASK_UNSAFE_RUNNING'
+    | 'RUN_NOTHING_TO_REDRIVE'
+    | 'TASK_UNKNOWN';
+  readonly node: number;
+  readonly item: number;
+  readonly message: string;
+}
+
+export const isRefusal = (plan: ResetPlan | ResetRefusal): plan is ResetRefusal => 'code' in plan;
+
+class Refused extends Error {
+  readonly refusal: ResetRefusal;
+  constructor(refusal: ResetRefusal) {
+    super(refusal.message);
+    this.refusal = refusal;
+  }
+}
+
+/** Throws `ItemsNeeded` where the ended items of a map decide and are not loaded. */
+export function planReset(graph: CompiledGraph, state: RunState, request: ResetRequest): ResetPlan | ResetRefusal {
+  try {
+    return new Planning(graph, state, request).plan();
+  } catch (error) {
+    if (error instanceof Refused) return error.refusal;
+    throw error;
+  }
+}
+
+class Planning {
+  private readonly graph: CompiledGraph;
+  private readonly state: RunState;
+  private readonly request: ResetRequest;
+  private tasks: ResetTask[] = [];
+  private readonly named = new Map<number, Set<number>>();
+  /** Maps around named items. */
+  private readonly maps = new Map<GraphNode, MapState>();
+  private readonly kept = new Map<number, 'asked' | 'unsafe'>();
+  private readonly seen = new Set<number>();
+  private readonly walk: number[] = [];
+
+  constructor(graph: CompiledGraph, state: RunState, request: ResetRequest) {
+    this.graph = graph;
+    this.state = state;
+    this.request = request;
+  }
+
+  plan(): ResetPlan {
+    const { kind, targets } = this.request;
+    if (kind === 'redrive' && targets.length === 0) this.nameAll();
+    else for (const target of targets) this.nameTarget(target);
+    if (this.tasks.length === 0 && this.maps.size === 0) {
+      this.refuse('RUN_NOTHING_TO_REDRIVE', -1, -1, 'it has no dead letter and no cancelled task');
+    }
+    for (const [node, map] of this.maps) this.around(node, map);
+    if (kind !== 'rerun') this.nameFailFast();
+    const begun = [...this.named.keys()];
+    for (const { node, why } of this.tasks) if (why !== 'around') this.seen.add(node);
+    // A map that goes on is still to be met by the walk: where its list is made anew, it begins from the start.
+    for (const node of this.maps.keys()) this.seen.delete(node.index);
+    for (const node of begun) this.follow(node);
+    for (let at = this.walk.pop(); at !== undefined; at = this.walk.pop()) this.visit(at);
+    return {
+      kind,
+      generation: this.state.generation + 1,
+      tasks: this.tasks,
+      kept: [...this.kept].map(([node, why]) => ({ node, why })),
+    };
+  }
+
+  private add(node: number, item: number, was: TaskStatus, why: ResetWhy): void {
+    let items = this.named.get(node);
+    if (items === undefined) this.named.set(node, (items = new Set()));
+    if (items.has(item)) return;
+    items.add(item);
+    this.tasks.push({ node, item, was, why });
+  }
+
+  // --- what is named -----------------------------------------------------------------------------------------------------------------
+
+  /** Every dead letter and every task that was cancelled; failures that are excused stay. */
+  private nameAll(): void {
+    for (const node of this.graph.nodes) {
+      const task = this.state.tasks[node.index];
+      if (node.cases !== null) continue;
+      const map = this.state.maps.get(node.index);
+      const isMapFailed = task?.status === 'failed';
+      if (map !== undefined) {
+        this.nameItems(node, map, (item) => item.status === 'cancelled' || (item.status === 'failed' && (item.dead || isMapFailed)));
+        // A map that was cancelled goes on with the items that never started, too.
+        if (task?.status === 'cancelled') this.maps.set(node, map);
+      } else if (task?.status === 'cancelled' || (task?.status === 'failed' && !task.allowed)) this.nameOne(node, task);
+    }
+  }
+
+  private nameTarget({ node: index, item }: ResetTarget): void {
+    const node = this.graph.nodes[index];
+    if (node === undefined || node.cases !== null) return this.refuse('TASK_UNKNOWN', index, item, 'there is no such task');
+    if (item >= 0) return this.nameItem(node, item);
+    const task = this.state.tasks[index];
+    const map = this.state.maps.get(index);
+    if (this.request.kind === 'redrive' && map !== undefined && task?.status !== 'success') {
+      const before = this.tasks.length;
+      this.nameItems(node, map, (one) => one.status === 'cancelled' || one.status === 'failed');
+      if (task?.status === 'cancelled') this.maps.set(node, map);
+      else if (this.tasks.length === before) this.refuse('TASK_NOT_DEAD', index, item, 'none of its items has failed');
+      return;
+    }
+    if (!isEnded(task)) return this.refuse('TASK_NOT_ENDED', index, item, `it is ${task?.status ?? 'pending'}`);
+    this.checkNamed(task);
+    this.nameOne(node, task);
+  }
+
+  private nameItem(node: GraphNode, item: number): void {
+    const map = this.state.maps.get(node.index);
+    if (map === undefined || item >= map.n) return this.refuse('TASK_UNKNOWN', node.index, item, 'the map has no such item');
+    if (map.open.has(item) || item >= map.next) return this.refuse('TASK_NOT_ENDED', node.index, item, 'the item has not ended');
+    const task = endedItem(map, item);
+    this.checkNamed(task);
+    this.nameOne(node, task);
+    this.maps.set(node, map);
+  }
+
+  private checkNamed(task: EndedTask): void {
+    const { kind } = this.request;
+    const isRedrivable = task.status === 'failed' || task.status === 'cancelled';
+    if (kind === 'redrive' && !isRedrivable) {
+      const causes = task.status === 'upstream_failed' ? rootCauses(this.graph, this.state, task.node) : [];
+      const because = causes.length === 0 ? '' : `; it began at ${causes.join(', ')}: redrive that`;
+      this.refuse('TASK_NOT_DEAD', task.node, task.item, `it is ${task.status}${because}`);
+    }
+    if (kind === 'mark' && task.status === 'success') this.refuse('TASK_NOT_DEAD', task.node, task.item, 'it has succeeded');
+    if (kind === 'rerun' && task.item >= 0) this.refuse('TASK_UNKNOWN', task.node, task.item, 'a rerun names a task, not an item');
+  }
+
+  private nameItems(node: GraphNode, map: MapState, wanted: (item: EndedTask) => boolean): void {
+    const before = this.tasks.length;
+    for (let i = 0; i < map.next; i++) {
+      if (map.open.has(i)) continue;
+      const item = endedItem(map, i);
+      if (wanted(item)) this.nameOne(node, item);
+    }
+    if (this.tasks.length > before) this.maps.set(node, map);
+  }
+
+  /** The map of a named item: it goes on, also with what was cancelled or never started in it. */
+  private around(node: GraphNode, map: MapState): void {
+    const task = this.state.tasks[node.index];
+    if (!isEnded(task)) return;
+    this.add(node.index, -1, task.status, 'around');
+    for (let i = 0; i < map.next; i++) {
+      if (!map.open.has(i) && endedItem(map, i).status === 'cancelled') this.add(node.index, i, 'cancelled', 'around');
+    }
+  }
+
+  private nameOne(node: GraphNode, task: EndedTask): void {
+    if (task.reason === 'outcome_unknown' && this.request.kind === 'redrive' && !this.request.acceptUnknown) {
+      this.refuse('TASK_OUTCOME_UNKNOWN', task.node, task.item, 'its effects are unsafe, and whether the last attempt had one is unknown');
+    }
+    this.add(node.index, task.item, task.status, 'named');
+  }
+
+  /** What the failure policy cancelled because of the failures. */
+  private nameFailFast(): void {
+    for (const node of this.graph.nodes) {
+      const task = this.state.tasks[node.index];
+      if (node.cases !== null || this.named.has(node.index) || task?.status !== 'cancelled' || task.reason !== 'fail_fast') continue;
+      this.add(node.index, -1, 'cancelled', 'fail_fast');
+    }
+  }
+
+  // --- what depends on it ------------------------------------------------------------------------------------------------------------
+
+  private follow(index: number): void {
+    const node = this.graph.nodes[index];
+    if (node === undefined) return;
+    for (const edge of node.out) this.walk.push(edge.to);
+    this.walk.push(...node.watchers);
+  }
+
+  private visit(index: number): void {
+    const node = this.graph.nodes[index];
+    if (node === undefined || this.seen.has(index)) return;
+    this.seen.add(index);
+    const task = this.state.tasks[index];
+    if (node.cases !== null) return this.follow(index);
+    this.forgetItems(node);
+    if (!isUnderway(task)) return;
+    if (this.stays(node, task)) return;
+    const ran = task.status === 'success' || task.status === 'running' || task.status === 'retrying';
+    this.add(index, -1, task.status, ran && this.request.kind !== 'rerun' ? 'ran_on_the_failure' : 'downstream');
+    this.follow(index);
+  }
+
+  /** The named items of a map that is reset itself are history with it. */
+  private forgetItems(node: GraphNode): void {
+    if (!this.maps.delete(node)) return;
+    this.named.delete(node.index);
+    this.tasks = this.tasks.filter((one) => one.node !== node.index);
+  }
+
+  private stays(node: GraphNode, task: Exclude<TaskState, { status: 'pending' }>): boolean {
+    const isUnsafe = contractOf(node)?.effects === 'unsafe';
+    if (task.status === 'running' && isUnsafe) {
+      this.refuse('TASK_UNSAFE_RUNNING', node.index, -1, 'its effects are unsafe and it is running on the outcome that would change');
+    }
+    if (this.request.kind === 'rerun') return false;
+    if (task.status === 'success') {
+      const why = this.request.keep.includes(node.index) ? 'asked' : isUnsafe ? 'unsafe' : null;
+      if (why !== null) this.kept.set(node.index, why);
+      return why !== null;
+    }
+    return task.status === 'failed' || (task.status === 'skipped' && task.reason === 'manual');
+  }
+
+  private refuse(code: ResetRefusal['code'], node: number, item: number, why: string): never {
+    throw new Refused({ code, node, item, message: why });
+  }
+}
+
+/** What an item gave; where this process has not seen the ended items, they must be loaded. */
+export function endedItem(map: MapState, item: number): EndedTask {
+  const ended = map.results?.[item];
+  if (ended === undefined) throw new ItemsNeeded(map.node);
+  return ended;
+}
+
+/**
+ * What a fork takes over: the tasks that succeeded and depend neither on those it begins from nor on anything that did not succeed.
+ * Everything else of the new run is done anew.
+ */
+export function reusedByFork(graph: CompiledGraph, donor: RunState, from: readonly number[]): number[] {
+  const anew = new Set<number>();
+  const walk = [...from];
+  for (const node of graph.nodes) if (node.cases === null && donor.tasks[node.index]?.status !== 'success') walk.push(node.index);
+  for (let at = walk.pop(); at !== undefined; at = walk.pop()) {
+    const node = graph.nodes[at];
+    if (node === undefined || anew.has(at)) continue;
+    anew.add(at);
+    for (const edge of node.out) walk.push(edge.to);
+    walk.push(...node.watchers);
+  }
+  return graph.nodes.filter((node) => node.cases === null && !anew.has(node.index)).map((node) => node.index);
+}
+
+/** What is kept of a plan as the result of the act: of a map of thousands, not every item. */
+export interface ResetResult {
+  readonly generation: number;
+  /** How many tasks and items were reset. */
+  readonly count: number;
+  /** The first of them. */
+  readonly tasks: readonly ResetTask[];
+  readonly kept: ResetPlan['kept'];
+}
+
+const TASKS_KEPT = 1_000;
+
+export const resetResult = ({ generation, tasks, kept }: ResetPlan): ResetResult => ({
+  generation,
+  count: tasks.length,
+  tasks: tasks.slice(0, TASKS_KEPT),
+  kept,
+});

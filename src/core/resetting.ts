@@ -1,0 +1,148 @@
+import { isEnded, mapChange, putTask, taskAt } from './changes.ts';
+import { recordAttempt } from './failure.ts';
+import { LAST_INSTANT } from './duration-text.ts';
+import { replay } from './replay.ts';
+import { endedItem, type ResetPlan, type ResetRequest, type ResetTarget } from './reset.ts';
+import type { MapState, PendingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
+import { isRunOver } from './states.ts';
+import { bareFacts, endTask, type Turn } from './turn.ts';
+
+/**
+ * Applies a plan: a new generation of the run, in which the reset tasks are pending, and everything derived from tasks is derived anew. The
+ * caller decides the pending tasks afterwards, as when a run is admitted.
+ */
+export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): void {
+  const { state, changes, graph, now } = turn;
+  const targets = new Map(request.targets.map((target) => [key(target.node, target.item), target]));
+  const maps = new Set<number>();
+  changes.reset = plan;
+  state.generation = plan.generation;
+  for (const { node, item, why } of plan.tasks) {
+    const target = targets.get(key(node, item));
+    if (item >= 0 || why === 'around') maps.add(node);
+    if (item >= 0) resetItem(turn, request, { node, item }, target);
+    else if (why === 'around') goOn(turn, node);
+    else resetTask(turn, request, node, target);
+  }
+  for (const node of maps) recount(turn, node);
+  for (const { node } of plan.kept) {
+    const task = state.tasks[node];
+    if (isEnded(task) && !task.stale) putTask(state, changes, { ...task, stale: true });
+  }
+  reopen(turn);
+  state.values.clear();
+  state.deadlineAt = graph.graph.timeoutMs === undefined ? state.deadlineAt : Math.min(LAST_INSTANT, now + graph.graph.timeoutMs);
+  replay(graph, state);
+}
+
+const key = (node: number, item: number): string => `${node}:${item}`;
+
+/** In its new generation nothing has happened to the task yet; attempts go on counting over its life. */
+function again(turn: Turn, request: ResetRequest, task: TaskState, target: ResetTarget | undefined): TaskFacts {
+  const { node, item, attempt, rank, effect } = task;
+  const isNamed = target !== undefined || request.targets.length === 0;
+  const isDoneOver = task.status === 'success' || target?.edited !== undefined || (item < 0 && turn.state.maps.has(node));
+  return {
+    node,
+    item,
+    generation: turn.state.generation,
+    attempt,
+    begun: 0,
+    losses: 0,
+    crashes: 0,
+    handBacks: 0,
+    draws: [],
+    ranMs: 0,
+    rank,
+    firstQueuedAt: turn.now,
+    effect: effect + (isDoneOver && !request.sameKey ? 1 : 0),
+    edited: target?.edited ?? (isNamed ? task.edited : null),
+  };
+}
+
+/** Where a reset leads: a mark ends the task at once, everything else begins again. */
+function restarted(turn: Turn, request: ResetRequest, task: TaskState, target: ResetTarget | undefined): TaskState {
+  const facts = again(turn, request, task, target);
+  if (request.kind === 'mark' && target !== undefined) {
+    return endTask(facts, { status: 'success', reason: 'manual', output: target.output ?? null }, turn.now);
+  }
+  return { ...facts, status: 'pending' } satisfies PendingTask;
+}
+
+function resetTask(turn: Turn, request: ResetRequest, node: number, target: ResetTarget | undefined): void {
+  const { state, changes } = turn;
+  const task = state.tasks[node];
+  if (task === undefined) return;
+  if (task.status === 'running' && task.lease !== null) recordAttempt(turn, task, 'cancelled', 'superseded', null);
+  const next = restarted(turn, request, task, target);
+  const map = state.maps.get(node);
+  if (map !== undefined) clearMap(turn, map);
+  putTask(state, changes, next);
+}
+
+/** The map's list is made anew: its items of before are kept as history only. */
+function clearMap(turn: Turn, map: MapState): void {
+  const { state, changes } = turn;
+  for (const item of map.open.values()) {
+    if (item.status === 'running') recordAttempt(turn, item, 'cancelled', 'superseded', null);
+    putTask(state, changes, endTask(item, { status: 'cancelled', reason: 'superseded' }, turn.now));
+  }
+  state.maps.delete(map.node);
+  changes.maps.delete(map.node);
+  changes.cleared = [...changes.cleared, map.node];
+}
+
+/** A map that had ended, around items that begin again. */
+function goOn(turn: Turn, node: number): void {
+  const task = turn.state.tasks[node];
+  if (!isEnded(task)) return;
+  const running: RunningTask = {
+    ...bareFacts(task),
+    generation: turn.state.generation,
+    status: 'running',
+    phase: 'body',
+    lease: null,
+    startedAt: turn.now,
+  };
+  putTask(turn.state, turn.changes, running);
+  mapChange(turn.changes, node).reopened = true;
+}
+
+function resetItem(turn: Turn, request: ResetRequest, at: { node: number; item: number }, target: ResetTarget | undefined): void {
+  const map = turn.state.maps.get(at.node);
+  if (map === undefined) return;
+  const before = taskAt(turn.state, at.node, at.item) ?? endedItem(map, at.item);
+  const next = restarted(turn, request, before, target);
+  turn.changes.tasks.push({ from: before, to: next });
+  if (map.results !== null) map.results[at.item] = isEnded(next) ? next : undefined;
+  if (isEnded(next)) return;
+  map.open.set(at.item, next);
+  map.again.push(at.item);
+  mapChange(turn.changes, at.node).again++;
+}
+
+/** Counts the map's ended items once more: what a cancelled run left uncounted is counted now. */
+function recount(turn: Turn, node: number): void {
+  const map = turn.state.maps.get(node);
+  if (map?.results == null) return;
+  const now = { ok: 0, failed: 0, cancelled: 0, skipped: 0 };
+  for (const item of map.results) {
+    if (item?.status === 'success') now.ok++;
+    if (item?.status === 'failed') now.failed++;
+    if (item?.status === 'cancelled') now.cancelled++;
+    if (item?.status === 'skipped') now.skipped++;
+  }
+  const change = mapChange(turn.changes, node);
+  for (const counter of ['ok', 'failed', 'cancelled', 'skipped'] as const) {
+    change[counter] += now[counter] - map[counter];
+    map[counter] = now[counter];
+  }
+}
+
+function reopen({ state, changes }: Turn): void {
+  if (!isRunOver[state.status]) return;
+  changes.moves = [...changes.moves, { from: state.status, to: 'queued' }, { from: 'queued', to: 'running' }];
+  state.status = 'running';
+  state.cause = null;
+  state.cancelAsked = null;
+}

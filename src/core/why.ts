@@ -1,0 +1,279 @@
+import { isEnded, isUnderway } from './changes.ts';
+import type { CompiledGraph, GraphNode } from './compile.ts';
+import { decideNode } from './joining.ts';
+import { rootCauses, runRootCauses } from './outcome.ts';
+import type { EndedTask, QueuedTask, RunningTask, RunState, TaskState } from './run-state.ts';
+import { isRunOver, type RunStatus, type TaskStatus } from './states.ts';
+import { contractOf } from './turn.ts';
+import { parseError } from './values.ts';
+import { listText, spanText } from './words.ts';
+
+/** One sentence about a run or a task: what it waits for, since when, what lets it go on; or how and why it ended. */
+export interface Why {
+  readonly status: RunStatus | TaskStatus;
+  readonly sentence: string;
+  /** The tasks that it is about: what it waits for, or where its failure began. */
+  readonly tasks: readonly string[];
+  readonly since: Date | null;
+  /** When it goes on by itself, where that is known. */
+  readonly until: Date | null;
+}
+
+/** A worker process as the sentence needs it. */
+export interface WorkerFact {
+  readonly id: number;
+  readonly name: string;
+  readonly isLive: boolean;
+  readonly slots: number;
+  readonly busy: number;
+  /** When it was last heard of. */
+  readonly seenAt: number;
+  readonly serves: ReadonlySet<number>;
+}
+
+export interface WhyFacts {
+  readonly graph: CompiledGraph;
+  readonly state: RunState;
+  readonly firstBody: number;
+  readonly now: number;
+  /** Live ones, and those that ended last. */
+  readonly workers: readonly WorkerFact[];
+  readonly quarantined: string | null;
+  readonly isUnclaimed: boolean;
+  readonly reason: string | null;
+  readonly finishedAt: number | null;
+}
+
+type Told = Omit<Why, 'status'>;
+
+const told = (sentence: string, about: Partial<Omit<Told, 'sentence'>> = {}): Told => ({
+  sentence,
+  tasks: about.tasks ?? [],
+  since: about.since ?? null,
+  until: about.until ?? null,
+});
+
+const at = (ms: number | null): Date | null => (ms === null ? null : new Date(ms));
+
+export function whyRun(facts: WhyFacts): Why {
+  return { status: facts.state.status, ...tellRun(facts) };
+}
+
+/** `item` -1: the task itself. */
+export function whyTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskState | undefined): Why {
+  return { status: task?.status ?? 'pending', ...tellTask(facts, node, item, task) };
+}
+
+function tellRun(facts: WhyFacts): Told {
+  const { state, now } = facts;
+  if (facts.quarantined !== null) {
+    return told(
+      `It was set aside because its state cannot be advanced (${firstLine(facts.quarantined)}); it goes on after "pawl quarantine retry".`,
+    );
+  }
+  if (isRunOver[state.status]) return tellEnd(facts);
+  if (state.status === 'paused') {
+    const running = openTasks(facts, 'running').length;
+    return told(
+      `It is paused${running === 0 ? '' : `, while ${running} running ${running === 1 ? 'task ends' : 'tasks end'}`}; it goes on after "pawl resume".`,
+    );
+  }
+  if (state.status === 'scheduled') {
+    return told(`It starts in ${spanText((state.startAt ?? now) - now)}.`, { since: at(state.acceptedAt), until: at(state.startAt) });
+  }
+  if (facts.isUnclaimed)
+    return waitsForWorker(
+      facts,
+      facts.graph.nodes.filter((node) => node.in.length === 0),
+      state.acceptedAt,
+      'It',
+    );
+  return tellOpen(facts);
+}
+
+function tellEnd(facts: WhyFacts): Told {
+  const { graph, state, finishedAt, now } = facts;
+  const since = at(finishedAt);
+  const ago = finishedAt === null ? '' : ` ${spanText(now - finishedAt)} ago`;
+  switch (state.status) {
+    case 'failed': {
+      const causes = runRootCauses(graph, state);
+      const first = causes[0] === undefined ? undefined : graph.byId.get(causes[0]);
+      const task = first === undefined ? undefined : state.tasks[first.index];
+      if (first === undefined || !isEnded(task)) return told(`It failed${ago}: ${reasonText(facts.reason)}.`, { since });
+      const others = causes.length > 1 ? ` (and ${causes.length - 1} more failed)` : '';
+      return told(`It failed${ago} because ${failureText(facts, first, task)}${others}; after "pawl redrive" it goes on from there.`, {
+        since,
+        tasks: causes,
+      });
+    }
+    case 'cancelled':
+      return told(`It was cancelled${ago} (${reasonText(facts.reason)}); after "pawl redrive" it goes on where it stopped.`, { since });
+    case 'partial':
+      return told(`It ended as partial${ago}: some of its failures were excused.`, { since });
+    case 'success':
+    case 'skipped':
+    case 'scheduled':
+    case 'queued':
+    case 'running':
+    case 'paused':
+    case 'cancelling':
+    case 'finishing':
+      return told(`It ended as ${state.status}${ago}.`, { since });
+  }
+}
+
+/** What holds an open run up: what runs, else what waits for a retry, else what is queued. */
+function tellOpen(facts: WhyFacts): Told {
+  for (const status of ['running', 'retrying', 'queued'] as const) {
+    const found = openTasks(facts, status);
+    const [first] = found;
+    if (first === undefined) continue;
+    const { sentence, since, until } = tellTask(facts, first.node, first.task.item, first.task);
+    const more = found.length > 1 ? ` (and ${found.length - 1} more ${status})` : '';
+    const name = nameOf(first.node, first.task.item);
+    return told(`Task ${name}: ${lower(sentence).replace(/\.$/, '')}${more}.`, { since, until, tasks: found.map((one) => one.node.id) });
+  }
+  const open = facts.graph.nodes.find((node) => node.cases === null && !isEnded(facts.state.tasks[node.index]));
+  return open === undefined ? told('It is about to end.') : tellTask(facts, open, -1, facts.state.tasks[open.index]);
+}
+
+function openTasks(facts: WhyFacts, status: 'running' | 'retrying' | 'queued'): { node: GraphNode; task: TaskState }[] {
+  const { graph, state } = facts;
+  return graph.nodes.flatMap((node) => {
+    const top = state.tasks[node.index];
+    const map = state.maps.get(node.index);
+    const all = map === undefined ? [top] : [...map.open.values()];
+    return all.flatMap((task) => (task?.status === status ? [{ node, task }] : []));
+  });
+}
+
+function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskState | undefined): Told {
+  if (!isUnderway(task)) return item >= 0 ? told('It waits for its turn in the map.') : tellPending(facts, node);
+  switch (task.status) {
+    case 'queued':
+      return tellQueued(facts, node, task);
+    case 'running':
+      return tellRunning(facts, node, task);
+    case 'retrying': {
+      const error = parseError(task.error);
+      const why = error === null ? task.reason : `${error.code ?? error.name}: ${firstLine(error.message)}`;
+      const text = `Attempt ${task.attempt} failed (${why}); the next begins ${task.dueAt <= facts.now ? 'now' : `in ${spanText(task.dueAt - facts.now)}`}.`;
+      return told(text, { until: at(task.dueAt), tasks: [node.id] });
+    }
+    case 'success':
+    case 'failed':
+    case 'skipped':
+    case 'upstream_failed':
+    case 'cancelled':
+      return tellEnded(facts, node, task);
+  }
+}
+
+function tellPending(facts: WhyFacts, node: GraphNode): Told {
+  const { graph, state } = facts;
+  const open = node.in.map((edge) => edge.from).filter((from) => !isEnded(state.tasks[from]));
+  if (node.gate !== null && !isEnded(state.tasks[node.gate.when])) open.push(node.gate.when);
+  const names = [...new Set(open)].flatMap((index) => graph.nodes[index]?.id ?? []);
+  if (names.length === 0)
+    return told(decideNode(graph, state, node).kind === 'start' ? 'It is about to be queued.' : 'It is about to be decided.');
+  const verb = names.length === 1 ? 'has' : 'have';
+  return told(`It waits until ${listText(names)} ${verb} ended.`, { tasks: names });
+}
+
+function tellQueued(facts: WhyFacts, node: GraphNode, task: QueuedTask): Told {
+  if (facts.state.status === 'paused')
+    return told('It is queued, and its run is paused; it goes on after "pawl resume".', { since: at(task.firstQueuedAt) });
+  return waitsForWorker(facts, [node], task.firstQueuedAt, 'It');
+}
+
+function waitsForWorker(facts: WhyFacts, nodes: readonly GraphNode[], since: number, who: string): Told {
+  const bodies = nodes.map((node) => facts.firstBody + node.index);
+  const able = facts.workers.filter((worker) => bodies.every((body) => worker.serves.has(body)));
+  const live = able.filter((worker) => worker.isLive);
+  const waited = spanText(facts.now - since);
+  const names = nodes.map((node) => node.id);
+  const about = { since: at(since), tasks: names };
+  if (live.length === 0) {
+    const last = able.toSorted((a, b) => b.seenAt - a.seenAt)[0];
+    const seen =
+      last === undefined ? 'none was ever seen' : `the last one, ${last.name}, was seen ${spanText(facts.now - last.seenAt)} ago`;
+    return told(
+      `${who} waits since ${waited} for a worker: no live worker has the code of ${listText(names)} (${seen}); start one.`,
+      about,
+    );
+  }
+  const free = live.find((worker) => worker.busy < worker.slots);
+  if (free !== undefined)
+    return told(`${who} is queued since ${waited} and will be claimed by ${free.name}, which has a free slot.`, about);
+  const slots = live.reduce((sum, worker) => sum + worker.slots, 0);
+  const noun = live.length === 1 ? `worker ${live[0]?.name ?? ''}` : `${live.length} workers`;
+  return told(`${who} waits since ${waited} for a free slot: all ${slots} of ${noun} are taken.`, about);
+}
+
+function tellRunning(facts: WhyFacts, node: GraphNode, task: RunningTask): Told {
+  const map = facts.state.maps.get(node.index);
+  if (task.lease === null && map !== undefined) {
+    const done = map.ok + map.failed + map.cancelled + map.skipped;
+    const failed = map.failed === 0 ? '' : `, ${map.failed} of them failed`;
+    return told(`It waits for its items: ${done} of ${map.n} have ended${failed}.`, { since: at(task.startedAt), tasks: [node.id] });
+  }
+  const worker = facts.workers.find((one) => one.id === task.lease?.worker);
+  const where = worker === undefined ? '' : ` on ${worker.name}${worker.isLive ? '' : ', which is silent: its lease is taken back soon'}`;
+  const what = task.phase === 'evaluate' ? 'Its condition is evaluated' : `Attempt ${task.attempt} runs`;
+  const end = task.phase === 'evaluate' ? null : task.startedAt - task.ranMs + (contractOf(node)?.timeout.attemptMs ?? 0);
+  const limit = end === null ? '' : `; it times out in ${spanText(end - facts.now)}`;
+  return told(`${what} since ${spanText(facts.now - task.startedAt)}${where}${limit}.`, {
+    since: at(task.startedAt),
+    until: at(end),
+    tasks: [node.id],
+  });
+}
+
+function tellEnded(facts: WhyFacts, node: GraphNode, task: EndedTask): Told {
+  const since = at(task.finishedAt);
+  const ago = `${spanText(facts.now - task.finishedAt)} ago`;
+  switch (task.status) {
+    case 'success':
+      return told(
+        `It succeeded ${ago}${task.reason === 'manual' ? ': a person marked it' : task.cached ? ': its output was taken over' : ''}.`,
+        { since },
+      );
+    case 'failed':
+      return told(`${upper(failureText(facts, node, task))} ${ago}${task.dead ? '; it is a dead letter: redrive or discard it' : ''}.`, {
+        since,
+        tasks: [node.id],
+      });
+    case 'upstream_failed': {
+      const causes = rootCauses(facts.graph, facts.state, node.index);
+      return told(`It did not run because ${listText(causes)} did not succeed; it goes on when that is redriven.`, {
+        since,
+        tasks: causes,
+      });
+    }
+    case 'skipped':
+      return told(
+        `It was skipped ${ago}: ${task.reason === 'manual' ? 'a person skipped it' : task.reason === 'condition' ? 'its condition said no' : 'what it depends on was skipped'}.`,
+        { since },
+      );
+    case 'cancelled':
+      return told(`It was cancelled ${ago} (${reasonText(task.reason)}).`, { since });
+  }
+}
+
+function failureText(facts: WhyFacts, node: GraphNode, task: EndedTask): string {
+  const map = facts.state.maps.get(node.index);
+  const error = parseError(task.error);
+  const name = nameOf(node, task.item);
+  if (task.item < 0 && map !== undefined && task.reason === 'too_many_failures') return `${map.failed} of ${map.n} items of ${name} failed`;
+  const what = error === null ? reasonText(task.reason) : `${error.code ?? error.name}: ${firstLine(error.message)}`;
+  const tries = task.begun > 1 ? ` after ${task.begun} attempts` : '';
+  const kind = task.reason === null || task.reason === 'error' ? '' : ` (${reasonText(task.reason)})`;
+  return `${name} failed${tries}${error === null ? '' : kind} with ${what}`;
+}
+
+const nameOf = (node: GraphNode, item: number): string => (item < 0 ? `"${node.id}"` : `"${node.id}[${item}]"`);
+const firstLine = (text: string): string => text.split('\n', 1)[0]?.slice(0, 200) ?? '';
+const lower = (text: string): string => text.slice(0, 1).toLowerCase() + text.slice(1);
+const upper = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
+const reasonText = (reason: string | null): string => (reason ?? 'no reason is recorded').replaceAll('_', ' ');

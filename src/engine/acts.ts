@@ -1,0 +1,54 @@
+import { PawlError } from '../core/errors.ts';
+import { REQUEST_MS } from '../core/reset.ts';
+import type { DoneRequest, Store } from '../store/store.ts';
+import type { StartUnit, Unit } from './units.ts';
+
+/**
+ * Acts of people among the units of a commit: one that was done before is answered with what it came to, and of one run or one request
+ * only the first is let in, so that each meets what the one before it left. The others come again with the next commit.
+ */
+export async function admitActs(store: Store, units: readonly Unit[], now: number, later: (unit: Unit) => void): Promise<readonly Unit[]> {
+  if (!units.some((unit) => unit.kind === 'event' && unit.act !== null)) return units;
+  const seen = new Set<string>();
+  const admitted: Unit[] = [];
+  for (const unit of units) {
+    if (unit.kind !== 'event' || unit.act === null) {
+      admitted.push(unit);
+      continue;
+    }
+    const { actor, request, hash, reject } = unit.act;
+    const done = request === null ? null : await store.findRequest(actor, request, now - REQUEST_MS);
+    if (done !== null) {
+      if (done.hash === hash) unit.done?.(true, done.result);
+      else reject(conflict(actor, request));
+      continue;
+    }
+    const names = [`run ${unit.run}`, ...(request === null ? [] : [`request ${actor} ${request}`])];
+    if (names.some((name) => seen.has(name))) {
+      later(unit);
+      continue;
+    }
+    for (const name of names) seen.add(name);
+    admitted.push(unit);
+  }
+  return admitted;
+}
+
+/** A fork or restart that was asked for before: the run that it made then. */
+export function repeatedStart(unit: StartUnit, done: DoneRequest): void {
+  const { act } = unit.request;
+  if (act === null || act.hash !== done.hash) {
+    unit.reject(conflict(act?.actor ?? '', act?.request ?? null));
+    return;
+  }
+  const { run, uid } = JSON.parse(done.result) as { run: number; uid: string };
+  unit.resolve({ uid: Uint8Array.from(Buffer.from(uid, 'hex')), run, created: false });
+}
+
+function conflict(actor: string, request: string | null): PawlError {
+  return new PawlError(
+    'RUN_REQUEST_CONFLICT',
+    `The request id ${JSON.stringify(request)} of ${JSON.stringify(actor)} stood for another act within the last 7 days.`,
+    { details: { actor, request } },
+  );
+}

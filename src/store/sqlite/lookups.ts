@@ -1,0 +1,76 @@
+import type { Graph } from '../../core/graph.ts';
+import type { EndedTask, TaskState } from '../../core/run-state.ts';
+import type * as port from '../store.ts';
+import { readFacts, readMap, readRun, readTask, runCode, type Row } from './rows.ts';
+import type { Statements } from './statements.ts';
+
+/** Reads of several statements; the caller holds a snapshot. */
+
+/** A run as its rows say; nothing where it does not exist. */
+export function loadRun(sql: Statements, request: port.LoadRequest, epoch: number): port.LoadedRun[] {
+  const { run } = request;
+  const row = sql.runById.get(run) as Row | undefined;
+  if (row === undefined) return [];
+  const maps = sql.mapsOf.all(run) as Row[];
+  const tops = maps.length === 0 ? sql.plainTasks : sql.topTasks;
+  const tasks = (tops.all(run) as Row[]).map(readTask);
+  for (const map of maps) tasks.push(...(sql.openItems.all(map['body'] ?? null, run) as Row[]).map(readTask));
+  return [
+    {
+      row: readRun(row),
+      facts: readFacts(row, run),
+      tasks,
+      maps: maps.map((map) => ({ ...readMap(map), again: againOf(tasks, Number(map['node'])) })),
+      items: request.items.map((node) => ({ node, items: (sql.endedItems.all(run, node) as Row[]).map(readTask) as EndedTask[] })),
+      epoch,
+    },
+  ];
+}
+
+/** Items that a reset left pending, in their order. */
+const againOf = (tasks: readonly TaskState[], node: number): number[] =>
+  tasks.filter((task) => task.node === node && task.item >= 0 && task.status === 'pending').map((task) => task.item);
+
+export function readDue(sql: Statements, now: number, limit: number): port.Due {
+  const runs = sql.dueRuns.all(now, limit).map((row) => ({
+    run: Number(row['run']),
+    event: Number(row['status']) === runCode('scheduled') ? ('admit' as const) : ('deadline' as const),
+    dueAt: Number(row['dueAt']),
+  }));
+  const ahead = [sql.nextTaskDue.get(now)?.['at'], sql.nextRunDue.get(now)?.['at']].filter((at) => at !== undefined).map(Number);
+  return {
+    tasks: sql.dueTasks.all(now, limit) as unknown as port.Due['tasks'],
+    runs,
+    nextAt: ahead.length === 0 ? null : Math.min(...ahead),
+  };
+}
+
+export function readHolders(sql: Statements, key: string, workflow: string | null): port.RunRow[] {
+  return sql.holdersOf.all(key, workflow).flatMap(({ run }) => {
+    const row = sql.runById.get(run ?? null);
+    return row === undefined ? [] : [readRun(row)];
+  });
+}
+
+export function readDefinition(row: Row): port.StoredDefinition {
+  return {
+    id: Number(row['id']),
+    workflow: String(row['workflow']),
+    version: String(row['version']),
+    hash: String(row['hash']),
+    graph: JSON.parse(String(row['graph'])) as Graph,
+    firstBody: Number(row['firstBody']),
+  };
+}
+
+export function listRuns(sql: Statements, query: port.ListQuery): port.RunRow[] {
+  const statuses = query.statuses === undefined ? null : JSON.stringify(query.statuses.map((status) => runCode(status)));
+  const { before = Number.MAX_SAFE_INTEGER, workflow = null, tag = null, since = null, key = null, limit } = query;
+  return sql.listRuns.all(before, workflow, statuses, tag, since, limit, key).map((row) => readRun(row as Row));
+}
+
+export function readStuck(sql: Statements, after: number, limit: number): { runs: port.StuckRun[]; last: number | null } {
+  const rows = sql.stuckRuns.all(after, limit) as unknown as (port.StuckRun & { stuck: number })[];
+  const runs = rows.filter((row) => Number(row.stuck) === 1).map(({ run, rev }) => ({ run, rev }));
+  return { runs, last: rows.length < limit ? null : (rows.at(-1)?.run ?? null) };
+}
