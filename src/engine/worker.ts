@@ -195,7 +195,8 @@ export class Worker {
     this.options.committer.attach(null);
     this.options.committer.cache.clear();
     this.dispatcher.abandon(why);
-    await this.pruner.stop();
+    // A batch that is under way needs no lease: it is not waited for.
+    void this.pruner.stop();
     await this.heart.stop();
   }
 
