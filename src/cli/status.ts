@@ -4,10 +4,10 @@ import type { Painter, Colour } from './output.ts';
 interface Look {
   readonly glyph: string;
   readonly label: string;
-  readonly colour: Colour;
+  readonly colour: Exclude<Colour, 'bold'>;
 }
 
-/** How each status looks: glyph, word and colour, never colour alone. The dashboard uses the same glyphs. */
+/** How each status looks: glyph, word and colour, never colour alone. */
 export const STATUS: Readonly<Record<TaskStatus | RunStatus, Look>> = {
   pending: { glyph: '○', label: 'pending', colour: 'gray' },
   scheduled: { glyph: '◷', label: 'scheduled', colour: 'gray' },
