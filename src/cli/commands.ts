@@ -24,6 +24,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   ls: { group: 'Runs:', summary: 'list runs, newest first', load: () => import('./commands/ls.ts') },
   show: { group: 'Runs:', summary: 'one run with its tasks', load: () => import('./commands/show.ts') },
   watch: { group: 'Runs:', summary: 'follow a run until it ends', load: () => import('./commands/watch.ts') },
+  logs: { group: 'Runs:', summary: 'what the bodies of a run wrote to ctx.log', load: () => import('./commands/logs.ts') },
   cancel: { group: 'Runs:', summary: 'cancel a run, or all that a query finds', load: () => import('./commands/cancel.ts') },
   check: { group: 'Definitions:', summary: 'build every workflow, and list all problems', load: () => import('./commands/check.ts') },
   sql: { group: 'Store:', summary: 'query the store, read-only', load: () => import('./commands/sql.ts') },

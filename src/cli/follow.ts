@@ -24,8 +24,8 @@ export async function follow(cli: Cli, run: AnyRun): Promise<number> {
 }
 
 /** The run goes on, and how to look again. */
-export function interrupted(cli: Cli, id: string): number {
-  cli.out.note(`Run ${id} goes on. Look again: pawl watch ${id}`);
+export function interrupted(cli: Cli, id: string, next = `pawl watch ${id}`): number {
+  cli.out.note(`Run ${id} goes on. Look again: ${next}`);
   return 130;
 }
 
