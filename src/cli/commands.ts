@@ -27,6 +27,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   logs: { group: 'Runs:', summary: 'what the bodies of a run wrote to ctx.log', load: () => import('./commands/logs.ts') },
   cancel: { group: 'Runs:', summary: 'cancel a run, or all that a query finds', load: () => import('./commands/cancel.ts') },
   check: { group: 'Definitions:', summary: 'build every workflow, and list all problems', load: () => import('./commands/check.ts') },
+  graph: { group: 'Definitions:', summary: "draw a workflow's graph, or a run's", load: () => import('./commands/graph.ts') },
   sql: { group: 'Store:', summary: 'query the store, read-only', load: () => import('./commands/sql.ts') },
   migrate: { group: 'Store:', summary: 'bring the store to the schema of this version', load: () => import('./commands/migrate.ts') },
   explain: { group: 'Help:', summary: 'what an error code means', load: () => import('./commands/explain.ts') },

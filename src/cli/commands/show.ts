@@ -11,6 +11,7 @@ import { attemptLines, runLines } from '../tree.ts';
 
 interface Options extends Narrowed {
   readonly items?: boolean;
+  readonly graph?: boolean;
   readonly input?: boolean;
   readonly output?: boolean;
 }
@@ -20,6 +21,7 @@ export function define(command: Command, act: Act): void {
     .argument('<id>', 'which run')
     .option(...WORKFLOW_OPTION)
     .option('--items', 'the items of maps too')
+    .option('--graph', 'the graph too, with how each task stands')
     .option('--input', "only the run's input, as JSON")
     .option('--output', "only the run's output, as JSON")
     .addHelpText('after', `\n${ID_HELP}`)
@@ -37,6 +39,11 @@ async function show(cli: Cli, id: string, options: Options): Promise<void> {
     return out.line(payloadText(detail.output));
   }
   if (out.format !== 'text') return out.json({ run: detail });
+  if (options.graph === true) {
+    const { drawingLines, runDrawing } = await import('../drawing.ts');
+    const whole = options.items === true ? detail : await run.inspect({ items: true });
+    out.lines([...drawingLines(runDrawing(await run.graph(), whole), out), '']);
+  }
   out.lines(runLines(detail, out, cli.io.now()));
   out.lines(attemptLines(detail, out));
   const { id: whole } = detail;
