@@ -28,7 +28,6 @@ export function runDrawing(graph: Graph, { tasks }: RunDetail): DrawnGraph {
 function stateOf({ status, items: counts }: TaskDetail, items: readonly TaskDetail[]): DrawnState {
   if (counts === undefined || counts.total === 0) return { status };
   const { total, started, ok, failed, cancelled, skipped } = counts;
-  const ended = { success: ok, failed, cancelled, skipped };
   // Of a large map not every item is given: of those that have started and not ended it is then not known how they stand.
   const open = started - ok - failed - cancelled - skipped;
   const known = items.length === started ? countsOf(items) : { success: ok, failed, cancelled, skipped, running: open };

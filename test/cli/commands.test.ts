@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { COMMANDS } from '../../src/cli/commands.ts';
+import { width } from '../../src/cli/text.ts';
 import { createEngine, type Engine, type Registrable, type Run, type Workflow } from '../../src/index.ts';
 import { silent } from '../engine/kit.ts';
 import { ENTRY } from './entry.ts';
-import { normal, pawl, Place } from './kit.ts';
+import { normal, pawl, Place, root } from './kit.ts';
 
 const terminal = { columns: 80, rows: 24 };
 
@@ -640,15 +644,21 @@ describe('errors', () => {
 });
 
 describe('help', () => {
-  test('lists every command, and each has its own', async () => {
-    const { exit, stdout } = await pawl(place, ['--help']);
-    const names = [...stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map(([, name = '']) => name);
+  test('lists every command, and each has its own, as wide as the terminal', async () => {
+    const { exit, stdout } = await pawl(place, ['--help'], { terminal });
     expect(exit).toBe(0);
-    expect(names).toContain('start');
-    for (const name of names) {
-      const help = await pawl(place, ['help', name]);
-      expect([name, help.exit, help.stdout.startsWith(`Usage: pawl ${name}`)]).toEqual([name, 0, true]);
+    for (const [name, { summary }] of Object.entries(COMMANDS)) {
+      expect(stdout).toMatch(new RegExp(`^ {2}${name} {2,}${summary.replace(/[^a-z ]/g, '.').split('  ')[0] ?? ''}`, 'm'));
+      for (const columns of [80, 160]) {
+        const help = await pawl(place, ['help', name], { terminal: { columns, rows: 24 } });
+        expect([name, help.exit, help.stdout.startsWith(`Usage: pawl ${name} [options]`)]).toEqual([name, 0, true]);
+        expect(help.stdout.split('\n').filter((line) => width(line) > columns)).toEqual([]);
+      }
     }
+  });
+  test('has its place in the guide', () => {
+    const guide = readFileSync(join(root, 'docs/guides/command-line.md'), 'utf8');
+    expect(Object.keys(COMMANDS).filter((name) => !new RegExp(`\\bpawl ${name}\\b`).test(guide))).toEqual([]);
   });
   test('without a command is on stderr, as wrong usage', async () => {
     const { exit, stdout, stderr } = await pawl(place, []);
@@ -656,6 +666,6 @@ describe('help', () => {
   });
   test.each(['bash', 'zsh', 'fish'])('completion for %s knows commands and options', async (shell) => {
     const { stdout } = await pawl(place, ['completion', shell]);
-    for (const word of ['start', 'dry-run', 'store', 'completion']) expect(stdout).toContain(word);
+    for (const word of [...Object.keys(COMMANDS), 'dry-run', 'store']) expect(stdout).toContain(word);
   });
 });
