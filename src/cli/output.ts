@@ -69,7 +69,7 @@ export class Output implements Painter {
 
   /** What to type next: the end of every screen that a person reads. */
   next(...commands: readonly string[]): void {
-    if (!this.isTerminal) return;
+    if (!this.isTerminal || commands.length === 0) return;
     this.line();
     for (const command of commands) this.line(this.paint('gray', `→ ${command}`));
   }

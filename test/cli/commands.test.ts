@@ -180,7 +180,6 @@ describe('show', () => {
       part #2  1  error  <clock>  <time>  THREE: three is \\x1b[31mred\\u202e
       pay  1  error  <clock>  <time>  Error: 503 from 支払い
       pay  2  error  <clock>  <time>  Error: 503 from 支払い
-
       "
     `);
   });
@@ -474,7 +473,7 @@ describe('watch', () => {
   test.each([{ terminal: null }, { terminal }])('ends with 130 when it is interrupted, and says that the run goes on: %j', async (on) => {
     const interrupt = AbortSignal.timeout(50);
     const { exit, stderr } = await pawl(place, ['watch', open.id], { ...on, interrupt });
-    expect([exit, stderr.split('\n').at(-2)]).toEqual([130, `Run ${open.id} goes on. Look again: pawl watch ${open.id}`]);
+    expect([exit, stderr.replace('\r', '').split('\n').at(-2)]).toEqual([130, `The run goes on. Look again: pawl watch ${open.id}`]);
   });
 });
 

@@ -154,7 +154,7 @@ describe('logs --follow', () => {
       interrupt: interrupt.signal,
       onOutput: (text) => void (text.includes('begun') && interrupt.abort()),
     });
-    expect([stopped.exit, stopped.stderr]).toEqual([130, `Run ${id} goes on. Look again: pawl logs ${id} -f\n`]);
+    expect([stopped.exit, stopped.stderr]).toEqual([130, `The run goes on. Look again: pawl logs ${id} -f\n`]);
     const whole = await pawl(place, ['logs', id, '-f'], { onOutput: (text) => void (text.includes('begun') && gate.resolve()) });
     await engine.close();
     expect(normal(`${whole.stdout}${whole.stderr}exit ${whole.exit}`)).toMatchInlineSnapshot(`

@@ -44,7 +44,7 @@ async function show(cli: Cli, id: string, options: Options): Promise<void> {
     const whole = options.items === true ? detail : await run.inspect({ items: true });
     out.lines([...drawingLines(runDrawing(await run.graph(), whole), out), '']);
   }
-  out.lines(runLines(detail, out, cli.io.now()));
+  out.lines(runLines(detail, out, { now: cli.io.now() }));
   out.lines(attemptLines(detail, out));
   const { id: whole } = detail;
   const hasMaps = detail.tasks.some((task) => task.items !== undefined);
