@@ -9,6 +9,7 @@ import type { EngineParts, TaskProgress } from './engine/engine.ts';
 import { timerHeart, type HeartFactory } from './engine/heart.ts';
 import { realHost } from './engine/host.ts';
 import { realPorts } from './engine/ports.ts';
+import { retentionMs, type Retention } from './engine/retention.ts';
 import type { Registrable } from './engine/registry.ts';
 import { Engine } from './facade.ts';
 import { jsonLogger } from './observe/log.ts';
@@ -22,6 +23,13 @@ export interface EngineOptions {
   readonly use: readonly Registrable[];
   /** `'full'` (default): nothing acknowledged is lost by power loss; `'fast'`: by power loss only, what came since the last checkpoint. */
   readonly durability?: 'full' | 'fast';
+  /**
+   * `'read'`: the file is opened without creating, migrating or writing anything, also beside live workers; whatever would write rejects with
+   * `STORE_READONLY`, and workflows of `use` are not stored. A file with an older schema is refused with `STORE_OLDER`. Default `'write'`.
+   */
+  readonly access?: 'read' | 'write';
+  /** How long finished runs and the journal are kept; workers delete what is older, a little at a time. `false`: for ever. */
+  readonly retention?: Retention | false;
   /** Attempts at the same time in this process. Default 20. */
   readonly concurrency?: number;
   /** How long a silent worker's work stays its own. Default 15 s, at least 1 s; renewed every third of it. */
@@ -54,16 +62,24 @@ export function createEngine(options: EngineOptions): Engine {
   const durability = options.durability ?? 'full';
   if (durability !== 'full' && durability !== 'fast')
     throw new PawlError('CONFIG_OPTION', `durability: must be 'full' or 'fast', not ${shown(durability)}.`);
+  const access = options.access ?? 'write';
+  if (access !== 'read' && access !== 'write')
+    throw new PawlError('CONFIG_OPTION', `access: must be 'read' or 'write', not ${shown(access)}.`);
+  if (access === 'read' && path === ':memory:') throw new PawlError('CONFIG_OPTION', 'access: a store in memory has nothing to read.');
   return new Engine({
-    openStore: () => openSqlite(path, durability),
+    openStore: () => openSqlite(path, { durability, access }),
     heart: (store, clock) => (path === ':memory:' ? timerHeart(store, clock, realPorts) : threadHeart(path)),
     ...engineParts(options),
+    access,
   });
 }
 
-export async function openSqlite(path: string, durability: 'full' | 'fast' = 'full'): Promise<Store> {
+export async function openSqlite(
+  path: string,
+  { durability = 'full', access = 'write' }: Pick<EngineOptions, 'durability' | 'access'> = {},
+): Promise<Store> {
   const { SqliteStore } = await import('./store/sqlite/store.ts');
-  return new SqliteStore({ path, durability, patienceMs: 10_000 });
+  return new SqliteStore({ path, durability, access, patienceMs: 10_000 });
 }
 
 export type { StoreVersion } from './store/sqlite/readonly.ts';
@@ -82,8 +98,9 @@ export async function queryStore(store: string, sql: string): Promise<Iterable<R
 }
 
 /** Everything of an engine but its store: the testing kit replaces some. */
-export function engineParts(options: Omit<EngineOptions, 'store' | 'durability'>): Omit<EngineParts, 'openStore' | 'heart'> {
+export function engineParts(options: Omit<EngineOptions, 'store' | 'durability' | 'access'>): Omit<EngineParts, 'openStore' | 'heart'> {
   return {
+    access: 'write',
     ports: realPorts,
     host: realHost,
     logger: options.logger ?? jsonLogger((line) => process.stderr.write(line), 'warn'),
@@ -107,6 +124,7 @@ function engineSettings(options: Omit<EngineOptions, 'store' | 'use'>): EnginePa
     graceMs: durationMs(options.grace ?? '5s', 'grace'),
     drainMs: durationMs(options.drain ?? '30s', 'drain'),
     maxPayload: count(options.maxPayload ?? 1_048_576, 'maxPayload', 67_108_864),
+    retention: retentionMs(options.retention),
     background: true,
     maxLost: count(options.maxLost ?? 3, 'maxLost', 1_000),
   };

@@ -204,6 +204,7 @@ export class Acts {
 
   /** True where this cancelled it; false where it was over already. */
   async cancel(id: string, options: ActOptions = {}): Promise<boolean> {
+    this.writer.writable();
     const row = await this.client.find(id);
     if (isRunOver[row.status]) return false;
     this.checkAside(row);

@@ -40,6 +40,8 @@ export interface StartOptions {
 /** What the client asks of whoever commits. */
 export interface ClientWriter {
   now(): number;
+  /** Throws `STORE_READONLY` where nothing may be written. */
+  writable(): void;
   randomBytes(count: number): Uint8Array;
   digest(text: string): string;
   /** The registered version of a workflow. */
@@ -119,6 +121,7 @@ export class Client {
   }
 
   async start(workflow: AnyWorkflow | string, input: unknown, options: StartOptions = {}): Promise<RunRef & { readonly created: boolean }> {
+    this.writer.writable();
     const request = await this.request(workflow, input, options);
     const { uid, run, created } = await this.writer.start(request);
     return { id: runIdText(uid), run, created };

@@ -23,6 +23,7 @@ import type { HeartFactory } from './heart.ts';
 import type { Host } from './host.ts';
 import type { Ports } from './ports.ts';
 import { pulse } from './pulse.ts';
+import { asked, pruneBatches, runsToPrune, type PruneCounts, type PruneOptions } from './retention.ts';
 import { Registry, type Known, type Registrable } from './registry.ts';
 import type { Act, Started, StartRequest } from './units.ts';
 import { Worker, type WorkerSettings } from './worker.ts';
@@ -30,6 +31,8 @@ import { Worker, type WorkerSettings } from './worker.ts';
 export interface EngineParts {
   /** Called once, at the first use. */
   readonly openStore: () => Promise<Store>;
+  /** `'read'`: the store is looked at, and nothing is written to it. */
+  readonly access: 'read' | 'write';
   readonly heart: (store: Store, clock: StoreClock) => HeartFactory;
   readonly ports: Ports;
   readonly host: Host;
@@ -108,7 +111,9 @@ export class EngineRuntime {
     const clock = new StoreClock(ports, settings.leaseMs);
     const info = await store.open();
     clock.raise(info.clock);
-    await this.registry.define(store, clock.now());
+    if (info.isImmutable)
+      logger.warn('the store cannot be read beside a writer: what is committed from now on is not seen', { path: info.path });
+    if (this.parts.access === 'write') await this.registry.define(store, clock.now());
     const { maxPayload, maxLost } = settings;
     const logs = new LogBook({
       // why: the book redacts once, for the store and the logger
@@ -164,6 +169,35 @@ export class EngineRuntime {
     return { workflow: registered, definition: known };
   }
 
+  /** Throws where this engine was opened to read. */
+  writable(): void {
+    if (this.parts.access === 'write') return;
+    throw new PawlError('STORE_READONLY', 'This engine was opened to read: it writes nothing.', {
+      fix: "Create an engine without access: 'read'.",
+    });
+  }
+
+  /** Deletes what is past its retention until nothing is left. */
+  async prune(options: PruneOptions): Promise<PruneCounts> {
+    const keep = asked(options, this.parts.settings.retention);
+    if (options.dryRun !== true) this.writable();
+    const { store, clock } = await this.open();
+    const { ports } = this.parts;
+    const now = clock.now();
+    if (options.dryRun === true) {
+      const runs = await store.care.prunable(runsToPrune(keep, now));
+      return { runs, journalRows: keep.journalMs === null ? 0 : await store.care.prunableJournal(now - keep.journalMs) };
+    }
+    const isOver = (): boolean => options.signal?.aborted === true || this.closing.signal.aborted;
+    const { runs, journalRows } = await pruneBatches({ care: store.care, ports, keep, now, isOver });
+    return { runs, journalRows };
+  }
+
+  /** How long the journal is kept; null: for ever. */
+  get journalMs(): number | null {
+    return this.parts.settings.retention.journalMs;
+  }
+
   async start(request: Omit<StartRequest, 'known'> & { readonly definition: unknown }): Promise<Started> {
     const { committer } = await this.open();
     return new Promise<Started>((resolve, reject) => {
@@ -174,6 +208,7 @@ export class EngineRuntime {
 
   /** An act of a person on a run: its result as JSON, null where the kernel refused it. */
   async act(run: number, event: RunEvent, act: Act): Promise<string | null> {
+    this.writable();
     return (await this.open()).committer.act(run, event, act);
   }
 
@@ -205,6 +240,7 @@ export class EngineRuntime {
 
   /** Fails a quarantined run: as any other where its state can be advanced after all, else without asking the kernel. */
   async abandonRun(run: number, act: Act): Promise<void> {
+    this.writable();
     const { store, committer, clock } = await this.open();
     await store.abandonRun(run, { ...act, result: '{}' }, clock.now());
     committer.cache.drop(run);
@@ -222,6 +258,7 @@ export class EngineRuntime {
 
   /** Takes a run out of quarantine, and applies what arrived for it meanwhile. */
   async release(run: number, act: Act): Promise<boolean> {
+    this.writable();
     const { store, committer, clock } = await this.open();
     const parked = await store.release(run, { ...act, result: '{}' }, clock.now());
     committer.released(run);
@@ -255,6 +292,7 @@ export class EngineRuntime {
   }
 
   async work(concurrency = this.parts.settings.concurrency): Promise<void> {
+    this.writable();
     if (this.worker !== null) return;
     if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 100_000) {
       throw new PawlError('CONFIG_OPTION', `concurrency: must be a whole number from 1 to 100000, not ${shown(concurrency)}.`);

@@ -3,6 +3,7 @@ import type { Graph } from '../core/graph.ts';
 import type { EndedTask, MapState, QueuedTask, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
 import type { LogLevel } from '../core/log.ts';
 import type { AttemptOutcome, Reason, RunStatus, TaskStatus } from '../core/states.ts';
+import type { Care } from './care.ts';
 
 /**
  * The port between the engine and a database. Each method is one transaction (or one read) and takes a batch; the kernel has decided
@@ -10,6 +11,8 @@ import type { AttemptOutcome, Reason, RunStatus, TaskStatus } from '../core/stat
  * `STORE_UNKNOWN_OUTCOME`. Instants are milliseconds of store time.
  */
 export interface Store {
+  /** Retention, backups, transfer and facts: what a person or a sweep does, beside running. */
+  readonly care: Care;
   /** Opens the database, migrates it, checks that it is safe to use. Rejects with a `STORE_*` error that says what is wrong. */
   open(): Promise<StoreInfo>;
   close(): Promise<void>;
@@ -153,6 +156,8 @@ export interface StoreInfo {
   /** Version of the schema. */
   readonly schema: number;
   readonly path: string;
+  /** Opened to read where reading a live file is not possible: what another process writes may not be seen. */
+  readonly isImmutable: boolean;
 }
 
 export interface NewDefinition {

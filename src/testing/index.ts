@@ -20,7 +20,7 @@ import { VirtualTime } from './virtual-time.ts';
 /** A task's body as the engine calls it. */
 type AnyBody = (input: unknown, ctx: Ctx) => unknown;
 
-export type TestEngineOptions = Omit<EngineOptions, 'store' | 'durability'>;
+export type TestEngineOptions = Omit<EngineOptions, 'store' | 'durability' | 'access'>;
 
 /** The calls that a stub has seen. */
 export interface Stub<I> {

@@ -12,7 +12,8 @@ import { isPrinted, shownFiles, type Shown } from './blocks.ts';
  * where Node strips no types.
  */
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const documents = ['README.md', ...readdirSync(`${root}docs/guides`).map((name) => `docs/guides/${name}`)].toSorted();
+const folders = ['docs/guides', 'docs/operate'];
+const documents = ['README.md', ...folders.flatMap((folder) => readdirSync(root + folder).map((name) => `${folder}/${name}`))].toSorted();
 const pages = documents.map((path) => ({ path, files: shownFiles(readFileSync(root + path, 'utf8')) }));
 const entries = {
   pawl: 'src/index.ts',

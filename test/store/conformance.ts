@@ -1249,6 +1249,25 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         expect((await loaded(store, held.run)).tasks).toMatchObject([{ node: 0, lease: { token: 8 } }]);
       });
 
+      test('is set aside no earlier than what another process has stored', async () => {
+        const other = await place.connect();
+        const held = await started(store, single);
+        await started(other, single, { at: T0 + 50 });
+        await store.quarantine(held.run, 'why', [], T0 + 1);
+        expect((await store.journal(0, 10)).entries.map((entry) => entry.at)).toEqual([T0, T0 + 50, T0 + 50]);
+      });
+
+      test('hides nothing that another process has committed from whoever set it aside', async () => {
+        const other = await place.connect();
+        const held = await started(store, wide);
+        const aside = await started(store, single);
+        const copy = { ...held, epoch: (await loaded(other, held.run)).epoch };
+        const theirs = changes({ from: queuedTask({ node: 1 }), to: endedTask('failed', { node: 1, reason: 'error' }) });
+        await commitRun(copy, theirs, true, other);
+        await store.quarantine(aside.run, 'why', [], T0);
+        expect((await commitRun(held, changes({ from: queuedTask(), to: endedTask('cancelled') }), true)).conflicts).toEqual([0]);
+      });
+
       test('is loaded whole, with its maps', async () => {
         const held = await started(store, mapped, { input: '{"list":[1,2]}' });
         const taken = noChanges();

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '../../core/document-fields.ts';
 
 /**
  * All SQL of the SQLite store, named after what it does to the rows; prepared once. Positions of `?` follow the columns as written.
@@ -11,7 +12,79 @@ const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.gener
   r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link
   FROM runs r JOIN definitions d ON d.id = r.definition`;
 
+/**
+ * Tables whose rows belong to one run by their column `run`, with what tells a run's rows apart. Pruning goes through all of them: a new
+ * table of this kind is a line here.
+ */
+export const RUN_TABLES = {
+  tasks: 'node, item',
+  maps: 'node',
+  attempts: 'node, item, generation, attempt',
+  steps: 'node, item, generation, name',
+  logs: 'node, item, generation, attempt, chunk',
+  generations: 'node, item, generation',
+  run_generations: 'generation',
+  parked: 'id',
+} as const;
+export type RunTable = keyof typeof RUN_TABLES;
+
+/** Of a run's rows some keys, and the deletion of one row by its whole key: by a part of it the planner reads what is to stay. */
+const keysOf = (table: string, key: string): string => `SELECT ${key} FROM ${table} WHERE run = ? ORDER BY ${key} LIMIT ?`;
+const dropRow = (table: string, key: string): string =>
+  `DELETE FROM ${table} WHERE run = ? AND ${key
+    .split(', ')
+    .map((column) => `${column} = ?`)
+    .join(' AND ')}`;
+
+const clearing = Object.fromEntries(
+  Object.entries(RUN_TABLES).flatMap(([table, key]) => [
+    [`keys_${table}`, keysOf(table, key)],
+    [`drop_${table}`, dropRow(table, key)],
+  ]),
+) as Record<`keys_${RunTable}` | `drop_${RunTable}`, string>;
+
+/** A document's field as a column: `finishedAt` is `finished_at`. */
+const columnOf = (field: string): string => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+/** What an import gives a row beside the fields of the document. */
+const GIVEN = {
+  tasks: ['run', 'body'],
+  maps: ['run', 'body'],
+  attempts: ['run', 'worker'],
+  steps: ['run'],
+  logs: ['run'],
+  generations: ['run'],
+  run_generations: ['run'],
+} as const satisfies Record<DocumentTable, readonly string[]>;
+
+function importing(table: string, given: readonly string[], fields: readonly string[]): string {
+  const columns = [...given, ...fields.map(columnOf)];
+  return `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(',')})`;
+}
+
+/** Of a quarantined run an instant that is due lies below zero. */
+const valueOf = (field: string): string => (field === 'dueAt' ? 'abs(due_at)' : columnOf(field));
+
+function exporting(table: string, fields: readonly string[], where: string): string {
+  return `SELECT ${fields.map((field) => `${valueOf(field)} AS "${field}"`).join(', ')} FROM ${table} WHERE ${where}`;
+}
+
+const transfer = {
+  exportRun: exporting('runs', Object.keys(RUN_FIELDS), 'id = ?'),
+  importRun: importing('runs', ['id', 'uid', 'definition', 'rev'], Object.keys(RUN_FIELDS)),
+  ...(Object.fromEntries(
+    DOCUMENT_TABLES.flatMap((table) => {
+      const fields = Object.keys(TABLE_FIELDS[table]);
+      return [
+        [`export_${table}`, `${exporting(table, fields, 'run = ?')} ORDER BY ${RUN_TABLES[table]}`],
+        [`import_${table}`, importing(table, GIVEN[table], fields)],
+      ];
+    }),
+  ) as Record<`export_${DocumentTable}` | `import_${DocumentTable}`, string>),
+};
+
 const SQL = {
+  ...clearing,
   beginWrite: 'BEGIN IMMEDIATE',
   beginRead: 'BEGIN',
   commit: 'COMMIT',
@@ -171,6 +244,52 @@ const SQL = {
     WHERE run = ? AND node = ? AND item = ? ORDER BY generation, attempt`,
   journalAfter: 'SELECT seq, at, worker, changes FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
   journalHead: 'SELECT seq, at FROM journal ORDER BY seq DESC LIMIT 1',
+
+  // retention: a run leaves with its row; its other rows follow, at once or as leftovers
+  endedRuns: `SELECT id, definition, key FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?
+    ORDER BY finished_at LIMIT ?`,
+  countEnded: 'SELECT count(*) AS n FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?',
+  dropRun: 'DELETE FROM runs WHERE id = ?',
+  dropKey: 'DELETE FROM keys WHERE workflow = (SELECT workflow FROM definitions WHERE id = ?) AND key = ? AND run = ?',
+  nextLeftover: 'SELECT run FROM leftovers WHERE due_at <= ? ORDER BY run LIMIT 1',
+  putLeftover: 'INSERT INTO leftovers (run, due_at) VALUES (?,?) ON CONFLICT (run) DO UPDATE SET due_at = excluded.due_at',
+  dropLeftover: 'DELETE FROM leftovers WHERE run = ?',
+  oldestJournal: 'SELECT seq, at, changes FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
+  journalFrom: 'SELECT seq, at FROM journal WHERE seq >= ? ORDER BY seq LIMIT 1',
+  cutJournal: 'DELETE FROM journal WHERE seq <= ?',
+  oldestAudit: 'SELECT id, at FROM audit ORDER BY id LIMIT ?',
+  cutAudit: 'DELETE FROM audit WHERE id <= ?',
+  oldRequests: 'SELECT actor, request FROM requests WHERE at <= ? ORDER BY at LIMIT ?',
+  dropRequest: 'DELETE FROM requests WHERE actor = ? AND request = ?',
+  setMeta: 'UPDATE meta SET value = ? WHERE name = ?',
+  readMeta: 'SELECT value FROM meta WHERE name = ?',
+  putCheckpointRun: `INSERT INTO checkpoint_runs (run, generation, status) VALUES (?1, ?2, coalesce(?3, 2))
+    ON CONFLICT (run) DO UPDATE SET generation = ?2, status = coalesce(?3, status)`,
+  putCheckpointTask: `INSERT INTO checkpoint_tasks (run, node, item, generation, status, attempt) VALUES (?,?,?,?,?,?)
+    ON CONFLICT (run, node, item) DO UPDATE SET generation = excluded.generation, status = excluded.status, attempt = excluded.attempt`,
+  checkpointOver: 'SELECT run FROM checkpoint_runs WHERE status >= 6 ORDER BY run LIMIT 1',
+  hasCheckpoint: 'SELECT run FROM checkpoint_runs WHERE run = ?',
+  dropCheckpointRun: 'DELETE FROM checkpoint_runs WHERE run = ?',
+  keysOfCheckpoint: keysOf('checkpoint_tasks', 'node, item'),
+  dropCheckpointTask: dropRow('checkpoint_tasks', 'node, item'),
+  checkpointRuns: 'SELECT run, generation, status FROM checkpoint_runs WHERE run > ? AND status < 6 ORDER BY run LIMIT ?',
+  checkpointTasks: 'SELECT node, item, generation, status, attempt FROM checkpoint_tasks WHERE run = ? ORDER BY node, item',
+
+  // transfer of one run
+  ...transfer,
+  uidTaken: 'SELECT 1 AS n FROM runs WHERE uid = ?',
+  keyTaken: 'SELECT 1 AS n FROM keys WHERE workflow = ? AND key = ?',
+  keepLeftover: 'SELECT due_at FROM leftovers WHERE run = ?',
+  exportKey: 'SELECT input_hash AS inputHash, until, while_open AS whileOpen FROM keys WHERE workflow = ? AND key = ? AND run = ?',
+  // facts for a diagnosis
+  countQuarantined: 'SELECT count(*) AS n FROM runs WHERE quarantined IS NOT NULL',
+  oldestQueued: `SELECT first_queued_at AS at FROM tasks WHERE status <= 4 AND status = 1 AND body = ? ORDER BY rank LIMIT 1`,
+  oldestUnclaimed:
+    'SELECT rank, accepted_at AS at, start_at AS startAt FROM runs WHERE unclaimed = 1 AND definition = ? ORDER BY rank LIMIT 1',
+  libraryVersion: 'SELECT sqlite_version() AS version',
+  schemaVersion: 'PRAGMA user_version',
+  synchronous: 'PRAGMA synchronous',
+
   prunedTo: "SELECT value FROM meta WHERE name = 'pruned_to'",
 
   // definitions and numbers
@@ -251,4 +370,5 @@ export const SETUP = {
   neverWait: 'PRAGMA busy_timeout = 0',
   checkpointAt: 'PRAGMA wal_autocheckpoint = 1000',
   libraryVersion: 'SELECT sqlite_version() AS version',
+  quickCheck: 'PRAGMA quick_check(20)',
 } as const;
