@@ -30,6 +30,11 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   graph: { group: 'Definitions:', summary: "draw a workflow's graph, or a run's", load: () => import('./commands/graph.ts') },
   sql: { group: 'Store:', summary: 'query the store, read-only', load: () => import('./commands/sql.ts') },
   migrate: { group: 'Store:', summary: 'bring the store to the schema of this version', load: () => import('./commands/migrate.ts') },
+  doctor: { group: 'Store:', summary: 'check the store, its file and its workers', load: () => import('./commands/doctor.ts') },
+  prune: { group: 'Store:', summary: 'delete old finished runs', load: () => import('./commands/prune.ts') },
+  backup: { group: 'Store:', summary: 'copy the store while it is in use', load: () => import('./commands/backup.ts') },
+  export: { group: 'Store:', summary: 'one run as a document', load: () => import('./commands/export.ts') },
+  import: { group: 'Store:', summary: 'add a run that was exported', load: () => import('./commands/import.ts') },
   explain: { group: 'Help:', summary: 'what an error code means', load: () => import('./commands/explain.ts') },
   completion: { group: 'Help:', summary: 'a completion script for your shell', load: () => import('./commands/completion.ts') },
 };

@@ -50,7 +50,7 @@ beforeAll(async () => {
   const options = { use: [order, lot], logger: silent };
   const engine = new Engine({
     ...engineParts(options),
-    openStore: async () => openSqlite(place.file('.pawl/dev.db'), 'fast'),
+    openStore: async () => openSqlite(place.file('.pawl/dev.db'), { durability: 'fast' }),
     heart: () => () => ({ stop: async () => undefined }),
     ports: { ...realPorts, now: () => now, monotonic: () => now },
   });

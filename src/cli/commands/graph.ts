@@ -11,7 +11,7 @@ import type { Act } from '../commands.ts';
 import { hasEntry, storeFile } from '../config.ts';
 import { drawingLines, PLAIN, runDrawing } from '../drawing.ts';
 import { isPawlLike, type Entry } from '../entry.ts';
-import { usage } from '../errors.ts';
+import { cannotWrite, usage } from '../errors.ts';
 import { findRun, ID_HELP } from '../find.ts';
 import { drawMermaid } from '../graph/mermaid.ts';
 import { drawnGraph, type DrawnGraph } from '../graph/model.ts';
@@ -102,10 +102,7 @@ function write({ io, out }: Cli, file: string, text: string): void {
   try {
     writeFileSync(resolve(io.cwd, file), text);
   } catch (error) {
-    throw usage(
-      `-o ${file} cannot be written: ${error instanceof Error ? error.message : String(error)}`,
-      'Give a file that can be written.',
-    );
+    throw cannotWrite(file, error);
   }
   out.note(`wrote ${file}`);
 }
@@ -118,7 +115,7 @@ async function lookUp(cli: Cli, text: string): Promise<Found> {
   if (workflow !== undefined) return { drawn: drawnGraph(workflow.graph), next: `pawl start ${shellWord(text)} --dry-run` };
   const file = storeFile(cli.store);
   if (isRun || (file !== null && existsSync(file))) {
-    const found = await inStore(cli, await cli.existing(), text);
+    const found = await inStore(cli, await cli.reader(), text);
     if (found !== null) return found;
   }
   if (failure !== null) throw failure;

@@ -59,7 +59,7 @@ async function logs(cli: Cli, { id, task, options }: Request): Promise<number> {
     ...(after === undefined ? {} : { after }),
   };
   const limit = wholeNumber(options.limit ?? String(LIMIT), '--limit');
-  const run = await findRun(await cli.existing(), id, options);
+  const run = await findRun(await cli.reader(), id, options);
   return options.follow === true ? follow(cli, run, filter) : list(cli, run, { filter, limit });
 }
 

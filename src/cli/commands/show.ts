@@ -30,7 +30,7 @@ export function define(command: Command, act: Act): void {
 
 async function show(cli: Cli, id: string, options: Options): Promise<void> {
   if (options.input === true && options.output === true) throw usage('--input and --output: give one of them.');
-  const run = await findRun(await cli.existing(), id, options);
+  const run = await findRun(await cli.reader(), id, options);
   const detail = await run.inspect({ items: options.items === true });
   const { out } = cli;
   if (options.input === true) return out.line(payloadText(detail.input));
