@@ -26,8 +26,8 @@ export const STATUS: Readonly<Record<TaskStatus | RunStatus, Look>> = {
   skipped: { glyph: '–', label: 'skipped', colour: 'gray' },
 };
 
-/** `✕ failed` in its colour on a terminal, `failed` elsewhere. */
+/** `✕ failed` on a terminal, `failed` elsewhere; in its colour where there are some. */
 export function statusText(status: TaskStatus | RunStatus, out: Painter): string {
   const { glyph, label, colour } = STATUS[status];
-  return out.isTerminal ? out.paint(colour, `${glyph} ${label}`) : label;
+  return out.paint(colour, out.isTerminal ? `${glyph} ${label}` : label);
 }

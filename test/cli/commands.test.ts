@@ -51,6 +51,11 @@ describe('ls', () => {
       "
     `);
   });
+  test('in a pipe has colours where they are forced', async () => {
+    expect((await pawl(place, ['ls', 'wf:order'], { env: { FORCE_COLOR: '1' } })).stdout).toContain('\u001b[31mfailed\u001b[39m ');
+    expect((await pawl(place, ['ls', 'wf:order', '--no-color'], { env: { FORCE_COLOR: '1' } })).stdout).not.toContain('\u001b');
+    expect((await pawl(place, ['ls'], { terminal, env: { NO_COLOR: '1' } })).stdout).not.toContain('\u001b');
+  });
   test('on a terminal fits it, and ends with the next command', async () => {
     const { stdout } = await pawl(place, ['ls'], { terminal, env: { NO_COLOR: '1' } });
     expect(
