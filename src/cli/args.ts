@@ -24,7 +24,7 @@ export function milliseconds(text: string, option: string): number {
 export async function payload(given: string | undefined, io: Io): Promise<unknown> {
   if (given === undefined) return undefined;
   const from = given === '-' ? 'stdin' : given.startsWith('@') ? given.slice(1) : 'the argument';
-  const text = given === '-' ? await textOf(io.stdin) : given.startsWith('@') ? readText(given.slice(1), io) : given;
+  const text = given === '-' || given.startsWith('@') ? await readText(given.replace(/^@/, ''), io) : given;
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
@@ -39,11 +39,13 @@ export async function payload(given: string | undefined, io: Io): Promise<unknow
   }
 }
 
-function readText(path: string, io: Io): string {
+/** What is in a file, or comes from stdin where it is called `-`. */
+export async function readText(path: string, io: Io): Promise<string> {
+  if (path === '-') return textOf(io.stdin);
   try {
     return readFileSync(resolve(io.cwd, path), 'utf8');
   } catch (error) {
-    throw usage(`@${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, 'Give a file that can be read.');
+    throw usage(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, 'Give a file that can be read.');
   }
 }
 

@@ -1,15 +1,21 @@
-import { width } from './text.ts';
+import { chunks, width } from './text.ts';
 
-/** A sentence over lines of so many columns, broken at blanks; whole where there is no limit. */
-export function wrap(text: string, columns: number | undefined): string[] {
-  if (columns === undefined) return [text];
+/** Words in lines of at most so many columns, under a first one that begins with `start`. */
+export function hanging(start: string, text: string, columns: number): string[] {
+  const room = columns - width(start);
+  // Too narrow for a column of its own.
+  const isNarrow = room < 10;
+  const indent = ' '.repeat(isNarrow ? start.search(/\S|$/) : width(start));
   const lines: string[] = [];
-  let line = '';
+  let now = start;
+  let isBare = true;
   for (const word of text.split(' ')) {
-    if (line !== '' && width(line) + 1 + width(word) > columns) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
+    const next = isBare ? now + word : `${now} ${word}`;
+    if (width(next) > columns && (!isBare || isNarrow)) {
+      lines.push(now.trimEnd());
+      now = indent + word;
+    } else now = next;
+    isBare = false;
   }
-  return line === '' ? lines : [...lines, line];
+  return [...lines, now].flatMap((line) => (width(line) > columns ? chunks(line, columns) : [line]));
 }

@@ -161,7 +161,8 @@ function journalCheck({ facts: { journal }, now, journalMs }: Findings): Check {
   return isLate ? check('journal', 'warn', detail, 'Run a worker, or prune: nobody has for a day.') : check('journal', 'ok', detail);
 }
 
-function size(bytes: number): string {
+/** `1.2 MiB`. */
+export function size(bytes: number): string {
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
   const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
   return `${Math.round((bytes / 1_024 ** power) * 10) / 10} ${units[power]}`;

@@ -21,7 +21,7 @@ export function define(command: Command, act: Act): void {
 
 async function audit(cli: Cli, id: string | undefined, options: Narrowed & { readonly limit: string }): Promise<void> {
   const limit = wholeNumber(options.limit, '--limit');
-  const engine = await cli.existing();
+  const engine = await cli.reader();
   const run = id === undefined ? {} : { run: (await findRun(engine, id, options)).id };
   const entries: AuditEntry[] = [];
   let cursor: string | undefined;

@@ -55,7 +55,7 @@ function filters(command: Command): Command {
 
 async function list(cli: Cli, flags: DeadFlags & { readonly limit: string; readonly all?: boolean }): Promise<void> {
   const limit = flags.all === true ? Infinity : wholeNumber(flags.limit, '--limit');
-  const { dead } = await cli.existing();
+  const { dead } = await cli.reader();
   const { out } = cli;
   const letters: DeadLetter[] = [];
   let cursor: string | undefined;
@@ -97,7 +97,7 @@ function letterTable({ out, io }: Cli, letters: readonly DeadLetter[]): string[]
 }
 
 async function show(cli: Cli, id: string, { input }: { readonly input?: boolean }): Promise<void> {
-  const letter = await (await cli.existing()).dead.get(id);
+  const letter = await (await cli.reader()).dead.get(id);
   const { out } = cli;
   if (input === true) return out.line(safeJson(JSON.stringify(plain(letter.input), null, 2) ?? 'null'));
   if (out.format !== 'text') return out.json({ letter });

@@ -19,7 +19,7 @@ export function define(command: Command, act: Act): void {
       .requiredOption(
         '--from <task>',
         'do this task and what depends on it anew; may be given several times',
-        (one: string, before: readonly string[] | undefined) => [...before, one],
+        (one: string, before: readonly string[] | undefined) => (before === undefined ? [one] : [...before, one]),
       )
       .option(...WORKFLOW_OPTION)
       .option('--input <json>', 'another input for the new run: JSON, @file, or - for stdin')

@@ -31,7 +31,7 @@ export function define(command: Command, act: Act): void {
 }
 
 async function list(cli: Cli): Promise<void> {
-  const runs = await (await cli.existing()).quarantine.list();
+  const runs = await (await cli.reader()).quarantine.list();
   const { out, io } = cli;
   if (out.format === 'json') return out.json({ runs });
   if (out.format === 'jsonl') return runs.forEach((run) => out.json({ run }));

@@ -8,7 +8,7 @@ import { findRun, ID_HELP, WORKFLOW_OPTION, type Narrowed } from '../find.ts';
 import { itemName } from '../items.ts';
 import { statusText } from '../status.ts';
 import { safe } from '../text.ts';
-import { wrap } from '../wrap.ts';
+import { hanging } from '../wrap.ts';
 
 interface Options extends Narrowed {
   readonly item?: string;
@@ -31,13 +31,14 @@ interface Asked {
 }
 
 async function why(cli: Cli, { id, task, options }: Asked): Promise<void> {
-  const run = await findRun(await cli.existing(), id, options);
+  const run = await findRun(await cli.reader(), id, options);
   const [view, answer] = [await run.status(), await run.why(task, itemName(options.item))];
   const { out } = cli;
   if (out.format !== 'text') return out.json({ run: run.id, ...(task === undefined ? {} : { task }), ...answer });
   const subject = `${safe(view.workflow)}${task === undefined ? '' : ` · ${safe(task)}`}`;
   out.line(`${out.paint('bold', subject)}  ${run.id}  ${statusText(answer.status, out)}`);
-  out.lines(wrap(safe(answer.sentence), out.columns));
+  const sentence = safe(answer.sentence);
+  out.lines(out.columns === undefined ? [sentence] : hanging('', sentence, out.columns));
   out.next(...nextOf(run.id, answer, { isOver: isRunOver[view.status], isPaused: view.status === 'paused', task }));
 }
 

@@ -1,5 +1,5 @@
 /** The graph as boxes and lines of characters. Lines of different nets share no cell; where they cross, the one that goes down is whole. */
-import { pad, width } from '../text/width.ts';
+import { pad, width } from '../text.ts';
 import { Canvas, type Style } from './canvas.ts';
 import { at, leastWidth, placed, type Layers, type Spacing } from './layout.ts';
 import type { DrawnEdge } from './model.ts';

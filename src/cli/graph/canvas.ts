@@ -1,6 +1,6 @@
 /** A grid of terminal cells: each holds a character and a style, a wide character takes two. */
 import { styleText } from 'node:util';
-import { width } from '../text/width.ts';
+import { width } from '../text.ts';
 
 export type Style = Parameters<typeof styleText>[0] | null;
 

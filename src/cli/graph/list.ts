@@ -1,8 +1,9 @@
 /** The graph as a list by layers, for what is too wide to draw: each node with what leads to it. */
-import { chunks, width } from '../text/width.ts';
+import { STATUS } from '../status.ts';
+import { chunks, width } from '../text.ts';
 import { paint } from './canvas.ts';
 import { at, type Layers } from './layout.ts';
-import { itemsText, STATUS_LOOKS, type DrawnEdge, type DrawnGraph } from './model.ts';
+import { itemsText, type DrawnEdge, type DrawnGraph } from './model.ts';
 import { namesOf } from './names.ts';
 
 const NAME = 60;
@@ -19,12 +20,12 @@ export function drawList(model: DrawnGraph, layers: Layers, { columns, colour, u
   for (const edge of model.edges) into[edge.to]?.push(edge);
   const lineOf = (node: number): string[] => {
     const { facts, state } = at(model.nodes, node);
-    const notes = [...(state ? [itemsText(state) || STATUS_LOOKS[state.status].word] : []), ...facts];
+    const notes = [...(state ? [itemsText(state) || STATUS[state.status].label] : []), ...facts];
     const from = at(into, node).map((edge, index, all) => at(names, edge.from) + noteOf(edge) + (index + 1 < all.length ? ',' : ''));
-    const glyph = state && unicode ? `${STATUS_LOOKS[state.status].glyph} ` : '';
+    const glyph = state && unicode ? `${STATUS[state.status].glyph} ` : '';
     const words = [glyph + at(names, node), ...(notes.length > 0 ? `(${notes.join(', ')})`.split(' ') : [])];
     const lines = wrapped([...words, ...(from.length > 0 ? [unicode ? '←' : '<-', ...from] : [])], columns);
-    const style = state && colour ? STATUS_LOOKS[state.status].colour : null;
+    const style = state && colour ? STATUS[state.status].colour : null;
     return lines.map((line) => paint(line, style));
   };
   const sections = layers.order.flatMap((layer, index) => {

@@ -1,5 +1,6 @@
-import { clip, plain } from '../text/width.ts';
-import { itemsText, STATUS_LOOKS, type DrawnEdge, type DrawnGraph, type DrawnNode } from './model.ts';
+import { STATUS } from '../status.ts';
+import { clip, safe } from '../text.ts';
+import { itemsText, type DrawnEdge, type DrawnGraph, type DrawnNode } from './model.ts';
 import { namesOf } from './names.ts';
 
 const LABEL = 80;
@@ -21,14 +22,14 @@ export function drawMermaid(model: DrawnGraph): string {
     'flowchart TD',
     ...nodes.map((node, index) => `  n${index}${shaped(node, names[index] ?? '')}`),
     ...edges.map((edge) => `  n${edge.from} ${arrow(edge)} n${edge.to}`),
-    ...statuses.map((status) => `  classDef ${status} ${COLOURS[STATUS_LOOKS[status].colour]}`),
+    ...statuses.map((status) => `  classDef ${status} ${COLOURS[STATUS[status].colour]}`),
     ...nodes.flatMap((node, index) => (node.state ? [`  class n${index} ${node.state.status}`] : [])),
     '',
   ].join('\n');
 }
 
 function shaped({ kind, facts, state }: DrawnNode, name: string): string {
-  const said = state ? [`${STATUS_LOOKS[state.status].glyph} ${itemsText(state) || STATUS_LOOKS[state.status].word}`] : [];
+  const said = state ? [`${STATUS[state.status].glyph} ${itemsText(state) || STATUS[state.status].label}`] : [];
   const [open, close] = SHAPES[kind];
   return `${open}"${[name, ...said, ...facts].map(escaped).join('<br/>')}"${close}`;
 }
@@ -45,7 +46,7 @@ function arrow({ kind, label }: DrawnEdge): string {
  */
 function escaped(text: string): string {
   const numbered = (char: string): string => `#${char.codePointAt(0)};`;
-  return clip(plain(text), LABEL)
+  return clip(safe(text), LABEL)
     .replace(/(?!\u200c|\u200d)[^\p{L}\p{N}\p{M} .,:_×–-]/gu, numbered)
     .replace(/^[-.:]|(?<=^\d+)\./u, numbered)
     .replace(/(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu, numbered);
@@ -56,6 +57,7 @@ const COLOURS = {
   green: 'fill:#d7f2df,stroke:#1a7f37,color:#0b3d1a',
   red: 'fill:#ffdcd9,stroke:#c62828,color:#5c0f0a',
   yellow: 'fill:#fff0c2,stroke:#9a6700,color:#4d3300',
+  blue: 'fill:#e4ecf7,stroke:#54708f,color:#1f3550',
   cyan: 'fill:#d5ecff,stroke:#0969da,color:#0a3069',
   magenta: 'fill:#eedfff,stroke:#8250df,color:#3b1b73',
   gray: 'fill:#eceef0,stroke:#6e7781,color:#32383f',

@@ -3,6 +3,7 @@ import { compileGraph, type CompiledGraph, type Edge, type GraphNode, type ReadM
 import { DEFAULTS } from '../../core/contract.ts';
 import type { ContractData, Graph, GraphTask, MapTask } from '../../core/graph.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../core/states.ts';
+import { STATUS } from '../status.ts';
 
 /** `branch` leads from a decision to what it decides about; its label is the verdict. */
 export type EdgeKind = 'data' | 'optional' | 'settled' | 'order' | 'branch';
@@ -117,26 +118,6 @@ function contractFacts({ effects, retry }: ContractData): string[] {
 
 /** How the items of a map stand, as words: "118 success, 2 failed". */
 export function itemsText({ items }: DrawnState): string {
-  const counts = TASK_STATUSES.flatMap((status) => (items?.[status] ? [`${items[status]} ${STATUS_LOOKS[status].word}`] : []));
+  const counts = TASK_STATUSES.flatMap((status) => (items?.[status] ? [`${items[status]} ${STATUS[status].label}`] : []));
   return counts.join(', ');
 }
-
-interface Looks {
-  readonly glyph: string;
-  readonly word: string;
-  readonly colour: 'green' | 'red' | 'yellow' | 'cyan' | 'magenta' | 'gray';
-}
-
-/** Never colour alone: a glyph and a word go with it. */
-export const STATUS_LOOKS: Readonly<Record<TaskStatus, Looks>> = {
-  pending: { glyph: '○', word: 'pending', colour: 'gray' },
-  queued: { glyph: '◌', word: 'queued', colour: 'cyan' },
-  running: { glyph: '●', word: 'running', colour: 'cyan' },
-  retrying: { glyph: '↻', word: 'retrying', colour: 'yellow' },
-  waiting: { glyph: '◷', word: 'waiting', colour: 'magenta' },
-  success: { glyph: '✓', word: 'success', colour: 'green' },
-  failed: { glyph: '✕', word: 'failed', colour: 'red' },
-  skipped: { glyph: '–', word: 'skipped', colour: 'gray' },
-  upstream_failed: { glyph: '⊘', word: 'upstream failed', colour: 'red' },
-  cancelled: { glyph: '⊝', word: 'cancelled', colour: 'gray' },
-};

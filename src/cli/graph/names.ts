@@ -1,4 +1,4 @@
-import { clipMiddle, plain, width } from '../text/width.ts';
+import { clipMiddle, safe, width } from '../text.ts';
 import type { DrawnGraph } from './model.ts';
 
 /** A printable name of at most so many columns for each node, no two alike: who follows a line must know where it ends. */
@@ -6,7 +6,7 @@ export function namesOf({ nodes }: DrawnGraph, columns: number, mark: string): s
   const used = new Set<string>();
   const nextOf = new Map<string, number>();
   return nodes.map(({ label }) => {
-    const text = plain(label).trim() || '(empty)';
+    const text = safe(label).trim() || '(empty)';
     const base = clipMiddle(text, columns, mark);
     let name = base;
     for (let next = nextOf.get(base) ?? 2; used.has(name); next++) {

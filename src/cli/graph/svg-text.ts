@@ -1,4 +1,4 @@
-import { width } from '../text/width.ts';
+import { width } from '../text.ts';
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 

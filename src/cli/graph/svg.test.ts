@@ -57,7 +57,7 @@ describe('an SVG drawing', () => {
     const svg = drawSvg(drawnGraph(order.graph, states));
     expect(faults(svg)).toEqual([]);
     expect(svg).toContain('class="node task s-upstream_failed"');
-    expect(svg).toContain('⊘ upstream failed');
+    expect(svg).toContain('⊘ upstream_failed');
     expect(svg).toContain('● 118 success, 2 failed');
     const bars = [...svg.matchAll(/class="bar s-(\w+)"[^>]* width="([\d.]+)"/g)].map((match) => [match[1], Number(match[2])] as const);
     expect(bars.map(([status]) => status)).toEqual(['success', 'failed']);

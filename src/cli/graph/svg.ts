@@ -1,6 +1,7 @@
-import { clipMiddle, plain, width } from '../text/width.ts';
+import { STATUS } from '../status.ts';
+import { clipMiddle, safe, width } from '../text.ts';
 import { at, layered, placed, type Layers } from './layout.ts';
-import { itemsText, STATUS_LOOKS, type DrawnEdge, type DrawnGraph, type DrawnNode } from './model.ts';
+import { itemsText, type DrawnEdge, type DrawnGraph, type DrawnNode } from './model.ts';
 import { namesOf } from './names.ts';
 import { sketch, type Point } from './routes.ts';
 import { STYLE } from './svg-style.ts';
@@ -37,7 +38,7 @@ export function drawSvg(model: DrawnGraph): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" class="pawl-graph" role="img" aria-labelledby="pawl-title pawl-desc" ` +
       `width="${size.width}" height="${size.height}" viewBox="${-MARGIN} ${-MARGIN} ${size.width} ${size.height}">`,
-    `<title id="pawl-title">${xml(plain(`Workflow ${model.workflow}`))}</title>`,
+    `<title id="pawl-title">${xml(safe(`Workflow ${model.workflow}`))}</title>`,
     `<desc id="pawl-desc">${xml(description(model, layers))}</desc>`,
     `<style>${STYLE}</style>`,
     `<defs>${marker('pawl-arrow', 'arrow')}${marker('pawl-arrow-branch', 'arrow branch')}</defs>`,
@@ -51,9 +52,9 @@ export function drawSvg(model: DrawnGraph): string {
 }
 
 function shapeOf(node: DrawnNode, name: string): Shape {
-  const looks = node.state && STATUS_LOOKS[node.state.status];
+  const looks = node.state && STATUS[node.state.status];
   const lines: Shape['lines'][number][] = [{ text: name, kind: 'label' }];
-  if (node.state && looks) lines.push({ text: `${looks.glyph} ${itemsText(node.state) || looks.word}`, kind: 'state' });
+  if (node.state && looks) lines.push({ text: `${looks.glyph} ${itemsText(node.state) || looks.label}`, kind: 'state' });
   for (const fact of rows(node.facts)) lines.push({ text: fact, kind: 'fact' });
   const text = lines.reduce((most, line) => Math.max(most, textWidth(line.text, line.kind === 'label' ? 13 : 11)), 40);
   const slant = node.kind === 'when' ? 24 : 0;
@@ -63,7 +64,7 @@ function shapeOf(node: DrawnNode, name: string): Shape {
 /** Two facts a line, where they are short. */
 function rows(facts: readonly string[]): string[] {
   const lines: string[] = [];
-  for (const fact of facts.map((each) => clipMiddle(plain(each), LABEL))) {
+  for (const fact of facts.map((each) => clipMiddle(safe(each), LABEL))) {
     const last = lines.at(-1);
     if (last !== undefined && width(`${last} · ${fact}`) <= 30) lines[lines.length - 1] = `${last} · ${fact}`;
     else lines.push(fact);
@@ -76,7 +77,7 @@ function box({ node, lines, width: w, height: h }: Shape, x: number, y: number):
   const texts = lines.map(
     ({ text, kind }, index) => `<text class="${kind}" x="${n(cx)}" y="${n(y + HEAD + index * LINE)}">${xml(text)}</text>`,
   );
-  const title = `<title>${xml([node.id, ...node.facts].map(plain).join('\n'))}</title>`;
+  const title = `<title>${xml([node.id, ...node.facts].map(safe).join('\n'))}</title>`;
   return `<g class="node ${node.kind}${state}">${title}${outline(node.kind, { x, y, w, h })}${texts.join('')}${bar(node, { x, y, w, h })}</g>`;
 }
 
@@ -115,7 +116,7 @@ function bar({ state }: DrawnNode, { x, y, w, h }: Area): string {
 function edgePath(edge: DrawnEdge, { d }: { d: string }, { nodes }: DrawnGraph): string {
   const name = `${at(nodes, edge.from).id} → ${at(nodes, edge.to).id}${edge.kind === 'data' ? '' : ` (${edge.label || edge.kind})`}`;
   const arrow = edge.kind === 'branch' ? 'pawl-arrow-branch' : 'pawl-arrow';
-  return `<path class="edge ${edge.kind}" d="${d}" marker-end="url(#${arrow})"><title>${xml(plain(name))}</title></path>`;
+  return `<path class="edge ${edge.kind}" d="${d}" marker-end="url(#${arrow})"><title>${xml(safe(name))}</title></path>`;
 }
 
 /** One for each line that leaves a decision, not for each arrow that it ends in. */

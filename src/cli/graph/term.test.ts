@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { anyGraph, chain, fan, graphOf, hostile, HOSTILE, order } from '../../../test/support/graphs.ts';
-import { width } from '../text/width.ts';
+import { width } from '../text.ts';
 import { drawnGraph, type DrawnGraph } from './model.ts';
 import { drawTerm } from './term.ts';
 
@@ -129,7 +129,7 @@ describe('a drawing for a terminal', () => {
     ] as const);
     const text = draw(drawnGraph(order.graph, states), 100, false).join('\n');
     expect(text).toMatch(/^[\x20-\x7e\n]*$/);
-    for (const word of ['success', '118 success, 2 failed', 'upstream failed', 'map x20']) expect(text).toContain(word);
+    for (const word of ['success', '118 success, 2 failed', 'upstream_failed', 'map x20']) expect(text).toContain(word);
   });
 
   test('shows every edge, each to be followed from box to box, or lists it', () => {

@@ -1,9 +1,10 @@
-import { chunks, clip, plain, width } from '../text/width.ts';
+import { STATUS } from '../status.ts';
+import { chunks, clip, safe, width } from '../text.ts';
 import { ASCII, drawBoxes, UNICODE, type Box } from './boxes.ts';
 import { paint, type Style } from './canvas.ts';
 import { layered, layersOf, leastWidth } from './layout.ts';
 import { drawList } from './list.ts';
-import { itemsText, STATUS_LOOKS, type DrawnGraph, type DrawnNode, type EdgeKind } from './model.ts';
+import { itemsText, type DrawnGraph, type DrawnNode, type EdgeKind } from './model.ts';
 import { namesOf } from './names.ts';
 
 export interface TermOptions {
@@ -48,13 +49,11 @@ function boxesOf(model: DrawnGraph, detail: (typeof DETAILS)[number], { unicode 
   const mark = unicode ? '…' : '..';
   const names = namesOf(model, detail.label, mark);
   return model.nodes.map((node, index) => {
-    const looks = node.state && STATUS_LOOKS[node.state.status];
+    const looks = node.state && STATUS[node.state.status];
     const name = looks && unicode ? `${looks.glyph} ${names[index]}` : `${names[index]}`;
     const facts = packedFacts(node, Math.max(detail.facts, 0), unicode);
     const status: Style = looks?.colour ?? null;
-    const state = node.state
-      ? [{ text: clip(itemsText(node.state) || STATUS_LOOKS[node.state.status].word, 32, mark), style: status }]
-      : [];
+    const state = node.state ? [{ text: clip(itemsText(node.state) || STATUS[node.state.status].label, 32, mark), style: status }] : [];
     const lines = [
       { text: name, style: looks?.colour ?? ('bold' as const) },
       ...state,
@@ -78,7 +77,7 @@ function packedFacts({ facts }: DrawnNode, columns: number, unicode: boolean): s
 }
 
 function printable(fact: string, columns: number, unicode: boolean): string {
-  return clip(plain(unicode ? fact : fact.replace('×', 'x')), columns, unicode ? '…' : '..');
+  return clip(safe(unicode ? fact : fact.replace('×', 'x')), columns, unicode ? '…' : '..');
 }
 
 const MEANINGS: readonly { readonly kinds: readonly EdgeKind[]; readonly means: string }[] = [

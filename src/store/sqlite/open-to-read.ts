@@ -18,11 +18,12 @@ export const openFile = (options: OpenOptions): OpenFile =>
  * Opens a file without creating, migrating or writing anything. A file in WAL mode needs its `-shm` beside it, which a folder that may not be
  * written does not get: then it is opened as immutable, but only where no `-wal` holds commits that would be missing.
  */
-export function openToRead(given: string, timeoutMs: number): OpenFile {
+export function openToRead(given: string, timeoutMs: number, check: Check = checkIdentity): OpenFile {
   const path = resolve(given);
+  const openAt = (location: string | URL): DatabaseSync => openLocation(path, location, { timeoutMs, check });
   if (!existsSync(path)) throw new PawlError('STORE_UNREACHABLE', `${path}: there is no such file.`, { details: { path } });
   try {
-    return { db: openAt(path, path, timeoutMs), isImmutable: false };
+    return { db: openAt(path), isImmutable: false };
   } catch (error) {
     if (!isSharingRefused(error)) throw error;
     if (hasCommitsInWal(path)) {
@@ -36,16 +37,24 @@ export function openToRead(given: string, timeoutMs: number): OpenFile {
         },
       );
     }
-    return { db: openAt(path, `${pathToFileURL(path).href}?immutable=1`, timeoutMs), isImmutable: true };
+    return { db: openAt(new URL(`${pathToFileURL(path).href}?immutable=1`)), isImmutable: true };
   }
 }
 
-function openAt(path: string, location: string, timeout: number): DatabaseSync {
+/** Throws where the file is not one to go on with. It has to read: only then does SQLite say whether it can. */
+type Check = (db: DatabaseSync, path: string) => void;
+
+interface Opening {
+  readonly timeoutMs: number;
+  readonly check: Check;
+}
+
+function openLocation(path: string, location: string | URL, { timeoutMs, check }: Opening): DatabaseSync {
   return guarded(path, () => {
-    const db = new DatabaseSync(location === path ? path : new URL(location), { readOnly: true, timeout });
+    const db = new DatabaseSync(location, { readOnly: true, timeout: timeoutMs, defensive: true });
     try {
       checkLibrary(db);
-      checkIdentity(db, path);
+      check(db, path);
       return db;
     } catch (error) {
       db.close();
