@@ -1,6 +1,6 @@
 import { canonical, encode } from '../core/codec.ts';
 import type { CompiledGraph, GraphNode } from '../core/compile.ts';
-import { PawlError, type ErrorCode } from '../core/errors.ts';
+import { isPawlError, PawlError, type ErrorCode } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
 import {
   isRefusal,
@@ -212,6 +212,21 @@ export class Acts {
 
   /** A new run that takes over what succeeded and does not depend on these tasks. */
   async fork(id: string, from: string | readonly string[], options: ForkOptions & { readonly dryRun?: boolean } = {}): Promise<ForkReport> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await this.forkOnce(id, from, options);
+      } catch (error) {
+        if (!isPawlError(error, 'RUN_CHANGED')) throw error;
+        if (tries >= TRIES) throw changed(id);
+      }
+    }
+  }
+
+  private async forkOnce(
+    id: string,
+    from: string | readonly string[],
+    options: ForkOptions & { readonly dryRun?: boolean },
+  ): Promise<ForkReport> {
     const run = await this.look(id, true);
     const names = typeof from === 'string' ? [from] : from;
     const nodes = names.map((name) => nodeOf(run, name).index);
@@ -264,7 +279,7 @@ export class Acts {
       if (options.dryRun === true && !isRefusal(plan)) return report(run.graph, resetResult(plan), false);
       const result = await this.send(run.row, { type: 'reset', request }, kind, options, asked);
       if (result !== null) return report(run.graph, JSON.parse(result) as ResetResult, true);
-      if (tries >= TRIES) throw new PawlError('RUN_CHANGED', `Run ${runIdText(run.row.uid)} changed while it was to be reset.`);
+      if (tries >= TRIES) throw changed(runIdText(run.row.uid));
     }
   }
 
@@ -317,13 +332,13 @@ export class Acts {
     this.checkAside(row);
     const looked = await this.writer.look(row.run, items);
     if (looked?.graph == null || looked.state === null || looked.row === null) {
-      throw new PawlError('RUN_QUARANTINED', `The state of run ${runIdText(row.uid)} cannot be read.`);
+      throw setAside(looked?.row ?? row);
     }
     return { row: looked.row, graph: looked.graph, state: looked.state };
   }
 
   private checkAside(row: RunRow): void {
-    if (row.quarantined !== null) throw new PawlError('RUN_QUARANTINED', `Run ${runIdText(row.uid)} is quarantined.`);
+    if (row.quarantined !== null) throw setAside(row);
   }
 
   private async send(row: RunRow, event: RunEvent, action: string, options: ActOptions, facts: object): Promise<string | null> {
@@ -348,6 +363,14 @@ export class Acts {
       hash: this.writer.digest(canonical([action, runIdText(row.uid), asked])).slice(0, 32),
     };
   }
+}
+
+const changed = (id: string): PawlError =>
+  new PawlError('RUN_CHANGED', `Run ${id} changed each time that the act was about to be done.`, { details: { run: id } });
+
+function setAside({ uid, quarantined }: RunRow): PawlError {
+  const why = (quarantined ?? 'its state cannot be read').split('\n', 1)[0];
+  return new PawlError('RUN_QUARANTINED', `Run ${runIdText(uid)} is quarantined: ${why}.`, { details: { run: runIdText(uid) } });
 }
 
 export interface Act {

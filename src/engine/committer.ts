@@ -8,7 +8,7 @@ import type { KernelSettings, Outcome } from '../core/turn.ts';
 import type { Logger } from '../core/log.ts';
 import type { Batch, ClaimRequest, CommitResult, Store } from '../store/store.ts';
 import type { Chain } from './attempt.ts';
-import { admitActs, repeatedStart } from './acts.ts';
+import { admitActs, movedOn, repeatedStart } from './acts.ts';
 import type { CachedRun, RunCache } from './cache.ts';
 import type { StoreClock } from './clock.ts';
 import { RunLoader } from './loader.ts';
@@ -311,6 +311,10 @@ export class Committer {
     const outcome = result.starts[i];
     if (outcome?.created === false && 'done' in outcome) {
       repeatedStart(unit, outcome.done);
+      return;
+    }
+    if (outcome?.created === false && 'moved' in outcome) {
+      unit.reject(movedOn());
       return;
     }
     if (outcome?.created === false) {

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { ERRORS, type ErrorCode, type PawlError } from '../../src/index.ts';
 import { isPrinted } from '../docs/blocks.ts';
 import './definitions.ts';
+import './acts.ts';
 import { met, triggers, type Trigger } from './kit.ts';
 import './runs.ts';
 import './stores.ts';

@@ -131,6 +131,7 @@ const SQL = {
   // reads
   runById: `SELECT ${RUN} WHERE r.id = ?`,
   runStatus: 'SELECT status FROM runs WHERE id = ?',
+  runGeneration: 'SELECT generation FROM runs WHERE id = ?',
   runByUid: `SELECT ${RUN} WHERE r.uid = ?`,
   // why: `+` keeps the order by id, and the planner from the partial index, whatever the statistics say
   listRuns: `SELECT ${RUN} WHERE r.id < ?1 AND (?2 IS NULL OR d.workflow = ?2) AND (?3 IS NULL OR +r.status IN (SELECT value FROM json_each(?3)))

@@ -102,6 +102,7 @@ export class RunWriter {
       const done = this.doneBefore(write.act, now);
       if (done !== null) return { created: false, done };
     }
+    if (this.hasMoved(write)) return { created: false, moved: write.link?.run ?? 0 };
     if (key !== null) {
       const holder = this.holder(write.workflow, key, now);
       if (holder !== null) return holder;
@@ -144,6 +145,11 @@ export class RunWriter {
     this.applyTasks(state, write.firstBody, write.changes, journal);
     if (ended !== null) journal.runMoved('running', ended.status, ended.reason);
     return { created: true };
+  }
+
+  /** What is copied must be what the kernel has seen. */
+  private hasMoved({ link }: StartWrite): boolean {
+    return link?.generation != null && Number(this.sql.runGeneration.get(link.run)?.['generation']) !== link.generation;
   }
 
   private holder(workflow: string, key: KeyClaim, now: number): StartResult | null {
