@@ -10,7 +10,7 @@ import { shown } from '../core/problems.ts';
 import { newRunId, parseRunId, runIdText } from '../core/ids.ts';
 import type { EndedTask, RunState, TaskState } from '../core/run-state.ts';
 import { validate, type Schema } from '../core/schema.ts';
-import { isTerminal, RUN_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
+import { isRunOver, isTerminal, RUN_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
 import type { TaskError, Workflow } from '../core/types.ts';
 import { parseError, settledError } from '../core/values.ts';
@@ -278,6 +278,8 @@ export class Client {
     if (end?.hasOutput === true) return decode(end.output);
     const row = await this.store.runRow(ref.run);
     if (row === null) throw new PawlError('RUN_NOT_FOUND', `Run ${ref.id} is no longer in this store.`);
+    // Redriven since it ended.
+    if (!isRunOver[row.status]) return this.result(ref, options);
     return this.outputOf(row);
   }
 
@@ -342,7 +344,8 @@ export class Client {
     const states = (await this.store.tasksOf(row.run, isMap)).filter((state) => state.node === node.index);
     const top = states.find((state) => state.item < 0);
     if (top?.status !== 'success') return undefined;
-    if (!isMap) return decode(top.output);
+    // A map that is marked, or was empty, has its output itself.
+    if (!isMap || top.output !== null) return decode(top.output);
     const settle = node.task.kind === 'map' && node.task.settle === true;
     const items = states.filter((state): state is EndedTask => state.item >= 0 && isTerminal[state.status]);
     if (settle)

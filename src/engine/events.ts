@@ -81,6 +81,8 @@ export class EventReader {
     const known = await this.registry.learn(this.store, run.definition);
     const task = known?.compiled.nodes[transition.node]?.id ?? String(transition.node);
     const facts = { ...base, task, attempt: transition.attempt, ...(transition.item < 0 ? {} : { item: transition.item }) };
+    // A discard, or a task that a redrive leaves as it is: that end was told.
+    if (isTerminal[transition.to] && transition.from === transition.to) return null;
     if (isTerminal[transition.to]) return { ...facts, ...reason, type: 'task.finished', status: transition.to };
     if (transition.to === 'retrying') return { ...facts, ...reason, type: 'task.retrying' };
     return transition.to === 'running' ? { ...facts, type: 'task.started' } : null;

@@ -55,11 +55,11 @@ trigger('RUN_REQUEST_CONFLICT', [/"r-1"/, /"ann"/], async (place) => {
 });
 
 trigger('RUN_CHANGED', [runId, /changed each time/], async (place) => {
-  const ids = [...'abcdefghijkl'];
-  let rival: (() => Promise<unknown>) | undefined;
+  const ids = Array.from({ length: 12 }, (_, i) => `task-${i}`);
+  const rivals: (() => Promise<unknown>)[] = [];
   // Somebody else is faster, each time.
   const input = z.object({ id: z.string() }).refine(async () => {
-    await rival?.();
+    await rivals[0]?.();
     return true;
   });
   const busy = workflow({ name: 'busy', input }, (w) => {
@@ -69,8 +69,8 @@ trigger('RUN_CHANGED', [runId, /changed each time/], async (place) => {
   const run = await engine.start(busy, { id: 'o-81' });
   for (const id of ids) await run.skip(id);
   const left = [...ids];
-  rival = () => run.mark(left.pop() ?? '');
-  await run.fork('a', { input: { id: 'o-82' } });
+  rivals.push(() => run.mark(left.pop() ?? ''));
+  await run.fork('task-0', { input: { id: 'o-82' } });
 });
 
 trigger('TASK_NOT_DEAD', [/"bill"/, runId, /upstream_failed/, /began at ship/], async (place) =>

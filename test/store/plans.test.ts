@@ -111,6 +111,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   runById: [RUN, 'definitions INTEGER PRIMARY KEY'],
   runStatus: [RUN],
   runGeneration: [RUN],
+  breakOpen: [RUN],
   runByUid: ['runs sqlite_autoindex_runs_1 (uid)', 'definitions INTEGER PRIMARY KEY'],
   listRuns: [RUN, 'definitions INTEGER PRIMARY KEY'],
   // The recursion goes through its own rows, of the table it seeks by key

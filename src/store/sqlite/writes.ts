@@ -183,10 +183,13 @@ export class RunWriter {
     journal.run(state);
     if (write.act !== null) this.act(state.run, write.act, now);
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
+    if (write.act !== null && changes.tasks.length > 0) this.sql.breakOpen.run(state.run);
     this.applyTasks(state, write.firstBody, changes, journal);
     if (changes.moves.some((move) => move.from === 'paused' || move.to === 'paused')) this.cover(state);
     if (write.shared) this.sql.bumpRev.run(state.run);
     if (changes.end !== null) this.endRun(state.run, changes.end, journal);
+    // why: a redrive goes on with the maps of a run that ended while it was paused
+    if (changes.end?.from === 'paused') this.sql.uncoverMaps.run(state.run);
   }
 
   /** Admission, pause, resume, and the new generation that a reset opens. */
