@@ -273,6 +273,8 @@ export class Client {
     if (end?.hasOutput === true) return decode(end.output);
     const row = await this.store.runRow(ref.run);
     if (row === null) throw new PawlError('RUN_NOT_FOUND', `Run ${ref.id} is no longer in this store.`);
+    // Redriven since it ended.
+    if (!isRunOver[row.status]) return this.result(ref, options);
     return this.outputOf(row);
   }
 
@@ -337,7 +339,8 @@ export class Client {
     const states = (await this.store.tasksOf(row.run, isMap)).filter((state) => state.node === node.index);
     const top = states.find((state) => state.item < 0);
     if (top?.status !== 'success') return undefined;
-    if (!isMap) return decode(top.output);
+    // A map that is marked, or was empty, has its output itself.
+    if (!isMap || top.output !== null) return decode(top.output);
     const settle = node.task.kind === 'map' && node.task.settle === true;
     const items = states.filter((state): state is EndedTask => state.item >= 0 && isTerminal[state.status]);
     if (settle)

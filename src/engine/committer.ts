@@ -7,7 +7,7 @@ import { emptyRunState } from '../core/run-state.ts';
 import type { KernelSettings, Outcome } from '../core/turn.ts';
 import type { Logger, Redactor } from '../core/log.ts';
 import type { Batch, CommitResult, LogWrite, Store } from '../store/store.ts';
-import { admitActs, repeatedStart } from './acts.ts';
+import { admitActs, movedOn, repeatedStart } from './acts.ts';
 import type { Chain } from './attempt.ts';
 import type { LogBook } from './attempt-log.ts';
 import type { CachedRun, RunCache } from './cache.ts';
@@ -302,6 +302,10 @@ export class Committer {
     const outcome = result.starts[i];
     if (outcome?.created === false && 'done' in outcome) {
       repeatedStart(unit, outcome.done);
+      return;
+    }
+    if (outcome?.created === false && 'moved' in outcome) {
+      unit.reject(movedOn());
       return;
     }
     if (outcome?.created === false) {

@@ -211,14 +211,24 @@ export interface StartWrite {
   readonly state: RunState;
   readonly changes: Changes;
   /** The run that it was made from; of a fork, the maps whose items are taken over as they are. */
-  readonly link: { readonly run: number; readonly kind: 'fork' | 'restart'; readonly maps: readonly number[] } | null;
+  readonly link: StartLink | null;
   readonly act: ActWrite | null;
+}
+
+export interface StartLink {
+  readonly run: number;
+  readonly kind: 'fork' | 'restart';
+  /** Generation of the run whose outputs are taken over; null where none are. */
+  readonly generation: number | null;
+  readonly maps: readonly number[];
 }
 
 export type StartResult =
   | { readonly created: true }
   /** The key is held by this run. */
   | { readonly created: false; readonly uid: Uint8Array; readonly run: number; readonly inputHash: string }
+  /** The run that it takes over from is in another generation now. */
+  | { readonly created: false; readonly moved: number }
   /** The act that starts it was done before. */
   | { readonly created: false; readonly done: DoneRequest };
 

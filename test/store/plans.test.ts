@@ -117,6 +117,8 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   nextMapBody: ['maps maps_open (body)'],
   runById: [RUN, 'definitions INTEGER PRIMARY KEY'],
   runStatus: [RUN],
+  runGeneration: [RUN],
+  breakOpen: [RUN],
   runByUid: ['runs sqlite_autoindex_runs_1 (uid)', 'definitions INTEGER PRIMARY KEY'],
   listRuns: [RUN, 'definitions INTEGER PRIMARY KEY'],
   // From the end of the table, as far as the limit goes

@@ -140,7 +140,7 @@ const SQL = {
   archiveRun: `INSERT INTO run_generations SELECT id, generation, status, reason, has_output, finished_at, output FROM runs WHERE id = ?`,
   // forks: items of maps that are taken over as they are
   copyItems: `INSERT INTO tasks (${TASK}) SELECT ?1, node, item, ?2 + node, status, 1, 0, 0, 0, 0, 0, NULL, 0, rank, first_queued_at, 1, NULL, NULL, NULL,
-    NULL, NULL, ?3, reason, (flags & ~12) | 16, 1, NULL, output, error FROM tasks WHERE run = ?4 AND node = ?5 AND item >= 0`,
+    NULL, NULL, ?3, reason, (flags & ~12) | 16, 1, edited, output, error FROM tasks WHERE run = ?4 AND node = ?5 AND item >= 0`,
   copyMap: `INSERT INTO maps (run, node, body, rank, n, next, ok, failed, cancelled, skipped, again, closed)
     SELECT ?1, node, ?2 + node, rank, n, next, ok, failed, cancelled, skipped, 0, 1 FROM maps WHERE run = ?3 AND node = ?4`,
   closeMaps: 'UPDATE maps SET closed = 1 WHERE run = ?',
@@ -167,6 +167,8 @@ const SQL = {
   // why: a run that was never claimed is claimed as a whole; while it is paused (0) it is not
   moveRun: `UPDATE runs SET status = ?, generation = ?, deadline_at = ?, wake_at = ?, resume_to = ?, finished_at = NULL, reason = NULL, output = NULL,
     has_output = 0, unclaimed = CASE WHEN unclaimed IS NOT NULL THEN ? END WHERE id = ?`,
+  // why: what has rows of tasks is not claimed as a whole any more
+  breakOpen: 'UPDATE runs SET unclaimed = NULL WHERE id = ? AND unclaimed IS NOT NULL',
   // why: a body below zero is nobody's: no claim meets what is paused
   coverTasks: 'UPDATE tasks SET body = -body WHERE run = ? AND body > 0 AND status <= 4',
   uncoverTasks: 'UPDATE tasks SET body = -body WHERE run = ? AND body < 0 AND status <= 4',
@@ -178,7 +180,7 @@ const SQL = {
   hideTasks: 'UPDATE tasks SET body = -abs(body), due_at = -abs(due_at) WHERE run = ? AND status <= 4',
   hideMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body > 0',
   quarantinedRuns: `SELECT ${RUN} WHERE r.quarantined IS NOT NULL ORDER BY r.id LIMIT ?`,
-  releaseRun: `UPDATE runs SET quarantined = NULL, wake_at = CASE status WHEN 0 THEN start_at ELSE deadline_at END,
+  releaseRun: `UPDATE runs SET quarantined = NULL, wake_at = CASE WHEN status = 0 THEN start_at WHEN status < 6 THEN deadline_at END,
     unclaimed = CASE WHEN unclaimed IS NOT NULL AND status <> 3 THEN 1 ELSE unclaimed END WHERE id = ? AND quarantined IS NOT NULL`,
   // why: what is paused besides stays out of the queue
   showTasks: `UPDATE tasks SET body = CASE WHEN ?2 = 3 THEN body ELSE abs(body) END, due_at = abs(due_at) WHERE run = ?1 AND status <= 4`,
@@ -215,6 +217,7 @@ const SQL = {
   // reads
   runById: `SELECT ${RUN} WHERE r.id = ?`,
   runStatus: 'SELECT status FROM runs WHERE id = ?',
+  runGeneration: 'SELECT generation FROM runs WHERE id = ?',
   runByUid: `SELECT ${RUN} WHERE r.uid = ?`,
   // why: `+` keeps the order by id, and the planner from the partial index, whatever the statistics say
   listRuns: `SELECT ${RUN} WHERE r.id < ?1 AND (?2 IS NULL OR d.workflow = ?2) AND (?3 IS NULL OR +r.status IN (SELECT value FROM json_each(?3)))

@@ -102,6 +102,7 @@ export class RunWriter {
       const done = this.doneBefore(write.act, now);
       if (done !== null) return { created: false, done };
     }
+    if (this.hasMoved(write)) return { created: false, moved: write.link?.run ?? 0 };
     if (key !== null) {
       const holder = this.holder(write.workflow, key, now);
       if (holder !== null) return holder;
@@ -146,6 +147,11 @@ export class RunWriter {
     return { created: true };
   }
 
+  /** What is copied must be what the kernel has seen. */
+  private hasMoved({ link }: StartWrite): boolean {
+    return link?.generation != null && Number(this.sql.runGeneration.get(link.run)?.['generation']) !== link.generation;
+  }
+
   private holder(workflow: string, key: KeyClaim, now: number): StartResult | null {
     const row = this.sql.readKey.get(workflow, key.value);
     if (row === undefined || row['uid'] === null) return null;
@@ -177,10 +183,13 @@ export class RunWriter {
     journal.run(state);
     if (write.act !== null) this.act(state.run, write.act, now);
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
+    if (write.act !== null && changes.tasks.length > 0) this.sql.breakOpen.run(state.run);
     this.applyTasks(state, write.firstBody, changes, journal);
     if (changes.moves.some((move) => move.from === 'paused' || move.to === 'paused')) this.cover(state);
     if (write.shared) this.sql.bumpRev.run(state.run);
     if (changes.end !== null) this.endRun(state.run, changes.end, journal);
+    // why: a redrive goes on with the maps of a run that ended while it was paused
+    if (changes.end?.from === 'paused') this.sql.uncoverMaps.run(state.run);
   }
 
   /** Admission, pause, resume, and the new generation that a reset opens. */
