@@ -6,7 +6,7 @@ import type { Engine } from '../facade.ts';
 import { acting, checking, type ActFlags } from './acts.ts';
 import { shellWord, wholeNumber } from './args.ts';
 import type { Cli } from './cli.ts';
-import { deadQuery, type DeadFlags } from './dead-query.ts';
+import { deadQuery, letterId, type DeadFlags } from './dead-query.ts';
 import { UNASKED } from './confirm.ts';
 import { Exit, usage } from './errors.ts';
 import { count, safe } from './text.ts';
@@ -53,7 +53,7 @@ async function* redriven(
   options: DeadRedriveOptions,
 ): AsyncGenerator<DeadRedriven> {
   if (ids.length === 0) return yield* engine.dead.redrive(query, options);
-  const letters = await Promise.all(ids.map((id) => engine.dead.get(id)));
+  const letters = await Promise.all(ids.map(async (id) => engine.dead.get(await letterId(engine, id))));
   for (const { runId, task, item } of letters) {
     yield* engine.dead.redrive({ run: runId, task }, { ...options, ...(item === undefined ? {} : { item }) });
   }

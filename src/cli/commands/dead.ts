@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import type { DeadLetter, DeadLetterDetail } from '../../client/dead.ts';
 import { actOptions, acting, type ActFlags } from '../acts.ts';
@@ -9,10 +10,10 @@ import { plain } from '../plain.ts';
 import { table, type Column } from '../table.ts';
 import { clip, count, safe, safeJson, safeLines } from '../text.ts';
 import { ageText, lengthText } from '../time.ts';
-import { deadQuery, type DeadFlags } from '../dead-query.ts';
+import { deadQuery, letterId, type DeadFlags } from '../dead-query.ts';
 import { redriveDead, type RedriveFlags } from '../dead-redrive.ts';
 
-const ID_HELP = 'The id of a dead letter is <run>/<task>, of a map’s item <run>/<task>[<index>]; pawl dead ls shows it.';
+const ID_HELP = 'The id of a dead letter is <run>/<task>, of a map’s item <run>/<task>[<index>]; of the run the start of its id will do.';
 
 export function define(command: Command, act: Act): void {
   command.addHelpText('after', `\n${ID_HELP}`);
@@ -97,7 +98,8 @@ function letterTable({ out, io }: Cli, letters: readonly DeadLetter[]): string[]
 }
 
 async function show(cli: Cli, id: string, { input }: { readonly input?: boolean }): Promise<void> {
-  const letter = await (await cli.reader()).dead.get(id);
+  const engine = await cli.reader();
+  const letter = await engine.dead.get(await letterId(engine, id));
   const { out } = cli;
   if (input === true) return out.line(safeJson(JSON.stringify(plain(letter.input), null, 2) ?? 'null'));
   if (out.format !== 'text') return out.json({ letter });
@@ -106,6 +108,10 @@ async function show(cli: Cli, id: string, { input }: { readonly input?: boolean 
 }
 
 const STACK_LINES = 6;
+
+/** What Pawl itself does to call a body tells nothing of its failure. */
+const PAWL = fileURLToPath(new URL('../../', import.meta.url));
+const isOurs = (frame: string): boolean => frame.includes(PAWL) || frame.includes('node:internal/');
 
 function detailLines({ out, io }: Cli, letter: DeadLetterDetail): string[] {
   const { columns } = out;
@@ -150,7 +156,7 @@ function detailLines({ out, io }: Cli, letter: DeadLetterDetail): string[] {
 
 function errorLines({ error, message }: DeadLetterDetail, code: string): string[] {
   const lines = [`${code}: ${safe(message)}`];
-  const frames = (error?.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  const frames = (error?.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line) && !isOurs(line));
   lines.push(...frames.slice(0, STACK_LINES).map((line) => `  ${safeLines(line.trim())}`));
   if (frames.length > STACK_LINES) lines.push(`  and ${count(frames.length - STACK_LINES, 'line')} more`);
   for (let cause = error?.cause; cause !== undefined; cause = cause.cause) {
@@ -163,7 +169,7 @@ async function discard(cli: Cli, ids: readonly string[], flags: ActFlags): Promi
   const { note } = flags;
   if (note === undefined) throw usage('--note is missing: say why they stay as they are.');
   const engine = await cli.existing();
-  const letters = await Promise.all(ids.map((id) => engine.dead.get(id)));
+  const letters = await Promise.all(ids.map(async (id) => engine.dead.get(await letterId(engine, id))));
   for (const { runId, task, item } of letters) {
     const run = await engine.get(runId);
     await run.discard(task, { ...acting(flags), note, ...(item === undefined ? {} : { item }) });

@@ -51,6 +51,7 @@ async function show(cli: Cli, id: string, options: Options): Promise<void> {
   const items = hasMaps && options.items !== true ? [`pawl show ${whole} --items`] : [];
   out.next(
     ...(isRunOver[detail.status] ? [] : [`pawl watch ${whole}`]),
+    ...(detail.status === 'failed' || detail.status === 'cancelled' ? [`pawl why ${whole}`, `pawl redrive ${whole} --dry-run`] : []),
     ...items,
     ...('output' in detail ? [`pawl show ${whole} --output`] : []),
   );
