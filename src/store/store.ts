@@ -2,7 +2,7 @@ import type { Changes } from '../core/changes.ts';
 import type { Graph } from '../core/graph.ts';
 import type { EndedTask, MapState, QueuedTask, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
 import type { LogLevel } from '../core/log.ts';
-import type { AttemptOutcome, Reason, RunStatus, TaskStatus } from '../core/states.ts';
+import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
 import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask } from './acts.ts';
 import type { Care } from './care.ts';
 
