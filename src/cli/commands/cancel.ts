@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
+import type { ActOptions } from '../../client/acts.ts';
 import { isRunOver, RUN_STATUSES } from '../../core/states.ts';
 import type { Engine } from '../../facade.ts';
+import { acting, actOptions, type ActFlags } from '../acts.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
 import { confirm, UNASKED } from '../confirm.ts';
@@ -13,22 +15,23 @@ const AT_ONCE = 500;
 const OPEN = RUN_STATUSES.filter((status) => !isRunOver[status]);
 
 export function define(command: Command, act: Act): void {
-  command
-    .argument('<id|query...>', 'which runs')
-    .option(...WORKFLOW_OPTION)
+  actOptions(command.argument('<id|query...>', 'which runs').option(...WORKFLOW_OPTION))
     .addHelpText('after', `\n${ID_HELP}\n\n${QUERY_HELP}\n\nMore than ${UNASKED} matches need --yes.`)
-    .action(act((cli, words: string[], options: Narrowed) => cancel(cli, words, options)));
+    .action(act((cli, words: string[], options: Narrowed & ActFlags) => cancel(cli, words, options)));
 }
 
-async function cancel(cli: Cli, words: readonly string[], options: Narrowed): Promise<void> {
+async function cancel(cli: Cli, words: readonly string[], options: Narrowed & ActFlags): Promise<void> {
   const engine = await cli.existing();
   const ids = isQuery(words) ? await matches(engine, words) : [(await findRun(engine, words.join(' '), options)).id];
   confirm({ matched: ids.length, query: words, command: 'pawl cancel', list: 'pawl ls', yes: cli.options.yes === true });
+  const { requestId, ...by } = acting(options);
+  // One request id for many runs is one for each.
+  const actingOn = (id: string): ActOptions => ({ ...by, ...(requestId === undefined ? {} : { requestId: `${requestId}:${id}` }) });
   const cancelled: string[] = [];
   const over: string[] = [];
   for (let at = 0; at < ids.length; at += AT_ONCE) {
     const some = ids.slice(at, at + AT_ONCE);
-    const done = await Promise.all(some.map(async (id) => (await engine.get(id)).cancel()));
+    const done = await Promise.all(some.map(async (id) => (await engine.get(id)).cancel(actingOn(id))));
     some.forEach((id, i) => (done[i] === true ? cancelled : over).push(id));
   }
   tell(cli, cancelled, over);
