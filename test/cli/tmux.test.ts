@@ -120,6 +120,8 @@ describe.runIf(hasTmux)('in tmux', () => {
       cwd: place.path,
       env: { PATH: process.env['PATH'], HOME: place.path, LC_ALL: 'C.UTF-8', TERM: 'xterm', TZ: 'UTC' },
     });
+  // A server without a session ends, and one that is ending refuses the next.
+  beforeAll(() => void tmux('new-session', '-d', '-s', 'stays', 'cat'));
   afterAll(() => void spawnSync('tmux', ['-L', socket, 'kill-server']));
 
   test.each(CASES)('$name in $columns columns', async ({ name, argv, columns, ...rest }) => {
