@@ -5,7 +5,7 @@ import type { Engine } from '../facade.ts';
 import type { Cli } from './cli.ts';
 import { statusText } from './status.ts';
 import { table } from './table.ts';
-import { count, safe } from './text.ts';
+import { safe } from './text.ts';
 
 /** Options of every command by which a person acts on runs. */
 export interface ActFlags {
@@ -66,5 +66,5 @@ export function reportLines(cli: Cli, report: ResetReport): string[] {
   const kept = report.kept.map(({ task, why }) => [`  ${safe(task)}`, '', KEPT[why]]);
   const lines = table([{ title: '', least: 12 }, { title: '' }, { title: '' }], [...rows, ...kept], out.columns).slice(1);
   const more = report.count - rows.length;
-  return more > 0 ? [...lines, `  and ${count(more, 'more')}`] : lines;
+  return more > 0 ? [...lines, `  and ${more.toLocaleString('en-US')} more`] : lines;
 }

@@ -21,7 +21,7 @@ export function milliseconds(text: string, option: string): number {
 }
 
 /** A payload: JSON as it stands, `@file`, or `-` for stdin. */
-export async function payload(given: string | undefined, io: Io): Promise<unknown> {
+export async function payload(given: string | undefined, io: Io, what: 'input' | 'output' = 'input'): Promise<unknown> {
   if (given === undefined) return undefined;
   const from = given === '-' ? 'stdin' : given.startsWith('@') ? given.slice(1) : 'the argument';
   const text = given === '-' || given.startsWith('@') ? await readText(given.replace(/^@/, ''), io) : given;
@@ -29,8 +29,8 @@ export async function payload(given: string | undefined, io: Io): Promise<unknow
     return JSON.parse(text) as unknown;
   } catch (error) {
     throw new PawlError(
-      'RUN_INPUT_INVALID',
-      `The input from ${from} is no JSON: ${error instanceof Error ? error.message : String(error)}`,
+      what === 'input' ? 'RUN_INPUT_INVALID' : 'TASK_OUTPUT_INVALID',
+      `The ${what} from ${from} is no JSON: ${error instanceof Error ? error.message : String(error)}`,
       {
         fix: `Give JSON: '{"id": 1}', @file.json, or - for stdin.`,
         cause: error,

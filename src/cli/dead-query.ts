@@ -1,4 +1,4 @@
-import type { DeadQuery } from '../client/dead.ts';
+import type { DeadLetterDetail, DeadQuery } from '../client/dead.ts';
 import type { Engine } from '../facade.ts';
 import { milliseconds } from './args.ts';
 import { findRun } from './find.ts';
@@ -12,19 +12,19 @@ export interface DeadFlags {
   readonly since?: string;
 }
 
-export function deadQuery({ workflow, task, code, run, since }: DeadFlags): DeadQuery {
+export async function deadQuery(engine: Engine, { workflow, task, code, run, since }: DeadFlags): Promise<DeadQuery> {
   return {
     ...(workflow === undefined ? {} : { workflow }),
     ...(task === undefined ? {} : { task }),
     ...(code === undefined ? {} : { code }),
-    ...(run === undefined ? {} : { run }),
+    ...(run === undefined ? {} : { run: (await findRun(engine, run, {})).id }),
     ...(since === undefined ? {} : { since: milliseconds(since, '--since') }),
   };
 }
 
-/** The id of a dead letter whose run is named as runs are: by the start of its id, its key, or @last. */
-export async function letterId(engine: Engine, text: string): Promise<string> {
-  const at = text.indexOf('/');
-  if (at === -1) return text;
-  return `${(await findRun(engine, text.slice(0, at), {})).id}${text.slice(at)}`;
+/** A dead letter by its id; its run may be named as anywhere else, since lists show the start of an id only. */
+export async function findLetter(engine: Engine, id: string): Promise<DeadLetterDetail> {
+  const at = id.indexOf('/');
+  if (at < 1) return engine.dead.get(id);
+  return engine.dead.get(`${(await findRun(engine, id.slice(0, at), {})).id}${id.slice(at)}`);
 }

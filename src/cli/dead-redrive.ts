@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { DeadLetter, DeadQuery, DeadRedriven, DeadRedriveOptions } from '../client/dead.ts';
@@ -6,10 +7,11 @@ import type { Engine } from '../facade.ts';
 import { acting, checking, type ActFlags } from './acts.ts';
 import { shellWord, wholeNumber } from './args.ts';
 import type { Cli } from './cli.ts';
-import { deadQuery, letterId, type DeadFlags } from './dead-query.ts';
+import { deadQuery, findLetter, type DeadFlags } from './dead-query.ts';
 import { UNASKED } from './confirm.ts';
 import { Exit, usage } from './errors.ts';
 import { count, safe } from './text.ts';
+import { fitted } from './wrap.ts';
 
 export interface RedriveFlags extends ActFlags {
   readonly edit?: string;
@@ -20,22 +22,31 @@ export interface RedriveFlags extends ActFlags {
   readonly dryRun?: boolean;
 }
 
+const SIEVES = ['workflow', 'task', 'code', 'run', 'since', 'limit'] as const;
+
 /** Dead letters by their ids, or all that fit; run by run, so that Ctrl-C leaves whole runs behind it and the same command goes on. */
 export async function redriveDead(cli: Cli, ids: readonly string[], flags: DeadFlags & RedriveFlags): Promise<void> {
+  if (ids.length > 0 && SIEVES.some((name) => flags[name] !== undefined))
+    throw usage('Dead letters are named by their ids, or sieved by options, not both.', 'Leave out the ids, or the options.');
   const options = await optionsOf(cli, flags);
   const engine = await checking(cli, flags.edit !== undefined);
-  if (flags.dryRun !== true && ids.length === 0) await confirmed(cli, engine, flags);
+  const query = await deadQuery(engine, flags);
+  if (flags.dryRun !== true && ids.length === 0) await confirmed(cli, engine, query, flags);
+  const refused: { readonly run: string; readonly letters: readonly string[]; readonly code: string; readonly message: string }[] = [];
   let done = 0;
   let left = 0;
-  for await (const one of redriven(engine, ids, deadQuery(flags), options)) {
+  for await (const one of redriven(engine, ids, query, options)) {
     tellOne(cli, one);
     if (one.error === undefined) done += one.letters.length;
-    else left += one.letters.length;
+    else {
+      left += one.letters.length;
+      refused.push({ run: one.runId, letters: one.letters.map(({ id }) => id), code: one.error.code, message: one.error.message });
+    }
   }
   const { out } = cli;
-  if (out.format === 'json') out.json({ redriven: done, left, dryRun: flags.dryRun === true });
-  if (done + left === 0) out.note('No dead letter fits.');
-  else if (out.isTerminal)
+  if (out.format === 'json') out.json({ redriven: done, left, dryRun: flags.dryRun === true, refused });
+  if (done + left === 0) return out.note('No dead letter fits.');
+  if (out.isTerminal)
     out.line(
       `${count(done, 'dead letter')} ${flags.dryRun === true ? 'would be redriven' : 'redriven'}${left === 0 ? '' : `, ${left} left`}`,
     );
@@ -53,23 +64,32 @@ async function* redriven(
   options: DeadRedriveOptions,
 ): AsyncGenerator<DeadRedriven> {
   if (ids.length === 0) return yield* engine.dead.redrive(query, options);
-  const letters = await Promise.all(ids.map(async (id) => engine.dead.get(await letterId(engine, id))));
+  const letters = await Promise.all(ids.map((id) => findLetter(engine, id)));
   for (const { runId, task, item } of letters) {
     yield* engine.dead.redrive({ run: runId, task }, { ...options, ...(item === undefined ? {} : { item }) });
   }
 }
 
-async function confirmed(cli: Cli, engine: Engine, flags: DeadFlags & RedriveFlags): Promise<void> {
-  const matched = Math.min(await engine.dead.count(deadQuery(flags)), flags.limit === undefined ? Infinity : Number(flags.limit));
+async function confirmed(cli: Cli, engine: Engine, query: DeadQuery, flags: DeadFlags & RedriveFlags): Promise<void> {
+  const matched = Math.min(await engine.dead.count(query), flags.limit === undefined ? Infinity : Number(flags.limit));
   if (matched <= UNASKED || cli.options.yes === true) return;
-  const given = (['workflow', 'task', 'code', 'run', 'since', 'limit', 'rate', 'edit'] as const)
-    .flatMap((name) => (flags[name] === undefined ? [] : [`--${name} ${shellWord(flags[name])}`]))
-    .join(' ');
-  const command = `pawl dead redrive${given === '' ? '' : ` ${given}`}`;
+  const command = ['pawl dead redrive', ...givenWords(flags)].join(' ');
   throw new PawlError('RUN_UNCONFIRMED', `${count(matched, 'dead letter')} fit; nothing was changed.`, {
     fix: `Look at what would be reset: ${command} --dry-run. Then, if all of them are meant: ${command} --yes.`,
     details: { matched },
   });
+}
+
+/** The options as they were given: the command that is offered must do what this one would have done. */
+function givenWords(flags: DeadFlags & RedriveFlags): string[] {
+  const words = [...SIEVES, 'rate', 'edit'] as const;
+  return [
+    ...words.flatMap((name) => (flags[name] === undefined ? [] : [`--${name} ${shellWord(flags[name])}`])),
+    ...(flags.acceptUnknown === true ? ['--accept-unknown'] : []),
+    ...(flags.sameKey === true ? ['--same-key'] : []),
+    ...(flags.note === undefined ? [] : [`--note ${shellWord(flags.note)}`]),
+    ...(flags.requestId === undefined ? [] : [`--request-id ${shellWord(flags.requestId)}`]),
+  ];
 }
 
 function tellOne({ out }: Cli, { runId, letters, report, error }: DeadRedriven): void {
@@ -83,9 +103,8 @@ function tellOne({ out }: Cli, { runId, letters, report, error }: DeadRedriven):
   if (out.format === 'json') return;
   if (error !== undefined) return out.note(`${error.code}  ${error.message}`);
   const names = namesOf(letters);
-  out.line(
-    `${report?.applied === true ? 'redriven' : 'would redrive'} ${runId}  ${safe(names)}: ${count(report?.count ?? 0, 'task')} reset`,
-  );
+  const start = `${report?.applied === true ? 'redriven' : 'would redrive'} ${runId}  `;
+  out.lines(fitted(start, `${safe(names)}: ${count(report?.count ?? 0, 'task')} reset`, out.columns));
 }
 
 function namesOf(letters: readonly DeadLetter[]): string {
@@ -117,6 +136,7 @@ function perSecond(rate: string): number {
 
 async function editor(cli: Cli, given: string): Promise<NonNullable<DeadRedriveOptions['edit']>> {
   const file = resolve(cli.io.cwd, given.replace(/^@/, ''));
+  if (!existsSync(file)) throw usage(`--edit ${given}: there is no such file.`, 'Give a module of yours: @patch.ts.');
   let module: { readonly default?: unknown };
   try {
     module = (await import(pathToFileURL(file).href)) as typeof module;

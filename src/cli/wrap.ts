@@ -1,5 +1,9 @@
 import { chunks, width } from './text.ts';
 
+/** A text that belongs together in lines of the terminal; as it is where there is none. */
+export const fitted = (start: string, text: string, columns: number | undefined): string[] =>
+  columns === undefined ? [start + text] : hanging(start, text, columns);
+
 /** Words in lines of at most so many columns, under a first one that begins with `start`. */
 export function hanging(start: string, text: string, columns: number): string[] {
   const room = columns - width(start);

@@ -172,7 +172,10 @@ export class DeadLetters {
     const states = await this.store.tasksOf(row.run, item >= 0);
     const state = states.find((one) => one.node === node.index && one.item === item);
     if (state?.status !== 'failed' || !state.dead) {
-      throw new PawlError('TASK_NOT_DEAD', `${id} is no dead letter: it is ${state?.status ?? 'pending'}.`, {
+      const isMap = item < 0 && node.task.kind === 'map';
+      const failed = isMap ? 'items of it failed' : 'its failure was discarded or is excused';
+      const why = state?.status === 'failed' ? failed : `it is ${state?.status ?? 'pending'}`;
+      throw new PawlError('TASK_NOT_DEAD', `${id} is no dead letter: ${why}.`, {
         details: { run: runId, task },
       });
     }

@@ -70,6 +70,9 @@ const SCREENS = [
   { name: 'logs', argv: ['logs', 'order:o-81'] },
   { name: 'graph', argv: ['graph', 'order:o-81'] },
   { name: 'ls', argv: ['ls'] },
+  { name: 'why', argv: ['why', 'order:o-81'] },
+  { name: 'dead', argv: ['dead'] },
+  { name: 'dead-show', argv: ['dead', 'show', 'order:o-81/pay'] },
   { name: 'help', argv: ['logs', '--help'] },
 ] as const;
 const CASES = SCREENS.flatMap((screen) => WIDTHS.map((columns) => ({ ...screen, columns })));
@@ -81,6 +84,9 @@ function same(lines: readonly string[]): string {
     .replace(/\b[0-9a-hjkmnp-tv-z]{26}\b/g, '<id                      >')
     .replace(/^(. (?:scheduled|failed) +)[0-9a-hjkmnp-tv-z]{10} /gm, '$1<id      > ')
     .replace(/(?<=^→ pawl show )[0-9a-hjkmnp-tv-z]{10}$/gm, '<id      >')
+    .replace(/^[0-9a-hjkmnp-tv-z]{10}(?=\/)/gm, '<id      >')
+    .replace(/^ {2}at .*$/gm, '  at <frame>')
+    .replace(/\b\d{4} days ago/g, '<ago>        ')
     .replace(/\b\d{4} d ago/g, '<ago>     ')
     .replace(/\bin \d{5} d\b/g, 'in <time> ')
     .replace(/ +$/gm, '')
@@ -114,6 +120,8 @@ describe.runIf(hasTmux)('in tmux', () => {
       cwd: place.path,
       env: { PATH: process.env['PATH'], HOME: place.path, LC_ALL: 'C.UTF-8', TERM: 'xterm', TZ: 'UTC' },
     });
+  // A server without a session ends, and one that is ending refuses the next.
+  beforeAll(() => void tmux('new-session', '-d', '-s', 'stays', 'cat'));
   afterAll(() => void spawnSync('tmux', ['-L', socket, 'kill-server']));
 
   test.each(CASES)('$name in $columns columns', async ({ name, argv, columns, ...rest }) => {

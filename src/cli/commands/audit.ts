@@ -5,7 +5,7 @@ import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
 import { findRun, ID_HELP, WORKFLOW_OPTION, type Narrowed } from '../find.ts';
 import { table } from '../table.ts';
-import { safe } from '../text.ts';
+import { count, safe } from '../text.ts';
 import { ageText } from '../time.ts';
 
 const PAGE = 500;
@@ -30,11 +30,11 @@ async function audit(cli: Cli, id: string | undefined, options: Narrowed & { rea
     entries.push(...page.entries);
     cursor = page.next;
   } while (cursor !== undefined && entries.length < limit);
-  tell(cli, entries);
+  tell(cli, entries, cursor !== undefined);
 }
 
-function tell({ out, io }: Cli, entries: readonly AuditEntry[]): void {
-  if (out.format === 'json') return out.json({ entries });
+function tell({ out, io }: Cli, entries: readonly AuditEntry[], more: boolean): void {
+  if (out.format === 'json') return out.json({ entries, more });
   if (out.format === 'jsonl') return entries.forEach((entry) => out.json({ entry }));
   if (entries.length === 0) return out.note('Nobody has acted on a run yet.');
   const rows = entries.map(({ at, actor, action, runId, note, facts }) => [
@@ -47,6 +47,7 @@ function tell({ out, io }: Cli, entries: readonly AuditEntry[]): void {
   out.lines(
     table([{ title: 'AT' }, { title: 'ACTOR', least: 8 }, { title: 'ACT' }, { title: 'RUN' }, { title: '', least: 10 }], rows, out.columns),
   );
+  if (more) out.note(`There are more than ${count(entries.length, 'act')}: --limit shows them.`);
   out.next(`pawl show ${shellWord(entries[0]?.runId ?? '')}`);
 }
 

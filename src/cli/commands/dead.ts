@@ -8,10 +8,11 @@ import type { Act } from '../commands.ts';
 import { usage } from '../errors.ts';
 import { plain } from '../plain.ts';
 import { table, type Column } from '../table.ts';
-import { clip, count, safe, safeJson, safeLines } from '../text.ts';
+import { clip, clipMiddle, count, safe, safeJson, safeLines } from '../text.ts';
 import { ageText, lengthText } from '../time.ts';
-import { deadQuery, letterId, type DeadFlags } from '../dead-query.ts';
+import { deadQuery, findLetter, type DeadFlags } from '../dead-query.ts';
 import { redriveDead, type RedriveFlags } from '../dead-redrive.ts';
+import { fitted } from '../wrap.ts';
 
 const ID_HELP = 'The id of a dead letter is <run>/<task>, of a map’s item <run>/<task>[<index>]; of the run the start of its id will do.';
 
@@ -56,13 +57,15 @@ function filters(command: Command): Command {
 
 async function list(cli: Cli, flags: DeadFlags & { readonly limit: string; readonly all?: boolean }): Promise<void> {
   const limit = flags.all === true ? Infinity : wholeNumber(flags.limit, '--limit');
-  const { dead } = await cli.reader();
+  const engine = await cli.reader();
+  const { dead } = engine;
+  const query = await deadQuery(engine, flags);
   const { out } = cli;
   const letters: DeadLetter[] = [];
   let cursor: string | undefined;
   do {
     const most = Math.min(500, limit - letters.length);
-    const page = await dead.list({ ...deadQuery(flags), limit: most, ...(cursor === undefined ? {} : { cursor }) });
+    const page = await dead.list({ ...query, limit: most, ...(cursor === undefined ? {} : { cursor }) });
     if (out.format === 'jsonl') for (const letter of page.letters) out.json({ letter });
     letters.push(...page.letters);
     cursor = page.next;
@@ -98,8 +101,7 @@ function letterTable({ out, io }: Cli, letters: readonly DeadLetter[]): string[]
 }
 
 async function show(cli: Cli, id: string, { input }: { readonly input?: boolean }): Promise<void> {
-  const engine = await cli.reader();
-  const letter = await engine.dead.get(await letterId(engine, id));
+  const letter = await findLetter(await cli.reader(), id);
   const { out } = cli;
   if (input === true) return out.line(safeJson(JSON.stringify(plain(letter.input), null, 2) ?? 'null'));
   if (out.format !== 'text') return out.json({ letter });
@@ -116,7 +118,8 @@ const isOurs = (frame: string): boolean => frame.includes(PAWL) || frame.include
 function detailLines({ out, io }: Cli, letter: DeadLetterDetail): string[] {
   const { columns } = out;
   const fit = (line: string): string => (columns === undefined ? line : clip(line, columns));
-  const head = `${out.paint('bold', safe(letter.workflow))} · ${safe(letter.task)}${letter.item === undefined ? '' : ` #${letter.item}`}`;
+  const subject = `${safe(letter.workflow)} · ${safe(letter.task)}${letter.item === undefined ? '' : ` #${letter.item}`}`;
+  const room = columns === undefined ? Infinity : columns - letter.runId.length - 2;
   const facts = [
     `died ${out.isTerminal ? ageText(letter.diedAt, io.now()) : letter.diedAt.toISOString()}`,
     count(letter.attempts, 'attempt'),
@@ -131,11 +134,11 @@ function detailLines({ out, io }: Cli, letter: DeadLetterDetail): string[] {
       ? safe(JSON.stringify(plain(letter.input)) ?? 'null')
       : `cannot be put together: ${safe(letter.inputError)}`;
   const lines = [
-    `${head}  ${letter.runId}`,
-    facts.join(' · '),
-    `input  ${shown}`,
+    fit(`${out.paint('bold', clipMiddle(subject, room))}  ${letter.runId}`),
+    ...fitted('', facts.join(' · '), columns),
+    fit(`input  ${shown}`),
     '',
-    ...errorLines(letter, out.paint('red', safe(letter.code))),
+    ...errorLines(letter, out.paint('red', safe(letter.code)), columns),
   ];
   const attempts = letter.history.map((one) => [
     `${one.attempt}`,
@@ -151,25 +154,26 @@ function detailLines({ out, io }: Cli, letter: DeadLetterDetail): string[] {
     { title: 'TOOK', align: 'right' },
     { title: 'ERROR', least: 12 },
   ];
-  return [...lines.map(fit), ...(attempts.length === 0 ? [] : ['', ...table(heads, attempts, columns)])];
+  return [...lines, ...(attempts.length === 0 ? [] : ['', ...table(heads, attempts, columns)])];
 }
 
-function errorLines({ error, message }: DeadLetterDetail, code: string): string[] {
-  const lines = [`${code}: ${safe(message)}`];
+/** Messages are whole, since they say what to mend; frames of a stack and the input are cut. */
+function errorLines({ error, message }: DeadLetterDetail, code: string, columns: number | undefined): string[] {
+  const lines = fitted('', `${code}: ${safe(message)}`, columns);
   const frames = (error?.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line) && !isOurs(line));
-  lines.push(...frames.slice(0, STACK_LINES).map((line) => `  ${safeLines(line.trim())}`));
-  if (frames.length > STACK_LINES) lines.push(`  and ${count(frames.length - STACK_LINES, 'line')} more`);
+  lines.push(...frames.slice(0, STACK_LINES).map((line) => clip(`  ${safeLines(line.trim())}`, columns ?? Infinity)));
+  if (frames.length > STACK_LINES) lines.push(`  and ${frames.length - STACK_LINES} more`);
   for (let cause = error?.cause; cause !== undefined; cause = cause.cause) {
-    lines.push(`caused by ${safe(`${cause.code ?? cause.name}: ${cause.message}`)}`);
+    lines.push(...fitted('caused by ', safe(`${cause.code ?? cause.name}: ${cause.message}`), columns));
   }
   return lines;
 }
 
 async function discard(cli: Cli, ids: readonly string[], flags: ActFlags): Promise<void> {
   const { note } = flags;
-  if (note === undefined) throw usage('--note is missing: say why they stay as they are.');
+  if (note === undefined) throw usage('--note is missing.', "Say why they stay as they are: pawl dead discard <id> --note 'why'.");
   const engine = await cli.existing();
-  const letters = await Promise.all(ids.map(async (id) => engine.dead.get(await letterId(engine, id))));
+  const letters = await Promise.all(ids.map((id) => findLetter(engine, id)));
   for (const { runId, task, item } of letters) {
     const run = await engine.get(runId);
     await run.discard(task, { ...acting(flags), note, ...(item === undefined ? {} : { item }) });

@@ -5,6 +5,7 @@ import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
 import { findRun, ID_HELP, WORKFLOW_OPTION, type Narrowed } from '../find.ts';
 import { safe } from '../text.ts';
+import { fitted } from '../wrap.ts';
 
 interface Options extends Narrowed, ActFlags {
   readonly from: readonly string[];
@@ -36,13 +37,15 @@ async function fork(cli: Cli, id: string, options: Options): Promise<void> {
   if (dryRun === true) {
     const { reused } = await run.previewFork(from);
     if (out.format !== 'text') return out.json({ forkOf: run.id, reused });
-    out.line(`would take over ${reused.length === 0 ? 'nothing' : reused.map(safe).join(', ')}`);
+    out.lines(fitted('would take over ', namesOf(reused), out.columns));
     return out.next('the same without --dry-run starts it');
   }
   const given = input === undefined ? {} : { input: await payload(input, cli.io) };
   const { run: made, reused } = await run.fork(from, { ...acting(options), ...given });
   if (out.format !== 'text') return out.json({ run: made.id, forkOf: run.id, created: made.created, reused });
   out.line(made.id);
-  out.note(`It took over ${reused.length === 0 ? 'nothing' : reused.map(safe).join(', ')}.`);
+  for (const line of fitted('It took over ', `${namesOf(reused)}.`, out.columns)) out.note(line);
   out.next(`pawl watch ${made.id}`);
 }
+
+const namesOf = (tasks: readonly string[]): string => (tasks.length === 0 ? 'nothing' : tasks.map(safe).join(', '));

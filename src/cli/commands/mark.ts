@@ -21,6 +21,8 @@ const HELP = `
   pawl mark <id> skipped --task T               a task that has not begun ends as skipped
   pawl mark <id> failed                         the run fails, its open tasks are cancelled`;
 
+const WAYS = HELP.trim().replace(/^ +/gm, '');
+
 export function define(command: Command, act: Act): void {
   actOptions(
     command
@@ -38,10 +40,10 @@ export function define(command: Command, act: Act): void {
 
 async function mark(cli: Cli, { id, as, options }: { readonly id: string; readonly as: string; readonly options: Options }): Promise<void> {
   const { task, item, output, dryRun } = options;
-  if (as !== 'success' && as !== 'skipped' && as !== 'failed') throw usage(`${as}: a run or task cannot be marked as that.`, HELP.trim());
+  if (as !== 'success' && as !== 'skipped' && as !== 'failed') throw usage(`${as}: a run or task cannot be marked as that.`, WAYS);
   if ((task === undefined) !== (as === 'failed'))
-    throw usage(as === 'failed' ? 'A run is marked failed, not a task.' : '--task is missing.', HELP.trim());
-  if (as !== 'success' && (output !== undefined || dryRun === true)) throw usage('--output and --dry-run go with success.', HELP.trim());
+    throw usage(as === 'failed' ? 'A run is marked failed, not a task.' : '--task is missing.', WAYS);
+  if (as !== 'success' && (output !== undefined || dryRun === true)) throw usage('--output and --dry-run go with success.', WAYS);
   const run = await findRun(await checking(cli, as === 'success'), id, options);
   const at = item === undefined ? {} : { item: itemName(item) };
   if (as === 'success') return success(cli, run, { ...options, task: task ?? '' });
@@ -58,7 +60,7 @@ async function success(cli: Cli, run: Run<unknown>, options: Options & { readonl
   const report = await run.mark(task, {
     ...acting(options),
     ...(item === undefined ? {} : { item: itemName(item) }),
-    ...(output === undefined ? {} : { output: await payload(output, cli.io) }),
+    ...(output === undefined ? {} : { output: await payload(output, cli.io, 'output') }),
     dryRun: dryRun === true,
   });
   const { out } = cli;

@@ -8,7 +8,7 @@ import { payload } from '../args.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
 import { confirm, UNASKED } from '../confirm.ts';
-import { usage } from '../errors.ts';
+import { Exit, usage } from '../errors.ts';
 import { findRun, ID_HELP, WORKFLOW_OPTION, type Narrowed } from '../find.ts';
 import { itemName } from '../items.ts';
 import { isQuery, parseQuery, QUERY_HELP } from '../query.ts';
@@ -99,10 +99,12 @@ async function redriveMany(cli: Cli, engine: Engine, words: readonly string[], o
     } catch (error) {
       if (!isPawlError(error)) throw error;
       refused.push({ run: id, code: error.code, message: error.message });
-      if (out.format === 'text') out.note(`${error.code}  ${error.message}`);
+      if (out.format === 'jsonl') out.json({ run: id, error: error.toJSON() });
+      else if (out.format === 'text') out.note(`${error.code}  ${error.message}`);
     }
   }
-  if (out.format === 'json') return out.json({ redriven: done, refused });
-  if (ids.length === 0) out.note('No run fits the query.');
-  out.next('pawl ls status:running');
+  if (out.format === 'json') out.json({ redriven: done, refused, dryRun: base.dryRun === true });
+  else if (ids.length === 0) out.note('No run fits the query.');
+  if (done > 0) out.next(base.dryRun === true ? 'the same without --dry-run redrives them' : 'pawl ls status:running');
+  if (refused.some(({ code }) => code !== 'RUN_NOTHING_TO_REDRIVE')) throw new Exit(1);
 }

@@ -1,14 +1,17 @@
 import type { Command } from 'commander';
+import type { DeadLetter } from '../../client/dead.ts';
+import type { RunView } from '../../client/views.ts';
 import { isRunOver } from '../../core/states.ts';
 import type { Why } from '../../core/why.ts';
+import type { Engine } from '../../facade.ts';
 import { shellWord } from '../args.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
 import { findRun, ID_HELP, WORKFLOW_OPTION, type Narrowed } from '../find.ts';
 import { itemName } from '../items.ts';
 import { statusText } from '../status.ts';
-import { safe } from '../text.ts';
-import { hanging } from '../wrap.ts';
+import { clipMiddle, safe, width } from '../text.ts';
+import { fitted } from '../wrap.ts';
 
 interface Options extends Narrowed {
   readonly item?: string;
@@ -31,21 +34,39 @@ interface Asked {
 }
 
 async function why(cli: Cli, { id, task, options }: Asked): Promise<void> {
-  const run = await findRun(await cli.reader(), id, options);
+  const engine = await cli.reader();
+  const run = await findRun(engine, id, options);
   const [view, answer] = [await run.status(), await run.why(task, itemName(options.item))];
   const { out } = cli;
   if (out.format !== 'text') return out.json({ run: run.id, ...(task === undefined ? {} : { task }), ...answer });
-  const subject = `${safe(view.workflow)}${task === undefined ? '' : ` · ${safe(task)}`}`;
-  out.line(`${out.paint('bold', subject)}  ${run.id}  ${statusText(answer.status, out)}`);
-  const sentence = safe(answer.sentence);
-  out.lines(out.columns === undefined ? [sentence] : hanging('', sentence, out.columns));
-  out.next(...nextOf(run.id, answer, { isOver: isRunOver[view.status], isPaused: view.status === 'paused', task }));
+  const item = options.item === undefined ? '' : ` #${safe(options.item)}`;
+  const subject = `${safe(view.workflow)}${task === undefined ? '' : ` · ${safe(task)}`}${item}`;
+  const rest = `  ${run.id}  ${statusText(answer.status, out)}`;
+  const room = out.columns === undefined ? Infinity : out.columns - width(rest);
+  out.line(`${out.paint('bold', clipMiddle(subject, room))}${rest}`);
+  out.lines(fitted('', safe(answer.sentence), out.columns));
+  if (out.isTerminal) out.next(...(await nextOf(engine, view, answer, options.item)));
 }
 
-function nextOf(id: string, { status, tasks }: Why, about: { isOver: boolean; isPaused: boolean; task: string | undefined }): string[] {
-  if (status === 'failed' || status === 'upstream_failed')
-    return [...tasks.slice(0, 1).map((one) => `pawl dead show ${shellWord(`${id}/${one}`)}`), `pawl redrive ${id} --dry-run`];
+async function nextOf(engine: Engine, view: RunView, { status, tasks }: Why, item: string | undefined): Promise<string[]> {
+  const { id } = view;
+  if (view.quarantined !== undefined) return [`pawl quarantine retry ${id}`];
+  if (status === 'failed' || status === 'upstream_failed') {
+    const [letter, more] = await lettersOf(engine, id, tasks, item);
+    const redrive = `pawl redrive ${id} --dry-run`;
+    if (letter === undefined) return [`pawl show ${id}`];
+    return [`pawl dead show ${shellWord(letter.id)}`, ...(more === undefined ? [] : [`pawl dead --run ${id}`]), redrive];
+  }
   if (status === 'cancelled') return [`pawl redrive ${id} --dry-run`];
-  if (about.isPaused) return [`pawl resume ${id}`];
-  return about.isOver ? [`pawl show ${id}`] : [`pawl watch ${id}`];
+  if (view.status === 'paused') return [`pawl resume ${id}`];
+  return isRunOver[view.status] ? [`pawl show ${id}`] : [`pawl watch ${id}`];
+}
+
+/** Of a map its items are the dead letters, and a failure that is excused or discarded is none. */
+async function lettersOf(engine: Engine, run: string, tasks: readonly string[], item: string | undefined): Promise<readonly DeadLetter[]> {
+  const [task] = tasks;
+  const { letters } = await engine.dead.list({ run, ...(task === undefined ? {} : { task }), limit: item === undefined ? 2 : 500 });
+  if (item === undefined) return letters;
+  const name = itemName(item);
+  return letters.filter((one) => one.item === name);
 }
