@@ -51,3 +51,18 @@ function readText(path: string, io: Io): string {
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
+
+/** An item of a map: its index, or its key. */
+export const itemName = (text: string): number | string => (/^\d{1,9}$/.test(text) ? Number(text) : text);
+
+/** Collects an option that may be given several times. */
+export const several = (one: string, before: readonly string[]): readonly string[] => [...before, one];
+
+/** So long ago, or since an instant. */
+export function sinceOf(text: string, name: string): Date | number {
+  const ms = tryDurationMs(text);
+  if (ms !== null) return ms;
+  const at = new Date(text);
+  if (!Number.isNaN(at.getTime())) return at;
+  throw usage(`${name}${text} is neither a duration nor an instant.`, "Give '90s', '2h', '14d', or an instant such as 2026-01-31T08:00Z.");
+}
