@@ -9,7 +9,7 @@ const STORE_PORT = '^src/store/[^/]+\\.ts$'; // store.ts and small files beside 
 const RUNNER_INTERFACE = '^src/runners/runner\\.ts$';
 const ENGINE_PUBLIC = '^src/engine/(engine|ports)\\.ts$';
 const WIRE = '^src/server/wire\\.ts$';
-const ENTRIES = '^src/(index|testing/index|lint/index)\\.ts$';
+const ENTRIES = '^src/(index|testing/index|lint/index|observe/pino)\\.ts$';
 
 const NODE = 'core'; // Node's own modules: a type of dependency, for dependency-cruiser reports node:fs as `fs`
 const LIBRARIES = '(^|/)node_modules/'; // which of them is settled by `no-dev-dependency`, `driver-only-in-its-store` and package.json

@@ -4,10 +4,12 @@ import { PawlError } from './core/errors.ts';
 import type { EngineEvent } from './core/events.ts';
 import type { Logger } from './core/log.ts';
 import { shown } from './core/problems.ts';
+import { redactor, type RedactOptions } from './core/redact.ts';
 import type { EngineParts, TaskProgress } from './engine/engine.ts';
 import { timerHeart, type HeartFactory } from './engine/heart.ts';
 import { realHost } from './engine/host.ts';
 import { realPorts } from './engine/ports.ts';
+import { retentionMs, type Retention } from './engine/retention.ts';
 import type { Registrable } from './engine/registry.ts';
 import { Engine } from './facade.ts';
 import { jsonLogger } from './observe/log.ts';
@@ -21,6 +23,13 @@ export interface EngineOptions {
   readonly use: readonly Registrable[];
   /** `'full'` (default): nothing acknowledged is lost by power loss; `'fast'`: by power loss only, what came since the last checkpoint. */
   readonly durability?: 'full' | 'fast';
+  /**
+   * `'read'`: the file is opened without creating, migrating or writing anything, also beside live workers; whatever would write rejects with
+   * `STORE_READONLY`, and workflows of `use` are not stored. A file with an older schema is refused with `STORE_OLDER`. Default `'write'`.
+   */
+  readonly access?: 'read' | 'write';
+  /** How long finished runs and the journal are kept; workers delete what is older, a little at a time. `false`: for ever. */
+  readonly retention?: Retention | false;
   /** Attempts at the same time in this process. Default 20. */
   readonly concurrency?: number;
   /** How long a silent worker's work stays its own. Default 15 s, at least 1 s; renewed every third of it. */
@@ -37,6 +46,10 @@ export interface EngineOptions {
   readonly maxLost?: number;
   /** Default: warnings and errors as JSON lines on stderr. */
   readonly logger?: Logger;
+  /** Lines of `ctx.log` that the store keeps of one attempt. Default 1,000; 0 keeps none. */
+  readonly logLines?: number;
+  /** What is taken out of log lines and errors, beside what Pawl knows to be secret. */
+  readonly redact?: RedactOptions;
   /** Called for everything that happens in the store, in commit order. */
   readonly onEvent?: (event: EngineEvent) => void;
   /** Called when a body in this process reports progress. */
@@ -49,16 +62,24 @@ export function createEngine(options: EngineOptions): Engine {
   const durability = options.durability ?? 'full';
   if (durability !== 'full' && durability !== 'fast')
     throw new PawlError('CONFIG_OPTION', `durability: must be 'full' or 'fast', not ${shown(durability)}.`);
+  const access = options.access ?? 'write';
+  if (access !== 'read' && access !== 'write')
+    throw new PawlError('CONFIG_OPTION', `access: must be 'read' or 'write', not ${shown(access)}.`);
+  if (access === 'read' && path === ':memory:') throw new PawlError('CONFIG_OPTION', 'access: a store in memory has nothing to read.');
   return new Engine({
-    openStore: () => openSqlite(path, durability),
+    openStore: () => openSqlite(path, { durability, access }),
     heart: (store, clock) => (path === ':memory:' ? timerHeart(store, clock, realPorts) : threadHeart(path)),
     ...engineParts(options),
+    access,
   });
 }
 
-export async function openSqlite(path: string, durability: 'full' | 'fast' = 'full'): Promise<Store> {
+export async function openSqlite(
+  path: string,
+  { durability = 'full', access = 'write' }: Pick<EngineOptions, 'durability' | 'access'> = {},
+): Promise<Store> {
   const { SqliteStore } = await import('./store/sqlite/store.ts');
-  return new SqliteStore({ path, durability, patienceMs: 10_000 });
+  return new SqliteStore({ path, durability, access, patienceMs: 10_000 });
 }
 
 export type { StoreVersion } from './store/sqlite/readonly.ts';
@@ -77,11 +98,14 @@ export async function queryStore(store: string, sql: string): Promise<Iterable<R
 }
 
 /** Everything of an engine but its store: the testing kit replaces some. */
-export function engineParts(options: Omit<EngineOptions, 'store' | 'durability'>): Omit<EngineParts, 'openStore' | 'heart'> {
+export function engineParts(options: Omit<EngineOptions, 'store' | 'durability' | 'access'>): Omit<EngineParts, 'openStore' | 'heart'> {
   return {
+    access: 'write',
     ports: realPorts,
     host: realHost,
     logger: options.logger ?? jsonLogger((line) => process.stderr.write(line), 'warn'),
+    redactor: redactor(options.redact),
+    logLines: count(options.logLines ?? 1_000, 'logLines', 100_000, 0),
     settings: engineSettings(options),
     use: options.use,
     onEvent: options.onEvent,
@@ -100,14 +124,15 @@ function engineSettings(options: Omit<EngineOptions, 'store' | 'use'>): EnginePa
     graceMs: durationMs(options.grace ?? '5s', 'grace'),
     drainMs: durationMs(options.drain ?? '30s', 'drain'),
     maxPayload: count(options.maxPayload ?? 1_048_576, 'maxPayload', 67_108_864),
+    retention: retentionMs(options.retention),
     background: true,
     maxLost: count(options.maxLost ?? 3, 'maxLost', 1_000),
   };
 }
 
-function count(value: number, option: string, most: number): number {
-  if (!Number.isInteger(value) || value < 1 || value > most)
-    throw new PawlError('CONFIG_OPTION', `${option}: must be a whole number from 1 to ${most}, not ${shown(value)}.`);
+function count(value: number, option: string, most: number, least = 1): number {
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new PawlError('CONFIG_OPTION', `${option}: must be a whole number from ${least} to ${most}, not ${shown(value)}.`);
   return value;
 }
 

@@ -10,14 +10,18 @@ import {
 import { Explainer, type WorkerView } from './client/explain.ts';
 import { auditPage, type AuditEntry, type AuditQuery } from './client/audit.ts';
 import { Client, type RunQuery, type RunRef, type StartOptions } from './client/client.ts';
+import { diagnose, unreadable, type Check } from './client/doctor.ts';
 import type { FindOptions } from './client/find.ts';
 import { viewOf, type RunView } from './client/views.ts';
 import { Run, type RunHost } from './client/run.ts';
+import { exportRun, importRun } from './client/transfer.ts';
 import type { Duration } from './core/duration.ts';
-import { PawlError } from './core/errors.ts';
+import { isPawlError, PawlError } from './core/errors.ts';
 import type { EngineEvent, WatchOptions } from './core/events.ts';
+import type { RunDocument } from './core/run-document.ts';
 import type { Workflow } from './core/types.ts';
 import { EngineRuntime, type EngineParts } from './engine/engine.ts';
+import type { PruneCounts, PruneOptions } from './engine/retention.ts';
 import type { RegisteredDefinitions } from './engine/registry.ts';
 
 export type { RegisteredDefinitions, RegisteredWorkflow } from './engine/registry.ts';
@@ -173,9 +177,67 @@ export class Engine implements RunHost {
     return this.runtime.watch({ ...options, runId: ref.id }, () => this.runtime.ended(ref.run, null));
   }
 
+  /** @internal */
+  pulse(ref: RunRef, signal?: AbortSignal): AsyncGenerator<void, void> {
+    return this.runtime.pulse(ref.run, signal);
+  }
+
   /** What is registered with this engine. */
   get registered(): RegisteredDefinitions {
     return this.runtime.registry.list();
+  }
+
+  /**
+   * Deletes finished runs and journal rows that are older than the options say, or else than `retention`, in batches between which other work
+   * goes on. Open and quarantined runs stay. Resolves with what was deleted; with `dryRun`, with what would be.
+   */
+  async prune(options: PruneOptions = {}): Promise<PruneCounts> {
+    return this.runtime.prune(options);
+  }
+
+  /**
+   * Writes the store as it is at one instant to a new file (mode 0600), beside workers that go on; it is checked and synced before it gets its
+   * name. Rejects with `STORE_EXISTS` where the file or `<file>.part` is there. A backup is opened like any store.
+   */
+  async backup(file: string): Promise<{ readonly bytes: number }> {
+    return (await this.runtime.open()).store.care.backup(file);
+  }
+
+  /** One run with everything that belongs to it, payloads included, as a JSON document. Rejects with `RUN_NOT_FOUND`. */
+  async exportRun(id: string): Promise<RunDocument> {
+    return exportRun((await this.runtime.open()).store, id);
+  }
+
+  /**
+   * Adds a run that another store exported, under its id. A run that was open is quarantined: it can be looked at, and goes on only where it
+   * was exported. A key that is held in this store stays with its holder. Rejects with `RUN_DOCUMENT_INVALID`, `RUN_EXISTS`, or
+   * `CONFIG_VERSION_CHANGED` where the workflow's version is stored with another graph.
+   */
+  async importRun(document: unknown): Promise<Run<unknown>> {
+    this.runtime.writable();
+    const { store } = await this.runtime.open();
+    const now = this.runtime.now();
+    return new Run<unknown>(this, await importRun(store, document, { now, digest: (text) => this.runtime.digest(text) }), true);
+  }
+
+  /**
+   * What is to be said of the store, its file and its workers. Files over 1 GiB are checked from end to end only with `full`. A store that
+   * cannot be opened or read is a finding, not an error.
+   */
+  async doctor(options: { readonly full?: boolean } = {}): Promise<readonly Check[]> {
+    try {
+      return await this.examine(options.full === true);
+    } catch (error) {
+      if (isPawlError(error) && error.code.startsWith('STORE_')) return [unreadable(error)];
+      throw error;
+    }
+  }
+
+  private async examine(full: boolean): Promise<readonly Check[]> {
+    const { store } = await this.runtime.open();
+    const facts = await store.care.facts({ checkUpTo: full ? Infinity : 2 ** 30 });
+    const { journalMs } = this.runtime;
+    return diagnose({ facts, workers: await store.workers(), now: this.runtime.now(), node: process.version, journalMs });
   }
 
   /** This process takes on work until it is closed. Resolves when it is ready to. */

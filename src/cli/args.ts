@@ -24,7 +24,7 @@ export function milliseconds(text: string, option: string): number {
 export async function payload(given: string | undefined, io: Io): Promise<unknown> {
   if (given === undefined) return undefined;
   const from = given === '-' ? 'stdin' : given.startsWith('@') ? given.slice(1) : 'the argument';
-  const text = given === '-' ? await textOf(io.stdin) : given.startsWith('@') ? readText(given.slice(1), io) : given;
+  const text = given === '-' || given.startsWith('@') ? await readText(given.replace(/^@/, ''), io) : given;
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
@@ -39,30 +39,17 @@ export async function payload(given: string | undefined, io: Io): Promise<unknow
   }
 }
 
-function readText(path: string, io: Io): string {
+/** What is in a file, or comes from stdin where it is called `-`. */
+export async function readText(path: string, io: Io): Promise<string> {
+  if (path === '-') return textOf(io.stdin);
   try {
     return readFileSync(resolve(io.cwd, path), 'utf8');
   } catch (error) {
-    throw usage(`@${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, 'Give a file that can be read.');
+    throw usage(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, 'Give a file that can be read.');
   }
 }
 
 /** A word as it must stand on a command line. */
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}
-
-/** An item of a map: its index, or its key. */
-export const itemName = (text: string): number | string => (/^\d{1,9}$/.test(text) ? Number(text) : text);
-
-/** Collects an option that may be given several times. */
-export const several = (one: string, before: readonly string[]): readonly string[] => [...before, one];
-
-/** So long ago, or since an instant. */
-export function sinceOf(text: string, name: string): Date | number {
-  const ms = tryDurationMs(text);
-  if (ms !== null) return ms;
-  const at = new Date(text);
-  if (!Number.isNaN(at.getTime())) return at;
-  throw usage(`${name}${text} is neither a duration nor an instant.`, "Give '90s', '2h', '14d', or an instant such as 2026-01-31T08:00Z.");
 }

@@ -47,10 +47,16 @@ export class Cli {
     return engine;
   }
 
-  /** An engine over a store that exists: a question about a mistyped one must not make it. */
+  /** An engine over a store that exists: what acts on a mistyped one must not make it. */
   async existing(): Promise<Engine> {
     this.requireStore();
     return this.engine({ use: [] });
+  }
+
+  /** As `existing`, for what only asks: nothing is written, so that it works on a file that may only be read. */
+  async reader(): Promise<Engine> {
+    this.requireStore();
+    return this.engine({ use: [], access: 'read' });
   }
 
   requireStore(): void {

@@ -34,17 +34,24 @@ function absolute(address: string, folder: string): string {
 
 /** The module whose exports are registered. Throws `CONFIG_ENTRY` where there is none. */
 export function entryFile(option: string | undefined, io: Io): string {
+  const found = findEntry(option, io);
+  if (found !== null) return found;
+  const project = findProject(io.cwd);
+  throw new PawlError('CONFIG_ENTRY', `There is no entry: none of ${ENTRY_NAMES.join(', ')} is in ${project.folder}.`, {
+    fix: 'Write a module that exports your workflows and tasks, and name it with --entry <file> or as "pawl": { "entry": … } in package.json.',
+  });
+}
+
+/** Whether one is named or found. */
+export const hasEntry = (option: string | undefined, io: Io): boolean => findEntry(option, io) !== null;
+
+function findEntry(option: string | undefined, io: Io): string | null {
   const given = option ?? filled(io.env['PAWL_ENTRY']);
   if (given !== undefined) return existing(resolve(io.cwd, given), given);
   const project = findProject(io.cwd);
   if (project.entry !== undefined) return existing(resolve(project.folder, project.entry), `${project.entry} (of package.json)`);
-  const found = [io.cwd, project.folder]
-    .flatMap((folder) => ENTRY_NAMES.map((name) => join(folder, name)))
-    .find((path) => existsSync(path));
-  if (found !== undefined) return found;
-  throw new PawlError('CONFIG_ENTRY', `There is no entry: none of ${ENTRY_NAMES.join(', ')} is in ${project.folder}.`, {
-    fix: 'Write a module that exports your workflows and tasks, and name it with --entry <file> or as "pawl": { "entry": … } in package.json.',
-  });
+  const paths = [io.cwd, project.folder].flatMap((folder) => ENTRY_NAMES.map((name) => join(folder, name)));
+  return paths.find((path) => existsSync(path)) ?? null;
 }
 
 function existing(path: string, given: string): string {

@@ -16,6 +16,9 @@ export class Exit extends Error {
 
 export const usage = (message: string, fix?: string): PawlError => new PawlError('CONFIG_USAGE', message, fix === undefined ? {} : { fix });
 
+export const cannotWrite = (file: string, error: unknown): PawlError =>
+  usage(`${file} cannot be written: ${error instanceof Error ? error.message : String(error)}`, 'Give a file that can be written.');
+
 /** Any failure as one of Pawl's. */
 export function coded(error: unknown): PawlError {
   if (isPawlLike(error)) return error;

@@ -24,8 +24,9 @@ export async function follow(cli: Cli, run: AnyRun): Promise<number> {
 }
 
 /** The run goes on, and how to look again. */
-export function interrupted(cli: Cli, id: string): number {
-  cli.out.note(`Run ${id} goes on. Look again: pawl watch ${id}`);
+export function interrupted(cli: Cli, id: string, next = `pawl watch ${id}`): number {
+  // What a terminal has echoed of Ctrl-C is written over.
+  cli.out.note(`${cli.out.errorPainter.isTerminal ? '\r' : ''}The run goes on. Look again: ${next}`);
   return 130;
 }
 
@@ -70,10 +71,10 @@ async function followLive(cli: Cli, run: AnyRun, interrupt: AbortSignal): Promis
     for (;;) {
       const detail = await run.inspect();
       if (isRunOver[detail.status]) {
-        live.end(runLines(detail, out, io.now()));
+        live.end(runLines(detail, out, { now: io.now() }));
         return detail;
       }
-      live.draw(runLines(detail, out, io.now()));
+      live.draw(runLines(detail, out, { now: io.now(), room: live.room }));
       if (interrupt.aborted) {
         live.close();
         return detail;

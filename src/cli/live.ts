@@ -4,7 +4,8 @@ import { clip, count, width } from './text.ts';
 const ESC = '\u001b[';
 const HIDE_CURSOR = `${ESC}?25l`;
 const SHOW_CURSOR = `${ESC}?25h`;
-const CLEAR_BELOW = `${ESC}0J`;
+const CLEAR_LINE = `${ESC}K`;
+const CLEAR_BELOW = `${ESC}J`;
 
 /**
  * Lines that are drawn again and again in the same place. No more are drawn than the terminal has rows, since what has scrolled away cannot
@@ -27,8 +28,7 @@ export class Live {
 
   draw(lines: readonly string[]): void {
     this.wanted = lines;
-    const { columns, rows } = this;
-    const room = Math.max(1, rows - 1);
+    const { columns, room } = this;
     const shown = lines.length <= room ? lines : [...lines.slice(0, room - 1), `… and ${count(lines.length - room + 1, 'line')} more`];
     this.write(shown.map((line) => clip(line, columns - 1)));
   }
@@ -49,21 +49,23 @@ export class Live {
   }
 
   private write(lines: readonly string[]): void {
-    this.stream.write(this.back() + lines.map((line) => `${line}\n`).join(''));
+    // Written over, not cleared first: that would flicker, and some terminals keep a copy of a screen that is cleared as a whole.
+    this.stream.write(this.back() + lines.map((line) => `${line}${CLEAR_LINE}\n`).join('') + CLEAR_BELOW);
     this.drawn = lines;
   }
 
   private back(): string {
     const { columns } = this;
     const rows = this.drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(width(line) / columns)), 0);
-    return rows === 0 ? '' : `${ESC}${rows}A\r${CLEAR_BELOW}`;
+    return rows === 0 ? '' : `${ESC}${rows}A\r`;
   }
 
   private get columns(): number {
     return Math.max(2, this.stream.columns ?? 80);
   }
 
-  private get rows(): number {
-    return Math.max(2, this.stream.rows ?? 24);
+  /** So many lines can be drawn. */
+  get room(): number {
+    return Math.max(1, (this.stream.rows ?? 24) - 1);
   }
 }

@@ -1,6 +1,6 @@
-import type { Logger } from '../core/log.ts';
-import type { LogLevel } from '../observe/log.ts';
+import type { Logger, LogLevel } from '../core/log.ts';
 import type { Io } from './io.ts';
+import { plain } from './plain.ts';
 import { safe } from './text.ts';
 import { clockText } from './time.ts';
 
@@ -12,11 +12,21 @@ export function textLogger(write: (line: string) => void, io: Pick<Io, 'now'>, l
     (name: LogLevel) =>
     (message: string, data: Readonly<Record<string, unknown>> = {}): void => {
       if (ORDER[name] < ORDER[level]) return;
-      const facts = Object.entries(data).map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-      write(safe(`${clockText(new Date(io.now()))} ${name.padEnd(5)} ${message} ${facts.join('')}`.trimEnd()));
+      const facts = factsText(data);
+      write(`${clockText(new Date(io.now()))} ${name.padEnd(5)} ${safe(message)}${facts === '' ? '' : ` ${facts}`}`);
     };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
+
+/** ` key=value key="two words"`, fit for a terminal. */
+export function factsText(data: Readonly<Record<string, unknown>> = {}): string {
+  const facts = Object.entries(data).map(
+    ([key, value]) => ` ${key}=${isWord(value) ? value : (JSON.stringify(plain(value)) ?? 'undefined')}`,
+  );
+  return safe(facts.join(''));
+}
+
+const isWord = (value: unknown): value is string => typeof value === 'string' && /^[^\s"=\p{C}]+$/u.test(value);
 
 /** One JSON object per line, by pino: what a production worker writes. */
 export async function jsonLines(write: (line: string) => void, level: LogLevel): Promise<Logger> {

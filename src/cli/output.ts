@@ -21,7 +21,7 @@ export class Output implements Painter {
   readonly isTerminal: boolean;
   readonly stdout: OutStream;
   private readonly stderr: OutStream;
-  private readonly colours: boolean;
+  readonly hasColours: boolean;
   readonly errorPainter: Painter;
 
   constructor(io: Io, options: { readonly format: Format; readonly color: boolean }) {
@@ -29,7 +29,7 @@ export class Output implements Painter {
     this.stdout = io.stdout;
     this.stderr = io.stderr;
     this.isTerminal = io.stdout.isTTY === true && options.format === 'text';
-    this.colours = hasColours(io, io.stdout, options.color);
+    this.hasColours = hasColours(io, io.stdout, options.color);
     const errorColours = hasColours(io, io.stderr, options.color);
     this.errorPainter = { isTerminal: io.stderr.isTTY === true, paint: (colour, text) => (errorColours ? style(colour, text) : text) };
   }
@@ -40,7 +40,7 @@ export class Output implements Painter {
   }
 
   paint(colour: Colour, text: string): string {
-    return this.colours ? style(colour, text) : text;
+    return this.hasColours ? style(colour, text) : text;
   }
 
   /** A part of the answer. */
@@ -54,8 +54,12 @@ export class Output implements Painter {
 
   /** The answer as one document, or as one line of a stream. */
   json(document: Readonly<Record<string, unknown>>): void {
+    this.stdout.write(this.jsonText(document));
+  }
+
+  jsonText(document: Readonly<Record<string, unknown>>): string {
     const value = { v: JSON_VERSION, ...(plain(document) as object) };
-    this.line(safeJson(this.format === 'jsonl' ? JSON.stringify(value) : JSON.stringify(value, null, 2)));
+    return `${safeJson(this.format === 'jsonl' ? JSON.stringify(value) : JSON.stringify(value, null, 2))}\n`;
   }
 
   /** Something beside the answer. */
@@ -65,7 +69,7 @@ export class Output implements Painter {
 
   /** What to type next: the end of every screen that a person reads. */
   next(...commands: readonly string[]): void {
-    if (!this.isTerminal) return;
+    if (!this.isTerminal || commands.length === 0) return;
     this.line();
     for (const command of commands) this.line(this.paint('gray', `→ ${command}`));
   }

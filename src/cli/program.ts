@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { COMMANDS, type Act } from './commands.ts';
+import { HELP, wrapped } from './help.ts';
 
 /** Options that stand before or behind the name of any command. */
 const GLOBAL = [
@@ -16,10 +17,12 @@ const GLOBAL = [
 
 const EXITS = `
 Exit codes:
-  0 ok · 1 run failed · 2 usage · 3 not found · 4 conflict · 5 store unreachable · 6 check failed
-  7 timed out waiting, run goes on · 8 refused · 130 interrupted, run goes on`;
+  0 ok · 1 run failed · 2 usage · 3 not found · 4 conflict
+  5 store unreachable · 6 check failed · 7 timed out waiting, run goes on
+  8 refused · 130 interrupted, run goes on`;
 
 export interface Writers {
+  readonly columns: number;
   readonly out: (text: string) => void;
   readonly error: (text: string) => void;
 }
@@ -33,9 +36,15 @@ export async function buildProgram(load: readonly string[], act: Act, writers: W
     .option('--version', 'print the version')
     .addHelpText('after', EXITS)
     .helpCommand(false)
-    .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
+    .configureHelp(HELP)
     .exitOverride()
-    .configureOutput({ writeOut: writers.out, writeErr: writers.error, outputError: () => undefined });
+    .configureOutput({
+      writeOut: (text) => writers.out(wrapped(text, writers.columns)),
+      writeErr: (text) => writers.error(wrapped(text, writers.columns)),
+      outputError: () => undefined,
+      getOutHelpWidth: () => writers.columns,
+      getErrHelpWidth: () => writers.columns,
+    });
   for (const option of GLOBAL) program.addOption(option);
   for (const [name, { group, summary, load: module }] of Object.entries(COMMANDS)) {
     const command = program.command(name).summary(summary).helpGroup(group);

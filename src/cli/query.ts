@@ -1,6 +1,6 @@
 import type { RunQuery } from '../client/client.ts';
+import { tryDurationMs } from '../core/duration-text.ts';
 import { RUN_STATUSES, type RunStatus } from '../core/states.ts';
-import { sinceOf } from './args.ts';
 import { usage } from './errors.ts';
 
 const TOKENS = ['wf', 'status', 'tag', 'since', 'key'] as const;
@@ -32,7 +32,7 @@ export function parseQuery(words: readonly string[]): Filter {
     ...(workflow === undefined ? {} : { workflow }),
     ...(status === undefined ? {} : { status: status.split(',').map(statusOf) }),
     ...(tag === undefined ? {} : { tag }),
-    ...(since === undefined ? {} : { since: sinceOf(since, 'since:') }),
+    ...(since === undefined ? {} : { since: sinceOf(since) }),
     ...(key === undefined ? {} : { key }),
   };
 }
@@ -56,4 +56,13 @@ function statusOf(word: string): RunStatus {
   const status = RUN_STATUSES.find((one) => one === word);
   if (status === undefined) throw usage(`status:${word} is no status of a run.`, `Give one of ${RUN_STATUSES.join(', ')}.`);
   return status;
+}
+
+function sinceOf(text: string): Date | number {
+  const ms = tryDurationMs(text);
+  if (ms !== null) return ms;
+  const at = new Date(text);
+  if (Number.isNaN(at.getTime()))
+    throw usage(`since:${text} is neither a duration nor an instant.`, "Give '90s', '2h', '14d', or an instant such as 2026-01-31T08:00Z.");
+  return at;
 }

@@ -3,6 +3,10 @@ import { Cli, type GlobalOptions } from './cli.ts';
 import { COMMANDS, type Act } from './commands.ts';
 import type { Io } from './io.ts';
 
+/** In a pipe, and where a terminal is too narrow for words. */
+const HELP_COLUMNS = 80;
+const HELP_LEAST = 40;
+
 /** Runs one command line, and gives the exit code. */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   if (argv[0] === '--version' || argv[0] === '-V') {
@@ -29,6 +33,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
       }
     };
   const program = await buildProgram(name === 'completion' ? Object.keys(COMMANDS) : name === undefined ? [] : [name], act, {
+    columns: Math.max(HELP_LEAST, io.stdout.columns ?? HELP_COLUMNS),
     out: (text) => void io.stdout.write(text),
     error: (text) => void io.stderr.write(text),
   });

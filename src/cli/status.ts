@@ -4,10 +4,10 @@ import type { Painter, Colour } from './output.ts';
 interface Look {
   readonly glyph: string;
   readonly label: string;
-  readonly colour: Colour;
+  readonly colour: Exclude<Colour, 'bold'>;
 }
 
-/** How each status looks: glyph, word and colour, never colour alone. The dashboard uses the same glyphs. */
+/** How each status looks: glyph, word and colour, never colour alone. */
 export const STATUS: Readonly<Record<TaskStatus | RunStatus, Look>> = {
   pending: { glyph: '○', label: 'pending', colour: 'gray' },
   scheduled: { glyph: '◷', label: 'scheduled', colour: 'gray' },
@@ -26,8 +26,8 @@ export const STATUS: Readonly<Record<TaskStatus | RunStatus, Look>> = {
   skipped: { glyph: '–', label: 'skipped', colour: 'gray' },
 };
 
-/** `✕ failed` in its colour on a terminal, `failed` elsewhere. */
+/** `✕ failed` on a terminal, `failed` elsewhere; in its colour where there are some. */
 export function statusText(status: TaskStatus | RunStatus, out: Painter): string {
   const { glyph, label, colour } = STATUS[status];
-  return out.isTerminal ? out.paint(colour, `${glyph} ${label}`) : label;
+  return out.paint(colour, out.isTerminal ? `${glyph} ${label}` : label);
 }

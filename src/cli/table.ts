@@ -18,7 +18,7 @@ export function table(heads: readonly Column[], rows: readonly (readonly string[
       .map((head, i) => {
         const room = widths[i] ?? 0;
         const cell = clip(cells[i] ?? '', room);
-        return i === heads.length - 1 && head.align !== 'right' ? cell : pad(cell, room, head.align === 'right' ? 'right' : 'left');
+        return i === heads.length - 1 && head.align !== 'right' ? cell : pad(cell, room, head.align === 'right' ? 'start' : 'end');
       })
       .join(GAP)
       .trimEnd();

@@ -1,8 +1,8 @@
 import type { ItemCounts, RunDetail, TaskDetail } from '../client/inspect.ts';
-import { isTerminal } from '../core/states.ts';
+import { isTerminal, TASK_STATUSES, type TaskStatus } from '../core/states.ts';
 import type { Output } from './output.ts';
 import { plain } from './plain.ts';
-import { statusText } from './status.ts';
+import { STATUS, statusText } from './status.ts';
 import { table, type Column } from './table.ts';
 import { clip, safe } from './text.ts';
 import { ageText, clockText, lengthText } from './time.ts';
@@ -18,8 +18,14 @@ const TASKS: readonly Column[] = [
   { title: '', least: 10 },
 ];
 
+interface Screen {
+  readonly now: number;
+  /** So many lines at most, as far as tasks can be left out. */
+  readonly room?: number;
+}
+
 /** A run on a screen: what it is, its payloads, its tasks. */
-export function runLines(run: RunDetail, out: Output, now: number): string[] {
+export function runLines(run: RunDetail, out: Output, { now, room = Infinity }: Screen): string[] {
   const { columns } = out;
   const head = [out.paint('bold', safe(run.workflow)), run.id, statusText(run.status, out), ...timing(run, now)];
   const facts = [
@@ -33,8 +39,31 @@ export function runLines(run: RunDetail, out: Output, now: number): string[] {
   if (run.quarantined !== undefined) lines.push(out.paint('red', `quarantined: ${safe(run.quarantined)}`));
   if ('input' in run) lines.push(payloadLine('input', run.input, columns));
   if ('output' in run) lines.push(payloadLine('output', run.output, columns));
-  const rows = run.tasks.map((task) => taskRow(task, out, now));
-  return [...lines.map((line) => (columns === undefined ? line : clip(line, columns))), '', ...table(TASKS, rows, columns)];
+  const { shown, others } = chosen(run.tasks, room - lines.length - 2);
+  const rows = shown.map((task) => taskRow(task, out, now));
+  return [...lines.map((line) => (columns === undefined ? line : clip(line, columns))), '', ...table(TASKS, rows, columns), ...others];
+}
+
+/** Where not all tasks have room: what one looks at first. */
+const INTEREST: readonly (readonly TaskStatus[])[] = [
+  ['running', 'retrying', 'waiting'],
+  ['failed'],
+  ['queued'],
+  ['pending'],
+  ['upstream_failed', 'cancelled', 'success', 'skipped'],
+];
+
+/** As many as there is room for, in their order, and a line that counts the others. */
+function chosen(tasks: readonly TaskDetail[], room: number): { readonly shown: readonly TaskDetail[]; readonly others: readonly string[] } {
+  if (tasks.length <= room) return { shown: tasks, others: [] };
+  const byInterest = INTEREST.flatMap((statuses) => tasks.filter((task) => statuses.includes(task.status)));
+  const some = new Set(byInterest.slice(0, Math.max(0, room - 1)));
+  const left = Map.groupBy(
+    tasks.filter((task) => !some.has(task)),
+    (task) => task.status,
+  );
+  const counts = TASK_STATUSES.flatMap((status) => (left.has(status) ? [`${left.get(status)?.length} ${STATUS[status].label}`] : []));
+  return { shown: tasks.filter((task) => some.has(task)), others: [`… and ${counts.join(', ')}`] };
 }
 
 function timing(run: RunDetail, now: number): string[] {

@@ -1,6 +1,6 @@
 import { canonical, encode } from '../core/codec.ts';
 import type { CompiledGraph, GraphNode } from '../core/compile.ts';
-import { PawlError, type ErrorCode } from '../core/errors.ts';
+import { isPawlError, PawlError, type ErrorCode } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
 import {
   isRefusal,
@@ -14,11 +14,11 @@ import {
   type ResetWhy,
 } from '../core/reset.ts';
 import type { RunState } from '../core/run-state.ts';
-import { validate, type Schema } from '../core/schema.ts';
 import { isRunOver, type TaskStatus } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
 import { itemNumber } from '../core/values.ts';
 import type { RunRow } from '../store/store.ts';
+import { checkedValue } from './checked-value.ts';
 import type { Client, ClientWriter, RunRef } from './client.ts';
 
 /** Who acts, and what makes it the same act when it is asked for again. */
@@ -39,6 +39,8 @@ export interface ResetOptions extends ActOptions {
   readonly dryRun?: boolean;
   /** Leaves the idempotency keys as they are, though what succeeded is done over or an input was edited. */
   readonly sameKey?: boolean;
+  /** Does over also what is `unsafe` and may have happened already. */
+  readonly acceptUnknown?: boolean;
 }
 
 export interface RedriveOptions extends ResetOptions {
@@ -48,8 +50,6 @@ export interface RedriveOptions extends ResetOptions {
   readonly item?: ItemName | readonly ItemName[];
   /** Goes in instead of what the graph says; must pass the task's schema. Needs one task, and one item of a map. */
   readonly input?: unknown;
-  /** Sends on also what is `unsafe` and may have happened already. */
-  readonly acceptUnknown?: boolean;
   /** Tasks that stay as they are although they ran on the failure: they are marked stale. */
   readonly keep?: readonly string[];
 }
@@ -143,8 +143,8 @@ export class Acts {
       if (node.task.kind === 'when' && typeof output !== 'boolean') {
         throw new PawlError('TASK_OUTPUT_INVALID', `The output of "${node.id}" is a verdict: give true or false.`);
       }
-      const text = await this.checked(run, node, 'output', output);
-      return [{ node: node.index, item: item === undefined ? -1 : itemOf(run, node, item), output: text }];
+      const index = item === undefined ? -1 : itemOf(run, node, item);
+      return [{ node: node.index, item: index, output: await this.checked(run, { node, item: index }, 'output', output) }];
     });
   }
 
@@ -204,14 +204,30 @@ export class Acts {
 
   /** True where this cancelled it; false where it was over already. */
   async cancel(id: string, options: ActOptions = {}): Promise<boolean> {
+    this.writer.writable();
     const row = await this.client.find(id);
-    if (isRunOver[row.status]) return false;
+    if (isRunOver[row.status] && !(await this.isRepeated(options))) return false;
     this.checkAside(row);
     return (await this.send(row, { type: 'cancel', reason: 'person' }, 'cancel', options, {})) !== null;
   }
 
   /** A new run that takes over what succeeded and does not depend on these tasks. */
   async fork(id: string, from: string | readonly string[], options: ForkOptions & { readonly dryRun?: boolean } = {}): Promise<ForkReport> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await this.forkOnce(id, from, options);
+      } catch (error) {
+        if (!isPawlError(error, 'RUN_CHANGED')) throw error;
+        if (tries >= TRIES) throw changed(id);
+      }
+    }
+  }
+
+  private async forkOnce(
+    id: string,
+    from: string | readonly string[],
+    options: ForkOptions & { readonly dryRun?: boolean },
+  ): Promise<ForkReport> {
     const run = await this.look(id, true);
     const names = typeof from === 'string' ? [from] : from;
     const nodes = names.map((name) => nodeOf(run, name).index);
@@ -251,10 +267,12 @@ export class Acts {
   private async reset(
     kind: ResetRequest['kind'],
     id: string,
-    options: ResetOptions & { readonly acceptUnknown?: boolean; readonly keep?: readonly string[] },
+    options: ResetOptions & { readonly keep?: readonly string[] },
     asked: Readonly<Record<string, unknown>>,
     targets: (run: Looked) => Promise<readonly ResetTarget[]>,
   ): Promise<ResetReport> {
+    const again = options.dryRun === true ? null : await this.repeated(id, kind, options, asked);
+    if (again !== null) return again;
     for (let tries = 0; ; tries++) {
       const run = await this.look(id, true);
       const request: ResetRequest = {
@@ -264,20 +282,36 @@ export class Acts {
         acceptUnknown: options.acceptUnknown === true,
         sameKey: options.sameKey === true,
       };
-      const done =
-        options.requestId === undefined ? null : await this.writer.doneRequest(options.actor ?? DEFAULT_ACTOR, options.requestId);
       const plan = planReset(run.graph, run.state, request);
-      if (isRefusal(plan) && done === null) throw refusal(run, plan);
-      if (options.dryRun === true && !isRefusal(plan)) return report(run.graph, resetResult(plan), false);
+      if (isRefusal(plan)) throw refusal(run, plan);
+      if (options.dryRun === true) return report(run.graph, resetResult(plan), false);
       const result = await this.send(run.row, { type: 'reset', request }, kind, options, asked);
       if (result !== null) return report(run.graph, JSON.parse(result) as ResetResult, true);
-      if (tries >= TRIES) throw new PawlError('RUN_CHANGED', `Run ${runIdText(run.row.uid)} changed while it was to be reset.`);
+      if (tries >= TRIES) throw changed(runIdText(run.row.uid));
     }
+  }
+
+  /** What the act came to when it was done before, whatever the run is by now; null where it was not. */
+  private async repeated(id: string, kind: string, options: ActOptions, asked: object): Promise<ResetReport | null> {
+    if (!(await this.isRepeated(options))) return null;
+    const row = await this.client.find(id);
+    const graph = await this.writer.graph(row.definition);
+    // Answered from the record; should that expire at this moment, a target that does not exist is refused.
+    const nothing = { kind: 'redrive', targets: [{ node: -1, item: -1 }], keep: [], acceptUnknown: false, sameKey: false } as const;
+    const result = await this.send(row, { type: 'reset', request: nothing }, kind, options, asked);
+    return result === null || graph === null ? null : report(graph, JSON.parse(result) as ResetResult, true);
+  }
+
+  private async isRepeated({ actor = DEFAULT_ACTOR, requestId }: ActOptions): Promise<boolean> {
+    return requestId !== undefined && (await this.writer.doneRequest(actor, requestId)) !== null;
   }
 
   private targets(run: Looked, task: RedriveOptions['task'], item: RedriveOptions['item']): ResetTarget[] {
     const names = task === undefined ? [] : typeof task === 'string' ? [task] : task;
     const items = item === undefined ? [] : typeof item === 'object' ? item : [item];
+    if ((task !== undefined && names.length === 0) || (item !== undefined && items.length === 0)) {
+      throw new PawlError('CONFIG_OPTION', 'task and item: an empty list names nothing; leave them out for all dead letters of the run.');
+    }
     if (items.length > 0 && names.length !== 1) throw new PawlError('CONFIG_OPTION', 'item: name the one task that it belongs to.');
     return names.flatMap((name) => {
       const node = nodeOf(run, name);
@@ -295,28 +329,19 @@ export class Acts {
     if (run.state.maps.has(node.index) && target.item < 0) {
       throw new PawlError('CONFIG_OPTION', `input: "${node.id}" is a map that has items; name the one item that it is for.`);
     }
-    return [{ ...target, edited: await this.checked(run, node, 'input', input) }];
+    return [{ ...target, edited: await this.checked(run, { node, item: target.item }, 'input', input) }];
   }
 
-  /** The value as it is stored, once the task's schema has passed it. */
-  private async checked(run: Looked, node: GraphNode, what: 'input' | 'output', value: unknown): Promise<string | null> {
-    const code = this.writer.code(run.row.definition, node.index);
-    if (code === null) throw new PawlError('TASK_NO_CODE', `This process has no code for "${node.id}", so its ${what} cannot be checked.`);
-    const schema: Schema | undefined = code[what];
-    const checked = schema === undefined ? null : await validate(schema, value);
-    if (checked !== null && !checked.ok) {
-      const issues = checked.issues.map((issue) => `${what}${issue.path === '' ? '' : `.${issue.path}`}: ${issue.message}`);
-      throw new PawlError(
-        what === 'input' ? 'TASK_INPUT_INVALID' : 'TASK_OUTPUT_INVALID',
-        `The ${what} for "${node.id}" does not fit: ${issues.join('; ')}`,
-        {
-          details: { task: node.id, issues: checked.issues },
-        },
-      );
-    }
-    // An input is transformed when the body takes it; an output is as the schema leaves it.
-    const kept = what === 'output' && checked !== null ? checked.value : value;
-    return encode(kept, { maxBytes: this.maxPayload, root: what }) ?? null;
+  private async checked(
+    run: Looked,
+    at: { node: GraphNode; item: number },
+    what: 'input' | 'output',
+    value: unknown,
+  ): Promise<string | null> {
+    const code = this.writer.code(run.row.definition, at.node.index);
+    if (code === null)
+      throw new PawlError('TASK_NO_CODE', `This process has no code for "${at.node.id}", so its ${what} cannot be checked.`);
+    return checkedValue({ ...at, what, value, schema: code[what] }, this.maxPayload);
   }
 
   private async look(id: string, items: boolean): Promise<Looked> {
@@ -324,13 +349,13 @@ export class Acts {
     this.checkAside(row);
     const looked = await this.writer.look(row.run, items);
     if (looked?.graph == null || looked.state === null || looked.row === null) {
-      throw new PawlError('RUN_QUARANTINED', `The state of run ${runIdText(row.uid)} cannot be read.`);
+      throw setAside(looked?.row ?? row);
     }
     return { row: looked.row, graph: looked.graph, state: looked.state };
   }
 
   private checkAside(row: RunRow): void {
-    if (row.quarantined !== null) throw new PawlError('RUN_QUARANTINED', `Run ${runIdText(row.uid)} is quarantined.`);
+    if (row.quarantined !== null) throw setAside(row);
   }
 
   private async send(row: RunRow, event: RunEvent, action: string, options: ActOptions, facts: object): Promise<string | null> {
@@ -355,6 +380,14 @@ export class Acts {
       hash: this.writer.digest(canonical([action, runIdText(row.uid), asked])).slice(0, 32),
     };
   }
+}
+
+const changed = (id: string): PawlError =>
+  new PawlError('RUN_CHANGED', `Run ${id} changed each time that the act was about to be done.`, { details: { run: id } });
+
+function setAside({ uid, quarantined }: RunRow): PawlError {
+  const why = (quarantined ?? 'its state cannot be read').split('\n', 1)[0];
+  return new PawlError('RUN_QUARANTINED', `Run ${runIdText(uid)} is quarantined: ${why}.`, { details: { run: runIdText(uid) } });
 }
 
 export interface Act {

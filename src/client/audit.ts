@@ -7,8 +7,8 @@ export interface AuditEntry {
   readonly at: Date;
   readonly actor: string;
   readonly action: string;
-  /** Absent where the run is gone. */
-  readonly runId?: string;
+  /** The run may be gone. */
+  readonly runId: string;
   readonly requestId?: string;
   readonly note?: string;
   /** What was asked for. */
@@ -43,7 +43,7 @@ export async function auditPage(
       at: new Date(at),
       actor,
       action,
-      ...(uid === null ? {} : { runId: runIdText(uid) }),
+      runId: runIdText(uid),
       ...(request === null ? {} : { requestId: request }),
       ...(note === null ? {} : { note }),
       facts: JSON.parse(facts) as unknown,

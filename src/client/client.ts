@@ -18,6 +18,7 @@ import type { KeyClaim, ListQuery, RunRow, Store } from '../store/store.ts';
 import type { Act } from './acts.ts';
 import { findRun, type FindOptions } from './find.ts';
 import { inspectRun, type InspectOptions, type RunDetail } from './inspect.ts';
+import { LogReader, nodeNamed, type LogFilter, type LogPage, type LogQuery } from './logs.ts';
 import { taskView, viewOf, type RunView, type TaskView } from './views.ts';
 
 type AnyWorkflow = Workflow<never, unknown>;
@@ -39,6 +40,8 @@ export interface StartOptions {
 /** What the client asks of whoever commits. */
 export interface ClientWriter {
   now(): number;
+  /** Throws `STORE_READONLY` where nothing may be written. */
+  writable(): void;
   randomBytes(count: number): Uint8Array;
   digest(text: string): string;
   /** The registered version of a workflow. */
@@ -118,6 +121,7 @@ export class Client {
   }
 
   async start(workflow: AnyWorkflow | string, input: unknown, options: StartOptions = {}): Promise<RunRef & { readonly created: boolean }> {
+    this.writer.writable();
     const request = await this.request(workflow, input, options);
     const { uid, run, created } = await this.writer.start(request);
     return { id: runIdText(uid), run, created };
@@ -269,6 +273,8 @@ export class Client {
     if (end?.hasOutput === true) return decode(end.output);
     const row = await this.store.runRow(ref.run);
     if (row === null) throw new PawlError('RUN_NOT_FOUND', `Run ${ref.id} is no longer in this store.`);
+    // Redriven since it ended.
+    if (!isRunOver[row.status]) return this.result(ref, options);
     return this.outputOf(row);
   }
 
@@ -323,7 +329,7 @@ export class Client {
   async output(ref: RunRef, name: string): Promise<unknown> {
     const row = await this.find(ref.id);
     const graph = await this.graphOf(row);
-    const node = graph.byId.get(name) ?? graph.nodes.find((one) => 'task' in one.task && one.task.task === name);
+    const node = nodeNamed(graph, name);
     if (node === undefined)
       throw new PawlError(
         'TASK_UNKNOWN',
@@ -333,7 +339,8 @@ export class Client {
     const states = (await this.store.tasksOf(row.run, isMap)).filter((state) => state.node === node.index);
     const top = states.find((state) => state.item < 0);
     if (top?.status !== 'success') return undefined;
-    if (!isMap) return decode(top.output);
+    // A map that is marked, or was empty, has its output itself.
+    if (!isMap || top.output !== null) return decode(top.output);
     const settle = node.task.kind === 'map' && node.task.settle === true;
     const items = states.filter((state): state is EndedTask => state.item >= 0 && isTerminal[state.status]);
     if (settle)
@@ -341,6 +348,20 @@ export class Client {
         item.status === 'success' ? { status: 'success', value: decode(item.output) } : { status: item.status, error: settledError(item) },
       );
     return items.filter((item) => item.status === 'success').map((item) => decode(item.output));
+  }
+
+  async logs(id: string, query: LogQuery = {}): Promise<LogPage> {
+    const { limit = 1_000, ...filter } = query;
+    if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
+      throw new PawlError('CONFIG_OPTION', 'limit: give a whole number from 1 to 10,000.');
+    const { lines, more } = await (await this.logReader(id, filter)).read(limit);
+    const next = more ? lines.at(-1)?.cursor : undefined;
+    return { lines, ...(next === undefined ? {} : { next }) };
+  }
+
+  async logReader(id: string, filter: LogFilter): Promise<LogReader> {
+    const row = await this.find(id);
+    return new LogReader(this.store, { run: row.run, graph: await this.graphOf(row) }, filter);
   }
 
   async graph(id: string): Promise<Graph> {

@@ -71,6 +71,8 @@ export interface DeadQuery {
 export interface DeadRedriveOptions extends ActOptions, Pick<RedriveOptions, 'acceptUnknown' | 'keep' | 'sameKey' | 'dryRun'> {
   /** At most so many dead letters in all. */
   readonly limit?: number;
+  /** Only this item of a map. */
+  readonly item?: number;
   /** At most so many a second; default: as fast as they are written. */
   readonly perSecond?: number;
   /** Makes a new input for each; what it throws keeps that dead letter as it is, as an error of the result. */
@@ -216,7 +218,7 @@ export class DeadLetters {
     const { limit = Infinity, perSecond } = options;
     if (perSecond !== undefined && !(perSecond > 0)) throw new PawlError('CONFIG_OPTION', 'perSecond: give a number above 0.');
     let left = limit;
-    for await (const letters of this.byRun(query)) {
+    for await (const letters of this.byRun(query, options.item)) {
       const some = letters.slice(0, left);
       if (some.length === 0) return;
       left -= some.length;
@@ -228,9 +230,10 @@ export class DeadLetters {
   }
 
   /** Neighbours of one run together; what a redrive kills again meanwhile is not met again. */
-  private async *byRun(query: DeadQuery): AsyncGenerator<DeadLetter[]> {
+  private async *byRun(query: DeadQuery, item: number | undefined): AsyncGenerator<DeadLetter[]> {
     let together: DeadLetter[] = [];
     for await (const { letter } of this.scan(query)) {
+      if (item !== undefined && letter.item !== item) continue;
       if (together.length > 0 && together[0]?.runId !== letter.runId) {
         yield together;
         together = [];
@@ -243,7 +246,7 @@ export class DeadLetters {
   private async redriveSome(letters: readonly DeadLetter[], options: DeadRedriveOptions): Promise<DeadRedriven> {
     const runId = letters[0]?.runId ?? '';
     try {
-      const { edit, requestId, limit: _, perSecond: __, ...rest } = options;
+      const { edit, requestId, limit: _, perSecond: __, item: ___, ...rest } = options;
       const request = requestId === undefined ? {} : { requestId: `${requestId}:${letters[0]?.id ?? runId}` };
       const edited = edit === undefined ? {} : await this.editedInput(letters[0], edit);
       const report = await this.acts.redriveLetters(runId, letters, { ...rest, ...request, ...edited });

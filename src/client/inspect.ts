@@ -85,7 +85,7 @@ interface Subject {
 async function detail(store: Store, { row, graph, state, kind, map }: Subject): Promise<TaskDetail> {
   const { node, item } = state;
   const isMap = kind === 'map' && item < 0;
-  const hasFailed = state.begun > 1 || state.losses > 0 || ('error' in state && state.error !== null);
+  const hasFailed = state.begun > 1 || state.losses > 0 || state.generation > 1 || ('error' in state && state.error !== null);
   const attempts = hasFailed && !isMap ? await store.attemptsOf({ run: row.run, node, item }) : [];
   return {
     ...taskView(graph, state),

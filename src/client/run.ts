@@ -17,6 +17,7 @@ import type { Explainer } from './explain.ts';
 import type { InspectOptions, RunDetail } from './inspect.ts';
 import type { RunView, TaskView } from './views.ts';
 import type { Why } from '../core/why.ts';
+import type { LogFilter, LogLine, LogPage, LogQuery } from './logs.ts';
 
 /** A task, as far as its output's type goes. */
 interface OutputOf<T> {
@@ -33,7 +34,11 @@ export interface RunHost {
   handle(ref: RunRef, created: boolean): Run<unknown>;
   resultOf(ref: RunRef, options: { readonly timeout?: Duration }): Promise<unknown>;
   watchRun(ref: RunRef, options: WatchOptions): AsyncIterable<EngineEvent>;
+  /** Yields when there may be something new of a run, until it is over or the signal aborts. */
+  pulse(ref: RunRef, signal?: AbortSignal): AsyncIterable<void>;
 }
+
+const LINES_AT_ONCE = 500;
 
 /** A handle to a run. */
 export class Run<O> {
@@ -173,6 +178,25 @@ export class Run<O> {
     for await (const event of this.host.watchRun(this.ref, options)) {
       yield event;
       if (event.type === 'run.finished') return;
+    }
+  }
+
+  /** What the bodies of this run wrote to `ctx.log`, as far as it is stored: of an attempt that is running, all but the last half second. */
+  async logs(query: LogQuery = {}): Promise<LogPage> {
+    const client = await this.host.client();
+    return client.logs(this.ref.id, query);
+  }
+
+  /** The lines there are, and those that come, from any process; until the run is over or the signal aborts. */
+  async *followLogs(options: LogFilter & { readonly signal?: AbortSignal } = {}): AsyncGenerator<LogLine, void> {
+    const { signal, ...filter } = options;
+    const reader = await (await this.host.client()).logReader(this.ref.id, filter);
+    for await (const _ of this.host.pulse(this.ref, signal)) {
+      for (let more = true; more;) {
+        const page = await reader.read(LINES_AT_ONCE);
+        yield* page.lines;
+        ({ more } = page);
+      }
     }
   }
 }

@@ -67,7 +67,7 @@ function takeOver({ graph, state, changes, now }: Turn, donor: RunState, index: 
   const map = donor.maps.get(index);
   if (map !== undefined) state.maps.set(index, { ...map, open: new Map(), again: [], results: map.results?.slice() ?? null });
   const ending = { status: task.status, output: task.output, partial: task.partial } as const;
-  putTask(state, changes, { ...endTask(freshTask(state, node, now), ending, now), cached: true });
+  putTask(state, changes, { ...endTask({ ...freshTask(state, node, now), edited: task.edited }, ending, now), cached: true });
 }
 
 /**
@@ -153,7 +153,7 @@ function apply(turn: Turn, event: RunEvent): boolean {
     case 'admit':
       if (state.status !== 'scheduled') return false;
       move(turn, 'running');
-      decideRoots(turn);
+      for (const node of turn.graph.nodes) decide(turn, node);
       return true;
     case 'pause':
       if (state.status !== 'running' && state.status !== 'scheduled') return false;
@@ -207,6 +207,8 @@ function skip(turn: Turn, nodeIndex: number, item: number): boolean {
   if (task?.status === 'running' || isEnded(task)) return false;
   if (task?.status === 'pending' && map !== undefined) takeOut(turn, map, item);
   end(turn, endTask(task ?? freshTask(turn.state, node, turn.now), { status: 'skipped', reason: 'manual' }, turn.now));
+  // Of a run that nobody has claimed the roots are not decided yet.
+  decideRoots(turn);
   return true;
 }
 
@@ -347,7 +349,8 @@ function followUp(turn: Turn): void {
     }
     for (const watcher of node.watchers) decideAt(turn, watcher);
   }
-  if (state.open === 0 && turn.changes.end === null && !isRunOver[state.status]) endRun(turn);
+  const mayEnd = isAdmitted(state) || state.cause !== null || state.cancelAsked !== null;
+  if (state.open === 0 && mayEnd && turn.changes.end === null && !isRunOver[state.status]) endRun(turn);
 }
 
 function decideAt(turn: Turn, index: number): void {
@@ -358,7 +361,7 @@ function decideAt(turn: Turn, index: number): void {
 function decide(turn: Turn, node: GraphNode): void {
   if (isUnderway(turn.state.tasks[node.index])) return;
   const decision = decideNode(turn.graph, turn.state, node);
-  if (decision.kind === 'start') start(turn, node);
+  if (decision.kind === 'start' && isAdmitted(turn.state)) start(turn, node);
   if (decision.kind === 'end') {
     end(
       turn,
@@ -370,6 +373,10 @@ function decide(turn: Turn, node: GraphNode): void {
     );
   }
 }
+
+/** Before its time nothing of a run starts, and it does not end by itself. */
+const isAdmitted = ({ status, resumeTo }: RunState): boolean =>
+  status !== 'scheduled' && !(status === 'paused' && resumeTo === 'scheduled');
 
 function start(turn: Turn, node: GraphNode): void {
   const facts = freshTask(turn.state, node, turn.now);

@@ -19,7 +19,7 @@ const TIMEOUT_OPTIONS = ['queue', 'attempt', 'heartbeat', 'total'];
 const EFFECTS: readonly Effects[] = ['none', 'idempotent', 'unsafe'];
 const JITTERS: readonly RetryData['jitter'][] = ['none', 'full', 'equal'];
 
-const DEFAULTS = { maxAttempts: 3, initialMs: 1_000, factor: 2, maxDelayMs: 300_000, attemptMs: 600_000 };
+export const DEFAULTS = { maxAttempts: 3, initialMs: 1_000, factor: 2, maxDelayMs: 300_000, attemptMs: 600_000 };
 const MAX_PRIORITY = 1_000_000;
 
 /** Options of a graph's task over those of its contract: `retry` and `timeout` field by field, a list of rules as a whole. */

@@ -1,4 +1,5 @@
 import { tryDurationMs, type Duration } from './duration-text.ts';
+import type { Redactor } from './log.ts';
 
 /**
  * Every error that Pawl throws: a readable constant, the HTTP status and the exit code it maps to, and one line that says what to do.
@@ -39,6 +40,8 @@ export const ERRORS = {
   STORE_NOT_A_DATABASE: entry(500, 5, 'Point the store at another file, or restore this one from a backup.'),
   STORE_FOREIGN: entry(500, 5, 'The file is a database of another program. Point the store at a file of its own.'),
   STORE_NEWER: entry(500, 5, 'Run the version of Pawl that wrote the file, or a newer one.'),
+  STORE_OLDER: entry(500, 5, 'Run `pawl migrate`, or open the file once with write access: that migrates it.'),
+  STORE_EXISTS: entry(409, 4, 'Give the name of a file that is not there. A `.part` of a backup that was interrupted may be deleted.'),
   STORE_READONLY: entry(500, 5, 'Give this process write access to the file and its folder.'),
   STORE_FULL: entry(507, 5, 'Free space on the disk; the engine goes on by itself.'),
   STORE_CORRUPT: entry(500, 5, 'Stop every process on this file and restore the last backup; do not go on with it.'),
@@ -58,6 +61,8 @@ export const ERRORS = {
   STORE_QUERY_WRITES: entry(403, 8, 'Give one SELECT. What changes runs goes through the engine, never through SQL.'),
   STORE_CLOSED: entry(503, 5, 'Create another engine: a closed one is not opened again.'),
   RUN_NOT_FOUND: entry(404, 3, 'Check the id, and that the engine has the store that the run was started in.'),
+  RUN_EXISTS: entry(409, 4, 'The run is in this store already; nothing was changed.'),
+  RUN_DOCUMENT_INVALID: entry(400, 2, 'Export the run again; a document that was edited or cut off is not imported.'),
   RUN_AMBIGUOUS: entry(409, 3, 'Give more characters of the id, or narrow a key to its workflow.'),
   RUN_UNCONFIRMED: entry(409, 8, 'Look at the runs first; then say that all of them are meant.'),
   RUN_KEY_CONFLICT: entry(409, 4, 'Use another key, or the same input. A key stands for one input.'),
@@ -187,14 +192,16 @@ export interface ErrorRecord {
 
 const LIMITS = { text: 8_192, stack: 16_384, name: 256, causes: 16, total: 60_000 };
 
+const AS_IT_IS: Redactor = { text: (text) => text, data: (value) => value };
+
 /** Any thrown value as a record. Never throws: getters that throw, circular causes and values that are no errors end in a record too. */
-export function errorRecord(thrown: unknown): ErrorRecord {
+export function errorRecord(thrown: unknown, redactor: Redactor = AS_IT_IS): ErrorRecord {
   const chain: ErrorRecord[] = [];
   const seen = new Set<unknown>();
   let room = LIMITS.total;
   for (let at: unknown = thrown; chain.length < LIMITS.causes && !seen.has(at) && room > 0;) {
     seen.add(at);
-    const one = oneRecord(at, room);
+    const one = oneRecord(at, room, redactor);
     chain.push(one);
     room -= one.name.length + one.message.length + (one.stack?.length ?? 0);
     const from = at;
@@ -207,25 +214,29 @@ export function errorRecord(thrown: unknown): ErrorRecord {
 
 const EMPTY: ErrorRecord = { name: '', message: '' };
 
-function oneRecord(thrown: unknown, room: number): ErrorRecord {
-  if (!isObject(thrown)) return { name: 'Error', message: clip(`thrown: ${describe(thrown)}`, LIMITS.text) };
+/** Redacted before it is clipped: half a secret is one too. */
+function oneRecord(thrown: unknown, room: number, redactor: Redactor): ErrorRecord {
+  const described = (): string => redactor.text(`thrown: ${describe(thrown, redactor)}`);
+  if (!isObject(thrown)) return { name: 'Error', message: clip(described(), LIMITS.text) };
   const text = (key: string): string | undefined => {
     const value = safely(() => thrown[key]);
-    return typeof value === 'string' ? value : typeof value === 'number' && key === 'code' ? String(value) : undefined;
+    if (typeof value === 'string') return redactor.text(value);
+    return typeof value === 'number' && key === 'code' ? redactor.text(String(value)) : undefined;
   };
   const stack = text('stack');
   const code = text('code');
   return {
     name: clip(text('name') ?? 'Error', LIMITS.name),
-    message: clip(text('message') ?? `thrown: ${describe(thrown)}`, Math.min(LIMITS.text, room)),
+    message: clip(text('message') ?? described(), Math.min(LIMITS.text, room)),
     ...(code === undefined ? {} : { code: clip(code, LIMITS.name) }),
     ...(stack === undefined ? {} : { stack: clip(stack, Math.min(LIMITS.stack, room)) }),
   };
 }
 
-function describe(value: unknown): string {
+function describe(value: unknown, redactor: Redactor): string {
   if (typeof value === 'string') return value;
-  return safely(() => JSON.stringify(value)) ?? safely(() => String(value)) ?? typeof value;
+  if (value instanceof Error) return 'an error without a message';
+  return safely(() => JSON.stringify(redactor.data(value))) ?? safely(() => String(value)) ?? typeof value;
 }
 
 /** NUL and lone surrogates cannot be stored as text everywhere; in a message they are shown, not kept. */

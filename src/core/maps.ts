@@ -119,8 +119,8 @@ export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
   const wasBreached = isBreached(turn.graph.nodes[item.node], map);
   map[counter]++;
   change[counter]++;
-  if (!wasBreached && isBreached(turn.graph.nodes[item.node], map) && map.failed > 1) change.dead = true;
   if (map.results !== null) map.results[item.item] = item;
+  if (!wasBreached && isBreached(turn.graph.nodes[item.node], map) && map.failed > 1) judgeItems(turn, map, true);
   return closeMap(turn, map);
 }
 
@@ -137,7 +137,7 @@ function mapEnding(turn: Turn, map: MapState): Ending {
   if (task?.kind !== 'map' || map.failed === 0 || task.settle) return { status: 'success' };
   if (!isBreached(turn.graph.nodes[map.node], map)) {
     // What failed beyond the bound before, and was redriven, may be within it now.
-    mapChange(turn.changes, map.node).dead = false;
+    judgeItems(turn, map, false);
     return { status: 'success', partial: true };
   }
   const message = `${map.failed} of ${map.n} items failed`;
@@ -147,6 +147,14 @@ function mapEnding(turn: Turn, map: MapState): Ending {
     error: JSON.stringify({ name: 'MapError', message }),
     allowed: task.allowFailure === true,
   };
+}
+
+/** Beyond what the map tolerates its failed items are dead letters, within it they are none. */
+function judgeItems(turn: Turn, map: MapState, dead: boolean): void {
+  mapChange(turn.changes, map.node).dead = dead;
+  map.results?.forEach((item, i, results) => {
+    if (item?.status === 'failed' && !item.allowed && item.dead !== dead) results[i] = { ...item, dead };
+  });
 }
 
 /** More failures than the map tolerates: it will fail, whatever its other items do. */

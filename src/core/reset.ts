@@ -126,28 +126,41 @@ class Planning {
     };
   }
 
-  private add(node: number, item: number, was: TaskStatus, why: ResetWhy): void {
+  private add(task: Exclude<TaskState, { status: 'pending' }>, why: ResetWhy): void {
+    const { node, item, status } = task;
+    this.checkKnown(task, why);
     let items = this.named.get(node);
     if (items === undefined) this.named.set(node, (items = new Set()));
     if (items.has(item)) return;
     items.add(item);
-    this.tasks.push({ node, item, was, why });
+    this.tasks.push({ node, item, was: status, why });
+  }
+
+  /** What may have had its effect already is done again only by who accepts that; a mark says what came of it. */
+  private checkKnown(task: TaskState, why: ResetWhy): void {
+    const { kind, acceptUnknown } = this.request;
+    if (acceptUnknown || (kind === 'mark' && why === 'named') || !isEnded(task)) return;
+    const node = this.graph.nodes[task.node];
+    const wasRunning = task.status === 'cancelled' && task.startedAt !== null && task.begun > 0;
+    const isUnsafe = node !== undefined && contractOf(node)?.effects === 'unsafe';
+    if (task.reason === 'outcome_unknown' || (isUnsafe && wasRunning)) {
+      this.refuse('TASK_OUTCOME_UNKNOWN', task.node, task.item, 'its effects are unsafe, and whether the last attempt had one is unknown');
+    }
   }
 
   // --- what is named -----------------------------------------------------------------------------------------------------------------
 
-  /** Every dead letter and every task that was cancelled; failures that are excused stay. */
+  /** Every dead letter and every task that was cancelled; failures that are excused or discarded stay. */
   private nameAll(): void {
     for (const node of this.graph.nodes) {
       const task = this.state.tasks[node.index];
       if (node.cases !== null) continue;
       const map = this.state.maps.get(node.index);
-      const isMapFailed = task?.status === 'failed';
       if (map !== undefined) {
-        this.nameItems(node, map, (item) => item.status === 'cancelled' || (item.status === 'failed' && (item.dead || isMapFailed)));
+        this.nameItems(node, map, (item) => item.status === 'cancelled' || item.dead);
         // A map that was cancelled goes on with the items that never started, too.
         if (task?.status === 'cancelled') this.maps.set(node, map);
-      } else if (task?.status === 'cancelled' || (task?.status === 'failed' && !task.allowed)) this.nameOne(node, task);
+      } else if (task?.status === 'cancelled' || (task?.status === 'failed' && task.dead)) this.add(task, 'named');
     }
   }
 
@@ -166,7 +179,7 @@ class Planning {
     }
     if (!isEnded(task)) return this.refuse('TASK_NOT_ENDED', index, item, `it is ${task?.status ?? 'pending'}`);
     this.checkNamed(task);
-    this.nameOne(node, task);
+    this.add(task, 'named');
   }
 
   private nameItem(node: GraphNode, item: number): void {
@@ -175,7 +188,8 @@ class Planning {
     if (map.open.has(item) || item >= map.next) return this.refuse('TASK_NOT_ENDED', node.index, item, 'the item has not ended');
     const task = endedItem(map, item);
     this.checkNamed(task);
-    this.nameOne(node, task);
+    this.checkList(node);
+    this.add(task, 'named');
     this.maps.set(node, map);
   }
 
@@ -196,26 +210,29 @@ class Planning {
     for (let i = 0; i < map.next; i++) {
       if (map.open.has(i)) continue;
       const item = endedItem(map, i);
-      if (wanted(item)) this.nameOne(node, item);
+      if (wanted(item)) this.add(item, 'named');
     }
-    if (this.tasks.length > before) this.maps.set(node, map);
+    if (this.tasks.length === before) return;
+    this.checkList(node);
+    this.maps.set(node, map);
+  }
+
+  /** The items of a map that was left as it is came of a list that may be another by now. */
+  private checkList(node: GraphNode): void {
+    const task = this.state.tasks[node.index];
+    if (!isEnded(task) || !task.stale) return;
+    this.refuse('TASK_NOT_DEAD', node.index, -1, 'it ran on a list that has been made anew since; rerun it');
   }
 
   /** The map of a named item: it goes on, also with what was cancelled or never started in it. */
   private around(node: GraphNode, map: MapState): void {
     const task = this.state.tasks[node.index];
     if (!isEnded(task)) return;
-    this.add(node.index, -1, task.status, 'around');
+    this.add(task, 'around');
     for (let i = 0; i < map.next; i++) {
-      if (!map.open.has(i) && endedItem(map, i).status === 'cancelled') this.add(node.index, i, 'cancelled', 'around');
+      const item = map.open.has(i) ? null : endedItem(map, i);
+      if (item?.status === 'cancelled') this.add(item, 'around');
     }
-  }
-
-  private nameOne(node: GraphNode, task: EndedTask): void {
-    if (task.reason === 'outcome_unknown' && this.request.kind === 'redrive' && !this.request.acceptUnknown) {
-      this.refuse('TASK_OUTCOME_UNKNOWN', task.node, task.item, 'its effects are unsafe, and whether the last attempt had one is unknown');
-    }
-    this.add(node.index, task.item, task.status, 'named');
   }
 
   /** What the failure policy cancelled because of the failures. */
@@ -223,7 +240,7 @@ class Planning {
     for (const node of this.graph.nodes) {
       const task = this.state.tasks[node.index];
       if (node.cases !== null || this.named.has(node.index) || task?.status !== 'cancelled' || task.reason !== 'fail_fast') continue;
-      this.add(node.index, -1, 'cancelled', 'fail_fast');
+      this.add(task, 'fail_fast');
     }
   }
 
@@ -246,7 +263,7 @@ class Planning {
     if (!isUnderway(task)) return;
     if (this.stays(node, task)) return;
     const ran = task.status === 'success' || task.status === 'running' || task.status === 'retrying';
-    this.add(index, -1, task.status, ran && this.request.kind !== 'rerun' ? 'ran_on_the_failure' : 'downstream');
+    this.add(task, ran && this.request.kind !== 'rerun' ? 'ran_on_the_failure' : 'downstream');
     this.follow(index);
   }
 
@@ -264,6 +281,8 @@ class Planning {
     }
     if (this.request.kind === 'rerun') return false;
     if (task.status === 'success') {
+      // What a person said stands until they say otherwise: it came of no outcome.
+      if (task.reason === 'manual') return true;
       const why = this.request.keep.includes(node.index) ? 'asked' : isUnsafe ? 'unsafe' : null;
       if (why !== null) this.kept.set(node.index, why);
       return why !== null;

@@ -2,7 +2,7 @@ import { isEnded, mapChange, putTask, taskAt } from './changes.ts';
 import { recordAttempt } from './failure.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import { replay } from './replay.ts';
-import { endedItem, type ResetPlan, type ResetRequest, type ResetTarget } from './reset.ts';
+import { endedItem, type ResetPlan, type ResetRequest, type ResetTarget, type ResetWhy } from './reset.ts';
 import type { MapState, PendingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
 import { isRunOver } from './states.ts';
 import { bareFacts, endTask, type Turn } from './turn.ts';
@@ -20,11 +20,14 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
   for (const { node, item, why } of plan.tasks) {
     const target = targets.get(key(node, item));
     if (item >= 0 || why === 'around') maps.add(node);
-    if (item >= 0) resetItem(turn, request, { node, item }, target);
+    if (item >= 0) resetItem(turn, request, { node, item, why }, target);
     else if (why === 'around') goOn(turn, node);
-    else resetTask(turn, request, node, target);
+    else resetTask(turn, request, { node, why }, target);
   }
-  for (const node of maps) recount(turn, node);
+  for (const node of maps) {
+    recount(turn, node);
+    state.maps.get(node)?.again.sort((a, b) => a - b);
+  }
   for (const { node } of plan.kept) {
     const task = state.tasks[node];
     if (isEnded(task) && !task.stale) putTask(state, changes, { ...task, stale: true });
@@ -37,10 +40,17 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
 
 const key = (node: number, item: number): string => `${node}:${item}`;
 
+interface Doing {
+  readonly turn: Turn;
+  readonly request: ResetRequest;
+  readonly why: ResetWhy;
+}
+
 /** In its new generation nothing has happened to the task yet; attempts go on counting over its life. */
-function again(turn: Turn, request: ResetRequest, task: TaskState, target: ResetTarget | undefined): TaskFacts {
+function again({ turn, request, why }: Doing, task: TaskState, target: ResetTarget | undefined): TaskFacts {
   const { node, item, attempt, rank, effect } = task;
-  const isNamed = target !== undefined || request.targets.length === 0;
+  // What is given by hand stands for what upstreams gave: it goes when they are done over.
+  const keepsInput = why !== 'downstream' && why !== 'ran_on_the_failure';
   const isDoneOver = task.status === 'success' || target?.edited !== undefined || (item < 0 && turn.state.maps.has(node));
   return {
     node,
@@ -56,35 +66,45 @@ function again(turn: Turn, request: ResetRequest, task: TaskState, target: Reset
     rank,
     firstQueuedAt: turn.now,
     effect: effect + (isDoneOver && !request.sameKey ? 1 : 0),
-    edited: target?.edited ?? (isNamed ? task.edited : null),
+    edited: target?.edited ?? (keepsInput ? task.edited : null),
   };
 }
 
 /** Where a reset leads: a mark ends the task at once, everything else begins again. */
-function restarted(turn: Turn, request: ResetRequest, task: TaskState, target: ResetTarget | undefined): TaskState {
-  const facts = again(turn, request, task, target);
-  if (request.kind === 'mark' && target !== undefined) {
-    return endTask(facts, { status: 'success', reason: 'manual', output: target.output ?? null }, turn.now);
+function restarted(doing: Doing, task: TaskState, target: ResetTarget | undefined): TaskState {
+  const facts = again(doing, task, target);
+  if (doing.request.kind === 'mark' && target !== undefined) {
+    return endTask(facts, { status: 'success', reason: 'manual', output: target.output ?? null }, doing.turn.now);
   }
   return { ...facts, status: 'pending' } satisfies PendingTask;
 }
 
-function resetTask(turn: Turn, request: ResetRequest, node: number, target: ResetTarget | undefined): void {
+function resetTask(
+  turn: Turn,
+  request: ResetRequest,
+  { node, why }: { node: number; why: ResetWhy },
+  target: ResetTarget | undefined,
+): void {
   const { state, changes } = turn;
   const task = state.tasks[node];
   if (task === undefined) return;
-  if (task.status === 'running' && task.lease !== null) recordAttempt(turn, task, 'cancelled', 'superseded', null);
-  const next = restarted(turn, request, task, target);
+  recordSuperseded(turn, task);
+  const next = restarted({ turn, request, why }, task, target);
   const map = state.maps.get(node);
   if (map !== undefined) clearMap(turn, map);
   putTask(state, changes, next);
+}
+
+/** An evaluation has no attempt, nor has a map. */
+function recordSuperseded(turn: Turn, task: TaskState): void {
+  if (task.status === 'running' && task.lease !== null && task.phase === 'body') recordAttempt(turn, task, 'cancelled', 'superseded', null);
 }
 
 /** The map's list is made anew: its items of before are kept as history only. */
 function clearMap(turn: Turn, map: MapState): void {
   const { state, changes } = turn;
   for (const item of map.open.values()) {
-    if (item.status === 'running') recordAttempt(turn, item, 'cancelled', 'superseded', null);
+    recordSuperseded(turn, item);
     putTask(state, changes, endTask(item, { status: 'cancelled', reason: 'superseded' }, turn.now));
   }
   state.maps.delete(map.node);
@@ -108,11 +128,16 @@ function goOn(turn: Turn, node: number): void {
   mapChange(turn.changes, node).reopened = true;
 }
 
-function resetItem(turn: Turn, request: ResetRequest, at: { node: number; item: number }, target: ResetTarget | undefined): void {
+function resetItem(
+  turn: Turn,
+  request: ResetRequest,
+  at: { node: number; item: number; why: ResetWhy },
+  target: ResetTarget | undefined,
+): void {
   const map = turn.state.maps.get(at.node);
   if (map === undefined) return;
   const before = taskAt(turn.state, at.node, at.item) ?? endedItem(map, at.item);
-  const next = restarted(turn, request, before, target);
+  const next = restarted({ turn, request, why: at.why }, before, target);
   turn.changes.tasks.push({ from: before, to: next });
   if (map.results !== null) map.results[at.item] = isEnded(next) ? next : undefined;
   if (isEnded(next)) return;
@@ -143,6 +168,7 @@ function reopen({ state, changes }: Turn): void {
   if (!isRunOver[state.status]) return;
   changes.moves = [...changes.moves, { from: state.status, to: 'queued' }, { from: 'queued', to: 'running' }];
   state.status = 'running';
+  state.resumeTo = null;
   state.cause = null;
   state.cancelAsked = null;
 }

@@ -273,7 +273,12 @@ function failureText(facts: WhyFacts, node: GraphNode, task: EndedTask): string 
 }
 
 const nameOf = (node: GraphNode, item: number): string => (item < 0 ? `"${node.id}"` : `"${node.id}[${item}]"`);
-const firstLine = (text: string): string => text.split('\n', 1)[0]?.slice(0, 200) ?? '';
+/** Of a message what fits into a sentence. */
+const firstLine = (text: string): string =>
+  text
+    .split('\n', 1)[0]
+    ?.slice(0, 200)
+    .replace(/[.;:\s]+$/, '') ?? '';
 const lower = (text: string): string => text.slice(0, 1).toLowerCase() + text.slice(1);
 const upper = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 const reasonText = (reason: string | null): string => (reason ?? 'no reason is recorded').replaceAll('_', ' ');

@@ -45,6 +45,9 @@ export function repeatedStart(unit: StartUnit, done: DoneRequest): void {
   unit.resolve({ uid: Uint8Array.from(Buffer.from(uid, 'hex')), run, created: false });
 }
 
+/** What was to be taken over was reset meanwhile. */
+export const movedOn = (): PawlError => new PawlError('RUN_CHANGED', 'The run changed while another one was made from it.');
+
 function conflict(actor: string, request: string | null): PawlError {
   return new PawlError(
     'RUN_REQUEST_CONFLICT',

@@ -4,9 +4,9 @@ import type { TimeoutData } from '../core/graph.ts';
 import { matchRule, type FailureFacts } from '../core/retry.ts';
 import type { RunningTask } from '../core/run-state.ts';
 import { validate, type Schema, type Validated } from '../core/schema.ts';
-import type { Ctx } from '../core/types.ts';
+import type { Ctx, Log } from '../core/types.ts';
 import { contractOf, type Outcome } from '../core/turn.ts';
-import type { Logger } from '../core/log.ts';
+import type { Redactor } from '../core/log.ts';
 import type { StepRecord, StepWrite, TaskKey } from '../store/store.ts';
 import { BodyContext } from './context.ts';
 import type { AnyBody, Known, RunnableCode } from './registry.ts';
@@ -14,13 +14,14 @@ import type { AnyBody, Known, RunnableCode } from './registry.ts';
 /** What an attempt needs of the engine that runs it. */
 export interface AttemptHost {
   now(): number;
-  readonly logger: Logger;
+  readonly redactor: Redactor;
   readonly maxPayload: number;
   readonly graceMs: number;
   timer(ms: number, fn: () => void): () => void;
   recordStep(step: StepWrite): Promise<boolean>;
   readSteps(task: TaskKey): Promise<StepRecord[]>;
   settle(attempt: Attempt, outcome: Outcome): void;
+  log(attempt: Attempt): Log;
   progressed(attempt: Attempt, progress: Progress): void;
   /** Calls a body. */
   invoke(attempt: Attempt, body: AnyBody, input: unknown, ctx: Ctx): unknown;
@@ -59,6 +60,7 @@ export class Attempt {
   private overdue: TimeoutReason | null = null;
   private isDone = false;
   private cancelGrace: (() => void) | null = null;
+  private opened: Log | null = null;
   /** Set once a body has begun: before that nothing can have had an effect. */
   began = false;
 
@@ -88,6 +90,11 @@ export class Attempt {
       if (this.abortReason !== null) this.controller.abort(this.abortReason);
     }
     return this.controller.signal;
+  }
+
+  /** Made when a body asks for it. */
+  get log(): Log {
+    return (this.opened ??= this.host.log(this));
   }
 
   private abort(reason: DOMException): void {
@@ -189,13 +196,13 @@ export class Attempt {
     this.began = true;
     void (this.task.phase === 'evaluate' ? this.evaluate(code, input) : this.runBody(code, input)).then(
       (outcome) => this.finish(outcome),
-      (error: unknown) => this.finish({ kind: 'error', error: recordText(error), facts: {} }),
+      (error: unknown) => this.finish({ kind: 'error', error: this.recordText(error), facts: {} }),
     );
   }
 
   /** The input could not be put together: the run's own data is at fault. */
   refuse(error: unknown): void {
-    this.finish({ kind: 'refused', reason: 'definition_error', error: recordText(error) });
+    this.finish({ kind: 'refused', reason: 'definition_error', error: this.recordText(error) });
   }
 
   private async evaluate(code: RunnableCode, input: unknown): Promise<Outcome> {
@@ -203,7 +210,7 @@ export class Attempt {
       const holds: unknown = await (code.when as ((value: unknown) => unknown) | undefined)?.(input);
       return { kind: 'verdict', holds: Boolean(holds) };
     } catch (error) {
-      return { kind: 'refused', reason: 'definition_error', error: recordText(error) };
+      return { kind: 'refused', reason: 'definition_error', error: this.recordText(error) };
     }
   }
 
@@ -212,7 +219,7 @@ export class Attempt {
     if (code.input !== undefined) {
       const checked = checkedBy(code.input, given);
       const result = checked instanceof Promise ? await checked : checked;
-      if (!result.ok) return { kind: 'refused', reason: 'error', error: issuesText('INPUT_INVALID', 'input', result) };
+      if (!result.ok) return { kind: 'refused', reason: 'error', error: this.issuesText('INPUT_INVALID', 'input', result) };
       input = result.value;
     }
     let value: unknown;
@@ -229,14 +236,14 @@ export class Attempt {
     if (code.output !== undefined) {
       const checked = checkedBy(code.output, returned);
       const result = checked instanceof Promise ? await checked : checked;
-      if (!result.ok) return { kind: 'refused', reason: 'output_invalid', error: issuesText('OUTPUT_INVALID', 'output', result) };
+      if (!result.ok) return { kind: 'refused', reason: 'output_invalid', error: this.issuesText('OUTPUT_INVALID', 'output', result) };
       value = result.value;
     }
     try {
       return { kind: 'ok', output: encode(value, { maxBytes: this.host.maxPayload, root: 'output' }) ?? null };
     } catch (error) {
       const reason = isPawlError(error, 'PAYLOAD_TOO_LARGE') ? 'output_too_large' : 'not_storable';
-      return { kind: 'refused', reason, error: recordText(error) };
+      return { kind: 'refused', reason, error: this.recordText(error) };
     }
   }
 
@@ -252,7 +259,16 @@ export class Attempt {
         : {}),
       ...(error instanceof RetryAfterError ? { retryAfterMs: Math.max(1, error.delayMs(this.host.now())) } : {}),
     };
-    return { kind: 'error', error: JSON.stringify(record), facts };
+    return { kind: 'error', error: this.recordText(error), facts };
+  }
+
+  private recordText(error: unknown): string {
+    return JSON.stringify(errorRecord(error, this.host.redactor));
+  }
+
+  private issuesText(code: string, what: string, result: Extract<Validated, { ok: false }>): string {
+    const text = result.issues.map((issue) => `${what}${issue.path === '' ? '' : `.${issue.path}`}: ${issue.message}`).join('; ');
+    return this.recordText({ name: 'ValidationError', code, message: text });
   }
 }
 
@@ -260,15 +276,8 @@ const noBody: AnyBody = () => {
   throw new PawlError('ENGINE_BROKEN', 'A task was claimed by a process that has no body for it.');
 };
 
-const recordText = (error: unknown): string => JSON.stringify(errorRecord(error));
-
 function checkedBy(schema: Schema, value: unknown): Validated | Promise<Validated> {
   return validate(schema, value);
-}
-
-function issuesText(code: string, what: string, result: Extract<Validated, { ok: false }>): string {
-  const text = result.issues.map((issue) => `${what}${issue.path === '' ? '' : `.${issue.path}`}: ${issue.message}`).join('; ');
-  return JSON.stringify(errorRecord({ name: 'ValidationError', code, message: text }));
 }
 
 function holds(predicate: ((error: unknown) => boolean) | null | undefined, error: unknown): boolean {

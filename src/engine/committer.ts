@@ -3,13 +3,15 @@ import type { PawlError } from '../core/errors.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { RunEnd } from '../core/changes.ts';
 import { startable } from '../core/maps.ts';
-import { emptyRunState, type RunningTask } from '../core/run-state.ts';
+import { emptyRunState } from '../core/run-state.ts';
 import type { KernelSettings, Outcome } from '../core/turn.ts';
-import type { Logger } from '../core/log.ts';
-import type { Batch, ClaimRequest, CommitResult, Store } from '../store/store.ts';
+import type { Logger, Redactor } from '../core/log.ts';
+import type { Batch, CommitResult, LogWrite, Store } from '../store/store.ts';
+import { admitActs, movedOn, repeatedStart } from './acts.ts';
 import type { Chain } from './attempt.ts';
-import { admitActs, repeatedStart } from './acts.ts';
+import type { LogBook } from './attempt-log.ts';
 import type { CachedRun, RunCache } from './cache.ts';
+import type { Claims } from './claims.ts';
 import type { StoreClock } from './clock.ts';
 import { RunLoader } from './loader.ts';
 import { Numbers } from './numbers.ts';
@@ -25,29 +27,14 @@ const MAX_UNITS = 200;
 const PAUSE_MS = 1_000;
 const SHORT_PAUSE_MS = 20;
 
-/** What the dispatcher is to the committer: who has slots, and who takes what was claimed. */
-export interface Claims {
-  capacity(now: number): Capacity;
-  /** What to ask the queue for; null where nothing can be taken. */
-  request(free: number, firstToken: number): ClaimRequest | null;
-  /** Whether the last look at the queue is too long ago to go on by. */
-  lookIsOld(now: number): boolean;
-  looked(result: CommitResult, asked: number, now: number): void;
-  launch(entry: CachedRun, task: RunningTask, chain: Chain): void;
-  /** Begins the bodies of what was launched. */
-  begin(): void;
-  /** Something of this rank was put into the queue. */
-  queued(rank: number): void;
-  /** A claim that is no longer this process's: its body gets the abort signal. */
-  revoke(token: number, why: string): void;
-}
-
 export interface CommitterOptions {
   readonly store: Store;
   readonly ports: Ports;
   readonly clock: StoreClock;
   readonly registry: Registry;
   readonly logger: Logger;
+  readonly redactor: Redactor;
+  readonly logs: LogBook;
   readonly settings: KernelSettings;
 }
 
@@ -86,6 +73,7 @@ export class Committer {
     this.planner = new Planner(options.settings, this.numbers);
     this.loader = new RunLoader(options, () => this.claims?.capacity(0).worker ?? 0);
     this.cache = this.loader.cache;
+    options.logs.onDue = () => this.schedule();
   }
 
   attach(claims: Claims | null): void {
@@ -164,7 +152,8 @@ export class Committer {
     const looks = this.wantsLook || capacity.free > 0 || this.claims?.lookIsOld(now) === true;
     const claim = looks ? (this.claims?.request(Math.max(0, capacity.free), this.numbers.peekToken) ?? null) : null;
     if (this.wantsLook) this.wantsLook = false;
-    if (plan.starts.length + plan.runs.length + plan.steps.length === 0 && claim === null) return;
+    const logs = this.options.logs.take(plan.runs);
+    if (plan.starts.length + plan.runs.length + plan.steps.length + logs.length === 0 && claim === null) return;
     const batch: Batch = {
       now,
       worker: capacity.worker,
@@ -178,6 +167,7 @@ export class Committer {
         changes,
       })),
       steps: plan.steps.map((step) => step.write),
+      logs,
       share: [],
       claim,
     };
@@ -187,11 +177,12 @@ export class Committer {
     } catch (error) {
       // why: the commit may have happened after all, and a token is never given twice
       this.numbers.skipTokens(claim?.limit ?? 0);
-      await this.failed(plan, error);
+      await this.failed(plan, logs, error);
       return;
     }
     this.numbers.skipTokens(result.tokensUsed);
     clock.raise(result.clock);
+    this.options.logs.stored(logs);
     try {
       await this.applied(plan, result, claim?.limit ?? null);
     } catch (error) {
@@ -313,6 +304,10 @@ export class Committer {
       repeatedStart(unit, outcome.done);
       return;
     }
+    if (outcome?.created === false && 'moved' in outcome) {
+      unit.reject(movedOn());
+      return;
+    }
     if (outcome?.created === false) {
       const conflict = keyConflict(unit, outcome.inputHash);
       if (conflict === null) unit.resolve({ uid: outcome.uid, run: outcome.run, created: false });
@@ -392,11 +387,18 @@ export class Committer {
   }
 
   /** Nothing of the batch was written. What the kernel changed in memory is void. */
-  private async failed(plan: Plan, error: unknown): Promise<void> {
+  private async failed(plan: Plan, logs: readonly LogWrite[], error: unknown): Promise<void> {
     for (const { entry } of plan.runs) this.cache.drop(entry.state.run);
     const units: Unit[] = [...plan.runs.flatMap((run) => run.units), ...plan.steps, ...plan.starts.map((start) => start.unit)];
     if (isPawlError(error)) {
       this.storeFailed(units, error);
+      return;
+    }
+    if (logs.length > 0) {
+      // No run is set aside for what was said about it.
+      this.options.logger.error('log lines could not be stored, and were dropped', { error: String(error) });
+      this.options.logs.stored(logs);
+      await this.commit(units);
       return;
     }
     if (units.length <= 1 || plan.runs.length + plan.steps.length + plan.starts.length <= 1) {

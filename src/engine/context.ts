@@ -1,6 +1,5 @@
 import { decode, encode } from '../core/codec.ts';
 import { PawlError } from '../core/errors.ts';
-import { withFacts } from '../core/log.ts';
 import type { Ctx, Log } from '../core/types.ts';
 import type { StepRecord } from '../store/store.ts';
 import type { Attempt, AttemptHost, Progress } from './attempt.ts';
@@ -44,7 +43,7 @@ export class BodyContext implements Ctx {
   }
 
   get log(): Log {
-    return withFacts(this.host.logger, this.of.facts);
+    return this.of.log;
   }
 
   get step(): Ctx['step'] {

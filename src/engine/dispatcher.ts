@@ -1,14 +1,16 @@
 import { runIdText } from '../core/ids.ts';
 import type { RunningTask } from '../core/run-state.ts';
 import type { Outcome } from '../core/turn.ts';
-import type { Ctx } from '../core/types.ts';
+import type { Ctx, Log } from '../core/types.ts';
 import { ItemsNeeded, mapList, RunScope, taskInput } from '../core/values.ts';
-import type { Logger } from '../core/log.ts';
+import type { Logger, Redactor } from '../core/log.ts';
 import type { ClaimRequest, CommitResult, StepRecord, StepWrite, Store, TaskKey } from '../store/store.ts';
 import { Attempt, type AttemptHost, type Chain, type Progress } from './attempt.ts';
 import type { CachedRun } from './cache.ts';
+import type { LogBook } from './attempt-log.ts';
 import type { StoreClock } from './clock.ts';
-import type { Claims, Committer } from './committer.ts';
+import type { Claims } from './claims.ts';
+import type { Committer } from './committer.ts';
 import type { Capacity } from './planner.ts';
 import type { Ports } from './ports.ts';
 import { Slots } from './slots.ts';
@@ -28,6 +30,8 @@ export interface DispatcherOptions {
   readonly clock: StoreClock;
   readonly ports: Ports;
   readonly logger: Logger;
+  readonly redactor: Redactor;
+  readonly logs: LogBook;
   readonly maxPayload: number;
   readonly graceMs: number;
   readonly onProgress: (attempt: Attempt, progress: Progress) => void;
@@ -40,6 +44,7 @@ export type Intercept = (attempt: Attempt, run: () => unknown) => unknown;
 /** The slots of one worker process: what it claims, what runs in it, when that is overdue. */
 export class Dispatcher implements Claims, AttemptHost {
   readonly logger: Logger;
+  readonly redactor: Redactor;
   readonly maxPayload: number;
   readonly graceMs: number;
   private readonly options: DispatcherOptions;
@@ -60,6 +65,7 @@ export class Dispatcher implements Claims, AttemptHost {
     this.options = options;
     this.slots = new Slots(options.concurrency * 2);
     this.logger = options.logger;
+    this.redactor = options.redactor;
     this.maxPayload = options.maxPayload;
     this.graceMs = options.graceMs;
   }
@@ -207,6 +213,10 @@ export class Dispatcher implements Claims, AttemptHost {
 
   readSteps(task: TaskKey): Promise<StepRecord[]> {
     return this.options.store.steps(task);
+  }
+
+  log(attempt: Attempt): Log {
+    return this.options.logs.open(attempt);
   }
 
   progressed(attempt: Attempt, progress: Progress): void {

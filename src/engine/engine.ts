@@ -2,7 +2,7 @@ import type { CompiledGraph } from '../core/compile.ts';
 import type { RunEnd } from '../core/changes.ts';
 import { isPawlError, PawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
-import type { Logger } from '../core/log.ts';
+import { redacted, type Logger, type Redactor } from '../core/log.ts';
 import { shown } from '../core/problems.ts';
 import type { Workflow } from '../core/types.ts';
 import { REQUEST_MS } from '../core/reset.ts';
@@ -12,6 +12,7 @@ import type { Outcome, RunEvent } from '../core/turn.ts';
 import { isBroken, type RunRow, type Store } from '../store/store.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import { stateFromRows } from './cache.ts';
+import { LogBook } from './attempt-log.ts';
 import { StoreClock } from './clock.ts';
 import { Committer } from './committer.ts';
 import type { Intercept } from './dispatcher.ts';
@@ -21,6 +22,8 @@ import { Follower } from './follower.ts';
 import type { HeartFactory } from './heart.ts';
 import type { Host } from './host.ts';
 import type { Ports } from './ports.ts';
+import { pulse } from './pulse.ts';
+import { asked, pruneBatches, runsToPrune, type PruneCounts, type PruneOptions } from './retention.ts';
 import { Registry, type Known, type Registrable } from './registry.ts';
 import type { Act, Started, StartRequest } from './units.ts';
 import { Worker, type WorkerSettings } from './worker.ts';
@@ -28,10 +31,15 @@ import { Worker, type WorkerSettings } from './worker.ts';
 export interface EngineParts {
   /** Called once, at the first use. */
   readonly openStore: () => Promise<Store>;
+  /** `'read'`: the store is looked at, and nothing is written to it. */
+  readonly access: 'read' | 'write';
   readonly heart: (store: Store, clock: StoreClock) => HeartFactory;
   readonly ports: Ports;
   readonly host: Host;
   readonly logger: Logger;
+  readonly redactor: Redactor;
+  /** Lines that the store keeps of one attempt. */
+  readonly logLines: number;
   readonly settings: WorkerSettings;
   readonly use: readonly Registrable[];
   readonly onEvent?: ((event: EngineEvent) => void) | undefined;
@@ -66,12 +74,15 @@ interface Opened {
   readonly events: EventReader;
   readonly ends: Ends;
   readonly clock: StoreClock;
+  readonly logs: LogBook;
 }
 
 /** A store, what is registered, and at most one worker at a time: everything of a process but its API. */
 export class EngineRuntime {
   readonly registry: Registry;
   private readonly parts: EngineParts;
+  /** Takes secrets out of what it is given. */
+  private readonly logger: Logger;
   private opened: Promise<Opened> | null = null;
   private worker: Worker | null = null;
   private isClosed = false;
@@ -80,6 +91,7 @@ export class EngineRuntime {
 
   constructor(parts: EngineParts) {
     this.parts = parts;
+    this.logger = redacted(parts.logger, parts.redactor);
     this.registry = new Registry(parts.use, (text) => parts.ports.digest(text));
   }
 
@@ -93,14 +105,26 @@ export class EngineRuntime {
   }
 
   private async openParts(): Promise<Opened> {
-    const { ports, settings, logger } = this.parts;
+    const { ports, settings, redactor, logLines } = this.parts;
+    const { logger } = this;
     const store = await this.parts.openStore();
     const clock = new StoreClock(ports, settings.leaseMs);
     const info = await store.open();
     clock.raise(info.clock);
-    await this.registry.define(store, clock.now());
+    if (info.isImmutable)
+      logger.warn('the store cannot be read beside a writer: what is committed from now on is not seen', { path: info.path });
+    if (this.parts.access === 'write') await this.registry.define(store, clock.now());
     const { maxPayload, maxLost } = settings;
-    const committer = new Committer({ store, ports, clock, registry: this.registry, logger, settings: { maxPayload, maxLost } });
+    const logs = new LogBook({
+      // why: the book redacts once, for the store and the logger
+      logger: this.parts.logger,
+      redactor,
+      lines: logLines,
+      now: () => clock.now(),
+      timer: (ms, fn) => ports.timer(ms, fn),
+    });
+    const { registry } = this;
+    const committer = new Committer({ store, ports, clock, registry, logger, redactor, logs, settings: { maxPayload, maxLost } });
     const follower = new Follower(store, ports, settings.background, () => void this.worker?.look());
     const ends = new Ends(store, follower, ports);
     committer.onCommit = (seq) => follower.committed(seq);
@@ -110,11 +134,11 @@ export class EngineRuntime {
     this.closing.signal.addEventListener('abort', () => ends.close());
     const events = new EventReader(store, this.registry);
     if (this.parts.onEvent !== undefined) void this.pump(events, follower, this.parts.onEvent);
-    return { store, committer, follower, events, ends, clock };
+    return { store, committer, follower, events, ends, clock, logs };
   }
 
   private async pump(events: EventReader, follower: Follower, onEvent: (event: EngineEvent) => void): Promise<void> {
-    const { logger } = this.parts;
+    const { logger } = this;
     try {
       for await (const event of events.watch(follower, { signal: this.closing.signal })) {
         try {
@@ -145,6 +169,35 @@ export class EngineRuntime {
     return { workflow: registered, definition: known };
   }
 
+  /** Throws where this engine was opened to read. */
+  writable(): void {
+    if (this.parts.access === 'write') return;
+    throw new PawlError('STORE_READONLY', 'This engine was opened to read: it writes nothing.', {
+      fix: "Create an engine without access: 'read'.",
+    });
+  }
+
+  /** Deletes what is past its retention until nothing is left. */
+  async prune(options: PruneOptions): Promise<PruneCounts> {
+    const keep = asked(options, this.parts.settings.retention);
+    if (options.dryRun !== true) this.writable();
+    const { store, clock } = await this.open();
+    const { ports } = this.parts;
+    const now = clock.now();
+    if (options.dryRun === true) {
+      const runs = await store.care.prunable(runsToPrune(keep, now));
+      return { runs, journalRows: keep.journalMs === null ? 0 : await store.care.prunableJournal(now - keep.journalMs) };
+    }
+    const isOver = (): boolean => options.signal?.aborted === true || this.closing.signal.aborted;
+    const { runs, journalRows } = await pruneBatches({ care: store.care, ports, keep, now, isOver });
+    return { runs, journalRows };
+  }
+
+  /** How long the journal is kept; null: for ever. */
+  get journalMs(): number | null {
+    return this.parts.settings.retention.journalMs;
+  }
+
   async start(request: Omit<StartRequest, 'known'> & { readonly definition: unknown }): Promise<Started> {
     const { committer } = await this.open();
     return new Promise<Started>((resolve, reject) => {
@@ -155,6 +208,7 @@ export class EngineRuntime {
 
   /** An act of a person on a run: its result as JSON, null where the kernel refused it. */
   async act(run: number, event: RunEvent, act: Act): Promise<string | null> {
+    this.writable();
     return (await this.open()).committer.act(run, event, act);
   }
 
@@ -186,6 +240,7 @@ export class EngineRuntime {
 
   /** Fails a quarantined run: as any other where its state can be advanced after all, else without asking the kernel. */
   async abandonRun(run: number, act: Act): Promise<void> {
+    this.writable();
     const { store, committer, clock } = await this.open();
     await store.abandonRun(run, { ...act, result: '{}' }, clock.now());
     committer.cache.drop(run);
@@ -203,6 +258,7 @@ export class EngineRuntime {
 
   /** Takes a run out of quarantine, and applies what arrived for it meanwhile. */
   async release(run: number, act: Act): Promise<boolean> {
+    this.writable();
     const { store, committer, clock } = await this.open();
     const parked = await store.release(run, { ...act, result: '{}' }, clock.now());
     committer.released(run);
@@ -228,7 +284,15 @@ export class EngineRuntime {
     yield* events.watch(follower, { ...options, signal }, until);
   }
 
+  /** Yields when there may be something new of a run, until it is over. */
+  async *pulse(run: number, given?: AbortSignal): AsyncGenerator<void, void> {
+    const { follower } = await this.open();
+    const signal = given === undefined ? this.closing.signal : AbortSignal.any([given, this.closing.signal]);
+    yield* pulse(follower, signal, () => this.ended(run, null));
+  }
+
   async work(concurrency = this.parts.settings.concurrency): Promise<void> {
+    this.writable();
     if (this.worker !== null) return;
     if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 100_000) {
       throw new PawlError('CONFIG_OPTION', `concurrency: must be a whole number from 1 to 100000, not ${shown(concurrency)}.`);
@@ -239,8 +303,8 @@ export class EngineRuntime {
   }
 
   private async bootWorker(opened: Opened, concurrency: number): Promise<Worker> {
-    const { ports, host, logger, settings, intercept } = this.parts;
-    const { store, committer, clock } = opened;
+    const { ports, host, redactor, settings, intercept } = this.parts;
+    const { store, committer, clock, logs } = opened;
     const options = {
       store,
       committer,
@@ -249,7 +313,9 @@ export class EngineRuntime {
       ports,
       host,
       heart: this.parts.heart(store, clock),
-      logger,
+      logger: this.logger,
+      redactor,
+      logs,
       settings: { ...settings, concurrency },
       onProgress: (attempt: Attempt, progress: Progress) => this.progressed(attempt, progress),
       intercept,
@@ -262,7 +328,7 @@ export class EngineRuntime {
     const lost = this.worker;
     if (lost === null || this.isClosed) return;
     const concurrency = size ?? lost.concurrency;
-    this.parts.logger.warn('the lease was lost: attempts are aborted, the worker starts anew', { worker: lost.id });
+    this.logger.warn('the lease was lost: attempts are aborted, the worker starts anew', { worker: lost.id });
     this.worker = null;
     await lost.abandon('The worker lost its lease.');
     await this.revive(opened, concurrency, lost.id);
@@ -287,7 +353,7 @@ export class EngineRuntime {
   private async breakDown(error: unknown): Promise<void> {
     if (this.broken !== null || this.isClosed) return;
     this.broken = error instanceof Error ? error : new PawlError('ENGINE_BROKEN', String(error));
-    this.parts.logger.error('the engine stopped', { error: this.broken.stack ?? this.broken.message });
+    this.logger.error('the engine stopped', { error: this.broken.stack ?? this.broken.message });
     await this.worker?.abandon('The engine stopped.');
     this.worker = null;
   }
@@ -308,6 +374,7 @@ export class EngineRuntime {
     if (opened === null) return;
     opened.follower.close();
     await opened.committer.idle();
+    opened.logs.close();
     await opened.store.close();
   }
 
@@ -317,6 +384,7 @@ export class EngineRuntime {
     this.isClosed = true;
     this.closing.abort();
     opened.follower.close();
+    opened.logs.close();
     await this.worker?.abandon('The process crashed.');
     this.worker = null;
   }

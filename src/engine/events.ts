@@ -7,6 +7,7 @@ import { isRunOver, isTerminal } from '../core/states.ts';
 import type { JournalRow, RunRow, Store } from '../store/store.ts';
 import type { Follower } from './follower.ts';
 import type { Registry } from './registry.ts';
+import { Waiter } from './waiter.ts';
 
 const AT_ONCE = 100;
 const RUNS_KEPT = 1_000;
@@ -116,27 +117,4 @@ function parseCursor(cursor: string): [number, number] {
   const match = /^(\d{1,15}):(\d{1,9})$/.exec(String(cursor));
   if (match === null) throw new PawlError('CONFIG_OPTION', `after: ${shown(cursor)} is not the cursor of an event, such as "81:0".`);
   return [Number(match[1]), Number(match[2])];
-}
-
-/** A flag to wait for: woken before the wait, it does not wait. */
-class Waiter {
-  private isWoken = false;
-  private resolve: (() => void) | null = null;
-
-  arm(): void {
-    this.isWoken = false;
-  }
-
-  wake(): void {
-    this.isWoken = true;
-    this.resolve?.();
-  }
-
-  async wait(): Promise<void> {
-    if (this.isWoken) return;
-    await new Promise<void>((resolve) => {
-      this.resolve = resolve;
-    });
-    this.resolve = null;
-  }
 }

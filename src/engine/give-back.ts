@@ -11,7 +11,7 @@ export async function giveBack(
   at: { readonly worker: number; readonly now: number; readonly settings: KernelSettings },
 ): Promise<void> {
   const { worker, now, settings } = at;
-  const nothing = { now, worker, starts: [], runs: [], steps: [], share: [], claim: null };
+  const nothing = { now, worker, starts: [], runs: [], steps: [], logs: [], share: [], claim: null };
   for (const run of new Set(claims.map((claim) => claim.run))) {
     await store.commit({ ...nothing, share: [run] });
     for (let conflicts = 1; conflicts > 0;) {

@@ -1,4 +1,4 @@
-import type { Logger } from '../core/log.ts';
+import type { Logger, Redactor } from '../core/log.ts';
 import { isBroken, type Store } from '../store/store.ts';
 import { RunCache, stateFromRows } from './cache.ts';
 import type { StoreClock } from './clock.ts';
@@ -10,6 +10,7 @@ interface LoaderOptions {
   readonly clock: StoreClock;
   readonly registry: Registry;
   readonly logger: Logger;
+  readonly redactor: Redactor;
 }
 
 /** Brings runs from the store into the cache, and sets those aside that cannot be read or advanced. */
@@ -36,7 +37,7 @@ export class RunLoader {
     let loaded = await store.load(requests);
     const foreign = loaded.flatMap((one) => (isBroken(one) || one.row.owner === null || one.row.owner === worker ? [] : [one.row.run]));
     if (foreign.length > 0) {
-      await store.commit({ now: this.options.clock.now(), worker, starts: [], runs: [], steps: [], share: foreign, claim: null });
+      await store.commit({ now: this.options.clock.now(), worker, starts: [], runs: [], steps: [], logs: [], share: foreign, claim: null });
       loaded = await store.load(requests);
     }
     for (const one of loaded) {
@@ -64,7 +65,7 @@ export class RunLoader {
 
   /** A run whose own state cannot be advanced: nothing of it is claimed, outcomes are kept and not applied; the others go on. */
   async setAside(run: number, units: readonly EventUnit[], error: unknown): Promise<void> {
-    const { store, clock, logger } = this.options;
+    const { store, clock, logger, redactor } = this.options;
     this.cache.drop(run);
     const outcomes = units.flatMap(({ event }) =>
       event.type === 'ended' ? [{ node: event.node, item: event.item, token: event.token, outcome: JSON.stringify(event.outcome) }] : [],
@@ -72,7 +73,7 @@ export class RunLoader {
     const why = error instanceof Error ? (error.stack ?? error.message) : 'it was quarantined before';
     if (!this.quarantined.has(run)) logger.error('a run was quarantined: its state cannot be advanced', { runNumber: run, error: why });
     this.quarantined.add(run);
-    await store.quarantine(run, why.slice(0, 4_000), outcomes, clock.now());
+    await store.quarantine(run, redactor.text(why).slice(0, 4_000), outcomes, clock.now());
     for (const unit of units) unit.done?.(false);
   }
 }

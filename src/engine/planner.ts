@@ -7,11 +7,11 @@ import { emptyRunState } from '../core/run-state.ts';
 import { resetResult } from '../core/reset.ts';
 import type { KernelSettings } from '../core/turn.ts';
 import { ItemsNeeded } from '../core/values.ts';
-import type { ActWrite, StartWrite } from '../store/store.ts';
+import type { ActWrite, StartLink, StartWrite } from '../store/store.ts';
 import type { Chain } from './attempt.ts';
 import type { CachedRun } from './cache.ts';
 import type { Numbers } from './numbers.ts';
-import type { EventUnit, StartUnit, StepUnit } from './units.ts';
+import type { EventUnit, StartFrom, StartUnit, StepUnit } from './units.ts';
 
 /** A claim made in the commit that queued the task. */
 export interface Launch {
@@ -118,7 +118,7 @@ export class Planner {
         owner,
         state,
         changes,
-        link: from === null ? null : { run: from.run, kind: from.kind, maps: taken?.nodes.filter((node) => state.maps.has(node)) ?? [] },
+        link: linkOf(from, state),
         act: startAct(unit, state.run),
       },
     });
@@ -214,6 +214,12 @@ function actOf(units: readonly EventUnit[], changes: Changes): ActWrite | null {
   if (act == null || changes.refused.includes(at)) return null;
   const { reject: _, ...facts } = act;
   return { ...facts, result: JSON.stringify(changes.reset === null ? {} : resetResult(changes.reset)) };
+}
+
+function linkOf(from: StartFrom | null, state: RunState): StartLink | null {
+  if (from === null) return null;
+  const { run, kind, taken } = from;
+  return { run, kind, generation: taken?.donor.generation ?? null, maps: taken?.nodes.filter((node) => state.maps.has(node)) ?? [] };
 }
 
 function startAct({ request: { act, uid } }: StartUnit, run: number): ActWrite | null {

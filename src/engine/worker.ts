@@ -1,6 +1,7 @@
 import type { Store } from '../store/store.ts';
-import type { Logger } from '../core/log.ts';
+import type { Logger, Redactor } from '../core/log.ts';
 import type { Attempt, Progress } from './attempt.ts';
+import type { LogBook } from './attempt-log.ts';
 import type { StoreClock } from './clock.ts';
 import type { Committer } from './committer.ts';
 import { Dispatcher, type Intercept } from './dispatcher.ts';
@@ -8,7 +9,9 @@ import type { Heart, HeartFactory } from './heart.ts';
 import type { Host } from './host.ts';
 import type { Ports } from './ports.ts';
 import type { Registry } from './registry.ts';
+import type { RetentionMs } from './retention.ts';
 import { endOverdue } from './sweeps/overdue.ts';
+import { Pruner } from './sweeps/prune.ts';
 import { reclaim } from './sweeps/reclaim.ts';
 import type { SweepContext } from './sweeps/sweep.ts';
 import { fireTimers } from './sweeps/timers.ts';
@@ -23,6 +26,7 @@ export interface WorkerSettings {
   readonly drainMs: number;
   readonly maxPayload: number;
   readonly maxLost: number;
+  readonly retention: RetentionMs;
   /** False where nobody else can touch the store: then nothing is done at intervals, only what is due when it is due. */
   readonly background: boolean;
 }
@@ -36,6 +40,8 @@ export interface WorkerOptions {
   readonly host: Host;
   readonly heart: HeartFactory;
   readonly logger: Logger;
+  readonly redactor: Redactor;
+  readonly logs: LogBook;
   readonly settings: WorkerSettings;
   readonly onProgress: (attempt: Attempt, progress: Progress) => void;
   readonly intercept: Intercept | undefined;
@@ -51,6 +57,7 @@ export class Worker {
   private readonly options: WorkerOptions;
   private readonly heart: Heart;
   private readonly watchdog = new Watchdog();
+  private readonly pruner: Pruner;
   private isStopped = false;
   private cancelSweep = (): void => undefined;
   private cancelTimer = (): void => undefined;
@@ -71,6 +78,8 @@ export class Worker {
       clock,
       ports,
       logger,
+      redactor: options.redactor,
+      logs: options.logs,
       maxPayload,
       graceMs,
       onProgress: options.onProgress,
@@ -87,6 +96,7 @@ export class Worker {
       kernel: { maxPayload, maxLost: settings.maxLost },
       onLost,
     });
+    this.pruner = new Pruner({ store, clock, ports, keep: settings.retention });
     if (settings.background) this.answer();
   }
 
@@ -114,7 +124,7 @@ export class Worker {
     return { store, committer, clock, registry, host, logger, worker: this.id, graceMs: settings.graceMs };
   }
 
-  /** Reclaim, timers, overdue attempts, watchdog; again after the sweep interval, give or take a fifth. */
+  /** Reclaim, timers, overdue attempts, watchdog, retention; again after the sweep interval, give or take a fifth. */
   private async sweep(): Promise<void> {
     const { clock, ports, settings, logger } = this.options;
     try {
@@ -125,6 +135,7 @@ export class Worker {
       await this.fire();
       await endOverdue(this.context(), clock.now());
       if (++this.sweeps % WATCHDOG_EVERY === 0) await this.watchdog.runOnce(this.context());
+      await this.pruner.runOnce(clock.now());
     } catch (error) {
       // The sweep comes again; what it found undone stays undone until then.
       logger.error('a sweep failed', { error: error instanceof Error ? error.message : String(error) });
@@ -173,6 +184,7 @@ export class Worker {
     this.halt();
     await this.dispatcher.drain(settings.drainMs);
     committer.attach(null);
+    await this.pruner.stop();
     await this.heart.stop();
     await store.leave(this.id, clock.now());
   }
@@ -183,6 +195,8 @@ export class Worker {
     this.options.committer.attach(null);
     this.options.committer.cache.clear();
     this.dispatcher.abandon(why);
+    // A batch that is under way needs no lease: it is not waited for.
+    void this.pruner.stop();
     await this.heart.stop();
   }
 

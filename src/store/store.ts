@@ -1,7 +1,9 @@
 import type { Changes } from '../core/changes.ts';
 import type { Graph } from '../core/graph.ts';
 import type { EndedTask, MapState, QueuedTask, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
+import type { LogLevel } from '../core/log.ts';
 import type { AttemptOutcome, Reason, RunStatus, TaskStatus } from '../core/states.ts';
+import type { Care } from './care.ts';
 
 /**
  * The port between the engine and a database. Each method is one transaction (or one read) and takes a batch; the kernel has decided
@@ -9,6 +11,8 @@ import type { AttemptOutcome, Reason, RunStatus, TaskStatus } from '../core/stat
  * `STORE_UNKNOWN_OUTCOME`. Instants are milliseconds of store time.
  */
 export interface Store {
+  /** Retention, backups, transfer and facts: what a person or a sweep does, beside running. */
+  readonly care: Care;
   /** Opens the database, migrates it, checks that it is safe to use. Rejects with a `STORE_*` error that says what is wrong. */
   open(): Promise<StoreInfo>;
   close(): Promise<void>;
@@ -68,6 +72,8 @@ export interface Store {
   /** Every task row of a run, in graph order; with items where asked. */
   tasksOf(run: number, items: boolean): Promise<TaskState[]>;
   attemptsOf(task: TaskKey): Promise<AttemptRow[]>;
+  /** Log lines of a run in the order in which they were stored; those of one attempt stand in the order in which they were written. */
+  logsOf(query: LogQuery, limit: number): Promise<LogRow[]>;
   /** What tasks of a run were in earlier generations, oldest first. */
   historyOf(run: number): Promise<PastTask[]>;
   /** Dead letters, the last to die first, after `before`. */
@@ -111,7 +117,7 @@ export interface AuditRow {
   readonly actor: string;
   readonly action: string;
   readonly run: number;
-  readonly uid: Uint8Array | null;
+  readonly uid: Uint8Array;
   readonly request: string | null;
   readonly facts: string;
   readonly note: string | null;
@@ -150,6 +156,8 @@ export interface StoreInfo {
   /** Version of the schema. */
   readonly schema: number;
   readonly path: string;
+  /** Opened to read where reading a live file is not possible: what another process writes may not be seen. */
+  readonly isImmutable: boolean;
 }
 
 export interface NewDefinition {
@@ -203,14 +211,24 @@ export interface StartWrite {
   readonly state: RunState;
   readonly changes: Changes;
   /** The run that it was made from; of a fork, the maps whose items are taken over as they are. */
-  readonly link: { readonly run: number; readonly kind: 'fork' | 'restart'; readonly maps: readonly number[] } | null;
+  readonly link: StartLink | null;
   readonly act: ActWrite | null;
+}
+
+export interface StartLink {
+  readonly run: number;
+  readonly kind: 'fork' | 'restart';
+  /** Generation of the run whose outputs are taken over; null where none are. */
+  readonly generation: number | null;
+  readonly maps: readonly number[];
 }
 
 export type StartResult =
   | { readonly created: true }
   /** The key is held by this run. */
   | { readonly created: false; readonly uid: Uint8Array; readonly run: number; readonly inputHash: string }
+  /** The run that it takes over from is in another generation now. */
+  | { readonly created: false; readonly moved: number }
   /** The act that starts it was done before. */
   | { readonly created: false; readonly done: DoneRequest };
 
@@ -233,6 +251,19 @@ export interface StepWrite extends TaskKey {
   readonly kind: string;
   readonly value: string | null;
 }
+
+/** Log lines of one attempt since its last write. A number that is there already is not written again: the outcome of a commit may be unknown. */
+export interface LogWrite extends TaskKey {
+  readonly generation: number;
+  readonly attempt: number;
+  readonly token: number;
+  readonly chunk: number;
+  /** A JSON array of {@link StoredLine}. */
+  readonly lines: string;
+}
+
+/** When, how urgent, what, and the data with it. */
+export type StoredLine = readonly [atMs: number, level: LogLevel, message: string, data?: Readonly<Record<string, unknown>>];
 
 export interface StepRecord {
   readonly name: string;
@@ -261,6 +292,8 @@ export interface Batch {
   readonly starts: readonly StartWrite[];
   readonly runs: readonly RunWrite[];
   readonly steps: readonly StepWrite[];
+  /** Written before the runs, whose changes may take the leases away, and whether or not those meet a conflict. */
+  readonly logs: readonly LogWrite[];
   /** Runs that the caller is going to write although it does not own them: from now on every writer bumps their revision. */
   readonly share: readonly number[];
   readonly claim: ClaimRequest | null;
@@ -291,6 +324,8 @@ export interface CommitResult {
   /** Positions of run writes that met another revision or token: nothing of them was written. */
   readonly conflicts: readonly number[];
   readonly steps: readonly boolean[];
+  /** False where the lease was another's, or the chunk was there already. */
+  readonly logs: readonly boolean[];
   readonly claimedRuns: readonly ClaimedRun[];
   readonly claimedTasks: readonly ClaimedTask[];
   /** Maps of runs with items that may start. */
@@ -444,4 +479,23 @@ export interface AttemptRow {
   readonly worker: number;
   readonly startedAt: number;
   readonly endedAt: number;
+}
+
+export interface LogQuery {
+  readonly run: number;
+  /** Behind this place in the run's log. */
+  readonly after: number;
+  readonly node?: number;
+  readonly item?: number;
+  readonly attempt?: number;
+}
+
+export interface LogRow {
+  /** Place in the run's log: grows from row to row, in commit order. */
+  readonly seq: number;
+  readonly node: number;
+  readonly item: number;
+  readonly generation: number;
+  readonly attempt: number;
+  readonly lines: readonly StoredLine[];
 }

@@ -20,7 +20,7 @@ import { VirtualTime } from './virtual-time.ts';
 /** A task's body as the engine calls it. */
 type AnyBody = (input: unknown, ctx: Ctx) => unknown;
 
-export type TestEngineOptions = Omit<EngineOptions, 'store' | 'durability'>;
+export type TestEngineOptions = Omit<EngineOptions, 'store' | 'durability' | 'access'>;
 
 /** The calls that a stub has seen. */
 export interface Stub<I> {
@@ -215,6 +215,14 @@ export class TestEngine implements RunHost {
   /** @internal */
   async *watchRun(ref: RunRef, options: WatchOptions): AsyncGenerator<EngineEvent, void> {
     yield* (await this.ready()).watchRun(ref, options);
+  }
+
+  /** @internal Goes on over a crash. */
+  async *pulse(ref: RunRef, signal?: AbortSignal): AsyncGenerator<void, void> {
+    for (let engine: Engine | null = null; engine !== this.engine && !this.isClosed;) {
+      engine = await this.ready();
+      yield* engine.pulse(ref, signal);
+    }
   }
 
   /** @internal */

@@ -8,7 +8,7 @@ export const STATEMENTS = ['BEGIN', 'INSERT', 'UPDATE', 'COMMIT'] as const;
 export type Statement = (typeof STATEMENTS)[number];
 
 export interface KillPlan {
-  readonly statement: Statement;
+  readonly statement: Statement | 'DELETE';
   /** Before or after it runs, or from another thread within `delayMs` of its begin: inside it, inside its flush, or soon after. */
   readonly where: 'before' | 'after' | 'during';
   /** At the n-th of its kind, from 1 ... */
@@ -74,10 +74,10 @@ function wrap(prototype: object, names: readonly string[], sqlOf: (self: object,
 /** Counts the statements of one kind in transactions that write. */
 class WriteCounter {
   seen = 0;
-  private readonly kind: Statement;
+  private readonly kind: KillPlan['statement'];
   private isWriting = false;
 
-  constructor(kind: Statement) {
+  constructor(kind: KillPlan['statement']) {
     this.kind = kind;
   }
 

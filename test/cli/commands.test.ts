@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { COMMANDS } from '../../src/cli/commands.ts';
+import { width } from '../../src/cli/text.ts';
 import { createEngine, type Engine, type Registrable, type Run, type Workflow } from '../../src/index.ts';
 import { silent } from '../engine/kit.ts';
 import { ENTRY } from './entry.ts';
-import { normal, pawl, Place } from './kit.ts';
+import { normal, pawl, Place, root } from './kit.ts';
 
 const terminal = { columns: 80, rows: 24 };
 
@@ -46,6 +50,11 @@ describe('ls', () => {
       exit 0
       "
     `);
+  });
+  test('in a pipe has colours where they are forced', async () => {
+    expect((await pawl(place, ['ls', 'wf:order'], { env: { FORCE_COLOR: '1' } })).stdout).toContain('\u001b[31mfailed\u001b[39m ');
+    expect((await pawl(place, ['ls', 'wf:order', '--no-color'], { env: { FORCE_COLOR: '1' } })).stdout).not.toContain('\u001b');
+    expect((await pawl(place, ['ls'], { terminal, env: { NO_COLOR: '1' } })).stdout).not.toContain('\u001b');
   });
   test('on a terminal fits it, and ends with the next command', async () => {
     const { stdout } = await pawl(place, ['ls'], { terminal, env: { NO_COLOR: '1' } });
@@ -176,7 +185,6 @@ describe('show', () => {
       part #2  1  error  <clock>  <time>  THREE: three is \\x1b[31mred\\u202e
       pay  1  error  <clock>  <time>  Error: 503 from 支払い
       pay  2  error  <clock>  <time>  Error: 503 from 支払い
-
       "
     `);
   });
@@ -470,7 +478,7 @@ describe('watch', () => {
   test.each([{ terminal: null }, { terminal }])('ends with 130 when it is interrupted, and says that the run goes on: %j', async (on) => {
     const interrupt = AbortSignal.timeout(50);
     const { exit, stderr } = await pawl(place, ['watch', open.id], { ...on, interrupt });
-    expect([exit, stderr.split('\n').at(-2)]).toEqual([130, `Run ${open.id} goes on. Look again: pawl watch ${open.id}`]);
+    expect([exit, stderr.replace('\r', '').split('\n').at(-2)]).toEqual([130, `The run goes on. Look again: pawl watch ${open.id}`]);
   });
 });
 
@@ -640,15 +648,21 @@ describe('errors', () => {
 });
 
 describe('help', () => {
-  test('lists every command, and each has its own', async () => {
-    const { exit, stdout } = await pawl(place, ['--help']);
-    const names = [...stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map(([, name = '']) => name);
+  test('lists every command, and each has its own, as wide as the terminal', async () => {
+    const { exit, stdout } = await pawl(place, ['--help'], { terminal });
     expect(exit).toBe(0);
-    expect(names).toContain('start');
-    for (const name of names) {
-      const help = await pawl(place, ['help', name]);
-      expect([name, help.exit, help.stdout.startsWith(`Usage: pawl ${name}`)]).toEqual([name, 0, true]);
+    for (const [name, { summary }] of Object.entries(COMMANDS)) {
+      expect(stdout).toMatch(new RegExp(`^ {2}${name} {2,}${summary.replace(/[^a-z ]/g, '.').split('  ')[0] ?? ''}`, 'm'));
+      for (const columns of [80, 160]) {
+        const help = await pawl(place, ['help', name], { terminal: { columns, rows: 24 } });
+        expect([name, help.exit, help.stdout.startsWith(`Usage: pawl ${name} [options]`)]).toEqual([name, 0, true]);
+        expect(help.stdout.split('\n').filter((line) => width(line) > columns)).toEqual([]);
+      }
     }
+  });
+  test('has its place in the guide', () => {
+    const guide = readFileSync(join(root, 'docs/guides/command-line.md'), 'utf8');
+    expect(Object.keys(COMMANDS).filter((name) => !new RegExp(`\\bpawl ${name}\\b`).test(guide))).toEqual([]);
   });
   test('without a command is on stderr, as wrong usage', async () => {
     const { exit, stdout, stderr } = await pawl(place, []);
@@ -656,6 +670,6 @@ describe('help', () => {
   });
   test.each(['bash', 'zsh', 'fish'])('completion for %s knows commands and options', async (shell) => {
     const { stdout } = await pawl(place, ['completion', shell]);
-    for (const word of ['start', 'dry-run', 'store', 'completion']) expect(stdout).toContain(word);
+    for (const word of [...Object.keys(COMMANDS), 'dry-run', 'store']) expect(stdout).toContain(word);
   });
 });

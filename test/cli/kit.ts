@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Io, OutStream } from '../../src/cli/io.ts';
 import { run } from '../../src/cli/run.ts';
+import type { Screen } from '../support/screen.ts';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 export const main = join(root, 'src/cli/main.ts');
@@ -69,6 +70,8 @@ interface Terminal {
 interface Call {
   /** null: a pipe. */
   readonly terminal?: Terminal | null;
+  /** Both streams on one screen, in place of `terminal`. */
+  readonly screen?: Screen;
   readonly stdin?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
@@ -88,11 +91,13 @@ export interface Called {
 export async function pawl(place: Place, argv: readonly string[], call: Call = {}): Promise<Called> {
   const terminal = call.terminal ?? null;
   const [stdout, stderr] = [new Stream(terminal), new Stream(terminal)];
+  const { screen } = call;
+  if (screen !== undefined && call.onOutput !== undefined) screen.on('text', call.onOutput);
   if (call.onOutput !== undefined) for (const stream of [stdout, stderr]) stream.on('text', call.onOutput);
   const io: Io = {
     stdin: Readable.from(call.stdin === undefined ? [] : [call.stdin]),
-    stdout,
-    stderr,
+    stdout: screen ?? stdout,
+    stderr: screen ?? stderr,
     env: call.env ?? {},
     cwd: call.cwd ?? place.path,
     now: () => call.now ?? Date.now(),

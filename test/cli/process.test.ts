@@ -80,7 +80,7 @@ describe('Ctrl-C', () => {
     await watching.says(' is running.');
     watching.child.kill('SIGINT');
     expect(await watching.ended).toEqual({ code: 130, signal: null });
-    expect([watching.stdout, watching.stderr]).toEqual(['', `Run ${id} is running.\nRun ${id} goes on. Look again: pawl watch ${id}\n`]);
+    expect([watching.stdout, watching.stderr]).toEqual(['', `Run ${id} is running.\nThe run goes on. Look again: pawl watch ${id}\n`]);
   });
 
   test('ends start --wait with 130: the run goes on', async () => {
@@ -89,7 +89,7 @@ describe('Ctrl-C', () => {
     await waiting.says('started ');
     waiting.child.kill('SIGINT');
     expect(await waiting.ended).toEqual({ code: 130, signal: null });
-    expect(normal(waiting.stderr)).toBe('started <id>\nRun <id> goes on. Look again: pawl watch <id>\n');
+    expect(normal(waiting.stderr)).toBe('started <id>\nThe run goes on. Look again: pawl watch <id>\n');
   });
 
   test('drains a worker, which ends with 0; bodies get the abort signal, and what they give is kept', async () => {

@@ -6,13 +6,13 @@ export interface Shown {
   readonly prints: string | null;
 }
 
-interface Fence {
+export interface Fence {
   readonly language: string;
   readonly line: number;
   readonly text: string;
 }
 
-function fences(markdown: string): Fence[] {
+export function fences(markdown: string): Fence[] {
   const found: Fence[] = [];
   let open: { language: string; line: number; lines: string[] } | null = null;
   for (const [i, line] of markdown.split('\n').entries()) {

@@ -12,9 +12,15 @@ import { isPrinted, shownFiles, type Shown } from './blocks.ts';
  * where Node strips no types.
  */
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const documents = ['README.md', ...readdirSync(`${root}docs/guides`).map((name) => `docs/guides/${name}`)].toSorted();
+const folders = ['docs/guides', 'docs/operate'];
+const documents = ['README.md', ...folders.flatMap((folder) => readdirSync(root + folder).map((name) => `${folder}/${name}`))].toSorted();
 const pages = documents.map((path) => ({ path, files: shownFiles(readFileSync(root + path, 'utf8')) }));
-const entries = { pawl: 'src/index.ts', 'pawl/testing': 'src/testing/index.ts', 'pawl/lint': 'src/lint/index.ts' };
+const entries = {
+  pawl: 'src/index.ts',
+  'pawl/testing': 'src/testing/index.ts',
+  'pawl/lint': 'src/lint/index.ts',
+  'pawl/pino': 'src/observe/pino.ts',
+};
 
 /** These run until somebody ends them: they have tests of their own below. */
 const ownTest = ['README.md tea.ts', 'docs/guides/several-processes.md worker.ts', 'docs/guides/several-processes.md client.ts'];

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { task, workflow, type Ctx } from '../../src/index.ts';
+import { task, workflow, type Ctx, type Engine } from '../../src/index.ts';
 import { trigger, type Place } from './kit.ts';
 
 /** RUN_, TASK_, PAYLOAD_, STEP_, EVENTS_: what is wrong with a run, or with what is asked of it. */
@@ -21,6 +21,25 @@ const refused = workflow({ name: 'refused' }, (w) => ({
 
 trigger('RUN_NOT_FOUND', [/no run "7kq2v9"/], (place) => place.kit(order).get('7kq2v9'));
 trigger('RUN_NOT_FOUND', [/no run undefined/], (place) => place.kit(order).get(undefined as unknown as string));
+
+const exported = async (engine: Engine) => engine.exportRun((await engine.start(order, { id: 'o-81' })).id);
+
+trigger('RUN_EXISTS', [runId], async (place) => {
+  const engine = place.engine([order]);
+  await engine.importRun(await exported(engine));
+});
+
+trigger('RUN_DOCUMENT_INVALID', [/run\.status/], async (place) => {
+  const engine = place.engine([order]);
+  const document = await exported(engine);
+  await engine.importRun({ ...document, run: { ...document.run, status: 'done' } });
+});
+trigger('RUN_DOCUMENT_INVALID', [/begin with "pawl": 1/], (place) => place.engine([order]).importRun({ id: 'o-81' }));
+trigger('RUN_DOCUMENT_INVALID', [runId, /newer version/], async (place) => {
+  const { id, ...document } = await exported(place.engine([order]));
+  const other = '0'.repeat(id.length);
+  await place.engine([order]).importRun({ ...document, id: other, run: { ...document.run, format: 99 } });
+});
 
 trigger('RUN_KEY_CONFLICT', [/"order:o-81"/, /"order"/, runId], async (place) => {
   const engine = place.kit(order);

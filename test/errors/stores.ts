@@ -1,4 +1,5 @@
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { vi } from 'vitest';
 import { openSqlite } from '../../src/compose.ts';
@@ -57,6 +58,27 @@ trigger('STORE_FOREIGN', [inFile], (place) => {
 trigger('STORE_NEWER', [inFile, new RegExp(`schema ${SCHEMA + 1}.*schema ${SCHEMA}`)], (place) => {
   place.sqlite(`${SETUP.markAsOurs}; ${SETUP.setSchema(SCHEMA + 1)}; CREATE TABLE later (x)`).close();
   return start(place);
+});
+
+const older = (schema: number): RegExp => new RegExp(`schema ${schema};.*schema ${SCHEMA}`);
+trigger('STORE_OLDER', [inFile, older(SCHEMA - 1)], (place) => {
+  place.sqlite(`${SETUP.markAsOurs}; ${SETUP.setSchema(SCHEMA - 1)}; CREATE TABLE earlier (x)`).close();
+  return place.engine([order], { access: 'read' }).runs.list();
+});
+trigger('STORE_OLDER', [inFile, older(0)], (place) => {
+  writeFileSync(place.path, '');
+  return place.engine([order], { access: 'read' }).runs.list();
+});
+
+const monday = (place: Place): string => join(dirname(place.path), 'monday.db');
+trigger('STORE_EXISTS', [/\/monday\.db is there/], async (place) => {
+  const engine = place.engine([order]);
+  await engine.backup(monday(place));
+  await engine.backup(monday(place));
+});
+trigger('STORE_EXISTS', [/\/monday\.db\.part is there/], (place) => {
+  writeFileSync(`${monday(place)}.part`, '');
+  return place.engine([order]).backup(monday(place));
 });
 
 trigger('STORE_UNREACHABLE', [inFile], (place) => {

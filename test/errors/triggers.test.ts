@@ -5,6 +5,7 @@ import { ERRORS, type ErrorCode, type PawlError } from '../../src/index.ts';
 import { isPrinted } from '../docs/blocks.ts';
 import './command-line.ts';
 import './definitions.ts';
+import './acts.ts';
 import { met, triggers, type Trigger } from './kit.ts';
 import './runs.ts';
 import './stores.ts';

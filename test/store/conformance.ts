@@ -4,7 +4,7 @@ import { noChanges, type Changes } from '../../src/core/changes.ts';
 import { readJournal } from '../../src/core/journal.ts';
 import type { TaskState } from '../../src/core/run-state.ts';
 import type { RunEvent } from '../../src/core/turn.ts';
-import type { CommitResult, Store } from '../../src/store/store.ts';
+import type { CommitResult, LogQuery, LogWrite, Store } from '../../src/store/store.ts';
 import {
   batch,
   changes,
@@ -405,6 +405,99 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         expect((await commitRun(held, decide(held, chain, ok(1, 12)))).conflicts).toEqual([]);
         // The late report of the first attempt
         expect((await commitRun(held, changes({ from: runningTask(11), to: endedTask('failed') }))).conflicts).toEqual([0]);
+      });
+    });
+
+    describe('log lines', () => {
+      const line = (text: string): string => JSON.stringify([[T0, 'info', text]]);
+      const lines = (held: Held, over: Partial<LogWrite> = {}): LogWrite => ({
+        run: held.run,
+        node: 0,
+        item: -1,
+        generation: 1,
+        attempt: 1,
+        token: 11,
+        chunk: 0,
+        lines: line('first'),
+        ...over,
+      });
+      const textsOf = async (query: Partial<LogQuery> & { readonly run: number }, limit = 100): Promise<string[]> =>
+        (await store.logsOf({ after: 0, ...query }, limit)).flatMap((row) => row.lines.map(([, , text]) => text));
+
+      test('of a claim are written, and read in the order of their commits', async () => {
+        const held = await started(store, wide, { lease: { token: 11, worker: 1 } });
+        const second = lines(held, { node: 1, token: 12, lines: line('second') });
+        expect((await store.commit(batch({ logs: [lines(held), second] }))).logs).toEqual([true, true]);
+        expect((await store.commit(batch({ logs: [lines(held, { chunk: 1, lines: line('third') })] }))).logs).toEqual([true]);
+        expect(await store.logsOf({ run: held.run, after: 0 }, 100)).toEqual([
+          { seq: 1, node: 0, item: -1, generation: 1, attempt: 1, lines: [[T0, 'info', 'first']] },
+          { seq: 2, node: 1, item: -1, generation: 1, attempt: 1, lines: [[T0, 'info', 'second']] },
+          { seq: 3, node: 0, item: -1, generation: 1, attempt: 1, lines: [[T0, 'info', 'third']] },
+        ]);
+        expect(await textsOf({ run: held.run, after: 1 })).toEqual(['second', 'third']);
+        expect(await textsOf({ run: held.run }, 2)).toEqual(['first', 'second']);
+        expect(await textsOf({ run: held.run, node: 0 })).toEqual(['first', 'third']);
+        expect(await textsOf({ run: held.run, node: 0, item: 0 })).toEqual([]);
+        expect(await textsOf({ run: held.run, attempt: 2 })).toEqual([]);
+        expect(await textsOf({ run: held.run + 1 })).toEqual([]);
+      });
+
+      test.each([
+        ['another token', { token: 99 }],
+        ['another generation', { generation: 2 }],
+        ['another attempt', { attempt: 2 }],
+        ['a task that is not there', { node: 7 }],
+      ])('under %s are refused', async (_, over) => {
+        const held = await started(store, single, { lease: { token: 11, worker: 1 } });
+        expect((await store.commit(batch({ logs: [lines(held, over)] }))).logs).toEqual([false]);
+        expect(await textsOf({ run: held.run })).toEqual([]);
+      });
+
+      test('of a task that nobody holds are refused: queued, retrying, ended', async () => {
+        const queued = await started(store, single);
+        expect((await store.commit(batch({ logs: [lines(queued)] }))).logs).toEqual([false]);
+        for (const to of [retryingTask(), endedTask('success'), endedTask('cancelled', { reason: 'person' })]) {
+          const held = await started(store, single, { lease: { token: 11, worker: 1 } });
+          await commitRun(held, changes({ from: runningTask(11), to }));
+          expect((await store.commit(batch({ logs: [lines(held)] }))).logs).toEqual([false]);
+          expect(await textsOf({ run: held.run })).toEqual([]);
+        }
+      });
+
+      test('come with the change that ends their attempt', async () => {
+        const held = await started(store, single, { lease: { token: 11, worker: 1 } });
+        const move = runWrite(held, changes({ from: runningTask(11), to: endedTask('success', { output: '1' }) }));
+        expect((await store.commit(batch({ logs: [lines(held)], runs: [move] }))).logs).toEqual([true]);
+        expect(await stateOf(store, held.run)).toMatchObject({ status: 'success' });
+        expect(await textsOf({ run: held.run })).toEqual(['first']);
+      });
+
+      test('are written once, although the change of their run met a conflict and another run’s guard failed', async () => {
+        const [held, other] = [await started(store, single, { lease: { token: 11, worker: 1 } }), await started(store, single)];
+        await (await place.connect()).commit(batch({ share: [held.run] }));
+        const stale = runWrite(held, changes({ from: runningTask(11), to: endedTask('success') }));
+        const wrong = runWrite(other, changes({ from: runningTask(9), to: endedTask('success') }));
+        const result = await store.commit(batch({ logs: [lines(held)], runs: [stale, wrong] }));
+        expect(result).toMatchObject({ logs: [true], conflicts: [0, 1] });
+        expect(await textsOf({ run: held.run })).toEqual(['first']);
+      });
+
+      test('that are there already are not written again', async () => {
+        const held = await started(store, single, { lease: { token: 11, worker: 1 } });
+        await store.commit(batch({ logs: [lines(held)] }));
+        expect((await store.commit(batch({ logs: [lines(held), lines(held, { chunk: 1, lines: line('next') })] }))).logs).toEqual([
+          false,
+          true,
+        ]);
+        expect(await textsOf({ run: held.run })).toEqual(['first', 'next']);
+      });
+
+      test('are noticed by another process', async () => {
+        const held = await started(store, single, { lease: { token: 11, worker: 1 } });
+        const watcher = await place.connect();
+        const { seq } = await watcher.head();
+        await store.commit(batch({ logs: [lines(held)] }));
+        expect((await watcher.head()).seq).toBeGreaterThan(seq);
       });
     });
 
@@ -1154,6 +1247,25 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         expect(await stateOf(store, held.run)).toMatchObject({ status: 'running' });
         await other.quarantine(held.run, 'again', [{ node: 0, item: -1, token: 8, outcome: '{"kind":"ok"}' }], T0 + 3);
         expect((await loaded(store, held.run)).tasks).toMatchObject([{ node: 0, lease: { token: 8 } }]);
+      });
+
+      test('is set aside no earlier than what another process has stored', async () => {
+        const other = await place.connect();
+        const held = await started(store, single);
+        await started(other, single, { at: T0 + 50 });
+        await store.quarantine(held.run, 'why', [], T0 + 1);
+        expect((await store.journal(0, 10)).entries.map((entry) => entry.at)).toEqual([T0, T0 + 50, T0 + 50]);
+      });
+
+      test('hides nothing that another process has committed from whoever set it aside', async () => {
+        const other = await place.connect();
+        const held = await started(store, wide);
+        const aside = await started(store, single);
+        const copy = { ...held, epoch: (await loaded(other, held.run)).epoch };
+        const theirs = changes({ from: queuedTask({ node: 1 }), to: endedTask('failed', { node: 1, reason: 'error' }) });
+        await commitRun(copy, theirs, true, other);
+        await store.quarantine(aside.run, 'why', [], T0);
+        expect((await commitRun(held, changes({ from: queuedTask(), to: endedTask('cancelled') }), true)).conflicts).toEqual([0]);
       });
 
       test('is loaded whole, with its maps', async () => {

@@ -71,6 +71,7 @@ export const batch = (over: Partial<Batch> = {}): Batch => ({
   starts: [],
   runs: [],
   steps: [],
+  logs: [],
   share: [],
   claim: null,
   ...over,

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { SqliteStore } from '../../src/store/sqlite/store.ts';
+import { careConformance } from './care-conformance.ts';
 import { storeConformance, type Place } from './conformance.ts';
 import { folder } from './kit.ts';
 
-storeConformance('sqlite', async (): Promise<Place> => {
+async function newPlace(): Promise<Place> {
   const { path, remove } = folder();
   const file = join(path, 'app.db');
   const stores: SqliteStore[] = [];
@@ -25,4 +26,7 @@ storeConformance('sqlite', async (): Promise<Place> => {
       remove();
     },
   };
-});
+}
+
+storeConformance('sqlite', newPlace);
+careConformance('sqlite', newPlace);

@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
 import { isRunOver, RUN_STATUSES } from '../../core/states.ts';
 import type { Engine } from '../../facade.ts';
-import { actOptions, NOTE_OPTION, type ActArgs } from '../act.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
 import { confirm, UNASKED } from '../confirm.ts';
-import { findRun, ID_HELP, WORKFLOW_OPTION } from '../find.ts';
+import { findRun, ID_HELP, WORKFLOW_OPTION, type Narrowed } from '../find.ts';
 import { isQuery, parseQuery, QUERY_HELP } from '../query.ts';
 import { count } from '../text.ts';
 import { pages } from './ls.ts';
@@ -17,21 +16,19 @@ export function define(command: Command, act: Act): void {
   command
     .argument('<id|query...>', 'which runs')
     .option(...WORKFLOW_OPTION)
-    .option(...NOTE_OPTION)
     .addHelpText('after', `\n${ID_HELP}\n\n${QUERY_HELP}\n\nMore than ${UNASKED} matches need --yes.`)
-    .action(act((cli, words: string[], options: ActArgs) => cancel(cli, words, options)));
+    .action(act((cli, words: string[], options: Narrowed) => cancel(cli, words, options)));
 }
 
-async function cancel(cli: Cli, words: readonly string[], options: ActArgs): Promise<void> {
+async function cancel(cli: Cli, words: readonly string[], options: Narrowed): Promise<void> {
   const engine = await cli.existing();
   const ids = isQuery(words) ? await matches(engine, words) : [(await findRun(engine, words.join(' '), options)).id];
   confirm({ matched: ids.length, query: words, command: 'pawl cancel', list: 'pawl ls', yes: cli.options.yes === true });
-  const by = actOptions(cli, options);
   const cancelled: string[] = [];
   const over: string[] = [];
   for (let at = 0; at < ids.length; at += AT_ONCE) {
     const some = ids.slice(at, at + AT_ONCE);
-    const done = await Promise.all(some.map(async (id) => (await engine.get(id)).cancel(by)));
+    const done = await Promise.all(some.map(async (id) => (await engine.get(id)).cancel()));
     some.forEach((id, i) => (done[i] === true ? cancelled : over).push(id));
   }
   tell(cli, cancelled, over);

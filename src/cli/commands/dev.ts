@@ -19,7 +19,7 @@ export function define(command: Command, act: Act): void {
     .option('--drain <duration>', 'how long bodies may go on before a restart', '5s')
     .addHelpText(
       'after',
-      '\nThe worker is a process of its own. When a file of code in the folder of the entry changes, it finishes or hands back what it\nholds, and starts anew. Folders named node_modules and hidden ones are not watched.',
+      '\nThe worker is a process of its own. When a file of code in the folder of the entry changes, it finishes or hands back what it holds, and starts anew. Folders named node_modules and hidden ones are not watched.',
     )
     .action(act((cli, entry: string | undefined, options: Options) => dev(cli, entry, options)));
 }

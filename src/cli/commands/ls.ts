@@ -24,7 +24,7 @@ export function define(command: Command, act: Act): void {
 async function list(cli: Cli, query: readonly string[], options: { readonly limit: string; readonly all?: boolean }): Promise<void> {
   const filter = parseQuery(query);
   const limit = options.all === true ? Infinity : wholeNumber(options.limit, '--limit');
-  const engine = await cli.existing();
+  const engine = await cli.reader();
   const { out } = cli;
   if (out.format === 'jsonl') {
     for await (const run of pages(engine, filter, limit)) out.json({ run });

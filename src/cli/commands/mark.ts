@@ -1,66 +1,69 @@
-import { Argument, type Command } from 'commander';
-import { actedRun, actOptions, NOTE_OPTION, payloadOf, tellDone, tellReset, type ActArgs } from '../act.ts';
-import { itemName } from '../args.ts';
+import type { Command } from 'commander';
+import type { Run } from '../../client/run.ts';
+import { acting, actOptions, checking, reportLines, type ActFlags } from '../acts.ts';
+import { payload } from '../args.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
 import { usage } from '../errors.ts';
-import { ID_HELP, WORKFLOW_OPTION } from '../find.ts';
+import { findRun, ID_HELP, WORKFLOW_OPTION, type Narrowed } from '../find.ts';
+import { itemName } from '../items.ts';
+import { safe } from '../text.ts';
 
-interface Options extends ActArgs {
+interface Options extends Narrowed, ActFlags {
   readonly task?: string;
   readonly item?: string;
   readonly output?: string;
   readonly dryRun?: boolean;
 }
 
-type Status = 'success' | 'skipped' | 'failed';
+const HELP = `
+  pawl mark <id> success --task T --output @f   the task counts as a success with this output; what depends on it goes on
+  pawl mark <id> skipped --task T               a task that has not begun ends as skipped
+  pawl mark <id> failed                         the run fails, its open tasks are cancelled`;
 
 export function define(command: Command, act: Act): void {
-  command
-    .argument('<id>', 'which run')
-    .addArgument(new Argument('<status>', 'what it counts as').choices(['success', 'skipped', 'failed']))
-    .option(...WORKFLOW_OPTION)
-    .option('--task <task>', 'the task, by its id in the graph; without it the run, which can be marked failed')
-    .option('--item <n|key>', 'one item of a map')
-    .option('--output <json|@file>', 'of a success; needs the entry, for the schema')
-    .option('--dry-run', 'of a success: say what would be done, and do nothing')
-    .option(...NOTE_OPTION)
-    .addHelpText(
-      'after',
-      `
-success: the task, which did not succeed, counts as one with this output, and what depends on it goes on
-skipped: a task that is pending, queued or retrying ends
-failed:  the run fails, its open tasks are cancelled
-${ID_HELP}`,
-    )
-    .action(act((cli, id: string, status: Status, options: Options) => mark(cli, id, { status, options })));
+  actOptions(
+    command
+      .argument('<id>', 'which run')
+      .argument('<as>', 'success, skipped or failed')
+      .option('--task <task>', 'the task')
+      .option('--item <index|key>', 'of a map: the item')
+      .option('--output <json>', 'of a success: JSON, @file, or - for stdin; the schema of the task must take it')
+      .option('--dry-run', 'of a success: show what would be reset, reset nothing')
+      .option(...WORKFLOW_OPTION),
+  )
+    .addHelpText('after', `${HELP}\n\n${ID_HELP}`)
+    .action(act((cli, id: string, as: string, options: Options) => mark(cli, { id, as, options })));
 }
 
-async function mark(cli: Cli, id: string, { status, options }: { status: Status; options: Options }): Promise<void> {
-  check(status, options);
-  const run = await actedRun(cli, id, options, status === 'success');
-  const by = actOptions(cli, options);
-  const item = options.item === undefined ? {} : { item: itemName(options.item) };
-  if (options.task === undefined) {
-    await run.markFailed(by);
-    return tellDone(cli, run.id, 'failed');
-  }
-  if (status === 'skipped') {
-    await run.skip(options.task, { ...by, ...item });
-    return tellDone(cli, run.id, `skipped ${options.task} of`);
-  }
-  const output = await payloadOf(cli, 'output', options.output);
-  tellReset(cli, run.id, await run.mark(options.task, { ...by, ...item, ...output, dryRun: options.dryRun === true }));
+async function mark(cli: Cli, { id, as, options }: { readonly id: string; readonly as: string; readonly options: Options }): Promise<void> {
+  const { task, item, output, dryRun } = options;
+  if (as !== 'success' && as !== 'skipped' && as !== 'failed') throw usage(`${as}: a run or task cannot be marked as that.`, HELP.trim());
+  if ((task === undefined) !== (as === 'failed'))
+    throw usage(as === 'failed' ? 'A run is marked failed, not a task.' : '--task is missing.', HELP.trim());
+  if (as !== 'success' && (output !== undefined || dryRun === true)) throw usage('--output and --dry-run go with success.', HELP.trim());
+  const run = await findRun(await checking(cli, as === 'success'), id, options);
+  const at = item === undefined ? {} : { item: itemName(item) };
+  if (as === 'success') return success(cli, run, { ...options, task: task ?? '' });
+  if (as === 'skipped') await run.skip(task ?? '', { ...acting(options), ...at });
+  else await run.markFailed(acting(options));
+  const { out } = cli;
+  if (out.format !== 'text') return out.json({ run: run.id, ...(task === undefined ? {} : { task }), marked: as });
+  out.line(task === undefined ? `failed ${run.id}` : `skipped ${safe(task)} of ${run.id}`);
+  out.next(`pawl show ${run.id}`);
 }
 
-function check(status: Status, { task, item, output, dryRun }: Options): void {
-  if ((status === 'failed') !== (task === undefined))
-    throw usage(
-      status === 'failed'
-        ? 'Only a run can be marked failed: leave out --task.'
-        : `--task <task> is missing: only a task can be marked ${status}.`,
-    );
-  if (item !== undefined && task === undefined) throw usage('--item goes with --task.');
-  if (output !== undefined && status !== 'success') throw usage('--output goes with success.');
-  if (dryRun === true && status !== 'success') throw usage('--dry-run goes with success.');
+async function success(cli: Cli, run: Run<unknown>, options: Options & { readonly task: string }): Promise<void> {
+  const { task, item, output, dryRun } = options;
+  const report = await run.mark(task, {
+    ...acting(options),
+    ...(item === undefined ? {} : { item: itemName(item) }),
+    ...(output === undefined ? {} : { output: await payload(output, cli.io) }),
+    dryRun: dryRun === true,
+  });
+  const { out } = cli;
+  if (out.format !== 'text') return out.json({ run: run.id, task, marked: 'success', ...report });
+  out.line(`${report.applied ? 'marked' : 'would mark'} ${safe(task)} of ${run.id} as success  generation ${report.generation}`);
+  out.lines(reportLines(cli, report));
+  out.next(report.applied ? `pawl watch ${run.id}` : 'the same without --dry-run marks it');
 }

@@ -1,19 +1,20 @@
 import type { Command } from 'commander';
-import { actedRun, actOptions, NOTE_OPTION, tellDone, type ActArgs } from '../act.ts';
+import { acting, actOptions, type ActFlags } from '../acts.ts';
+import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
-import { ID_HELP, WORKFLOW_OPTION } from '../find.ts';
+import { findRun, ID_HELP, WORKFLOW_OPTION, type Narrowed } from '../find.ts';
 
 export function define(command: Command, act: Act): void {
-  command
-    .argument('<id>', 'which run')
-    .option(...WORKFLOW_OPTION)
-    .option(...NOTE_OPTION)
-    .addHelpText('after', `\nNothing new of it is claimed; what runs is finished, timers and deadlines go on.\n${ID_HELP}`)
-    .action(
-      act(async (cli, id: string, options: ActArgs) => {
-        const run = await actedRun(cli, id, options);
-        await run.pause(actOptions(cli, options));
-        tellDone(cli, run.id, 'paused');
-      }),
-    );
+  actOptions(command.argument('<id>', 'which run').option(...WORKFLOW_OPTION))
+    .addHelpText('after', `\n${ID_HELP}`)
+    .action(act((cli, id: string, options: Narrowed & ActFlags) => pause(cli, id, options)));
+}
+
+async function pause(cli: Cli, id: string, options: Narrowed & ActFlags): Promise<void> {
+  const run = await findRun(await cli.existing(), id, options);
+  await run.pause(acting(options));
+  const { out } = cli;
+  if (out.format !== 'text') return out.json({ run: run.id, status: (await run.status()).status });
+  out.line(`paused ${run.id}`);
+  out.next(`pawl resume ${run.id}`);
 }

@@ -1,19 +1,20 @@
 import type { Command } from 'commander';
-import { actedRun, actOptions, NOTE_OPTION, tellDone, type ActArgs } from '../act.ts';
+import { acting, actOptions, type ActFlags } from '../acts.ts';
+import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
-import { ID_HELP, WORKFLOW_OPTION } from '../find.ts';
+import { findRun, ID_HELP, WORKFLOW_OPTION, type Narrowed } from '../find.ts';
 
 export function define(command: Command, act: Act): void {
-  command
-    .argument('<id>', 'which run')
-    .option(...WORKFLOW_OPTION)
-    .option(...NOTE_OPTION)
+  actOptions(command.argument('<id>', 'which run').option(...WORKFLOW_OPTION))
     .addHelpText('after', `\n${ID_HELP}`)
-    .action(
-      act(async (cli, id: string, options: ActArgs) => {
-        const run = await actedRun(cli, id, options);
-        await run.resume(actOptions(cli, options));
-        tellDone(cli, run.id, 'resumed');
-      }),
-    );
+    .action(act((cli, id: string, options: Narrowed & ActFlags) => resume(cli, id, options)));
+}
+
+async function resume(cli: Cli, id: string, options: Narrowed & ActFlags): Promise<void> {
+  const run = await findRun(await cli.existing(), id, options);
+  await run.resume(acting(options));
+  const { out } = cli;
+  if (out.format !== 'text') return out.json({ run: run.id, status: (await run.status()).status });
+  out.line(`resumed ${run.id}`);
+  out.next(`pawl watch ${run.id}`);
 }

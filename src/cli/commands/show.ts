@@ -11,6 +11,7 @@ import { attemptLines, runLines } from '../tree.ts';
 
 interface Options extends Narrowed {
   readonly items?: boolean;
+  readonly graph?: boolean;
   readonly input?: boolean;
   readonly output?: boolean;
 }
@@ -20,6 +21,7 @@ export function define(command: Command, act: Act): void {
     .argument('<id>', 'which run')
     .option(...WORKFLOW_OPTION)
     .option('--items', 'the items of maps too')
+    .option('--graph', 'the graph too, with how each task stands')
     .option('--input', "only the run's input, as JSON")
     .option('--output', "only the run's output, as JSON")
     .addHelpText('after', `\n${ID_HELP}`)
@@ -28,7 +30,7 @@ export function define(command: Command, act: Act): void {
 
 async function show(cli: Cli, id: string, options: Options): Promise<void> {
   if (options.input === true && options.output === true) throw usage('--input and --output: give one of them.');
-  const run = await findRun(await cli.existing(), id, options);
+  const run = await findRun(await cli.reader(), id, options);
   const detail = await run.inspect({ items: options.items === true });
   const { out } = cli;
   if (options.input === true) return out.line(payloadText(detail.input));
@@ -37,13 +39,19 @@ async function show(cli: Cli, id: string, options: Options): Promise<void> {
     return out.line(payloadText(detail.output));
   }
   if (out.format !== 'text') return out.json({ run: detail });
-  out.lines(runLines(detail, out, cli.io.now()));
+  if (options.graph === true) {
+    const { drawingLines, runDrawing } = await import('../drawing.ts');
+    const whole = options.items === true ? detail : await run.inspect({ items: true });
+    out.lines([...drawingLines(runDrawing(await run.graph(), whole), out), '']);
+  }
+  out.lines(runLines(detail, out, { now: cli.io.now() }));
   out.lines(attemptLines(detail, out));
   const { id: whole } = detail;
   const hasMaps = detail.tasks.some((task) => task.items !== undefined);
   const items = hasMaps && options.items !== true ? [`pawl show ${whole} --items`] : [];
   out.next(
     ...(isRunOver[detail.status] ? [] : [`pawl watch ${whole}`]),
+    ...(detail.status === 'failed' || detail.status === 'cancelled' ? [`pawl why ${whole}`, `pawl redrive ${whole} --dry-run`] : []),
     ...items,
     ...('output' in detail ? [`pawl show ${whole} --output`] : []),
   );

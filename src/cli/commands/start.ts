@@ -6,7 +6,7 @@ import { tryDurationMs, type Duration } from '../../core/duration-text.ts';
 import { isPawlError, PawlError } from '../../core/errors.ts';
 import { validate } from '../../core/schema.ts';
 import type { Engine } from '../../facade.ts';
-import { milliseconds, payload, several, wholeNumber } from '../args.ts';
+import { milliseconds, payload, wholeNumber } from '../args.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
 import { shownPath, storeFile } from '../config.ts';
@@ -32,7 +32,7 @@ export function define(command: Command, act: Act): void {
     .argument('<workflow>', 'its name')
     .argument('[input]', 'JSON, @file, or - for stdin')
     .option('--key <key>', 'same workflow and key, same run')
-    .option('--tag <tag>', 'a tag; may be given several times', several, [])
+    .option('--tag <tag>', 'a tag; may be given several times', (tag: string, before: readonly string[]) => [...before, tag], [])
     .option('--at <time>', 'starts later: a duration (2h) or an instant (2026-01-31T08:00Z)')
     .option('--priority <n>', 'higher goes first; a unit is worth a minute of waiting')
     .option('--wait', 'wait for the end, and print the output as JSON')

@@ -13,7 +13,7 @@ export function define(command: Command, act: Act): void {
     )
     .action(
       act(async (cli, id: string, options: Narrowed) => {
-        const run = await findRun(await cli.existing(), id, options);
+        const run = await findRun(await cli.reader(), id, options);
         const exit = await follow(cli, run);
         if (exit !== 130) cli.out.next(`pawl show ${run.id}`);
         return exit;

@@ -31,7 +31,7 @@ export function define(command: Command, act: Act): void {
 }
 
 async function workers(cli: Cli, all: boolean): Promise<void> {
-  const list = (await (await cli.existing()).workers()).filter((worker) => all || worker.status !== 'ended');
+  const list = (await (await cli.reader()).workers()).filter((worker) => all || worker.status !== 'ended');
   const { out } = cli;
   if (out.format === 'json') return out.json({ workers: list });
   if (out.format === 'jsonl') return list.forEach((worker) => out.json({ worker }));

@@ -17,6 +17,8 @@ export interface OpenOptions {
   readonly durability: 'full' | 'fast';
   /** How long opening may wait for another process that migrates, in milliseconds. */
   readonly patienceMs: number;
+  /** `'read'`: nothing is created, migrated or written. Default `'write'`. */
+  readonly access?: 'write' | 'read';
 }
 
 /** Opens the file, refuses what is not safe, migrates. The only place where the main thread may wait for SQLite's lock. */
@@ -104,7 +106,7 @@ function migrate(db: DatabaseSync): void {
 }
 
 /** SQLite before these versions may corrupt a database when a WAL is reset under a reader. */
-function checkLibrary(db: DatabaseSync): void {
+export function checkLibrary(db: DatabaseSync): void {
   const version = String(db.prepare(SETUP.libraryVersion).get()?.['version']);
   const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
   const fixed = major > 3 || minor > 51 || (minor === 51 && patch >= 3) || (minor === 50 && patch >= 7) || (minor === 44 && patch >= 6);
@@ -133,7 +135,7 @@ function prepareFile(path: string): boolean {
   }
 }
 
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   const handle = openSync(folder, 'r');
   try {
     fsyncSync(handle);
@@ -142,7 +144,7 @@ function syncFolder(folder: string): void {
   }
 }
 
-function guarded<T>(path: string, work: () => T): T {
+export function guarded<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {

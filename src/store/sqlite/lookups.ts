@@ -1,3 +1,4 @@
+import type { Graph } from '../../core/graph.ts';
 import type { EndedTask, TaskState } from '../../core/run-state.ts';
 import type * as port from '../store.ts';
 import { readFacts, readMap, readRun, readTask, runCode, type Row } from './rows.ts';
@@ -49,4 +50,27 @@ export function readHolders(sql: Statements, key: string, workflow: string | nul
     const row = sql.runById.get(run ?? null);
     return row === undefined ? [] : [readRun(row)];
   });
+}
+
+export function readDefinition(row: Row): port.StoredDefinition {
+  return {
+    id: Number(row['id']),
+    workflow: String(row['workflow']),
+    version: String(row['version']),
+    hash: String(row['hash']),
+    graph: JSON.parse(String(row['graph'])) as Graph,
+    firstBody: Number(row['firstBody']),
+  };
+}
+
+export function listRuns(sql: Statements, query: port.ListQuery): port.RunRow[] {
+  const statuses = query.statuses === undefined ? null : JSON.stringify(query.statuses.map((status) => runCode(status)));
+  const { before = Number.MAX_SAFE_INTEGER, workflow = null, tag = null, since = null, key = null, limit } = query;
+  return sql.listRuns.all(before, workflow, statuses, tag, since, limit, key).map((row) => readRun(row as Row));
+}
+
+export function readStuck(sql: Statements, after: number, limit: number): { runs: port.StuckRun[]; last: number | null } {
+  const rows = sql.stuckRuns.all(after, limit) as unknown as (port.StuckRun & { stuck: number })[];
+  const runs = rows.filter((row) => Number(row.stuck) === 1).map(({ run, rev }) => ({ run, rev }));
+  return { runs, last: rows.length < limit ? null : (rows.at(-1)?.run ?? null) };
 }

@@ -1,9 +1,12 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import { PawlError } from '../../core/errors.ts';
 import { identity, SCHEMA, sqliteCode, storeError } from './driver.ts';
+import { openToRead } from './open-to-read.ts';
 import { SETUP } from './statements.ts';
+
+const PATIENCE_MS = 5_000;
 
 /** What stands in a file, found out without changing it. */
 export interface StoreVersion {
@@ -18,7 +21,7 @@ export interface StoreVersion {
 export function storeVersion(path: string): StoreVersion {
   const facts = { path: path === ':memory:' ? path : resolve(path), known: SCHEMA };
   if (path === ':memory:' || !existsSync(path)) return { ...facts, exists: false, schema: 0 };
-  const db = openReadOnly(path);
+  const { db } = openToRead(path, PATIENCE_MS, identify);
   try {
     return { ...facts, exists: true, schema: identify(db, path) };
   } finally {
@@ -31,7 +34,7 @@ export function storeVersion(path: string): StoreVersion {
  * what could write elsewhere (VACUUM INTO, ATTACH, PRAGMA) is not begun.
  */
 export function* queryRows(path: string, sql: string): Generator<Readonly<Record<string, SQLOutputValue>>, void> {
-  const db = openReadOnly(path);
+  const { db } = openToRead(path, PATIENCE_MS, identify);
   try {
     if (identify(db, path) > SCHEMA) throw new PawlError('STORE_NEWER', `${path} was written by a newer version of Pawl.`);
     if (!/^(select|with|values|explain)\b/i.test(bare(sql))) {
@@ -59,15 +62,6 @@ function queryError(error: unknown, path: string): unknown {
   if (code === 8) return new PawlError('STORE_QUERY_WRITES', `The statement would write: ${message}.`, { cause: error });
   if (code === 1 || code === 23 || code === 25) return new PawlError('STORE_QUERY', `SQLite says: ${message}.`, { cause: error });
   return storeError(error, path);
-}
-
-function openReadOnly(path: string): DatabaseSync {
-  if (!existsSync(path)) throw new PawlError('STORE_UNREACHABLE', `${path}: there is no such file.`, { details: { path } });
-  try {
-    return new DatabaseSync(path, { readOnly: true, timeout: 5_000, defensive: true });
-  } catch (error) {
-    throw storeError(error, path);
-  }
 }
 
 /** The version of its schema. Throws where it is none of Pawl's files. */

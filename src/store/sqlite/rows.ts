@@ -2,7 +2,7 @@ import { PawlError } from '../../core/errors.ts';
 import { decode } from '../../core/codec.ts';
 import type { EndedTask, RunFacts, TaskFacts, TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
-import type { MapCounts, PastTask, RunRow, WorkerRow } from '../store.ts';
+import type { LogRow, MapCounts, PastTask, RunRow, StoredLine, WorkerRow } from '../store.ts';
 
 /** Rows as Node's SQLite gives them, and the kernel's states they stand for. What does not decode is a corrupt or foreign row. */
 export type Value = string | number | bigint | null | Uint8Array;
@@ -234,6 +234,17 @@ export function readFacts(row: Row, run: number): RunFacts {
 function resumeTo(value: Value | undefined): RunFacts['resumeTo'] {
   if (value === null || value === undefined) return null;
   return runStatus(value) === 'scheduled' ? 'scheduled' : 'running';
+}
+
+export function readLog(row: Row): LogRow {
+  return {
+    seq: number(row['seq']),
+    node: number(row['node']),
+    item: number(row['item']),
+    generation: number(row['generation']),
+    attempt: number(row['attempt']),
+    lines: JSON.parse(text(row['lines'])) as StoredLine[],
+  };
 }
 
 function runStatus(value: Value | undefined): RunStatus {

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '../../core/document-fields.ts';
 
 /**
  * All SQL of the SQLite store, named after what it does to the rows; prepared once. Positions of `?` follow the columns as written.
@@ -11,7 +12,79 @@ const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.gener
   r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link
   FROM runs r JOIN definitions d ON d.id = r.definition`;
 
+/**
+ * Tables whose rows belong to one run by their column `run`, with what tells a run's rows apart. Pruning goes through all of them: a new
+ * table of this kind is a line here.
+ */
+export const RUN_TABLES = {
+  tasks: 'node, item',
+  maps: 'node',
+  attempts: 'node, item, generation, attempt',
+  steps: 'node, item, generation, name',
+  logs: 'node, item, generation, attempt, chunk',
+  generations: 'node, item, generation',
+  run_generations: 'generation',
+  parked: 'id',
+} as const;
+export type RunTable = keyof typeof RUN_TABLES;
+
+/** Of a run's rows some keys, and the deletion of one row by its whole key: by a part of it the planner reads what is to stay. */
+const keysOf = (table: string, key: string): string => `SELECT ${key} FROM ${table} WHERE run = ? ORDER BY ${key} LIMIT ?`;
+const dropRow = (table: string, key: string): string =>
+  `DELETE FROM ${table} WHERE run = ? AND ${key
+    .split(', ')
+    .map((column) => `${column} = ?`)
+    .join(' AND ')}`;
+
+const clearing = Object.fromEntries(
+  Object.entries(RUN_TABLES).flatMap(([table, key]) => [
+    [`keys_${table}`, keysOf(table, key)],
+    [`drop_${table}`, dropRow(table, key)],
+  ]),
+) as Record<`keys_${RunTable}` | `drop_${RunTable}`, string>;
+
+/** A document's field as a column: `finishedAt` is `finished_at`. */
+const columnOf = (field: string): string => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+/** What an import gives a row beside the fields of the document. */
+const GIVEN = {
+  tasks: ['run', 'body'],
+  maps: ['run', 'body'],
+  attempts: ['run', 'worker'],
+  steps: ['run'],
+  logs: ['run'],
+  generations: ['run'],
+  run_generations: ['run'],
+} as const satisfies Record<DocumentTable, readonly string[]>;
+
+function importing(table: string, given: readonly string[], fields: readonly string[]): string {
+  const columns = [...given, ...fields.map(columnOf)];
+  return `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(',')})`;
+}
+
+/** Of a quarantined run an instant that is due lies below zero. */
+const valueOf = (field: string): string => (field === 'dueAt' ? 'abs(due_at)' : columnOf(field));
+
+function exporting(table: string, fields: readonly string[], where: string): string {
+  return `SELECT ${fields.map((field) => `${valueOf(field)} AS "${field}"`).join(', ')} FROM ${table} WHERE ${where}`;
+}
+
+const transfer = {
+  exportRun: exporting('runs', Object.keys(RUN_FIELDS), 'id = ?'),
+  importRun: importing('runs', ['id', 'uid', 'definition', 'rev'], Object.keys(RUN_FIELDS)),
+  ...(Object.fromEntries(
+    DOCUMENT_TABLES.flatMap((table) => {
+      const fields = Object.keys(TABLE_FIELDS[table]);
+      return [
+        [`export_${table}`, `${exporting(table, fields, 'run = ?')} ORDER BY ${RUN_TABLES[table]}`],
+        [`import_${table}`, importing(table, GIVEN[table], fields)],
+      ];
+    }),
+  ) as Record<`export_${DocumentTable}` | `import_${DocumentTable}`, string>),
+};
+
 const SQL = {
+  ...clearing,
   beginWrite: 'BEGIN IMMEDIATE',
   beginRead: 'BEGIN',
   commit: 'COMMIT',
@@ -67,7 +140,7 @@ const SQL = {
   archiveRun: `INSERT INTO run_generations SELECT id, generation, status, reason, has_output, finished_at, output FROM runs WHERE id = ?`,
   // forks: items of maps that are taken over as they are
   copyItems: `INSERT INTO tasks (${TASK}) SELECT ?1, node, item, ?2 + node, status, 1, 0, 0, 0, 0, 0, NULL, 0, rank, first_queued_at, 1, NULL, NULL, NULL,
-    NULL, NULL, ?3, reason, (flags & ~12) | 16, 1, NULL, output, error FROM tasks WHERE run = ?4 AND node = ?5 AND item >= 0`,
+    NULL, NULL, ?3, reason, (flags & ~12) | 16, 1, edited, output, error FROM tasks WHERE run = ?4 AND node = ?5 AND item >= 0`,
   copyMap: `INSERT INTO maps (run, node, body, rank, n, next, ok, failed, cancelled, skipped, again, closed)
     SELECT ?1, node, ?2 + node, rank, n, next, ok, failed, cancelled, skipped, 0, 1 FROM maps WHERE run = ?3 AND node = ?4`,
   closeMaps: 'UPDATE maps SET closed = 1 WHERE run = ?',
@@ -81,11 +154,21 @@ const SQL = {
     SELECT t.run, t.node, t.item, t.generation, ?, ?, ? FROM tasks t WHERE t.run = ? AND t.node = ? AND t.item = ? AND t.token = ? AND t.generation = ?`,
   readSteps: `SELECT name, kind, value FROM steps s WHERE run = ?1 AND node = ?2 AND item = ?3
     AND generation = (SELECT generation FROM tasks WHERE run = ?1 AND node = ?2 AND item = ?3)`,
+  // why: tied to the lease like a step; a chunk whose commit's outcome was unknown may be there already
+  insertLog: `INSERT INTO logs (run, node, item, generation, attempt, chunk, seq, lines)
+    SELECT t.run, t.node, t.item, t.generation, t.attempt, ?1, (SELECT coalesce(max(seq), 0) + 1 FROM logs WHERE run = ?3), ?2 FROM tasks t
+    WHERE t.run = ?3 AND t.node = ?4 AND t.item = ?5 AND t.token = ?6 AND t.generation = ?7 AND t.attempt = ?8
+    ON CONFLICT (run, node, item, generation, attempt, chunk) DO NOTHING`,
+  logsOf: `SELECT seq, node, item, generation, attempt, lines FROM logs INDEXED BY logs_order
+    WHERE run = ?1 AND seq > ?2 AND (?3 IS NULL OR node = ?3) AND (?4 IS NULL OR item = ?4) AND (?5 IS NULL OR attempt = ?5)
+    ORDER BY seq LIMIT ?6`,
 
   // runs
   // why: a run that was never claimed is claimed as a whole; while it is paused (0) it is not
   moveRun: `UPDATE runs SET status = ?, generation = ?, deadline_at = ?, wake_at = ?, resume_to = ?, finished_at = NULL, reason = NULL, output = NULL,
     has_output = 0, unclaimed = CASE WHEN unclaimed IS NOT NULL THEN ? END WHERE id = ?`,
+  // why: what has rows of tasks is not claimed as a whole any more
+  breakOpen: 'UPDATE runs SET unclaimed = NULL WHERE id = ? AND unclaimed IS NOT NULL',
   // why: a body below zero is nobody's: no claim meets what is paused
   coverTasks: 'UPDATE tasks SET body = -body WHERE run = ? AND body > 0 AND status <= 4',
   uncoverTasks: 'UPDATE tasks SET body = -body WHERE run = ? AND body < 0 AND status <= 4',
@@ -97,7 +180,7 @@ const SQL = {
   hideTasks: 'UPDATE tasks SET body = -abs(body), due_at = -abs(due_at) WHERE run = ? AND status <= 4',
   hideMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body > 0',
   quarantinedRuns: `SELECT ${RUN} WHERE r.quarantined IS NOT NULL ORDER BY r.id LIMIT ?`,
-  releaseRun: `UPDATE runs SET quarantined = NULL, wake_at = CASE status WHEN 0 THEN start_at ELSE deadline_at END,
+  releaseRun: `UPDATE runs SET quarantined = NULL, wake_at = CASE WHEN status = 0 THEN start_at WHEN status < 6 THEN deadline_at END,
     unclaimed = CASE WHEN unclaimed IS NOT NULL AND status <> 3 THEN 1 ELSE unclaimed END WHERE id = ? AND quarantined IS NOT NULL`,
   // why: what is paused besides stays out of the queue
   showTasks: `UPDATE tasks SET body = CASE WHEN ?2 = 3 THEN body ELSE abs(body) END, due_at = abs(due_at) WHERE run = ?1 AND status <= 4`,
@@ -107,15 +190,13 @@ const SQL = {
     AND quarantined IS NOT NULL RETURNING generation`,
   parkedOf: 'SELECT node, item, token, outcome FROM parked WHERE run = ? ORDER BY id',
   unpark: 'DELETE FROM parked WHERE run = ?',
-  insertAudit: 'INSERT INTO audit (at, actor, action, run, request, facts, note) VALUES (?,?,?,?,?,?,?)',
+  insertAudit: 'INSERT INTO audit (at, actor, action, run, uid, request, facts, note) SELECT ?,?,?,id,uid,?,?,? FROM runs WHERE id = ?',
   // why: a request id that was used is free again after its time
   putRequest: `INSERT INTO requests (actor, request, at, hash, result) VALUES (?1,?2,?3,?4,?5) ON CONFLICT (actor, request) DO UPDATE
     SET at = excluded.at, hash = excluded.hash, result = excluded.result WHERE requests.at <= ?6`,
   readRequest: 'SELECT hash, result FROM requests WHERE actor = ? AND request = ? AND at > ?',
-  readAudit: `SELECT a.id, a.at, a.actor, a.action, a.run, r.uid, a.request, a.facts, a.note FROM audit a LEFT JOIN runs r ON r.id = a.run
-    WHERE a.id < ? ORDER BY a.id DESC LIMIT ?`,
-  readAuditOf: `SELECT a.id, a.at, a.actor, a.action, a.run, r.uid, a.request, a.facts, a.note FROM audit a LEFT JOIN runs r ON r.id = a.run
-    WHERE a.run = ? AND a.id < ? ORDER BY a.id DESC LIMIT ?`,
+  readAudit: 'SELECT id, at, actor, action, run, uid, request, facts, note FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?',
+  readAuditOf: 'SELECT id, at, actor, action, run, uid, request, facts, note FROM audit WHERE run = ? AND id < ? ORDER BY id DESC LIMIT ?',
   park: 'INSERT INTO parked (run, node, item, token, outcome, at) VALUES (?,?,?,?,?,?)',
   insertJournal: 'INSERT INTO journal (at, worker, nonce, changes) VALUES (?,?,?,?)',
   // why: a commit that failed with an unknown outcome is known again by its nonce
@@ -136,6 +217,7 @@ const SQL = {
   // reads
   runById: `SELECT ${RUN} WHERE r.id = ?`,
   runStatus: 'SELECT status FROM runs WHERE id = ?',
+  runGeneration: 'SELECT generation FROM runs WHERE id = ?',
   runByUid: `SELECT ${RUN} WHERE r.uid = ?`,
   // why: `+` keeps the order by id, and the planner from the partial index, whatever the statistics say
   listRuns: `SELECT ${RUN} WHERE r.id < ?1 AND (?2 IS NULL OR d.workflow = ?2) AND (?3 IS NULL OR +r.status IN (SELECT value FROM json_each(?3)))
@@ -165,6 +247,52 @@ const SQL = {
     WHERE run = ? AND node = ? AND item = ? ORDER BY generation, attempt`,
   journalAfter: 'SELECT seq, at, worker, changes FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
   journalHead: 'SELECT seq, at FROM journal ORDER BY seq DESC LIMIT 1',
+
+  // retention: a run leaves with its row; its other rows follow, at once or as leftovers
+  endedRuns: `SELECT id, definition, key FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?
+    ORDER BY finished_at LIMIT ?`,
+  countEnded: 'SELECT count(*) AS n FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?',
+  dropRun: 'DELETE FROM runs WHERE id = ?',
+  dropKey: 'DELETE FROM keys WHERE workflow = (SELECT workflow FROM definitions WHERE id = ?) AND key = ? AND run = ?',
+  nextLeftover: 'SELECT run FROM leftovers WHERE due_at <= ? ORDER BY run LIMIT 1',
+  putLeftover: 'INSERT INTO leftovers (run, due_at) VALUES (?,?) ON CONFLICT (run) DO UPDATE SET due_at = excluded.due_at',
+  dropLeftover: 'DELETE FROM leftovers WHERE run = ?',
+  oldestJournal: 'SELECT seq, at, changes FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
+  journalFrom: 'SELECT seq, at FROM journal WHERE seq >= ? ORDER BY seq LIMIT 1',
+  cutJournal: 'DELETE FROM journal WHERE seq <= ?',
+  oldestAudit: 'SELECT id, at FROM audit ORDER BY id LIMIT ?',
+  cutAudit: 'DELETE FROM audit WHERE id <= ?',
+  oldRequests: 'SELECT actor, request FROM requests WHERE at <= ? ORDER BY at LIMIT ?',
+  dropRequest: 'DELETE FROM requests WHERE actor = ? AND request = ?',
+  setMeta: 'UPDATE meta SET value = ? WHERE name = ?',
+  readMeta: 'SELECT value FROM meta WHERE name = ?',
+  putCheckpointRun: `INSERT INTO checkpoint_runs (run, generation, status) VALUES (?1, ?2, coalesce(?3, 2))
+    ON CONFLICT (run) DO UPDATE SET generation = ?2, status = coalesce(?3, status)`,
+  putCheckpointTask: `INSERT INTO checkpoint_tasks (run, node, item, generation, status, attempt) VALUES (?,?,?,?,?,?)
+    ON CONFLICT (run, node, item) DO UPDATE SET generation = excluded.generation, status = excluded.status, attempt = excluded.attempt`,
+  checkpointOver: 'SELECT run FROM checkpoint_runs WHERE status >= 6 ORDER BY run LIMIT 1',
+  hasCheckpoint: 'SELECT run FROM checkpoint_runs WHERE run = ?',
+  dropCheckpointRun: 'DELETE FROM checkpoint_runs WHERE run = ?',
+  keysOfCheckpoint: keysOf('checkpoint_tasks', 'node, item'),
+  dropCheckpointTask: dropRow('checkpoint_tasks', 'node, item'),
+  checkpointRuns: 'SELECT run, generation, status FROM checkpoint_runs WHERE run > ? AND status < 6 ORDER BY run LIMIT ?',
+  checkpointTasks: 'SELECT node, item, generation, status, attempt FROM checkpoint_tasks WHERE run = ? ORDER BY node, item',
+
+  // transfer of one run
+  ...transfer,
+  uidTaken: 'SELECT 1 AS n FROM runs WHERE uid = ?',
+  keyTaken: 'SELECT 1 AS n FROM keys WHERE workflow = ? AND key = ?',
+  keepLeftover: 'SELECT due_at FROM leftovers WHERE run = ?',
+  exportKey: 'SELECT input_hash AS inputHash, until, while_open AS whileOpen FROM keys WHERE workflow = ? AND key = ? AND run = ?',
+  // facts for a diagnosis
+  countQuarantined: 'SELECT count(*) AS n FROM runs WHERE quarantined IS NOT NULL',
+  oldestQueued: `SELECT first_queued_at AS at FROM tasks WHERE status <= 4 AND status = 1 AND body = ? ORDER BY rank LIMIT 1`,
+  oldestUnclaimed:
+    'SELECT rank, accepted_at AS at, start_at AS startAt FROM runs WHERE unclaimed = 1 AND definition = ? ORDER BY rank LIMIT 1',
+  libraryVersion: 'SELECT sqlite_version() AS version',
+  schemaVersion: 'PRAGMA user_version',
+  synchronous: 'PRAGMA synchronous',
+
   prunedTo: "SELECT value FROM meta WHERE name = 'pruned_to'",
 
   // definitions and numbers
@@ -245,4 +373,5 @@ export const SETUP = {
   neverWait: 'PRAGMA busy_timeout = 0',
   checkpointAt: 'PRAGMA wal_autocheckpoint = 1000',
   libraryVersion: 'SELECT sqlite_version() AS version',
+  quickCheck: 'PRAGMA quick_check(20)',
 } as const;

@@ -1,22 +1,26 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { PawlError } from '../../core/errors.ts';
-import type { Graph } from '../../core/graph.ts';
 import { JournalWriter } from '../../core/journal.ts';
 import type { EndedTask, TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as port from '../store.ts';
+import { SqliteCare } from './care.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
-import { isBusy, openDatabase, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
-import { readMap, readPast, readRun, readTask, readWorker, runCode, type Row } from './rows.ts';
-import { loadRun, readDue, readHolders } from './lookups.ts';
+import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
+import { openFile } from './open-to-read.ts';
+import { readLog, readMap, readPast, readRun, readTask, readWorker, runCode, type Row } from './rows.ts';
+import { listRuns, loadRun, readDefinition, readDue, readHolders, readStuck } from './lookups.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
 
 /** How long a write may wait for another process's transaction before it is given up as `STORE_BUSY`. */
 const BUSY_LIMIT_MS = 30_000;
 
+const READ_FIX = { fix: "Open the store without access: 'read'." };
+
 /** One SQLite file (or `:memory:`), one connection, used by one process; other processes may have the same file open. */
 export class SqliteStore implements port.Store {
+  readonly care: SqliteCare;
   private readonly options: OpenOptions;
   private db: DatabaseSync | null = null;
   private sql!: Statements;
@@ -32,20 +36,32 @@ export class SqliteStore implements port.Store {
   /** The highest instant that a commit has stored, as far as this process has seen. */
   private clock = 0;
   private closed = false;
+  private isImmutable = false;
 
   constructor(options: OpenOptions) {
     this.options = options;
+    this.care = new SqliteCare(
+      {
+        path: options.path,
+        sql: () => this.reading(),
+        read: (work) => this.read(work),
+        write: (work) => this.write(work),
+        touched: (now) => this.touched(now),
+      },
+      this,
+    );
   }
 
   async open(): Promise<port.StoreInfo> {
     this.closed = false;
     if (this.db === null) this.connect();
     this.readHead();
-    return { kind: 'sqlite', clock: this.clock, schema: SCHEMA, path: this.options.path };
+    return { kind: 'sqlite', clock: this.clock, schema: SCHEMA, path: this.options.path, isImmutable: this.isImmutable };
   }
 
   private connect(): void {
-    const db = openDatabase(this.options);
+    const { db, isImmutable } = openFile(this.options);
+    this.isImmutable = isImmutable;
     db.exec(SETUP.neverWait);
     this.db = db;
     this.sql = prepareStatements(db);
@@ -119,6 +135,7 @@ export class SqliteStore implements port.Store {
     if (worker !== 0 && this.sql.isFenced.get(worker)?.['fenced'] === 1) {
       throw new PawlError('WORKER_LEASE_LOST', `Worker ${worker} has lost its lease; what it held is taken back.`);
     }
+    const logs = batch.logs.map((write) => this.writer.log(write));
     batch.runs.forEach((write, i) => {
       if (conflicts.has(i)) return;
       if (this.isStale(write)) conflicts.add(i);
@@ -129,7 +146,7 @@ export class SqliteStore implements port.Store {
     const starts = batch.starts.map((start) => this.writer.start(start, now, journal));
     const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, worker, now, journal);
     // why: a commit whose outcome is unknown is found again by its journal row, so one that writes anything has one
-    if (!journal.isEmpty || steps.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
+    if (!journal.isEmpty || steps.length + logs.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
     return {
       epoch: this.epoch,
       clock: Math.max(this.clock, now),
@@ -137,6 +154,7 @@ export class SqliteStore implements port.Store {
       starts,
       conflicts: [...conflicts],
       steps,
+      logs,
       ...claimed,
     };
   }
@@ -164,6 +182,13 @@ export class SqliteStore implements port.Store {
     const nonce = this.nonce++;
     const seq = Number(this.sql.insertJournal.run(at, worker, nonce, changes).lastInsertRowid);
     this.written = { seq, at, nonce };
+  }
+
+  /** The runs that this transaction touches may be cached here and elsewhere: each process compares its states before it relies on them. */
+  private touched(now: number): void {
+    this.noticeOthers();
+    this.epoch++;
+    this.record(now, 0, '[]');
   }
 
   private isStale(write: port.RunWrite): boolean {
@@ -239,9 +264,7 @@ export class SqliteStore implements port.Store {
   }
 
   async stuck(after: number, limit: number): Promise<{ runs: port.StuckRun[]; last: number | null }> {
-    const rows = this.reading().stuckRuns.all(after, limit) as unknown as (port.StuckRun & { stuck: number })[];
-    const runs = rows.filter((row) => Number(row.stuck) === 1).map(({ run, rev }) => ({ run, rev }));
-    return { runs, last: rows.length < limit ? null : (rows.at(-1)?.run ?? null) };
+    return readStuck(this.reading(), after, limit);
   }
 
   async quarantine(run: number, why: string, outcomes: readonly port.ParkedOutcome[], now: number): Promise<void> {
@@ -251,7 +274,7 @@ export class SqliteStore implements port.Store {
       this.sql.hideTasks.run(run);
       this.sql.hideMaps.run(run);
       this.sql.shareRun.run(run);
-      this.record(now, 0, '[]');
+      this.touched(now);
     });
   }
 
@@ -262,8 +285,10 @@ export class SqliteStore implements port.Store {
   }
 
   async journal(after: number, limit: number): Promise<{ entries: port.JournalRow[]; gone: boolean }> {
-    const pruned = Number(this.reading().prunedTo.get()?.['value'] ?? 0);
-    return { entries: this.sql.journalAfter.all(after, limit) as unknown as port.JournalRow[], gone: Math.max(0, after) < pruned };
+    const entries = this.reading().journalAfter.all(after, limit) as unknown as port.JournalRow[];
+    // why: last, so that rows which another process cuts in between are missed by nobody
+    const pruned = Number(this.sql.prunedTo.get()?.['value'] ?? 0);
+    return { entries, gone: Math.max(0, after) < pruned };
   }
 
   async findRun(uid: Uint8Array): Promise<port.RunRow | null> {
@@ -282,11 +307,7 @@ export class SqliteStore implements port.Store {
   }
 
   async listRuns(query: port.ListQuery): Promise<port.RunRow[]> {
-    const statuses = query.statuses === undefined ? null : JSON.stringify(query.statuses.map((status: RunStatus) => runCode(status)));
-    const { before = Number.MAX_SAFE_INTEGER, workflow = null, tag = null, since = null, key = null, limit } = query;
-    return this.reading()
-      .listRuns.all(before, workflow, statuses, tag, since, limit, key)
-      .map((row) => readRun(row as Row));
+    return listRuns(this.reading(), query);
   }
 
   async newestIds(limit: number): Promise<Uint8Array[]> {
@@ -326,15 +347,8 @@ export class SqliteStore implements port.Store {
     );
   }
 
-  async audit({
-    run,
-    before = Number.MAX_SAFE_INTEGER,
-    limit,
-  }: {
-    run?: number;
-    before?: number;
-    limit: number;
-  }): Promise<port.AuditRow[]> {
+  async audit(query: { readonly run?: number; readonly before?: number; readonly limit: number }): Promise<port.AuditRow[]> {
+    const { run, before = Number.MAX_SAFE_INTEGER, limit } = query;
     const { readAudit, readAuditOf } = this.reading();
     const rows = run === undefined ? readAudit.all(before, limit) : readAuditOf.all(run, before, limit);
     return rows as unknown as port.AuditRow[];
@@ -383,6 +397,11 @@ export class SqliteStore implements port.Store {
     });
   }
 
+  async logsOf({ run, after, node, item, attempt }: port.LogQuery, limit: number): Promise<port.LogRow[]> {
+    const rows = this.reading().logsOf.all(run, after, node ?? null, item ?? null, attempt ?? null, limit);
+    return rows.map((row) => readLog(row as Row));
+  }
+
   private reading(): Statements {
     if (this.closed) throw new PawlError('STORE_CLOSED', `${this.options.path}: the store is closed.`);
     if (this.db === null) this.connect();
@@ -405,6 +424,7 @@ export class SqliteStore implements port.Store {
    * After a commit whose outcome is unknown the file is opened anew, and the journal tells.
    */
   private async write<T>(work: () => T): Promise<T> {
+    if (this.options.access === 'read') throw new PawlError('STORE_READONLY', `${this.options.path} was opened to read.`, READ_FIX);
     const started = performance.now();
     while (!this.begun()) {
       if (performance.now() - started > BUSY_LIMIT_MS) {
@@ -472,15 +492,4 @@ export class SqliteStore implements port.Store {
     const coded = storeError(error, path);
     throw coded instanceof PawlError ? coded : new PawlError('STORE_IO', `${path}: a commit failed: ${String(error)}`, { cause: error });
   }
-}
-
-function readDefinition(row: Row): port.StoredDefinition {
-  return {
-    id: Number(row['id']),
-    workflow: String(row['workflow']),
-    version: String(row['version']),
-    hash: String(row['hash']),
-    graph: JSON.parse(String(row['graph'])) as Graph,
-    firstBody: Number(row['firstBody']),
-  };
 }

@@ -3,7 +3,7 @@ import type { JournalWriter } from '../../core/journal.ts';
 import type { RunningTask, RunState, TaskState } from '../../core/run-state.ts';
 import { REQUEST_MS } from '../../core/reset.ts';
 import { isRunOver } from '../../core/states.ts';
-import type { ActWrite, KeyClaim, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
+import type { ActWrite, KeyClaim, LogWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
 import type { Statements } from './statements.ts';
@@ -102,6 +102,7 @@ export class RunWriter {
       const done = this.doneBefore(write.act, now);
       if (done !== null) return { created: false, done };
     }
+    if (this.hasMoved(write)) return { created: false, moved: write.link?.run ?? 0 };
     if (key !== null) {
       const holder = this.holder(write.workflow, key, now);
       if (holder !== null) return holder;
@@ -146,6 +147,11 @@ export class RunWriter {
     return { created: true };
   }
 
+  /** What is copied must be what the kernel has seen. */
+  private hasMoved({ link }: StartWrite): boolean {
+    return link?.generation != null && Number(this.sql.runGeneration.get(link.run)?.['generation']) !== link.generation;
+  }
+
   private holder(workflow: string, key: KeyClaim, now: number): StartResult | null {
     const row = this.sql.readKey.get(workflow, key.value);
     if (row === undefined || row['uid'] === null) return null;
@@ -164,7 +170,7 @@ export class RunWriter {
       const { changes } = this.sql.putRequest.run(act.actor, act.request, now, act.hash, act.result, now - REQUEST_MS);
       if (changes !== 1) throw new GuardFailed(run);
     }
-    this.sql.insertAudit.run(now, act.actor, act.action, run, act.request, act.facts, act.note);
+    this.sql.insertAudit.run(now, act.actor, act.action, act.request, act.facts, act.note, run);
   }
 
   private putKey(workflow: string, key: KeyClaim, run: number): void {
@@ -177,10 +183,13 @@ export class RunWriter {
     journal.run(state);
     if (write.act !== null) this.act(state.run, write.act, now);
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
+    if (write.act !== null && changes.tasks.length > 0) this.sql.breakOpen.run(state.run);
     this.applyTasks(state, write.firstBody, changes, journal);
     if (changes.moves.some((move) => move.from === 'paused' || move.to === 'paused')) this.cover(state);
     if (write.shared) this.sql.bumpRev.run(state.run);
     if (changes.end !== null) this.endRun(state.run, changes.end, journal);
+    // why: a redrive goes on with the maps of a run that ended while it was paused
+    if (changes.end?.from === 'paused') this.sql.uncoverMaps.run(state.run);
   }
 
   /** Admission, pause, resume, and the new generation that a reset opens. */
@@ -289,6 +298,10 @@ export class RunWriter {
       write.generation,
     );
     return changes === 1;
+  }
+
+  log({ run, node, item, token, generation, attempt, chunk, lines }: LogWrite): boolean {
+    return this.sql.insertLog.run(chunk, lines, run, node, item, token, generation, attempt).changes === 1;
   }
 }
 

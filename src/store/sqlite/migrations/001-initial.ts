@@ -18,7 +18,7 @@ const runIdText = [
  */
 export const initial = `
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-INSERT INTO meta (name, value) VALUES ('next_run', 1), ('next_token', 1), ('next_body', 1), ('pruned_to', 0);
+INSERT INTO meta (name, value) VALUES ('next_run', 1), ('next_token', 1), ('next_body', 1), ('pruned_to', 0), ('pruned_at', 0);
 
 CREATE TABLE definitions (
   id INTEGER PRIMARY KEY,
@@ -61,8 +61,11 @@ CREATE TABLE runs (
 ) STRICT;
 CREATE INDEX runs_unclaimed ON runs (definition, rank, id) WHERE unclaimed = 1;
 CREATE INDEX runs_open ON runs (id) WHERE status < 6;
-CREATE INDEX runs_quarantined ON runs (id) WHERE quarantined IS NOT NULL;
 CREATE INDEX runs_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;
+CREATE INDEX runs_ended ON runs (status, finished_at) WHERE finished_at IS NOT NULL AND quarantined IS NULL;
+CREATE INDEX runs_quarantined ON runs (id) WHERE quarantined IS NOT NULL;
+-- runs that have rows and are no runs: pruned in part, or imported in part; from this instant on the rows may be deleted
+CREATE TABLE leftovers (run INTEGER PRIMARY KEY, due_at INTEGER NOT NULL) STRICT;
 
 CREATE TABLE keys (
   workflow TEXT NOT NULL,
@@ -186,6 +189,20 @@ CREATE TABLE steps (
   PRIMARY KEY (run, node, item, generation, name)
 ) STRICT, WITHOUT ROWID;
 
+-- a row for each time that an attempt's lines were written; the order of a run is that of the commits, whatever the clocks of its workers say
+CREATE TABLE logs (
+  run INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  item INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  chunk INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  lines TEXT NOT NULL CHECK (json_valid(lines)),
+  PRIMARY KEY (run, node, item, generation, attempt, chunk)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX logs_order ON logs (run, seq);
+
 -- outcomes that arrived for a quarantined run: kept, not applied
 CREATE TABLE parked (
   id INTEGER PRIMARY KEY,
@@ -224,6 +241,8 @@ CREATE TABLE audit (
   actor TEXT NOT NULL,
   action TEXT NOT NULL,
   run INTEGER NOT NULL,
+  -- outlives the run
+  uid BLOB NOT NULL,
   request TEXT,
   facts TEXT NOT NULL CHECK (json_valid(facts)),
   note TEXT
@@ -248,6 +267,19 @@ CREATE TABLE journal (
   nonce INTEGER NOT NULL DEFAULT 0,
   changes TEXT NOT NULL
 ) STRICT;
+
+-- what the rows that were cut off the journal came to, for the runs that were open at the cut; one that is over waits for its deletion
+CREATE TABLE checkpoint_runs (run INTEGER PRIMARY KEY, generation INTEGER NOT NULL, status INTEGER NOT NULL) STRICT;
+CREATE INDEX checkpoint_over ON checkpoint_runs (run) WHERE status >= 6;
+CREATE TABLE checkpoint_tasks (
+  run INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  item INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  PRIMARY KEY (run, node, item)
+) STRICT, WITHOUT ROWID;
 
 CREATE VIEW run_overview AS
   SELECT ${runIdText} AS id, r.id AS run, d.workflow, d.version,

@@ -1,0 +1,113 @@
+import type { Duration } from '../core/duration.ts';
+import { durationMs } from '../core/duration.ts';
+import { REQUEST_MS } from '../core/reset.ts';
+import type { Care, PruneRequest } from '../store/care.ts';
+import type { Ports } from './ports.ts';
+
+/** How long finished work is kept. */
+export interface Retention {
+  /** Runs that ended as success, partial, skipped or cancelled. Default 30 days. */
+  readonly finished?: Duration;
+  /** Runs that failed. Default 90 days. */
+  readonly failed?: Duration;
+  /** What happened, for `watch`. Default 7 days. */
+  readonly journal?: Duration;
+  /** Acts of people. Default 400 days. */
+  readonly audit?: Duration;
+}
+
+/** Null: kept for ever. */
+export interface RetentionMs {
+  readonly finishedMs: number | null;
+  readonly failedMs: number | null;
+  readonly journalMs: number | null;
+  readonly auditMs: number | null;
+}
+
+export interface PruneOptions {
+  /** Finished runs, failed ones too, that ended so long ago. Default: the engine's `retention`. */
+  readonly olderThan?: Duration;
+  /** Journal rows so old. Default: the engine's `retention`. */
+  readonly journal?: Duration;
+  /** Counts what would be deleted, and deletes nothing. */
+  readonly dryRun?: boolean;
+  /** Ends the pruning after the batch that is under way: the rest stays for the next time. */
+  readonly signal?: AbortSignal;
+}
+
+export interface PruneCounts {
+  readonly runs: number;
+  readonly journalRows: number;
+}
+
+/** Rows of one transaction: a few milliseconds, so that no claim and no commit waits long behind it. */
+export const BATCH_ROWS = 500;
+
+export function retentionMs(retention: Retention | false = {}): RetentionMs {
+  if (retention === false) return { finishedMs: null, failedMs: null, journalMs: null, auditMs: null };
+  const { finished = '30d', failed = '90d', journal = '7d', audit = '400d' } = retention;
+  return {
+    finishedMs: durationMs(finished, 'retention.finished'),
+    failedMs: durationMs(failed, 'retention.failed'),
+    journalMs: durationMs(journal, 'retention.journal'),
+    auditMs: durationMs(audit, 'retention.audit'),
+  };
+}
+
+/** What a person asked for, over what the engine is set to. */
+export function asked(options: PruneOptions, set: RetentionMs): RetentionMs {
+  const olderMs = options.olderThan === undefined ? null : durationMs(options.olderThan, 'olderThan');
+  return {
+    finishedMs: olderMs ?? set.finishedMs,
+    failedMs: olderMs ?? set.failedMs,
+    journalMs: options.journal === undefined ? set.journalMs : durationMs(options.journal, 'journal'),
+    auditMs: set.auditMs,
+  };
+}
+
+export function runsToPrune({ finishedMs, failedMs }: RetentionMs, now: number): PruneRequest {
+  return {
+    now,
+    finishedBefore: finishedMs === null ? null : now - finishedMs,
+    failedBefore: failedMs === null ? null : now - failedMs,
+    rows: BATCH_ROWS,
+  };
+}
+
+export interface Pruning {
+  readonly care: Care;
+  readonly ports: Pick<Ports, 'turn'>;
+  readonly keep: RetentionMs;
+  readonly now: number;
+  /** Asked between batches. */
+  readonly isOver: () => boolean;
+}
+
+/** Batch after batch, each in a turn of the event loop of its own; `more` where it was stopped before the end. */
+export async function pruneBatches({ care, ports, keep, now, isOver }: Pruning): Promise<PruneCounts & { readonly more: boolean }> {
+  const request = runsToPrune(keep, now);
+  const nextTurn = (): Promise<void> => new Promise((resolve) => ports.turn(resolve));
+  let [runs, journalRows] = [0, 0];
+  let more = true;
+  while (more && !isOver()) {
+    const pruned = await care.prune(request);
+    runs += pruned.runs;
+    ({ more } = pruned);
+    await nextTurn();
+  }
+  let moreActs = true;
+  while (moreActs && !isOver()) {
+    const auditBefore = keep.auditMs === null ? null : now - keep.auditMs;
+    ({ more: moreActs } = await care.pruneActs({ auditBefore, requestsBefore: now - REQUEST_MS, rows: BATCH_ROWS }));
+    await nextTurn();
+  }
+  if (keep.journalMs === null) return { runs, journalRows, more: more || moreActs };
+  let moreJournal = true;
+  while (moreJournal && !isOver()) {
+    const pruned = await care.pruneJournal({ before: now - keep.journalMs, rows: BATCH_ROWS });
+    journalRows += pruned.rows;
+    moreJournal = pruned.more;
+    await nextTurn();
+  }
+  return { runs, journalRows, more: more || moreActs || moreJournal };
+}

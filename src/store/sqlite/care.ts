@@ -1,0 +1,98 @@
+import type { JournaledTask } from '../../core/checkpoint.ts';
+import { PawlError } from '../../core/errors.ts';
+import type { RunDocument } from '../../core/run-document.ts';
+import { RUN_STATUSES, TASK_STATUSES } from '../../core/states.ts';
+import type * as port from '../care.ts';
+import type { NewDefinition, Reserved, StoredDefinition } from '../store.ts';
+import { backupTo } from './backup.ts';
+import type { Connection } from './connection.ts';
+import { factsOf } from './facts.ts';
+import { meta, prunable, prunableJournal, prune, pruneActs, pruneJournal } from './prune.ts';
+import { exportRun, importRun } from './transfer.ts';
+
+/** What an import needs of the store beside its connection. */
+export interface Definer {
+  define(definitions: readonly NewDefinition[]): Promise<StoredDefinition[]>;
+  reserve(runs: number, tokens: number): Promise<Reserved>;
+}
+
+export class SqliteCare implements port.Care {
+  private readonly connection: Connection;
+  private readonly definer: Definer;
+
+  constructor(connection: Connection, definer: Definer) {
+    this.connection = connection;
+    this.definer = definer;
+  }
+
+  async prune(request: port.PruneRequest): Promise<port.Pruned> {
+    return prune(this.connection, request);
+  }
+
+  async prunable(request: port.PruneRequest): Promise<number> {
+    return prunable(this.connection, request);
+  }
+
+  async pruneJournal(request: port.JournalPruneRequest): Promise<port.JournalPruned> {
+    return pruneJournal(this.connection, request);
+  }
+
+  async prunableJournal(before: number): Promise<number> {
+    return prunableJournal(this.connection, before);
+  }
+
+  async pruneActs(request: port.ActsPruneRequest): Promise<port.ActsPruned> {
+    return pruneActs(this.connection, request);
+  }
+
+  async checkpoint(): Promise<{ readonly seq: number; readonly at: number }> {
+    const sql = this.connection.sql();
+    return this.connection.read(() => ({ seq: meta(sql, 'pruned_to'), at: meta(sql, 'pruned_at') }));
+  }
+
+  async checkpointRuns(after: number, limit: number): Promise<port.CheckpointRun[]> {
+    return this.connection
+      .sql()
+      .checkpointRuns.all(after, limit)
+      .map(({ run, generation, status }) => ({
+        run: Number(run),
+        generation: Number(generation),
+        status: RUN_STATUSES[Number(status)] ?? 'running',
+      }));
+  }
+
+  async checkpointTasks(run: number): Promise<JournaledTask[]> {
+    return this.connection
+      .sql()
+      .checkpointTasks.all(run)
+      .map(({ status, ...task }) => ({
+        ...(task as unknown as Omit<JournaledTask, 'status'>),
+        status: TASK_STATUSES[Number(status)] ?? 'pending',
+      }));
+  }
+
+  async backup(file: string): Promise<{ readonly bytes: number }> {
+    const { path } = this.connection;
+    if (path === ':memory:') throw new PawlError('CONFIG_STORE', 'A store in memory has no file to back up.');
+    return backupTo(file, path);
+  }
+
+  async exportRun(uid: Uint8Array): Promise<RunDocument | null> {
+    return exportRun(this.connection, uid);
+  }
+
+  async importRun(document: RunDocument, uid: Uint8Array, now: number): Promise<number> {
+    const { hash, workflow, version, graph } = document.definition;
+    const [definition] = await this.definer.define([{ workflow, version, hash, graph, at: now }]);
+    if (definition?.hash !== hash) {
+      throw new PawlError('CONFIG_VERSION_CHANGED', `Workflow "${workflow}" version "${version}" is stored with another graph.`);
+    }
+    const { firstRun: run } = await this.definer.reserve(1, 0);
+    await importRun(this.connection, { run, definition, uid, now }, document);
+    return run;
+  }
+
+  async facts(options: port.FactsOptions): Promise<port.StoreFacts> {
+    return factsOf(this.connection, options);
+  }
+}

@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest';
+import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type Fields } from '../../src/core/document-fields.ts';
+import { openDatabase } from '../../src/store/sqlite/driver.ts';
+import { RUN_TABLES } from '../../src/store/sqlite/statements.ts';
+
+/** What has a column `run` and is no row of a run. */
+const OTHERS = {
+  audit: 'outlives the run, and goes by its age',
+  keys: 'goes by its own name, with the row of the run',
+  leftovers: 'outlives the run',
+  checkpoint_runs: 'of the journal, not of the run',
+  checkpoint_tasks: 'of the journal, not of the run',
+};
+
+/** Columns that stay behind when a run is exported: numbers of this store, and leases. */
+const LEFT: Readonly<Record<string, readonly string[]>> = {
+  runs: ['id', 'uid', 'definition', 'rev', 'owner', 'unclaimed', 'wake_at', 'linked_from', 'link'],
+  tasks: ['run', 'body', 'token', 'worker'],
+  maps: ['run', 'body'],
+  attempts: ['run', 'worker'],
+  steps: ['run'],
+  logs: ['run'],
+  generations: ['run'],
+  run_generations: ['run'],
+};
+
+const names = (query: string): string[] => {
+  const db = openDatabase({ path: ':memory:', durability: 'fast', patienceMs: 0 });
+  try {
+    return db
+      .prepare(query)
+      .all()
+      .map((row) => String(row['name']));
+  } finally {
+    db.close();
+  }
+};
+
+test('every table whose rows belong to a run is pruned with it', () => {
+  const tables = names(
+    "SELECT name FROM sqlite_schema s WHERE type = 'table' AND EXISTS (SELECT 1 FROM pragma_table_info(s.name) c WHERE c.name = 'run')",
+  );
+  expect(tables.toSorted()).toEqual([...Object.keys(RUN_TABLES), ...Object.keys(OTHERS)].toSorted());
+});
+
+test('every key by which rows are pruned is a key', () => {
+  for (const [table, key] of Object.entries(RUN_TABLES)) {
+    const primary = names(`SELECT name FROM pragma_table_info('${table}') WHERE pk > 0 ORDER BY pk`);
+    expect(key.split(', '), table).toEqual(primary.filter((name) => name !== 'run'));
+  }
+});
+
+test.each(['runs', ...DOCUMENT_TABLES] as const)('every column of %s is exported, or stays behind for a reason', (table) => {
+  const fields: Fields = table === 'runs' ? RUN_FIELDS : TABLE_FIELDS[table];
+  const columns = Object.keys(fields).map((field) => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+  expect(names(`SELECT name FROM pragma_table_info('${table}')`).toSorted()).toEqual([...columns, ...(LEFT[table] ?? [])].toSorted());
+});
