@@ -6,7 +6,8 @@ import { runIdText } from '../core/ids.ts';
 import type { EndedTask } from '../core/run-state.ts';
 import type { AttemptOutcome, Reason } from '../core/states.ts';
 import { itemKey, mapList, parseError, taskInput } from '../core/values.ts';
-import type { DeadCursor, DeadRow, RunRow, Store } from '../store/store.ts';
+import type { DeadCursor } from '../store/acts.ts';
+import type { DeadRow, RunRow, Store } from '../store/store.ts';
 import type { ActOptions, Acts, RedriveOptions, ResetReport } from './acts.ts';
 import { sinceInstant, type Client, type ClientWriter } from './client.ts';
 

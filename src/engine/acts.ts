@@ -1,6 +1,7 @@
 import { PawlError } from '../core/errors.ts';
 import { REQUEST_MS } from '../core/reset.ts';
-import type { DoneRequest, Store } from '../store/store.ts';
+import type { DoneRequest } from '../store/acts.ts';
+import type { Store } from '../store/store.ts';
 import type { StartUnit, Unit } from './units.ts';
 
 /**

@@ -2,7 +2,8 @@ import type { Changes } from '../core/changes.ts';
 import type { Graph } from '../core/graph.ts';
 import type { EndedTask, MapState, QueuedTask, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
 import type { LogLevel } from '../core/log.ts';
-import type { AttemptOutcome, Reason, RunStatus, TaskStatus } from '../core/states.ts';
+import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
+import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask } from './acts.ts';
 import type { Care } from './care.ts';
 
 /**
@@ -89,64 +90,6 @@ export interface Store {
   unpark(run: number): Promise<void>;
   /** Fails a quarantined run whose state nobody can advance: what is open of it is cancelled, as `marked_failed`. */
   abandonRun(run: number, act: ActWrite, now: number): Promise<void>;
-}
-
-/** An act of a person, written in the transaction of what it does. */
-export interface ActWrite {
-  readonly actor: string;
-  readonly action: string;
-  /** Of the same actor, the same act: done once. */
-  readonly request: string | null;
-  /** Of what was asked for: the same request id with another question is a conflict. */
-  readonly hash: string;
-  /** JSON. */
-  readonly facts: string;
-  readonly note: string | null;
-  /** JSON: what a repetition gets. */
-  readonly result: string;
-}
-
-export interface DoneRequest {
-  readonly hash: string;
-  readonly result: string;
-}
-
-export interface AuditRow {
-  readonly id: number;
-  readonly at: number;
-  readonly actor: string;
-  readonly action: string;
-  readonly run: number;
-  readonly uid: Uint8Array;
-  readonly request: string | null;
-  readonly facts: string;
-  readonly note: string | null;
-}
-
-export interface DeadCursor {
-  readonly at: number;
-  readonly run: number;
-  readonly node: number;
-  readonly item: number;
-}
-
-export interface DeadRow {
-  readonly row: RunRow;
-  readonly task: EndedTask;
-}
-
-export interface PastTask {
-  readonly node: number;
-  readonly item: number;
-  readonly generation: number;
-  readonly attempt: number;
-  readonly status: TaskStatus;
-  readonly reason: Reason | null;
-  readonly startedAt: number | null;
-  readonly finishedAt: number | null;
-  readonly edited: string | null;
-  readonly output: string | null;
-  readonly error: string | null;
 }
 
 export interface StoreInfo {
@@ -384,6 +327,11 @@ export interface RunRow {
   /** The run that it was forked or restarted from. */
   readonly linkedFrom: number | null;
   readonly link: 'fork' | 'restart' | null;
+}
+
+export interface DeadRow {
+  readonly row: RunRow;
+  readonly task: EndedTask;
 }
 
 export interface WorkerFacts {

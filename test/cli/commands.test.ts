@@ -185,6 +185,9 @@ describe('show', () => {
       part #2  1  error  <clock>  <time>  THREE: three is \\x1b[31mred\\u202e
       pay  1  error  <clock>  <time>  Error: 503 from 支払い
       pay  2  error  <clock>  <time>  Error: 503 from 支払い
+
+      → pawl why <id>
+      → pawl redrive <id> --dry-run
       "
     `);
   });

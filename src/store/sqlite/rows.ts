@@ -2,7 +2,8 @@ import { PawlError } from '../../core/errors.ts';
 import { decode } from '../../core/codec.ts';
 import type { EndedTask, RunFacts, TaskFacts, TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
-import type { LogRow, MapCounts, PastTask, RunRow, StoredLine, WorkerRow } from '../store.ts';
+import type { PastTask } from '../acts.ts';
+import type { LogRow, MapCounts, RunRow, StoredLine, WorkerRow } from '../store.ts';
 
 /** Rows as Node's SQLite gives them, and the kernel's states they stand for. What does not decode is a corrupt or foreign row. */
 export type Value = string | number | bigint | null | Uint8Array;

@@ -3,6 +3,7 @@ import { PawlError } from '../../core/errors.ts';
 import { JournalWriter } from '../../core/journal.ts';
 import type { EndedTask, TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
+import type * as acts from '../acts.ts';
 import type * as port from '../store.ts';
 import { SqliteCare } from './care.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
@@ -333,11 +334,11 @@ export class SqliteStore implements port.Store {
     return this.reading().attemptsOf.all(task.run, task.node, task.item) as unknown as port.AttemptRow[];
   }
 
-  async historyOf(run: number): Promise<port.PastTask[]> {
+  async historyOf(run: number): Promise<acts.PastTask[]> {
     return (this.reading().historyOf.all(run) as Row[]).map(readPast);
   }
 
-  async deadLetters(before: port.DeadCursor | null, limit: number): Promise<port.DeadRow[]> {
+  async deadLetters(before: acts.DeadCursor | null, limit: number): Promise<port.DeadRow[]> {
     const { at, run, node, item } = before ?? { at: Number.MAX_SAFE_INTEGER, run: 0, node: 0, item: 0 };
     return this.read(() =>
       (this.sql.deadLetters.all(at, run, node, item, limit) as Row[]).flatMap((row) => {
@@ -347,22 +348,22 @@ export class SqliteStore implements port.Store {
     );
   }
 
-  async audit(query: { readonly run?: number; readonly before?: number; readonly limit: number }): Promise<port.AuditRow[]> {
+  async audit(query: { readonly run?: number; readonly before?: number; readonly limit: number }): Promise<acts.AuditRow[]> {
     const { run, before = Number.MAX_SAFE_INTEGER, limit } = query;
     const { readAudit, readAuditOf } = this.reading();
     const rows = run === undefined ? readAudit.all(before, limit) : readAuditOf.all(run, before, limit);
-    return rows as unknown as port.AuditRow[];
+    return rows as unknown as acts.AuditRow[];
   }
 
-  async findRequest(actor: string, request: string, since: number): Promise<port.DoneRequest | null> {
-    return (this.reading().readRequest.get(actor, request, since) as port.DoneRequest | undefined) ?? null;
+  async findRequest(actor: string, request: string, since: number): Promise<acts.DoneRequest | null> {
+    return (this.reading().readRequest.get(actor, request, since) as acts.DoneRequest | undefined) ?? null;
   }
 
   async quarantinedRuns(limit: number): Promise<port.RunRow[]> {
     return (this.reading().quarantinedRuns.all(limit) as Row[]).map(readRun);
   }
 
-  async release(run: number, act: port.ActWrite, now: number): Promise<port.ParkedOutcome[]> {
+  async release(run: number, act: acts.ActWrite, now: number): Promise<port.ParkedOutcome[]> {
     return this.write(() => {
       const status = Number(this.sql.runStatus.get(run)?.['status'] ?? 0);
       if (this.sql.releaseRun.run(run).changes !== 1) return [];
@@ -379,7 +380,7 @@ export class SqliteStore implements port.Store {
     await this.write(() => this.sql.unpark.run(run));
   }
 
-  async abandonRun(run: number, act: port.ActWrite, now: number): Promise<void> {
+  async abandonRun(run: number, act: acts.ActWrite, now: number): Promise<void> {
     await this.write(() => {
       const from = RUN_STATUSES[Number(this.sql.runStatus.get(run)?.['status'])];
       const row = this.sql.abandonRun.get(now, run);
