@@ -114,6 +114,8 @@ describe.runIf(hasTmux)('in tmux', () => {
       cwd: place.path,
       env: { PATH: process.env['PATH'], HOME: place.path, LC_ALL: 'C.UTF-8', TERM: 'xterm', TZ: 'UTC' },
     });
+  // A server that ends with its last session would meet the next test's first command while it is still ending.
+  beforeAll(() => void tmux('start-server', ';', 'set-option', '-s', 'exit-empty', 'off'));
   afterAll(() => void spawnSync('tmux', ['-L', socket, 'kill-server']));
 
   test.each(CASES)('$name in $columns columns', async ({ name, argv, columns, ...rest }) => {
