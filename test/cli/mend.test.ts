@@ -149,7 +149,6 @@ describe('dead', () => {
 
       GATEWAY_DOWN: 503 from 支払い for o-81
         at run (<folder>/pawl.ts)
-        and 3 more
       caused by Error: connect ECONNREFUSED
 
       ATTEMPT  OUTCOME  BEGAN  TOOK  ERROR

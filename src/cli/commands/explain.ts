@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ERRORS, type ErrorCode } from '../../core/errors.ts';
 import type { Cli } from '../cli.ts';
@@ -32,12 +32,7 @@ function explain({ out }: Cli, given: string): void {
   const code = Object.keys(ERRORS).find((one): one is ErrorCode => one === given.toUpperCase());
   if (code === undefined) throw usage(`${JSON.stringify(given.slice(0, 60))} is no code of an error.`, 'See all of them: pawl explain');
   const { exit, fix } = ERRORS[code];
-  const page = pageOf(code) ?? `# ${code}\n\n${fix}\n`;
+  const page = readFileSync(new URL(`../../../docs/errors/${code}.md`, import.meta.url), 'utf8');
   if (out.format !== 'text') return out.json({ code, exit, fix, page });
   out.line(page.trimEnd());
-}
-
-function pageOf(code: ErrorCode): string | null {
-  const file = new URL(`../../../docs/errors/${code}.md`, import.meta.url);
-  return existsSync(file) ? readFileSync(file, 'utf8') : null;
 }
