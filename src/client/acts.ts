@@ -107,7 +107,13 @@ export class Acts {
       'redrive',
       id,
       options,
-      { task, item, keep, acceptUnknown, ...('input' in options ? { input } : {}) },
+      {
+        task,
+        item,
+        ...(keep.length === 0 ? {} : { keep }),
+        ...(acceptUnknown ? { acceptUnknown } : {}),
+        ...('input' in options ? { input } : {}),
+      },
       async (run) => {
         const targets = this.targets(run, task, item);
         if ('input' in options) return this.edited(run, targets, input);

@@ -290,7 +290,8 @@ export class Client {
       });
     }
     if (row.status === 'skipped') return undefined;
-    const rootCause = await this.rootCause(row);
+    // What a person failed in quarantine may have rows that cannot be read: it ends with its reason alone.
+    const rootCause = row.reason === 'marked_failed' ? [] : await this.rootCause(row);
     const code = row.status === 'cancelled' ? 'RUN_CANCELLED' : 'RUN_FAILED';
     const first = rootCause[0];
     const because =

@@ -241,10 +241,11 @@ export class EngineRuntime {
   /** Fails a quarantined run: as any other where its state can be advanced after all, else without asking the kernel. */
   async abandonRun(run: number, act: Act): Promise<void> {
     this.writable();
-    const { store, committer, clock } = await this.open();
+    const { store, committer, clock, ends } = await this.open();
     await store.abandonRun(run, { ...act, result: '{}' }, clock.now());
     committer.cache.drop(run);
     committer.released(run);
+    ends.ended(run, null);
   }
 
   async doneRequest(actor: string, requestId: string): Promise<string | null> {
@@ -265,6 +266,8 @@ export class EngineRuntime {
     for (const { node, item, token, outcome } of parked)
       await committer.outcome(run, { node, item, token }, JSON.parse(outcome) as Outcome);
     await store.unpark(run);
+    // Read anew at once: what still cannot be read is set aside again, and who asked is told.
+    await committer.withItems(run, []);
     this.worker?.dispatcher.poll();
     const row = await store.runRow(run);
     return row?.quarantined === null;

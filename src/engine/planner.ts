@@ -1,6 +1,7 @@
 import { advance, claimInPlace, openFork, openRun, takeMore } from '../core/advance.ts';
 import { noChanges, type Changes } from '../core/changes.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
+import { runIdText } from '../core/ids.ts';
 import { startable } from '../core/maps.ts';
 import type { RunFacts, RunningTask, RunState } from '../core/run-state.ts';
 import { emptyRunState } from '../core/run-state.ts';
@@ -224,7 +225,9 @@ function linkOf(from: StartFrom | null, state: RunState): StartLink | null {
 }
 
 function startAct({ request: { act, uid } }: StartUnit, run: number): ActWrite | null {
-  return act === null ? null : { ...act, result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex') }) };
+  if (act === null) return null;
+  const facts = JSON.stringify({ ...(JSON.parse(act.facts) as object), made: runIdText(uid) });
+  return { ...act, facts, result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex') }) };
 }
 
 /** The slot's chain goes on where an attempt of this process just ended; otherwise a new one begins. */

@@ -210,6 +210,7 @@ describe('other acts', () => {
     expect((await forked.status()).status).toBe('success');
     expect(calls.filter((call) => call.startsWith('a'))).toHaveLength(1);
     expect((await run.fork('b', { requestId: 'f1' })).run.id).toBe(forked.id);
+    expect((await engine.audit({ run: run.id })).entries).toMatchObject([{ action: 'fork', facts: { from: ['b'], made: forked.id } }]);
   });
 
   test('a restart is a new run', async () => {

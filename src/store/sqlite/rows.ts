@@ -75,7 +75,7 @@ export function readTask(row: Row): TaskState {
     losses: number(row['losses']),
     crashes: number(row['crashes']),
     handBacks: number(row['hand_backs']),
-    draws: row['draws'] === null ? [] : (JSON.parse(text(row['draws'])) as number[]),
+    draws: row['draws'] === null ? [] : (json(text(row['draws']), 'draws') as number[]),
     ranMs: number(row['ran_ms']),
     rank: number(row['rank']),
     firstQueuedAt: number(row['first_queued_at']),
@@ -257,6 +257,14 @@ function runStatus(value: Value | undefined): RunStatus {
 
 function number(value: Value | undefined): number {
   return value === null || value === undefined ? 0 : Number(value);
+}
+
+function json(value: string, column: string): unknown {
+  try {
+    return JSON.parse(value) as unknown;
+  } catch (error) {
+    throw new PawlError('STORE_CORRUPT', `The column ${column} holds no JSON: ${value.slice(0, 60)}.`, { cause: error });
+  }
 }
 
 function numberOrNull(value: Value | undefined): number | null {

@@ -139,7 +139,8 @@ export class RunWriter {
       this.sql.copyItems.run(state.run, write.firstBody, now, write.link?.run ?? -1, node);
       this.sql.copyMap.run(state.run, write.firstBody, write.link?.run ?? -1, node);
     }
-    if (write.act !== null) this.act(state.run, write.act, now);
+    // why: who asks what was done to a run looks there, not at what was made of it
+    if (write.act !== null) this.act(write.link?.run ?? state.run, write.act, now);
     if (key !== null && !(key.until === 'open' && ended !== null)) this.putKey(write.workflow, key, state.run);
     journal.run(state);
     journal.runMoved('-', ended === null ? state.status : 'running', null);
