@@ -93,9 +93,8 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   abandonRun: [RUN],
   closeMaps: ['maps PRIMARY KEY (run)'],
   parkedOf: ['parked parked_run (run)'],
-  unpark: ['parked parked_run (run)'],
-  // There is a row for what arrived for a quarantined run, and else none.
-  strandedRuns: ['p SCAN parked_run', RUN],
+  unpark: ['parked parked_run (run, id)'],
+  strandedRuns: ['parked parked_run (run)', RUN],
   insertAudit: [RUN],
   putRequest: [],
   readRequest: ['requests PRIMARY KEY (actor, request)'],

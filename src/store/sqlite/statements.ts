@@ -191,8 +191,8 @@ const SQL = {
   parkedOf: 'SELECT id, node, item, token, outcome FROM parked WHERE run = ? ORDER BY id',
   // why: what was parked again while the others were applied stays
   unpark: 'DELETE FROM parked WHERE run = ? AND id <= ?',
-  strandedRuns: `SELECT DISTINCT p.run FROM parked p INDEXED BY parked_run CROSS JOIN runs r ON r.id = p.run
-    WHERE r.quarantined IS NULL LIMIT ?`,
+  strandedRuns: `SELECT DISTINCT parked.run FROM parked CROSS JOIN runs r ON r.id = parked.run
+    WHERE parked.run > 0 AND r.quarantined IS NULL LIMIT ?`,
   insertAudit: 'INSERT INTO audit (at, actor, action, run, uid, request, facts, note) SELECT ?,?,?,id,uid,?,?,? FROM runs WHERE id = ?',
   // why: a request id that was used is free again after its time
   putRequest: `INSERT INTO requests (actor, request, at, hash, result) VALUES (?1,?2,?3,?4,?5) ON CONFLICT (actor, request) DO UPDATE
