@@ -202,6 +202,7 @@ export class Acts {
     this.checkAside(row);
     if ((await this.send(row, event, action, options, {})) !== null) return;
     const now = await this.client.find(id);
+    this.checkAside(now);
     const code = action === 'resume' && !isRunOver[now.status] ? 'RUN_NOT_PAUSED' : 'RUN_NOT_OPEN';
     // A second pause finds what it wants.
     if (action === 'pause' && now.status === 'paused') return;
@@ -259,15 +260,20 @@ export class Acts {
   /** Takes a run out of quarantine. False where it had to be set aside again. */
   async release(id: string, options: ActOptions = {}): Promise<boolean> {
     const row = await this.client.find(id);
-    if (row.quarantined === null) throw new PawlError('RUN_NOT_QUARANTINED', `Run ${runIdText(row.uid)} is not quarantined.`);
+    await this.checkIsAside(row, options);
     return this.writer.release(row.run, this.actOf(row, 'release', options, {}));
   }
 
   /** Fails a quarantined run: its open tasks are cancelled, what arrived for it meanwhile is dropped. */
   async abandon(id: string, options: ActOptions = {}): Promise<void> {
     const row = await this.client.find(id);
-    if (row.quarantined === null) throw new PawlError('RUN_NOT_QUARANTINED', `Run ${runIdText(row.uid)} is not quarantined.`);
+    await this.checkIsAside(row, options);
     await this.writer.abandonRun(row.run, this.actOf(row, 'mark_failed', options, {}));
+  }
+
+  private async checkIsAside(row: RunRow, options: ActOptions): Promise<void> {
+    if (row.quarantined !== null || (await this.isRepeated(options))) return;
+    throw new PawlError('RUN_NOT_QUARANTINED', `Run ${runIdText(row.uid)} is not quarantined.`);
   }
 
   private async reset(

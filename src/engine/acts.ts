@@ -2,7 +2,7 @@ import { PawlError } from '../core/errors.ts';
 import { REQUEST_MS } from '../core/reset.ts';
 import type { DoneRequest } from '../store/acts.ts';
 import type { Store } from '../store/store.ts';
-import type { StartUnit, Unit } from './units.ts';
+import type { Act, StartUnit, Unit } from './units.ts';
 
 /**
  * Acts of people among the units of a commit: one that was done before is answered with what it came to, and of one run or one request
@@ -12,6 +12,7 @@ export async function admitActs(store: Store, units: readonly Unit[], now: numbe
   if (!units.some((unit) => unit.kind === 'event' && unit.act !== null)) return units;
   const seen = new Set<string>();
   const admitted: Unit[] = [];
+  const put: Unit[] = [];
   for (const unit of units) {
     if (unit.kind !== 'event' || unit.act === null) {
       admitted.push(unit);
@@ -26,13 +27,21 @@ export async function admitActs(store: Store, units: readonly Unit[], now: numbe
     }
     const names = [`run ${unit.run}`, ...(request === null ? [] : [`request ${actor} ${request}`])];
     if (names.some((name) => seen.has(name))) {
-      later(unit);
+      put.push(unit);
       continue;
     }
     for (const name of names) seen.add(name);
     admitted.push(unit);
   }
+  // Not before all have been looked up: what fails on the way is refused as a whole.
+  for (const unit of put) later(unit);
   return admitted;
+}
+
+/** Throws where the request id stood for another act. */
+export async function refuseOther(store: Store, { actor, request, hash }: Act, now: number): Promise<void> {
+  const done = request === null ? null : await store.findRequest(actor, request, now - REQUEST_MS);
+  if (done !== null && done.hash !== hash) throw conflict(actor, request);
 }
 
 /** A fork or restart that was asked for before: the run that it made then. */

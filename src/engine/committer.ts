@@ -420,7 +420,8 @@ export class Committer {
     const { logger, ports } = this.options;
     logger.error('the store could not be written', { code: error.code, error: error.message, fix: error.fix });
     for (const unit of units) {
-      if (unit.kind === 'start' && error.code !== 'WORKER_LEASE_LOST') unit.reject(error);
+      const refuse = refusalOf(unit);
+      if (refuse !== null && error.code !== 'WORKER_LEASE_LOST') refuse(error);
       else this.add(unit);
     }
     this.pausedUntil = ports.monotonic() + (error.code === 'WORKER_LEASE_LOST' ? SHORT_PAUSE_MS : PAUSE_MS);
@@ -433,7 +434,10 @@ export class Committer {
 
   /** Something that cannot be is the case: this process stops. Callers are told; what attempts reported is lost with their leases. */
   private giveUp(units: readonly Unit[], error: unknown): void {
-    for (const unit of [...units, ...this.others.splice(0)]) if (unit.kind !== 'event') unit.reject(error);
+    for (const unit of [...units, ...this.others.splice(0)]) {
+      if (unit.kind === 'step') unit.reject(error);
+      else refusalOf(unit)?.(error);
+    }
     this.settling = [];
     this.onBroken(error);
   }
@@ -472,6 +476,12 @@ export class Committer {
   step(write: StepUnit['write']): Promise<boolean> {
     return new Promise((resolve, reject) => this.add({ kind: 'step', write, resolve, reject }));
   }
+}
+
+/** Who waits for a start or an act is told that it failed; what a worker reports is tried again. */
+function refusalOf(unit: Unit): ((error: unknown) => void) | null {
+  if (unit.kind === 'start') return unit.reject;
+  return unit.kind === 'event' ? (unit.act?.reject ?? null) : null;
 }
 
 const NO_CAPACITY: Capacity = { worker: 0, free: 0, mayContinue: () => false, waits: () => undefined };

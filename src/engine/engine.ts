@@ -8,7 +8,7 @@ import type { Workflow } from '../core/types.ts';
 import { REQUEST_MS } from '../core/reset.ts';
 import type { RunState } from '../core/run-state.ts';
 import type { Schema } from '../core/schema.ts';
-import type { Outcome, RunEvent } from '../core/turn.ts';
+import type { RunEvent } from '../core/turn.ts';
 import { isBroken, type RunRow, type Store } from '../store/store.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import { stateFromRows } from './cache.ts';
@@ -24,6 +24,8 @@ import type { Host } from './host.ts';
 import type { Ports } from './ports.ts';
 import { pulse } from './pulse.ts';
 import { asked, pruneBatches, runsToPrune, type PruneCounts, type PruneOptions } from './retention.ts';
+import { refuseOther } from './acts.ts';
+import { applyParked } from './sweeps/parked.ts';
 import { Registry, type Known, type Registrable } from './registry.ts';
 import type { Act, Started, StartRequest } from './units.ts';
 import { Worker, type WorkerSettings } from './worker.ts';
@@ -209,7 +211,9 @@ export class EngineRuntime {
   /** An act of a person on a run: its result as JSON, null where the kernel refused it. */
   async act(run: number, event: RunEvent, act: Act): Promise<string | null> {
     this.writable();
-    return (await this.open()).committer.act(run, event, act);
+    const { committer } = await this.open();
+    if (this.broken !== null) throw this.broken;
+    return committer.act(run, event, act);
   }
 
   /** A run as the kernel sees it, for a preview or an answer; with the ended items of all its maps where asked. */
@@ -241,11 +245,14 @@ export class EngineRuntime {
   /** Fails a quarantined run: as any other where its state can be advanced after all, else without asking the kernel. */
   async abandonRun(run: number, act: Act): Promise<void> {
     this.writable();
-    const { store, committer, clock, ends } = await this.open();
+    const { store, committer, clock, follower, ends } = await this.open();
+    await refuseOther(store, act, clock.now());
     await store.abandonRun(run, { ...act, result: '{}' }, clock.now());
     committer.cache.drop(run);
     committer.released(run);
+    follower.committed((await store.head()).seq);
     ends.ended(run, null);
+    await this.worker?.look();
   }
 
   async doneRequest(actor: string, requestId: string): Promise<string | null> {
@@ -257,18 +264,16 @@ export class EngineRuntime {
     return new Promise((resolve) => void this.parts.ports.timer(ms, resolve));
   }
 
-  /** Takes a run out of quarantine, and applies what arrived for it meanwhile. */
+  /** Takes a run out of quarantine, and applies what arrived for it meanwhile; false where it had to be set aside again. */
   async release(run: number, act: Act): Promise<boolean> {
     this.writable();
     const { store, committer, clock } = await this.open();
-    const parked = await store.release(run, { ...act, result: '{}' }, clock.now());
+    await refuseOther(store, act, clock.now());
+    await store.release(run, { ...act, result: '{}' }, clock.now());
     committer.released(run);
-    for (const { node, item, token, outcome } of parked)
-      await committer.outcome(run, { node, item, token }, JSON.parse(outcome) as Outcome);
-    await store.unpark(run);
-    // Read anew at once: what still cannot be read is set aside again, and who asked is told.
     await committer.withItems(run, []);
-    this.worker?.dispatcher.poll();
+    await applyParked({ store, committer }, run);
+    await this.worker?.look();
     const row = await store.runRow(run);
     return row?.quarantined === null;
   }

@@ -59,7 +59,7 @@ export interface EventUnit {
   readonly event: RunEvent;
   /** The attempt that settles with it. */
   readonly attempt: Attempt | null;
-  readonly act: (Act & { readonly reject: (error: Error) => void }) | null;
+  readonly act: (Act & { readonly reject: (error: unknown) => void }) | null;
   /** Called after the commit: whether the kernel accepted the event; of an act, its result as JSON. */
   readonly done: ((applied: boolean, result?: string) => void) | null;
 }

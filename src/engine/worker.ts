@@ -12,6 +12,7 @@ import type { Registry } from './registry.ts';
 import type { RetentionMs } from './retention.ts';
 import { endOverdue } from './sweeps/overdue.ts';
 import { Pruner } from './sweeps/prune.ts';
+import { applyStranded } from './sweeps/parked.ts';
 import { reclaim } from './sweeps/reclaim.ts';
 import type { SweepContext } from './sweeps/sweep.ts';
 import { fireTimers } from './sweeps/timers.ts';
@@ -134,6 +135,7 @@ export class Worker {
       this.dispatcher.poll();
       await this.fire();
       await endOverdue(this.context(), clock.now());
+      await applyStranded(this.context());
       if (++this.sweeps % WATCHDOG_EVERY === 0) await this.watchdog.runOnce(this.context());
       await this.pruner.runOnce(clock.now());
     } catch (error) {

@@ -85,9 +85,14 @@ export interface Store {
   findRequest(actor: string, request: string, since: number): Promise<DoneRequest | null>;
   /** Runs that were set aside, oldest first. */
   quarantinedRuns(limit: number): Promise<RunRow[]>;
-  /** Takes a run out of quarantine: it can be claimed and advanced again. Gives the outcomes that arrived meanwhile; they stay until `unpark`. */
-  release(run: number, act: ActWrite, now: number): Promise<ParkedOutcome[]>;
-  unpark(run: number): Promise<void>;
+  /** Takes a run out of quarantine: it can be claimed and advanced again. An act that was done before changes nothing. */
+  release(run: number, act: ActWrite, now: number): Promise<void>;
+  /** Outcomes that arrived for a run while it was set aside, in their order. */
+  parked(run: number): Promise<ParkedRow[]>;
+  /** Forgets those of them up to `last`. */
+  unpark(run: number, last: number): Promise<void>;
+  /** Runs that are not set aside and have such outcomes. */
+  strandedRuns(limit: number): Promise<number[]>;
   /** Fails a quarantined run whose state nobody can advance: what is open of it is cancelled, as `marked_failed`. */
   abandonRun(run: number, act: ActWrite, now: number): Promise<void>;
 }
@@ -378,6 +383,10 @@ export interface ParkedOutcome {
   readonly token: number;
   /** An outcome of the kernel, as JSON. */
   readonly outcome: string;
+}
+
+export interface ParkedRow extends ParkedOutcome {
+  readonly id: number;
 }
 
 export interface StuckRun {

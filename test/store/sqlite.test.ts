@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { SqliteStore } from '../../src/store/sqlite/store.ts';
+import { actsConformance } from './acts-conformance.ts';
 import { careConformance } from './care-conformance.ts';
 import { storeConformance, type Place } from './conformance.ts';
 import { folder } from './kit.ts';
@@ -30,3 +31,4 @@ async function newPlace(): Promise<Place> {
 
 storeConformance('sqlite', newPlace);
 careConformance('sqlite', newPlace);
+actsConformance('sqlite', newPlace);

@@ -188,8 +188,11 @@ const SQL = {
     WHERE run = ? AND status <= 4`,
   abandonRun: `UPDATE runs SET status = 8, reason = 'marked_failed', quarantined = NULL, unclaimed = NULL, finished_at = ? WHERE id = ?
     AND quarantined IS NOT NULL RETURNING generation`,
-  parkedOf: 'SELECT node, item, token, outcome FROM parked WHERE run = ? ORDER BY id',
-  unpark: 'DELETE FROM parked WHERE run = ?',
+  parkedOf: 'SELECT id, node, item, token, outcome FROM parked WHERE run = ? ORDER BY id',
+  // why: what was parked again while the others were applied stays
+  unpark: 'DELETE FROM parked WHERE run = ? AND id <= ?',
+  strandedRuns: `SELECT DISTINCT parked.run FROM parked CROSS JOIN runs r ON r.id = parked.run
+    WHERE parked.run > 0 AND r.quarantined IS NULL LIMIT ?`,
   insertAudit: 'INSERT INTO audit (at, actor, action, run, uid, request, facts, note) SELECT ?,?,?,id,uid,?,?,? FROM runs WHERE id = ?',
   // why: a request id that was used is free again after its time
   putRequest: `INSERT INTO requests (actor, request, at, hash, result) VALUES (?1,?2,?3,?4,?5) ON CONFLICT (actor, request) DO UPDATE

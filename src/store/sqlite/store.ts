@@ -7,9 +7,10 @@ import type * as acts from '../acts.ts';
 import type * as port from '../store.ts';
 import { SqliteCare } from './care.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
+import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
 import { openFile } from './open-to-read.ts';
-import { readLog, readMap, readPast, readRun, readTask, readWorker, runCode, type Row } from './rows.ts';
+import { readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
 import { listRuns, loadRun, readDefinition, readDue, readHolders, readStuck } from './lookups.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
@@ -26,6 +27,7 @@ export class SqliteStore implements port.Store {
   private db: DatabaseSync | null = null;
   private sql!: Statements;
   private writer!: RunWriter;
+  private aside!: Quarantine;
   private claimer!: Claimer;
   private dataVersion = -1;
   private epoch = 0;
@@ -68,6 +70,7 @@ export class SqliteStore implements port.Store {
     this.sql = prepareStatements(db);
     const tasks = new TaskWriter(this.sql);
     this.writer = new RunWriter(this.sql, tasks);
+    this.aside = new Quarantine(this.sql, this.writer);
     this.claimer = new Claimer(this.sql, tasks);
     this.dataVersion = -1;
   }
@@ -186,10 +189,10 @@ export class SqliteStore implements port.Store {
   }
 
   /** The runs that this transaction touches may be cached here and elsewhere: each process compares its states before it relies on them. */
-  private touched(now: number): void {
+  private touched(now: number, changes = '[]'): void {
     this.noticeOthers();
     this.epoch++;
-    this.record(now, 0, '[]');
+    this.record(now, 0, changes);
   }
 
   private isStale(write: port.RunWrite): boolean {
@@ -269,14 +272,7 @@ export class SqliteStore implements port.Store {
   }
 
   async quarantine(run: number, why: string, outcomes: readonly port.ParkedOutcome[], now: number): Promise<void> {
-    await this.write(() => {
-      for (const { node, item, token, outcome } of outcomes) this.sql.park.run(run, node, item, token, outcome, now);
-      this.sql.quarantine.run(why, run);
-      this.sql.hideTasks.run(run);
-      this.sql.hideMaps.run(run);
-      this.sql.shareRun.run(run);
-      this.touched(now);
-    });
+    await this.write(() => this.recordIf(this.aside.setAside(run, why, outcomes, now), now));
   }
 
   async head(): Promise<port.Head> {
@@ -363,39 +359,31 @@ export class SqliteStore implements port.Store {
     return (this.reading().quarantinedRuns.all(limit) as Row[]).map(readRun);
   }
 
-  async release(run: number, act: acts.ActWrite, now: number): Promise<port.ParkedOutcome[]> {
-    return this.write(() => {
-      const status = Number(this.sql.runStatus.get(run)?.['status'] ?? 0);
-      if (this.sql.releaseRun.run(run).changes !== 1) return [];
-      this.sql.showTasks.run(run, status);
-      if (status !== runCode('paused')) this.sql.uncoverMaps.run(run);
-      this.sql.shareRun.run(run);
-      this.writer.act(run, act, now);
-      this.record(now, 0, '[]');
-      return this.sql.parkedOf.all(run) as unknown as port.ParkedOutcome[];
-    });
-  }
-
-  async unpark(run: number): Promise<void> {
-    await this.write(() => this.sql.unpark.run(run));
+  async release(run: number, act: acts.ActWrite, now: number): Promise<void> {
+    await this.write(() => this.recordIf(this.aside.release(run, act, now), now));
   }
 
   async abandonRun(run: number, act: acts.ActWrite, now: number): Promise<void> {
-    await this.write(() => {
-      const from = RUN_STATUSES[Number(this.sql.runStatus.get(run)?.['status'])];
-      const row = this.sql.abandonRun.get(now, run);
-      if (row === undefined || from === undefined) return;
-      this.sql.cancelRest.run(now, run);
-      this.sql.closeMaps.run(run);
-      this.sql.dropOpenKey.run(run);
-      this.sql.unpark.run(run);
-      this.sql.shareRun.run(run);
-      this.writer.act(run, act, now);
-      const journal = new JournalWriter();
-      journal.run({ run, generation: Number(row['generation']) });
-      journal.runMoved(from, 'failed', 'marked_failed');
-      this.record(now, 0, journal.finish());
-    });
+    await this.write(() => this.recordIf(this.aside.abandon(run, act, now), now));
+  }
+
+  private recordIf(changes: string | null, now: number): void {
+    if (changes !== null) this.touched(now, changes);
+  }
+
+  async parked(run: number): Promise<port.ParkedRow[]> {
+    this.reading();
+    return this.aside.parked(run);
+  }
+
+  async unpark(run: number, last: number): Promise<void> {
+    await this.write(() => this.sql.unpark.run(run, last));
+  }
+
+  async strandedRuns(limit: number): Promise<number[]> {
+    return this.reading()
+      .strandedRuns.all(limit)
+      .map((row) => Number(row['run']));
   }
 
   async logsOf({ run, after, node, item, attempt }: port.LogQuery, limit: number): Promise<port.LogRow[]> {

@@ -161,7 +161,7 @@ export class RunWriter {
     return { created: false, uid: row['uid'] as Uint8Array, run: Number(row['run']), inputHash: String(row['inputHash']) };
   }
 
-  private doneBefore({ actor, request }: ActWrite, now: number): { hash: string; result: string } | null {
+  doneBefore({ actor, request }: ActWrite, now: number): { hash: string; result: string } | null {
     if (request === null) return null;
     return (this.sql.readRequest.get(actor, request, now - REQUEST_MS) as { hash: string; result: string } | undefined) ?? null;
   }
