@@ -7,7 +7,7 @@ import { SqliteStore } from '../src/store/sqlite/store.ts';
 import { strandedRuns } from './support/stranded.ts';
 
 const found: string[] = [];
-const { close } = SqliteStore.prototype;
+const close = Object.getOwnPropertyDescriptor(SqliteStore.prototype, 'close')?.value as (this: SqliteStore) => Promise<void>;
 
 SqliteStore.prototype.close = async function checked(this: SqliteStore): Promise<void> {
   found.push(...(await strandedRuns(this)));
