@@ -3,6 +3,7 @@ import { membersOf, settledNow, withCases, type Building, type Call } from './bu
 import { inParens } from './call-site.ts';
 import { checkKeys, isBag, TASK_OPTIONS } from './contract.ts';
 import type { BodyTask, Expr, GraphTask, Join, MapTask } from './graph.ts';
+import { addOwnHandlers, using } from './handlers.ts';
 import { shown } from './problems.ts';
 import { refInfo } from './refs.ts';
 import { isTask } from './task.ts';
@@ -11,8 +12,9 @@ import type { Body, Build, NodeCode, RefBase } from './types.ts';
 type Bag = Readonly<Record<string, unknown>>;
 type Ref = RefBase<unknown>;
 
-const NODE_OPTIONS = ['id', 'after', 'join', 'when', 'allowFailure', ...TASK_OPTIONS];
-const MAP_OPTIONS = [...NODE_OPTIONS, 'concurrency', 'settle', 'maxItems', 'tolerate', 'key', 'onEmpty'];
+const MAP_NODE_OPTIONS = ['id', 'after', 'join', 'when', 'allowFailure', 'compensate', ...TASK_OPTIONS];
+const NODE_OPTIONS = [...MAP_NODE_OPTIONS, 'catch'];
+const MAP_OPTIONS = [...MAP_NODE_OPTIONS, 'concurrency', 'settle', 'maxItems', 'tolerate', 'key', 'onEmpty'];
 const WHEN_OPTIONS = ['id', 'after', 'join'];
 const MAX_ITEMS = 10_000;
 
@@ -23,6 +25,7 @@ export function builder(building: Building): Build {
     map: (items: unknown, task: unknown, each: unknown, opts: unknown) => map(building, { items, task, each, opts }),
     when: (on: unknown, test: unknown, ...rest: readonly unknown[]) => when(building, on, test, rest),
     settle: (parts: unknown) => settle(building, parts),
+    using: (id: unknown, opts: unknown, body: unknown) => using(building, { id, opts, body }),
     optional: (...args: [ref: unknown, otherwise?: unknown]) => optional(building, args),
   };
   return verbs as unknown as Build;
@@ -50,7 +53,7 @@ function runTask(building: Building, task: unknown, input: unknown, options: unk
     input: building.expr(input, 'input', call),
     contract,
   };
-  return place(building, call, made, { task, rules, ...bodyOf(task), ...predicate(opts, call) });
+  return place(building, call, made, { task, rules, ...bodyOf(task), ...predicate(opts, call) }, opts);
 }
 
 function runInline(
@@ -69,7 +72,7 @@ function runInline(
     input: building.expr(input, 'input', call),
     contract,
   };
-  return place(building, call, made, { run: run as Body<unknown, unknown>, rules, ...predicate(opts, call) });
+  return place(building, call, made, { run: run as Body<unknown, unknown>, rules, ...predicate(opts, call) }, opts);
 }
 
 function map(
@@ -98,7 +101,7 @@ function map(
     ...mapOptions(opts),
     contract,
   };
-  return place(building, call, made, { task, rules, ...bodyOf(task), ...predicate(opts, call) });
+  return place(building, call, made, { task, rules, ...bodyOf(task), ...predicate(opts, call) }, opts);
 }
 
 /** As given: what is wrong with them is found in the finished graph. */
@@ -180,8 +183,9 @@ function reporting(building: Building, verb: string): Call['report'] {
   return (code, message) => void building.problems.push({ code, at: [], message: `w.${verb}${inParens(site)}: ${message}` });
 }
 
-function place(building: Building, call: Call, task: GraphTask, code: NodeCode): Ref {
+function place(building: Building, call: Call, task: GraphTask, code: NodeCode, opts: Bag): Ref {
   building.add(task, code, call.site);
+  addOwnHandlers(building, call, opts, code.output);
   return building.ref({ kind: 'task', id: task.id });
 }
 

@@ -1,5 +1,6 @@
 import { compileExpr, exprRefs, type Compiled } from './expr.ts';
 import type { BranchTask, Graph, GraphTask, Join } from './graph.ts';
+import { rolesOf, type NodeRoles, type Upkeep } from './roles.ts';
 
 export type ReadMode = 'required' | 'optional' | 'settle';
 
@@ -14,7 +15,7 @@ export interface Edge {
   readonly counts: boolean;
 }
 
-export interface GraphNode {
+export interface GraphNode extends NodeRoles {
   readonly index: number;
   readonly id: string;
   readonly task: GraphTask;
@@ -25,7 +26,9 @@ export interface GraphNode {
   /** Edges that take part in the join. */
   readonly n: number;
   readonly reads: number;
-  /** Branches whose decision this node is, and nodes made inside them: looked at again when it ends. */
+  /** A task with a row that the outcome of the run counts: neither a branch nor a handler. */
+  readonly isCounted: boolean;
+  /** Branches whose decision this node is, and nodes made inside them, or inside its bracket: looked at again when it ends. */
   readonly watchers: readonly number[];
   /** Its output is read by somebody, so a cache may want to keep it. */
   readonly isRead: boolean;
@@ -48,8 +51,9 @@ export interface CompiledGraph {
   readonly byId: ReadonlyMap<string, GraphNode>;
   readonly output: Compiled;
   readonly outputReads: readonly { readonly node: number; readonly mode: ReadMode }[];
-  /** Nodes that are tasks: all but branches. */
+  /** Nodes that are counted: all but branches and handlers. */
   readonly taskCount: number;
+  readonly upkeep: Upkeep | null;
   /** Every node without upstreams and gate, in order; null where one of them asks for more than a free slot. */
   readonly plainRoots: readonly number[] | null;
 }
@@ -71,13 +75,18 @@ export function compileGraph(graph: Graph): CompiledGraph {
   const watchers = graph.tasks.map((): number[] => []);
   graph.tasks.forEach((task, i) => {
     if (task.if) watchers[at(task.if.when)]?.push(i);
+    if (task.using !== undefined) watchers[at(task.using)]?.push(i);
     if (task.kind === 'branch') watchers[at(task.when)]?.push(i);
   });
   const outputReads = exprRefs(graph.output).map((ref) => ({ node: at(ref.id), mode: ref.mode }));
   const readByOutput = new Set(outputReads.map((read) => read.node));
+  const roles = rolesOf(graph, at);
   const nodes = graph.tasks.map((task, i): GraphNode => {
     const edges = edgesIn[i] ?? [];
+    const own = roles.of(i);
     return {
+      ...own,
+      isCounted: task.kind !== 'branch' && task.kind !== 'handler',
       index: i,
       id: task.id,
       task,
@@ -88,14 +97,17 @@ export function compileGraph(graph: Graph): CompiledGraph {
       n: edges.filter((edge) => edge.counts).length,
       reads: edges.filter((edge) => edge.read !== null).length,
       watchers: watchers[i] ?? [],
-      isRead: readByOutput.has(i) || (edgesOut[i] ?? []).some((edge) => edge.read !== null || graph.tasks[edge.to]?.kind === 'branch'),
-      input: compileExpr(task.kind === 'map' ? task.items : task.kind === 'branch' ? null : task.input),
+      isRead:
+        readByOutput.has(i) ||
+        own.compensation >= 0 ||
+        (edgesOut[i] ?? []).some((edge) => edge.read !== null || graph.tasks[edge.to]?.kind === 'branch'),
+      input: compileExpr(task.kind === 'map' ? task.items : task.kind === 'branch' || task.kind === 'handler' ? null : task.input),
       each: task.kind === 'map' ? compileExpr(task.each) : null,
       key: task.kind === 'map' && task.key !== undefined ? compileExpr(task.key) : null,
       cases: task.kind === 'branch' ? compileCases(task, at) : null,
     };
   });
-  const roots = nodes.filter((node) => node.in.length === 0 && node.gate === null && node.task.kind !== 'branch');
+  const roots = nodes.filter((node) => node.in.length === 0 && node.gate === null && node.bracket < 0 && node.isCounted);
   const eager = nodes.some((node) => node.join === 'always' && node.in.length > 0);
   const plain = roots.length > 0 && !eager && roots.every((node) => isPlain(node.task));
   return {
@@ -104,7 +116,8 @@ export function compileGraph(graph: Graph): CompiledGraph {
     byId: new Map(nodes.map((node) => [node.id, node])),
     output: compileExpr(graph.output),
     outputReads,
-    taskCount: nodes.filter((node) => node.task.kind !== 'branch').length,
+    taskCount: nodes.filter((node) => node.isCounted).length,
+    upkeep: roles.upkeep,
     plainRoots: plain ? roots.map((node) => node.index) : null,
   };
 }
@@ -152,6 +165,7 @@ function upstreamKinds(task: GraphTask, at: (id: string) => number): Map<number,
     for (const id of [...task.then.members, ...(task.otherwise?.members ?? [])]) kindOf(id).ordered = true;
     return kinds;
   }
+  if (task.kind === 'handler') return kinds;
   const exprs = task.kind === 'map' ? [task.items, task.each, ...(task.key === undefined ? [] : [task.key])] : [task.input];
   for (const { id, mode } of exprs.flatMap((expr) => exprRefs(expr))) {
     const kind = kindOf(id);

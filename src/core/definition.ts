@@ -1,5 +1,5 @@
-import { checkKeys, duration, isBag } from './contract.ts';
-import type { Graph } from './graph.ts';
+import { checkKeys, duration, isBag, runRetryOf } from './contract.ts';
+import type { FailurePolicy, Graph } from './graph.ts';
 import { invalid, nameProblem, shown, type Problem, type Report } from './problems.ts';
 import { isSchema, jsonSchemaOf, type Schema } from './schema.ts';
 import type { NodeCode, Workflow } from './types.ts';
@@ -11,6 +11,9 @@ export interface Header {
   readonly input?: Schema;
   readonly graph: Omit<Graph, 'tasks' | 'output'>;
 }
+
+/** What may stand beside the tasks, in a builder's options and in data. */
+export const WORKFLOW_OPTIONS = ['name', 'version', 'input', 'timeout', 'failurePolicy', 'compensateOn', 'retry'];
 
 /** Reports what is wrong with it. */
 export function headerOf(def: unknown, known: readonly string[], report: Report): Header {
@@ -24,6 +27,7 @@ export function headerOf(def: unknown, known: readonly string[], report: Report)
     report('bad_type', ['input'], `input must be a Standard Schema (zod, valibot, arktype), not ${shown(input)}`);
   }
   const timeoutMs = duration(bag['timeout'], ['timeout'], report);
+  const retry = runRetryOf(bag['retry'], report);
   const inputSchema = isSchema(input) ? jsonSchemaOf(input, 'input') : undefined;
   const text = typeof name === 'string' ? name : '';
   return {
@@ -35,6 +39,10 @@ export function headerOf(def: unknown, known: readonly string[], report: Report)
       workflow: text,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       ...(inputSchema === undefined ? {} : { inputSchema }),
+      // As given: what is wrong with them is found in the finished graph.
+      ...(bag['failurePolicy'] === undefined ? {} : { failurePolicy: bag['failurePolicy'] as FailurePolicy }),
+      ...(bag['compensateOn'] === undefined ? {} : { compensateOn: bag['compensateOn'] as ('failed' | 'cancelled')[] }),
+      ...(retry === undefined ? {} : { retry }),
     },
   };
 }

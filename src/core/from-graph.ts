@@ -1,6 +1,6 @@
 import { membersOf, withCases } from './building.ts';
 import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
-import { definitionOf, headerOf } from './definition.ts';
+import { definitionOf, headerOf, WORKFLOW_OPTIONS } from './definition.ts';
 import type { ContractData, Expr, Graph, GraphTask, Join } from './graph.ts';
 import { reporter, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import type { Schema, SIn } from './schema.ts';
@@ -95,7 +95,7 @@ export function fromGraph(def: GraphDef & { readonly input?: undefined }): Workf
 export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, ['name', 'version', 'input', 'timeout', 'tasks', 'output', 'use'], report);
+  const header = headerOf(def, [...WORKFLOW_OPTIONS, 'tasks', 'output', 'use'], report);
   const bag: Bag = isBag(def) ? def : {};
   const context: Context = { use: usable(bag['use'], report), code: new Map() };
   const given: unknown = bag['tasks'];

@@ -1,6 +1,6 @@
 /** The shape of graph data: which values may stand where. Of what others wrote nothing is taken for granted. */
 import { checkExpr } from './expr-check.ts';
-import { PLAIN_JOINS, type Graph, type GraphTask } from './graph.ts';
+import { FAILURE_POLICIES, PLAIN_JOINS, ROLES, type Graph, type GraphTask } from './graph.ts';
 import { nameProblem, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import { pathText } from './path.ts';
 
@@ -195,9 +195,18 @@ const contract = bag(
 const branchCase = bag({ value: expr, members: listOf(text) });
 
 const base = { id: name, kind: any };
-const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: flag }) };
+const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: flag }), using: text };
 
-const HEADER: Fields = { needed: { format: oneOf(1), workflow: name }, also: { timeoutMs: ms, inputSchema: any } };
+const HEADER: Fields = {
+  needed: { format: oneOf(1), workflow: name },
+  also: {
+    timeoutMs: ms,
+    inputSchema: any,
+    failurePolicy: oneOf(...FAILURE_POLICIES),
+    compensateOn: listOf(oneOf('failed', 'cancelled')),
+    retry: bag({ ...backoff, maxAttempts: whole(1), jitter: oneOf('none', 'full', 'equal') }),
+  },
+};
 
 const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
   task: {
@@ -219,4 +228,5 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
   when: { needed: { ...base, input: expr }, also: alsoBase },
   // oxlint-disable-next-line unicorn/no-thenable -- a name of the graph's form
   branch: { needed: { ...base, when: text, then: branchCase }, also: { ...alsoBase, otherwise: branchCase } },
+  handler: { needed: { ...base, role: oneOf(...ROLES), of: text, contract }, also: { task: name, failRun: onlyTrue } },
 };

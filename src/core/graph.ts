@@ -102,6 +102,8 @@ interface GraphTaskBase {
   readonly join?: Join;
   /** Runs only if the `when` task of that id decided so: made inside a branch. */
   readonly if?: { readonly when: string; readonly is: boolean };
+  /** Made inside the bracket of that setup: runs only if the setup succeeded, and the teardown waits for it. */
+  readonly using?: string;
 }
 
 /** A task with a body: `task` names the contract; inline bodies have none and belong to the workflow. */
@@ -149,7 +151,35 @@ export interface BranchTask extends GraphTaskBase {
   readonly otherwise?: { readonly value: Expr; readonly members: readonly string[] };
 }
 
-export type GraphTask = BodyTask | MapTask | WhenTask | BranchTask;
+/**
+ * What a handler does for the task that it serves: `teardown` cleans up what the setup of a bracket made, `catch` takes the task's failure,
+ * `compensation` undoes what the task did.
+ */
+export const ROLES = ['teardown', 'catch', 'compensation'] as const;
+export type Role = (typeof ROLES)[number];
+
+/**
+ * A durable task that the kernel starts by its role; it takes part in no join, and nothing may wait for it. What it gets comes from the
+ * task `of` that it serves: a teardown the setup's output, a catch `{ input, error }`, a compensation `{ input, output }`.
+ */
+export interface HandlerTask extends GraphTaskBase {
+  readonly kind: 'handler';
+  readonly role: Role;
+  readonly of: string;
+  readonly task?: string;
+  /** Of a teardown: its failure fails the run. */
+  readonly failRun?: true;
+  readonly contract: ContractData;
+}
+
+export type GraphTask = BodyTask | MapTask | WhenTask | BranchTask | HandlerTask;
+
+/** What becomes of the rest of a run on its first failure that nothing excuses. */
+export const FAILURE_POLICIES = ['continue', 'drain', 'abort'] as const;
+export type FailurePolicy = (typeof FAILURE_POLICIES)[number];
+
+/** How often, and after what delay, a run that failed is redriven as a whole. `maxAttempts` counts the first. */
+export type RunRetryData = Pick<RetryData, 'maxAttempts' | 'initialMs' | 'factor' | 'maxDelayMs' | 'jitter'>;
 
 export interface Graph {
   readonly format: 1;
@@ -158,4 +188,9 @@ export interface Graph {
   readonly output: Expr;
   readonly timeoutMs?: number;
   readonly inputSchema?: unknown;
+  /** Default 'continue'. */
+  readonly failurePolicy?: FailurePolicy;
+  /** The outcomes after which compensations run. Default: both. */
+  readonly compensateOn?: readonly ('failed' | 'cancelled')[];
+  readonly retry?: RunRetryData;
 }

@@ -13,5 +13,7 @@ export function taskExprs(task: GraphTask): { readonly key: string; readonly rea
     case 'task':
     case 'when':
       return expr('input', task.input);
+    case 'handler':
+      return [];
   }
 }

@@ -3,6 +3,7 @@ import { exprRefs } from './expr.ts';
 import { cyclesOf, unreached } from './graph-cycles.ts';
 import type { BranchTask, GraphTask } from './graph.ts';
 import { shapeOf, type ShapedGraph } from './graph-shape.ts';
+import { roleProblems } from './graph-roles.ts';
 import { skipProblems } from './graph-skips.ts';
 import { reporter, shown, type Problem, type Report } from './problems.ts';
 import { taskExprs } from './task-exprs.ts';
@@ -51,6 +52,7 @@ function linkProblems(shape: ShapedGraph, report: Report): void {
   orderProblems(shape, links, report);
   branchProblems(shape, report);
   skipProblems(shape, report);
+  roleProblems(shape, report);
 }
 
 function linksOf(task: GraphTask): Link[] {
@@ -70,6 +72,8 @@ function linksOf(task: GraphTask): Link[] {
     ...reads,
     ...order,
     ...(task.if ? [link('if', task.if.when)] : []),
+    ...(task.using === undefined ? [] : [link('using', task.using)]),
+    ...(task.kind === 'handler' ? [link('of', task.of)] : []),
   ];
 }
 

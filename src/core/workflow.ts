@@ -2,7 +2,7 @@ import { builder } from './builder.ts';
 import { Building, settledNow } from './building.ts';
 import { inParens } from './call-site.ts';
 import { buildOrReport } from './collecting.ts';
-import { definitionOf, emptyWorkflow, headerOf } from './definition.ts';
+import { definitionOf, emptyWorkflow, headerOf, WORKFLOW_OPTIONS } from './definition.ts';
 import { fromGraph } from './from-graph.ts';
 import type { Graph } from './graph.ts';
 import { reporter, shown, type Problem } from './problems.ts';
@@ -42,7 +42,7 @@ export const workflow: DefineWorkflow = Object.assign(
 function define(def: unknown, build: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, ['name', 'version', 'input', 'timeout'], report);
+  const header = headerOf(def, WORKFLOW_OPTIONS, report);
   const building = new Building(header.name);
   const output = isBuilder(build) ? outputOf(building, build, problems) : null;
   if (!isBuilder(build)) report('bad_type', [], `the builder must be a function, not ${shown(build)}`);

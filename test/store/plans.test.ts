@@ -80,6 +80,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   logsOf: ['logs logs_order (run, seq)'],
   readSteps: ['steps PRIMARY KEY (run, node, item, generation)', TASK],
   moveRun: [RUN],
+  flowRun: [RUN],
   coverTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
   uncoverTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
   uncoverMaps: ['maps PRIMARY KEY (run)'],
@@ -138,6 +139,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   // By the primary key it would read every ended item of the run, at every load.
   openItems: ['tasks tasks_open (status, body)'],
   endedItems: [TASK],
+  lastCompletion: ['tasks tasks_completed (run, completion)'],
   mapsOf: ['maps PRIMARY KEY (run)'],
   attemptsOf: ['attempts PRIMARY KEY (run, node, item)'],
   journalAfter: ['journal INTEGER PRIMARY KEY'],

@@ -85,6 +85,13 @@ function factsOf(task: GraphTask): string[] {
   // Said already where they have the ids that a builder gives them.
   if (task.kind === 'when') return [...(task.id === 'when' ? [] : ['when']), ...join];
   if (task.kind === 'branch') return [...(task.id === `${task.when}.result` ? [] : [`result of ${task.when}`]), ...join];
+  if (task.kind === 'handler')
+    return [
+      `${task.role} of ${task.of}`,
+      ...(task.task === undefined ? [] : [`task ${task.task}`]),
+      ...(task.failRun ? ['fails the run'] : []),
+      ...contractFacts(task.contract),
+    ];
   return [
     ...(task.kind === 'map' ? mapFacts(task) : []),
     ...(task.task !== undefined && task.task !== task.id ? [`task ${task.task}`] : []),
