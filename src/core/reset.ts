@@ -262,7 +262,7 @@ class Planning {
     this.forgetItems(node);
     if (!isUnderway(task)) return;
     if (this.stays(node, task)) return;
-    const ran = task.status === 'success' || task.status === 'running' || task.status === 'retrying';
+    const ran = task.status === 'success' || task.status === 'running' || task.status === 'retrying' || task.status === 'waiting';
     this.add(task, ran && this.request.kind !== 'rerun' ? 'ran_on_the_failure' : 'downstream');
     this.follow(index);
   }
