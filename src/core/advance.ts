@@ -1,7 +1,6 @@
 import { isEnded, isUnderway, mapChange, move, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
 import { cancelHandlers, concludeRun } from './cleanup.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
-import { LAST_INSTANT } from './duration-text.ts';
 import { cancelCatcher, cancelTask, end } from './ending.ts';
 import { afterFailure, afterLoss } from './failure.ts';
 import { decideNode, tally } from './joining.ts';
@@ -9,6 +8,7 @@ import { closeMap, expandMap, judged, takeItems } from './maps.ts';
 import { enforcePolicy } from './policy.ts';
 import { replay } from './replay.ts';
 import { endedItem, isRefusal, planReset, REDRIVE_ALL, type ResetRequest } from './reset.ts';
+import { NumberMap } from './number-map.ts';
 import { applyReset } from './resetting.ts';
 import {
   emptyRunState,
@@ -22,17 +22,10 @@ import {
   type TaskState,
 } from './run-state.ts';
 import { isRunOver, type Reason } from './states.ts';
-import {
-  contractOf,
-  endTask,
-  expiryOf,
-  freshTask,
-  isAdmitted,
-  type KernelSettings,
-  type Outcome,
-  type RunEvent,
-  type Turn,
-} from './turn.ts';
+import { endTask, expiryOf, freshTask, isAdmitted, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
+import { afterDue, afterWake, beginWait, totalEndOf } from './waiting.ts';
+import { endDecision } from './switching.ts';
+import { caseKeys, verdictText, type Verdict } from './verdict.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
 export function openRun(
@@ -74,7 +67,7 @@ function takeOver({ graph, state, changes, now }: Turn, donor: RunState, index: 
   const task = donor.tasks[index];
   if (node === undefined || task?.status !== 'success') return;
   const map = donor.maps.get(index);
-  if (map !== undefined) state.maps.set(index, { ...map, open: new Map(), again: [], results: map.results?.slice() ?? null });
+  if (map !== undefined) state.maps.set(index, { ...map, open: new NumberMap(), again: [], results: map.results?.slice() ?? null });
   const ending = { status: task.status, output: task.output, partial: task.partial } as const;
   putTask(state, changes, { ...endTask({ ...freshTask(state, node, now), edited: task.edited }, ending, now), cached: true });
 }
@@ -111,16 +104,28 @@ export function takeMore(
 
 /** A queued task taken by a worker: a start begins an attempt, a return or an evaluation does not. */
 export function claimTask(task: QueuedTask, lease: Lease, now: number): RunningTask {
-  const { status: _, next, expiresAt: __, ...facts } = task;
-  const begins = task.phase === 'body' && next === 'start' ? 1 : 0;
+  const begins = task.phase === 'body' && task.next === 'start' ? 1 : 0;
+  // Field by field: a rest pattern builds its object property by property, which costs three times the memory.
   return {
-    ...facts,
-    status: 'running',
+    node: task.node,
+    item: task.item,
+    generation: task.generation,
     attempt: task.attempt + begins,
     begun: task.begun + begins,
+    losses: task.losses,
+    crashes: task.crashes,
+    handBacks: task.handBacks,
+    draws: task.draws,
     ranMs: begins === 1 ? 0 : task.ranMs,
+    rank: task.rank,
+    firstQueuedAt: task.firstQueuedAt,
+    effect: task.effect,
+    edited: task.edited,
+    status: 'running',
+    phase: task.phase,
     lease,
     startedAt: now,
+    ...(task.next === 'resume' ? { resumed: true } : {}),
   };
 }
 
@@ -158,6 +163,8 @@ function apply(turn: Turn, event: RunEvent): boolean {
       return applyEnd(turn, event.node, event.item, event.token, event.outcome);
     case 'due':
       return applyDue(turn, event.node, event.item);
+    case 'wake':
+      return applyWake(turn, event);
     case 'take':
       return takeItems(turn, event.node, event.count);
     case 'admit':
@@ -185,8 +192,8 @@ function apply(turn: Turn, event: RunEvent): boolean {
       return true;
     case 'fail':
       return fail(turn, event.reason);
-    case 'wake':
-      return wake(turn);
+    case 'run_due':
+      return runDue(turn);
   }
 }
 
@@ -204,7 +211,7 @@ function fail(turn: Turn, reason: 'deadline' | 'stuck' | 'marked_failed'): boole
 }
 
 /** Its own retry, or its deadline: whichever was first. */
-function wake(turn: Turn): boolean {
+function runDue(turn: Turn): boolean {
   const { state, now } = turn;
   const { retryAt } = state.flow;
   if (state.status === 'scheduled' || isCleaningUp(state)) return false;
@@ -240,7 +247,7 @@ function reset(turn: Turn, request: ResetRequest): boolean {
 /** An operator's skip: only of what is not running. */
 function skip(turn: Turn, nodeIndex: number, item: number): boolean {
   const node = turn.graph.nodes[nodeIndex];
-  if (node === undefined || node.cases !== null) return false;
+  if (node === undefined || node.cases !== null || nodeIndex === turn.graph.guard) return false;
   const map = turn.state.maps.get(nodeIndex);
   const task = taskAt(turn.state, nodeIndex, item);
   if (item >= 0 && task === undefined) return false;
@@ -286,7 +293,7 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
       end(turn, endTask(task, { status: 'success', output: outcome.output }, turn.now));
       return true;
     case 'verdict':
-      applyVerdict(turn, node, task, outcome.holds);
+      applyVerdict(turn, node, task, outcome.verdict);
       return true;
     case 'lost':
     case 'released':
@@ -300,13 +307,17 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
   }
 }
 
-function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, holds: boolean): void {
-  if (node.task.kind === 'when') {
-    end(turn, endTask(task, { status: 'success', output: String(holds) }, turn.now));
+function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, verdict: Verdict): void {
+  if (caseKeys(node.task) !== null) {
+    end(turn, endDecision(turn, node, task, verdict));
     return;
   }
-  if (!holds) {
+  if (verdict !== true) {
     end(turn, endTask(task, { status: 'skipped', reason: 'condition' }, turn.now));
+    return;
+  }
+  if (node.task.kind === 'guard') {
+    end(turn, endTask(task, { status: 'success', output: verdictText(true) }, turn.now));
     return;
   }
   if (node.task.kind === 'map' && task.item < 0) {
@@ -331,6 +342,11 @@ function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {
   const node = turn.graph.nodes[nodeIndex];
   if (task === undefined || node === undefined) return false;
   if (task.status === 'queued') return applyExpiry(turn, node, task);
+  if (task.status === 'waiting') {
+    const next = afterDue(turn, node, task);
+    if (next !== null) settle(turn, next);
+    return next !== null;
+  }
   if (task.status !== 'retrying' || task.dueAt === null || task.dueAt > turn.now) return false;
   const { status: _, dueAt: __, reason: ___, error: ____, ...facts } = task;
   putTask(turn.state, turn.changes, {
@@ -343,6 +359,15 @@ function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {
   return true;
 }
 
+function applyWake(turn: Turn, event: Extract<RunEvent, { type: 'wake' }>): boolean {
+  const task = taskAt(turn.state, event.node, event.item);
+  const node = turn.graph.nodes[event.node];
+  if (node === undefined || task?.status !== 'waiting') return false;
+  const next = afterWake(turn, node, task, event);
+  if (next !== null) settle(turn, next);
+  return next !== null;
+}
+
 function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   if (task.expiresAt === null || task.expiresAt > turn.now) return false;
   const total = totalEndOf(node, task.firstQueuedAt);
@@ -350,11 +375,6 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   end(turn, endTask(task, { status: 'failed', reason, ...judged(turn, node, task.item) }, turn.now));
   return true;
 }
-
-const totalEndOf = (node: GraphNode, firstQueuedAt: number): number | null => {
-  const totalMs = contractOf(node)?.timeout.totalMs;
-  return totalMs === undefined ? null : Math.min(LAST_INSTANT, firstQueuedAt + totalMs);
-};
 
 /** Writes a task's next state, and follows it up where that is its end. */
 function settle(turn: Turn, to: TaskState): void {
@@ -413,9 +433,14 @@ function decide(turn: Turn, node: GraphNode): void {
 
 function start(turn: Turn, node: GraphNode): void {
   const facts = freshTask(turn.state, node, turn.now);
-  const evaluates = node.task.kind === 'when' || ('when' in node.task && node.task.when === true);
+  const evaluates = !('contract' in node.task) || ('when' in node.task && node.task.when === true);
   if (node.task.kind === 'map' && !evaluates) {
     expand(turn, node, facts);
+    return;
+  }
+  const wait = beginWait(turn, node, facts);
+  if (wait !== null) {
+    settle(turn, wait);
     return;
   }
   putTask(turn.state, turn.changes, {

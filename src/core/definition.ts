@@ -13,7 +13,7 @@ export interface Header {
 }
 
 /** What may stand beside the tasks, in a builder's options and in data. */
-export const WORKFLOW_OPTIONS = ['name', 'version', 'input', 'timeout', 'failurePolicy', 'compensateOn', 'retry'];
+export const WORKFLOW_OPTIONS = ['name', 'version', 'input', 'timeout', 'guard', 'failurePolicy', 'compensateOn', 'retry'];
 
 /** Reports what is wrong with it. */
 export function headerOf(def: unknown, known: readonly string[], report: Report): Header {

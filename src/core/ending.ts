@@ -2,10 +2,12 @@ import { isEnded, mapChange, putTask, setTask, taskAt } from './changes.ts';
 import type { GraphNode } from './compile.ts';
 import type { ErrorRecord } from './errors.ts';
 import { recordAttempt } from './failure.ts';
+import { judgeRun } from './guard.ts';
 import { foldItem, isBeyond } from './maps.ts';
-import type { EndedTask, RetryingTask, RunningTask, TaskState } from './run-state.ts';
+import type { EndedTask, RetryingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
 import type { Reason } from './states.ts';
 import { bareFacts, endTask, expiryOf, freshTask, isAllowed, type Turn } from './turn.ts';
+import { startedOf } from './waiting.ts';
 
 /** The one way a task or item becomes terminal. A failure that has a `catch` handler is not the end yet. */
 export function end(turn: Turn, ending: EndedTask): void {
@@ -34,6 +36,7 @@ export function end(turn: Turn, ending: EndedTask): void {
   }
   if (task.status === 'failed' && !task.allowed && !task.handled) turn.hasFailed = true;
   turn.state.open--;
+  judgeRun(turn, task);
   turn.ended.push(task);
 }
 
@@ -125,12 +128,15 @@ export function cancelTask(turn: Turn, node: GraphNode, reason: Reason): void {
   if (map !== undefined && map.again.length > 0) mapChange(turn.changes, node.index).again -= map.again.splice(0).length;
   for (const item of map?.open.values() ?? []) {
     if (item.status === 'running') recordCancelled(turn, item, reason);
-    putTask(state, turn.changes, endTask(item, { status: 'cancelled', reason }, turn.now));
+    putTask(state, turn.changes, endTask(begunOf(item), { status: 'cancelled', reason }, turn.now));
   }
   if (task?.status === 'running' && task.lease !== null) recordCancelled(turn, task, reason);
-  end(turn, endTask(task ?? freshTask(state, node, turn.now), { status: 'cancelled', reason }, turn.now));
+  end(turn, endTask(task === undefined ? freshTask(state, node, turn.now) : begunOf(task), { status: 'cancelled', reason }, turn.now));
   cancelCatcher(turn, node, reason);
 }
+
+const begunOf = (task: TaskState): TaskFacts & { readonly startedAt?: number | null } =>
+  task.status === 'waiting' ? startedOf(task) : task;
 
 /** The handler of a task that is over all the same. */
 export function cancelCatcher(turn: Turn, node: GraphNode, reason: Reason): void {

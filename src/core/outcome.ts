@@ -3,7 +3,7 @@ import type { CompiledGraph, GraphNode } from './compile.ts';
 import { carriesFailure, memberLabel } from './joining.ts';
 import type { EndedTask, RunState } from './run-state.ts';
 import type { Reason, RunOutcome } from './states.ts';
-import { verdictOf } from './values.ts';
+import { chosenCase } from './verdict.ts';
 
 /** The outcome of a run whose tasks are all terminal (semantics, section 3): a pure function of their states, never of their order. */
 export function decideOutcome(graph: CompiledGraph, state: RunState): { status: RunOutcome; reason: Reason | null } {
@@ -16,7 +16,7 @@ export function decideOutcome(graph: CompiledGraph, state: RunState): { status: 
     const task = state.tasks[node.index];
     if (!isEnded(task)) continue;
     if (node.serves?.failRun === true && task.status === 'failed') failed = true;
-    if (!node.isCounted) continue;
+    if (!node.isCounted || node.index === graph.guard) continue;
     const map = state.maps.get(node.index);
     if (hasSucceeded(task)) success++;
     if (task.status === 'failed' && !isExcused(task)) failed = true;
@@ -60,15 +60,14 @@ function failedUpstreams(graph: CompiledGraph, state: RunState, node: GraphNode)
     return isEnded(task) && holds(task);
   };
   const broken = (task: EndedTask): boolean => (task.status === 'failed' && !task.handled) || task.status === 'upstream_failed';
+  if (graph.guard !== null && carries(graph.guard, broken)) return [graph.guard];
   const gate = [...(node.gate === null ? [] : [node.gate.when]), ...(node.bracket < 0 ? [] : [node.bracket])].filter((one) =>
     carries(one, broken),
   );
-  if (node.task.kind !== 'branch')
+  if (node.cases === null)
     return [...gate, ...node.in.filter((edge) => carries(edge.from, (task) => carriesFailure(edge, task))).map((edge) => edge.from)];
-  const when = graph.byId.get(node.task.when)?.index ?? -1;
-  if (carries(when, broken)) return [when];
-  const chosen = verdictOf(state, when) ? node.cases?.whenTrue : node.cases?.whenFalse;
-  return (chosen?.members ?? [])
+  if (carries(node.cases.when, broken)) return [node.cases.when];
+  return (chosenCase(state, node)?.members ?? [])
     .filter(({ node: at, mode }) => carries(at, (task) => memberLabel(task, mode) === 'upstream_failed'))
     .map((member) => member.node);
 }

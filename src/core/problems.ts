@@ -6,6 +6,7 @@ export type ProblemCode =
   | 'bad_branch'
   | 'bad_expr'
   | 'bad_handler'
+  | 'bad_guard'
   | 'bad_name'
   | 'bad_option'
   | 'bad_type'

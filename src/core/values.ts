@@ -3,8 +3,9 @@ import { decode, encode } from './codec.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import type { ErrorRecord } from './errors.ts';
 import type { Scope } from './expr.ts';
-import type { EndedTask, MapState, RunState } from './run-state.ts';
 import type { Reason } from './states.ts';
+import type { EndedTask, ItemResult, MapState, RunState } from './run-state.ts';
+import { chosenCase } from './verdict.ts';
 
 /** A task's failure as a reader of a settled result sees it. */
 export interface SettledError {
@@ -80,17 +81,8 @@ export class RunScope implements Scope {
   }
 
   private branchValue(node: GraphNode): unknown {
-    const when = node.task.kind === 'branch' ? this.graph.byId.get(node.task.when) : undefined;
-    const verdict = when === undefined ? false : verdictOf(this.state, when.index);
-    const chosen = verdict ? node.cases?.whenTrue : node.cases?.whenFalse;
-    return chosen?.value(this);
+    return chosenCase(this.state, node)?.value(this);
   }
-}
-
-/** The verdict that a `when` recorded. */
-export function verdictOf(state: RunState, node: number): boolean {
-  const task = state.tasks[node];
-  return isEnded(task) && task.output === 'true';
 }
 
 /** `T[]` in input order, or the settled results; the successes where failures were tolerated. */
@@ -102,11 +94,14 @@ function mapValue(node: GraphNode, map: MapState): unknown[] {
   for (let i = 0; i < map.n; i++) {
     const item = results[i];
     if (item === undefined) throw new ItemsNeeded(node.index);
-    if (settle) values.push(settledOf(item, item.status === 'success' ? decode(item.output) : undefined));
+    if (!isWhole(item)) values.push(settle ? { status: 'success', value: decode(item) } : decode(item));
+    else if (settle) values.push(settledOf(item, item.status === 'success' ? decode(item.output) : undefined));
     else if (item.status === 'success') values.push(decode(item.output));
   }
   return values;
 }
+
+export const isWhole = (item: ItemResult | undefined): item is EndedTask => typeof item === 'object' && item !== null;
 
 function settledOf(task: EndedTask, value: unknown): unknown {
   if (task.status === 'success') return { status: 'success', value };
@@ -145,7 +140,8 @@ function handlerInput(graph: CompiledGraph, state: RunState, { role, of }: NonNu
   const served = graph.nodes[of];
   if (served === undefined) throw new RangeError(`no node ${of}`);
   if (role === 'teardown') return new RunScope(graph, state).output(served.id);
-  const task = item < 0 ? state.tasks[of] : state.maps.get(of)?.results?.[item];
+  const ended = item < 0 ? undefined : state.maps.get(of)?.results?.[item];
+  const task = item < 0 ? state.tasks[of] : isWhole(ended) ? ended : undefined;
   if (task === undefined && item >= 0) throw new ItemsNeeded(of);
   if (task === undefined) throw new RangeError(`task ${served.id} has no state`);
   const input = task.edited === null ? taskInput(graph, state, of, item) : decode(task.edited);

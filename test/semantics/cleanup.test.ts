@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { task, workflow, type EngineEvent } from '../../src/index.ts';
 import { testEngine } from '../../src/testing/index.ts';
-import { closeAll, engineOf, fail, Naps, ok, ran, stateOf } from './kit.ts';
+import { closeAll, fail, Naps, ok, ran, stateOf } from './kit.ts';
 
 afterEach(closeAll);
 
