@@ -409,6 +409,7 @@ export interface Act {
   readonly hash: string;
   readonly facts: string;
   readonly note: string | null;
+  readonly on?: number;
 }
 
 interface Looked {

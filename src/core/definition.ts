@@ -24,6 +24,9 @@ export function headerOf(def: unknown, known: readonly string[], report: Report)
     report('bad_type', ['input'], `input must be a Standard Schema (zod, valibot, arktype), not ${shown(input)}`);
   }
   const timeoutMs = duration(bag['timeout'], ['timeout'], report);
+  const onDeploy = bag['onDeploy'];
+  if (onDeploy !== undefined && onDeploy !== 'move' && onDeploy !== 'pin')
+    report('bad_option', ['onDeploy'], `onDeploy: must be 'move' or 'pin', not ${shown(onDeploy)}`);
   const inputSchema = isSchema(input) ? jsonSchemaOf(input, 'input') : undefined;
   const text = typeof name === 'string' ? name : '';
   return {
@@ -34,6 +37,7 @@ export function headerOf(def: unknown, known: readonly string[], report: Report)
       format: 1,
       workflow: text,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(onDeploy === 'pin' ? { onDeploy } : {}),
       ...(inputSchema === undefined ? {} : { inputSchema }),
     },
   };

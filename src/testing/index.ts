@@ -43,7 +43,7 @@ export function testEngine(options: TestEngineOptions): TestEngine {
 }
 
 export class TestEngine implements RunHost {
-  private readonly options: TestEngineOptions;
+  private options: TestEngineOptions;
   private readonly time = new VirtualTime();
   private readonly store: Promise<Store> = openSqlite(':memory:');
   private readonly stubs = new Map<string, AnyBody>();
@@ -156,8 +156,9 @@ export class TestEngine implements RunHost {
     return new Promise<never>(() => undefined);
   }
 
-  /** Kills the process at once and starts another on the same store. */
-  async reboot(): Promise<void> {
+  /** Kills the process at once and starts another on the same store: with other workflows where they are given, as a deploy does. */
+  async reboot(options: Pick<Partial<TestEngineOptions>, 'use'> = {}): Promise<void> {
+    this.options = { ...this.options, ...options };
     this.rebooting = this.dieAndBoot(this.engine);
     await this.rebooting;
     await this.ready();
