@@ -14,6 +14,7 @@ const noTests = {
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    setupFiles: ['test/setup.ts'],
     exclude: ['**/node_modules/**', '**/dist/**', 'test/fixtures/**'],
     pool: 'forks',
     testTimeout: 30_000,

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { SqliteStore } from '../../src/store/sqlite/store.ts';
+import { mayStrand } from '../support/stranded.ts';
 import { actsConformance } from './acts-conformance.ts';
 import { careConformance } from './care-conformance.ts';
 import { storeConformance, type Place } from './conformance.ts';
@@ -14,6 +15,8 @@ async function newPlace(): Promise<Place> {
     connect: async () => {
       const store = new SqliteStore({ path: file, durability: 'fast', patienceMs: 5_000 });
       await store.open();
+      // The rows are made up, state by state.
+      mayStrand(store);
       stores.push(store);
       return store;
     },

@@ -1,0 +1,19 @@
+/**
+ * Runs in every test file: whenever a store is closed, no run in it may be left open without something that would wake it. What a test
+ * breaks on purpose it says by `mayStrand`.
+ */
+import { afterEach, expect } from 'vitest';
+import { SqliteStore } from '../src/store/sqlite/store.ts';
+import { strandedRuns } from './support/stranded.ts';
+
+const found: string[] = [];
+const close = Object.getOwnPropertyDescriptor(SqliteStore.prototype, 'close')?.value as (this: SqliteStore) => Promise<void>;
+
+SqliteStore.prototype.close = async function checked(this: SqliteStore): Promise<void> {
+  found.push(...(await strandedRuns(this)));
+  await close.call(this);
+};
+
+afterEach(() => {
+  expect(found.splice(0), 'runs that nothing would ever wake').toEqual([]);
+});
