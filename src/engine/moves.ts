@@ -41,7 +41,8 @@ export function decideMove(
   const { known: from, state } = entry;
   const { to, staysUntil, act } = unit;
   if (isRunOver[state.status]) return { kind: 'closed' };
-  if (from.stored.id === to.stored.id) return { kind: 'there' };
+  // A person who names the version that it has says that it shall stay.
+  if (from.stored.id === to.stored.id && act === null) return { kind: 'there' };
   if (isHeld(state)) return { kind: 'held' };
   const plan = planMove(from.compiled, to.compiled, state);
   if (plan.kind === 'stay') return { kind: 'stays', obstacles: plan.obstacles };

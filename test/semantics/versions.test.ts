@@ -168,3 +168,141 @@ describe('a run whose workflow was deployed anew', () => {
     expect(did.filter((one) => one.endsWith('@2')).toSorted()).toEqual(['first@2', 'item1@2', 'item3@2']);
   });
 });
+
+describe('a person', () => {
+  const stuck = (version: string, b: () => unknown, retry = ROUNDS): Workflow<void, unknown> =>
+    workflow({ name: 'chain', version }, (w) => {
+      const first = w.run(step('a', version), {});
+      return w.run(step('b', version, b, retry), { first });
+    });
+
+  test('moves a run back, and no version that is there by then takes it again', async () => {
+    const { engine, run } = await begun(stuck('1', failing));
+    await engine.reboot({ use: [stuck('2', failing)] });
+    expect((await run.status()).version).toBe('2');
+    expect(await run.move({ to: '1', dryRun: true })).toEqual({ applied: false, from: '2', to: '1', obstacles: [], held: false });
+    expect(await run.move({ to: '1', actor: 'ann', requestId: 'r1' })).toMatchObject({ applied: true, from: '2', to: '1' });
+    await engine.reboot();
+    expect((await run.status()).version).toBe('1');
+    // The same act once more is the same act.
+    await run.move({ to: '1', actor: 'ann', requestId: 'r1' });
+    await engine.reboot({ use: [stuck('3', () => 'b')] });
+    expect((await run.status()).version).toBe('3');
+    const { entries } = await engine.audit({ run: run.id });
+    expect(entries.map(({ actor, action, facts }) => [actor, action, facts])).toEqual([['ann', 'move', { to: '1' }]]);
+  });
+
+  test('is told what stands in the way, and which versions there are', async () => {
+    const { engine, run } = await begun(stuck('1', failing));
+    await engine.reboot({ use: [stuck('2', failing, { retry: { maxAttempts: 7 } })] });
+    await expect(run.move({ to: '2' })).rejects.toMatchObject({
+      code: 'RUN_CANNOT_MOVE',
+      details: { from: '1', to: '2', obstacles: [{ task: 'b', why: 'contract' }] },
+    });
+    await expect(run.move({ to: '9' })).rejects.toMatchObject({ code: 'RUN_UNKNOWN_VERSION', details: { versions: ['1', '2'] } });
+    await run.cancel();
+    await expect(run.move({ to: '2' })).rejects.toMatchObject({ code: 'RUN_NOT_OPEN' });
+  });
+
+  test('moves many by a query, and hears of each', async () => {
+    const flow = stuck('1', failing);
+    const engine = engineOf(flow);
+    const [one, two] = [await engine.start(flow, undefined, { tags: ['x'] }), await engine.start(flow)];
+    await engine.settle();
+    await engine.reboot({ use: [stuck('2', failing)] });
+    const done = [];
+    for await (const moved of engine.runs.move({ tag: 'x' }, { to: '1' })) done.push(moved);
+    expect(done).toEqual([{ id: one.id, applied: true, from: '2', to: '1', obstacles: [], held: false }]);
+    expect((await two.status()).version).toBe('2');
+  });
+
+  test('moves a run that is pinned', async () => {
+    const pinned = (version: string): Workflow<void, unknown> =>
+      workflow({ name: 'chain', version, onDeploy: 'pin' }, (w) =>
+        w.run(step('a', version, version === '1' ? failing : () => 'a', ROUNDS), {}),
+      );
+    const { engine, run } = await begun(pinned('1'));
+    await engine.reboot({ use: [pinned('2')] });
+    await run.move({ to: '2' });
+    await engine.clock.advance('1m');
+    expect(await run.result()).toBe('a');
+  });
+
+  test('acts on the task that was meant, though the run has another version by the time the act is done', async () => {
+    const pinned = workflow({ name: 'chain', version: '1', onDeploy: 'pin' }, (w) => {
+      const first = w.run(step('a', '1'), {});
+      return w.run(step('b', '1', failing, ROUNDS), { first });
+    });
+    const { engine, run } = await begun(pinned);
+    const shifted = workflow({ name: 'chain', version: '2' }, (w) => {
+      const extra = w.run(step('extra', '2', failing, ROUNDS), {});
+      const first = w.run(step('a', '2'), {});
+      return { extra: w.optional(extra), b: w.optional(w.run(step('b', '2', failing, ROUNDS), { first })) };
+    });
+    await engine.reboot({ use: [shifted] });
+    // What is skipped is named by its number in the graph that the act looked at.
+    await Promise.all([run.skip('b'), run.move({ to: '2' })]);
+    const states = Object.fromEntries((await run.tasks()).map((one) => [one.task, one.status]));
+    expect(states).toEqual({ extra: 'retrying', a: 'success', b: 'skipped' });
+  });
+
+  test('what happened before a move is told by the names of its time', async () => {
+    const { engine, run } = await begun(stuck('1', failing));
+    const events: string[] = [];
+    const shifted = workflow({ name: 'chain', version: '2' }, (w) => {
+      const extra = w.run(step('extra', '2'), {});
+      const first = w.run(step('a', '2'), {});
+      return {
+        extra,
+        b: w.run(
+          step('b', '2', () => 'b', ROUNDS),
+          { first },
+        ),
+      };
+    });
+    await engine.reboot({ use: [shifted] });
+    await engine.clock.advance('1m');
+    for await (const event of run.watch({ after: '1:0' })) {
+      events.push(
+        'task' in event ? `${event.type} ${event.task}` : event.type === 'run.moved' ? `moved ${event.from} ${event.to}` : event.type,
+      );
+    }
+    expect(events).toEqual([
+      'task.started a',
+      'task.finished a',
+      'task.started b',
+      'task.retrying b',
+      'moved 1 2',
+      'task.started extra',
+      'task.finished extra',
+      'task.started b',
+      'task.finished b',
+      'run.finished',
+    ]);
+  });
+});
+
+describe('a check before a deploy', () => {
+  test('groups open runs by what they would do and why', async () => {
+    const flow = chain('1', failing);
+    const { engine, run } = await begun(flow);
+    const later = await engine.start(flow, undefined, { delay: '1h' });
+    const changed = workflow({ name: 'chain', version: '2' }, (w) => w.run(step('a', '2'), {}));
+    const check = async (...use: Workflow<void, unknown>[]) => {
+      const versions = await engine.versions();
+      return versions.check(use.map(({ name, version = '', graph }) => ({ name, version, graph })));
+    };
+    expect(await check(changed)).toEqual([
+      {
+        workflow: 'chain',
+        version: '2',
+        changed: false,
+        groups: [
+          { version: '1', verdict: 'waits', obstacles: [{ task: 'b', why: 'gone' }], runs: 1, examples: [run.id], workers: 1 },
+          { version: '1', verdict: 'moves', obstacles: [], runs: 1, examples: [later.id], workers: 1 },
+        ],
+      },
+    ]);
+    expect((await check(workflow({ name: 'chain', version: '1' }, () => 0)))[0]).toMatchObject({ changed: true, groups: [] });
+  });
+});
