@@ -123,7 +123,7 @@ export function fromGraph(def: GraphDef & { readonly input?: undefined; readonly
 export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, ['name', 'version', 'input', 'timeout', 'guard', 'tasks', 'output', 'use'], report);
+  const header = headerOf(def, ['tasks', 'output', 'use'], report);
   const bag: Bag = isBag(def) ? def : {};
   const context: Context = { use: usable(bag['use'], report), code: new Map() };
   const given: unknown = bag['tasks'];

@@ -211,7 +211,7 @@ const branchCase = bag({ is: ofCase, value: expr, members: listOf(text) });
 const base = { id: name, kind: any };
 const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }) };
 
-const HEADER: Fields = { needed: { format: oneOf(1), workflow: name }, also: { timeoutMs: ms, inputSchema: any } };
+const HEADER: Fields = { needed: { format: oneOf(1), workflow: name }, also: { timeoutMs: ms, onDeploy: oneOf('pin'), inputSchema: any } };
 
 const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
   task: {

@@ -450,4 +450,9 @@ export interface WorkflowOpts {
   readonly version?: string;
   /** Of a run, from its admission. */
   readonly timeout?: Duration;
+  /**
+   * What open runs of this version do when a newer one is registered: `'move'` (default), as soon as nothing of them runs, and only where every
+   * task that has begun is still there with the same id, contract and upstreams; or `'pin'`: they end as runs of this version.
+   */
+  readonly onDeploy?: 'move' | 'pin';
 }
