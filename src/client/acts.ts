@@ -185,11 +185,14 @@ export class Acts {
     code: ErrorCode,
     why: string,
   ): Promise<void> {
-    const run = await this.look(id, true);
-    const node = nodeOf(run, task);
-    const item = options.item === undefined ? -1 : itemOf(run, node, options.item);
-    const facts = { task: node.id, ...(item < 0 ? {} : { item }) };
-    if ((await this.send(run.row, { type: action, node: node.index, item }, action, options, facts)) === null) {
+    for (let tries = 0; ; tries++) {
+      const run = await this.look(id, true);
+      const node = nodeOf(run, task);
+      const item = options.item === undefined ? -1 : itemOf(run, node, options.item);
+      const facts = { task: node.id, ...(item < 0 ? {} : { item }) };
+      if ((await this.send(run.row, { type: action, node: node.index, item }, action, options, facts)) !== null) return;
+      // It went on as a run of another version at the same moment: what was refused was said of the version before.
+      if (tries < TRIES && (await this.client.find(id)).definition !== run.row.definition) continue;
       throw new PawlError(code, `${nameOf(node, item)} of run ${runIdText(run.row.uid)}: ${why}.`, {
         details: { ...facts, run: runIdText(run.row.uid) },
       });
@@ -211,10 +214,10 @@ export class Acts {
 
   private async onRun(id: string, event: RunEvent, action: string, options: ActOptions): Promise<void> {
     const row = await this.client.find(id);
-    this.checkAside(row);
+    checkAside(row);
     if ((await this.send(row, event, action, options, {})) !== null) return;
     const now = await this.client.find(id);
-    this.checkAside(now);
+    checkAside(now);
     const code = action === 'resume' && !isRunOver[now.status] ? 'RUN_NOT_PAUSED' : 'RUN_NOT_OPEN';
     // A second pause finds what it wants.
     if (action === 'pause' && now.status === 'paused') return;
@@ -226,7 +229,7 @@ export class Acts {
     this.writer.writable();
     const row = await this.client.find(id);
     if (isRunOver[row.status] && !(await this.isRepeated(options))) return false;
-    this.checkAside(row);
+    checkAside(row);
     return (await this.send(row, { type: 'cancel', reason: 'person' }, 'cancel', options, {})) !== null;
   }
 
@@ -372,7 +375,7 @@ export class Acts {
 
   private async look(id: string, items: boolean): Promise<Looked> {
     const row = await this.client.find(id);
-    this.checkAside(row);
+    checkAside(row);
     const looked = await this.writer.look(row.run, items);
     if (looked?.graph == null || looked.state === null || looked.row === null) {
       throw setAside(looked?.row ?? row);
@@ -380,15 +383,14 @@ export class Acts {
     return { row: looked.row, graph: looked.graph, state: looked.state };
   }
 
-  private checkAside(row: RunRow): void {
-    if (row.quarantined !== null) throw setAside(row);
-  }
-
   private async send(row: RunRow, event: RunEvent, action: string, options: ActOptions, facts: object): Promise<string | null> {
-    return this.writer.act(row.run, event, this.actOf(row, action, options, facts));
+    const act = this.actOf(row, action, options, facts);
+    const namesTasks = event.type === 'reset' || event.type === 'skip' || event.type === 'discard';
+    return this.writer.act(row.run, event, namesTasks ? { ...act, on: row.definition } : act);
   }
 
-  private actOf(row: RunRow, action: string, options: ActOptions, facts: object): Act {
+  /** @internal */
+  actOf(row: RunRow, action: string, options: ActOptions, facts: object): Act {
     const { actor = DEFAULT_ACTOR, requestId = null, note = null } = options;
     for (const [name, value] of [
       ['actor', actor],
@@ -408,6 +410,14 @@ export class Acts {
   }
 }
 
+/** Throws where a run was set aside. */
+export function checkAside(row: RunRow): void {
+  if (row.quarantined !== null) throw setAside(row);
+}
+
+/** What makes an act of who asks and what is asked. */
+export type ActMaker = Pick<Acts, 'actOf'>;
+
 const changed = (id: string): PawlError =>
   new PawlError('RUN_CHANGED', `Run ${id} changed each time that the act was about to be done.`, { details: { run: id } });
 
@@ -423,6 +433,7 @@ export interface Act {
   readonly hash: string;
   readonly facts: string;
   readonly note: string | null;
+  readonly on?: number;
 }
 
 interface Looked {

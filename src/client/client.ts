@@ -8,6 +8,7 @@ import { exprRefs } from '../core/expr.ts';
 import type { Graph } from '../core/graph.ts';
 import { shown } from '../core/problems.ts';
 import { newRunId, parseRunId, runIdText } from '../core/ids.ts';
+import type { Obstacle } from '../core/moving.ts';
 import type { EndedTask, RunState } from '../core/run-state.ts';
 import { validate, type Schema } from '../core/schema.ts';
 import { hasSucceeded } from '../core/changes.ts';
@@ -65,11 +66,16 @@ export interface ClientWriter {
   release(run: number, act: Act): Promise<boolean>;
   /** Fails a quarantined run. */
   abandonRun(run: number, act: Act): Promise<void>;
+  /** Lets a run go on under another definition, where it may. */
+  move(run: number, definition: number, how: { readonly staysUntil: number | null; readonly act: Act }): Promise<Moved>;
   delay(ms: number): Promise<void>;
   /** How the run ended, null where the store must be asked for that; `'timeout'` when `ms` have passed first. */
   ended(run: number, ms: number | null): Promise<RunEnd | null | 'timeout'>;
   graph(definition: number): Promise<CompiledGraph | null>;
 }
+
+/** What a move came to, as the engine says it. */
+type Moved = { readonly kind: 'moved' | 'there' | 'held' | 'closed' } | { readonly kind: 'stays'; readonly obstacles: readonly Obstacle[] };
 
 export interface StartRequest {
   readonly definition: unknown;

@@ -6,6 +6,7 @@ import { afterFailure, afterLoss } from './failure.ts';
 import { decideNode, tally } from './joining.ts';
 import { closeMap, expandMap, judged, takeItems } from './maps.ts';
 import { enforcePolicy } from './policy.ts';
+import { isUntouched } from './moving.ts';
 import { replay } from './replay.ts';
 import { endedItem, isRefusal, planReset, REDRIVE_ALL, type ResetRequest } from './reset.ts';
 import { NumberMap } from './number-map.ts';
@@ -89,6 +90,21 @@ export function advance(
     if (!apply(turn, event)) changes.refused.push(i);
     else followUp(turn);
   });
+  return changes;
+}
+
+/**
+ * What follows when a run goes on under another graph (moving.ts): `state` is of that graph, and every join in it is decided anew. A run that
+ * nobody has claimed yet stays so where its roots need nothing but a free slot.
+ */
+export function advanceMoved(graph: CompiledGraph, state: RunState, now: number, settings: KernelSettings): Changes {
+  const changes = noChanges();
+  const turn = newTurn(graph, state, changes, now, settings);
+  const waits = isUntouched(state) && (graph.plainRoots !== null || !isAdmitted(state));
+  replay(graph, state);
+  if (waits) return changes;
+  for (const node of graph.nodes) decide(turn, node);
+  followUp(turn);
   return changes;
 }
 

@@ -12,14 +12,14 @@ export interface Header {
   readonly graph: Omit<Graph, 'tasks' | 'output'>;
 }
 
-/** What may stand beside the tasks, in a builder's options and in data. */
-export const WORKFLOW_OPTIONS = ['name', 'version', 'input', 'timeout', 'guard', 'failurePolicy', 'compensateOn', 'retry'];
+/** Options of a workflow, however its graph is given. */
+const WORKFLOW_OPTIONS = ['name', 'version', 'input', 'timeout', 'guard', 'onDeploy', 'failurePolicy', 'compensateOn', 'retry'];
 
-/** Reports what is wrong with it. */
-export function headerOf(def: unknown, known: readonly string[], report: Report): Header {
+/** Reports what is wrong with it. `also`: what this form of a definition has beside the options of all. */
+export function headerOf(def: unknown, also: readonly string[], report: Report): Header {
   if (!isBag(def)) report('bad_type', [], `it must be given as an object, not ${shown(def)}`);
   const bag = isBag(def) ? def : {};
-  checkKeys(bag, known, '', report);
+  checkKeys(bag, [...WORKFLOW_OPTIONS, ...also], '', report);
   const { name, version, input } = bag;
   checkName('name', name, report);
   if (version !== undefined) checkName('version', version, report);
@@ -28,6 +28,9 @@ export function headerOf(def: unknown, known: readonly string[], report: Report)
   }
   const timeoutMs = duration(bag['timeout'], ['timeout'], report);
   const retry = runRetryOf(bag['retry'], report);
+  const onDeploy = bag['onDeploy'];
+  if (onDeploy !== undefined && onDeploy !== 'move' && onDeploy !== 'pin')
+    report('bad_option', ['onDeploy'], `onDeploy: must be 'move' or 'pin', not ${shown(onDeploy)}`);
   const inputSchema = isSchema(input) ? jsonSchemaOf(input, 'input') : undefined;
   const text = typeof name === 'string' ? name : '';
   return {
@@ -38,6 +41,7 @@ export function headerOf(def: unknown, known: readonly string[], report: Report)
       format: 1,
       workflow: text,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(onDeploy === 'pin' ? { onDeploy } : {}),
       ...(inputSchema === undefined ? {} : { inputSchema }),
       // As given: what is wrong with them is found in the finished graph.
       ...(bag['failurePolicy'] === undefined ? {} : { failurePolicy: bag['failurePolicy'] as FailurePolicy }),

@@ -1,6 +1,6 @@
 import { membersOf } from './building.ts';
 import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
-import { definitionOf, headerOf, WORKFLOW_OPTIONS } from './definition.ts';
+import { definitionOf, headerOf } from './definition.ts';
 import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join } from './graph.ts';
 import { guardEntry } from './guard.ts';
 import { reporter, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
@@ -123,7 +123,7 @@ export function fromGraph(def: GraphDef & { readonly input?: undefined; readonly
 export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, [...WORKFLOW_OPTIONS, 'tasks', 'output', 'use'], report);
+  const header = headerOf(def, ['tasks', 'output', 'use'], report);
   const bag: Bag = isBag(def) ? def : {};
   const context: Context = { use: usable(bag['use'], report), code: new Map() };
   const given: unknown = bag['tasks'];

@@ -215,6 +215,7 @@ const HEADER: Fields = {
   needed: { format: oneOf(1), workflow: name },
   also: {
     timeoutMs: ms,
+    onDeploy: oneOf('pin'),
     inputSchema: any,
     failurePolicy: oneOf(...FAILURE_POLICIES),
     compensateOn: listOf(oneOf('failed', 'cancelled')),

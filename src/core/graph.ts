@@ -226,6 +226,8 @@ export interface Graph {
   readonly tasks: readonly GraphTask[];
   readonly output: Expr;
   readonly timeoutMs?: number;
+  /** Its runs stay with this version; otherwise they move to a newer one that fits. */
+  readonly onDeploy?: 'pin';
   readonly inputSchema?: unknown;
   /** Default 'continue'. */
   readonly failurePolicy?: FailurePolicy;

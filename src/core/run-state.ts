@@ -228,7 +228,7 @@ export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {
 
 const NONE_SERVED: RunState['served'] = new Map();
 
-function servedOf(graph: CompiledGraph): RunState['served'] {
+export function servedOf(graph: CompiledGraph): RunState['served'] {
   const ofMaps = (graph.upkeep?.compensations ?? []).filter(
     (node) => graph.nodes[graph.nodes[node]?.serves?.of ?? -1]?.task.kind === 'map',
   );

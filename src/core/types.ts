@@ -500,6 +500,11 @@ export interface WorkflowOpts {
   readonly compensateOn?: readonly ('failed' | 'cancelled')[];
   /** The run as a whole is redriven when it would end as failed; `maxAttempts` (default 3) counts the first. Default: never. */
   readonly retry?: RunRetry;
+  /**
+   * What open runs of this version do when a newer one is registered: `'move'` (default), as soon as nothing of them runs, and only where every
+   * task that has begun is still there with the same id, contract and upstreams; or `'pin'`: they end as runs of this version.
+   */
+  readonly onDeploy?: 'move' | 'pin';
 }
 
 export type RunRetry = Pick<Retry, 'maxAttempts' | 'initial' | 'factor' | 'maxDelay' | 'jitter'>;

@@ -2,7 +2,7 @@ import { builder } from './builder.ts';
 import { Building, settledNow } from './building.ts';
 import { inParens } from './call-site.ts';
 import { buildOrReport } from './collecting.ts';
-import { definitionOf, emptyWorkflow, headerOf, WORKFLOW_OPTIONS } from './definition.ts';
+import { definitionOf, emptyWorkflow, headerOf } from './definition.ts';
 import { isBag } from './contract.ts';
 import { fromGraph } from './from-graph.ts';
 import type { Graph } from './graph.ts';
@@ -47,7 +47,7 @@ export const workflow: DefineWorkflow = Object.assign(
 function define(def: unknown, build: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, WORKFLOW_OPTIONS, report);
+  const header = headerOf(def, [], report);
   const building = new Building(header.name);
   const guard: unknown = isBag(def) ? def['guard'] : undefined;
   if (guard !== undefined) {
