@@ -1,5 +1,5 @@
 import { compileExpr, exprRefs, type Compiled } from './expr.ts';
-import type { BranchTask, CaseData, Expr, Graph, GraphTask, Join } from './graph.ts';
+import type { BranchTask, CaseData, Expr, Graph, GraphTask, GuardTask, Join } from './graph.ts';
 import { verdictText } from './verdict.ts';
 
 export type ReadMode = 'required' | 'optional' | 'settle';
@@ -34,6 +34,8 @@ export interface GraphNode {
   readonly input: Compiled;
   readonly each: Compiled | null;
   readonly key: Compiled | null;
+  /** Of a first: the values of its parts, by their names. */
+  readonly parts: ReadonlyMap<string, Compiled> | null;
   /** Of a branch: the decision, and what is chosen by its verdict. */
   readonly cases: { readonly when: number; readonly byVerdict: ReadonlyMap<string, BranchCase> } | null;
 }
@@ -99,6 +101,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
       input: compileExpr(inputOf(task)),
       each: task.kind === 'map' ? compileExpr(task.each) : null,
       key: task.kind === 'map' && task.key !== undefined ? compileExpr(task.key) : null,
+      parts: task.kind === 'first' ? new Map(task.parts.map((part) => [part.name, compileExpr(part.value)])) : null,
       cases: task.kind === 'branch' ? compileCases(task, at) : null,
     };
   });
@@ -117,11 +120,16 @@ export function compileGraph(graph: Graph): CompiledGraph {
   };
 }
 
+function exprsOf(task: Exclude<GraphTask, BranchTask | GuardTask>): Expr[] {
+  if (task.kind === 'first') return task.parts.map(({ value }) => value);
+  return task.kind === 'map' ? [task.items, task.each, ...(task.key === undefined ? [] : [task.key])] : [task.input];
+}
+
 const GUARD_INPUT: Expr = { $input: [] };
 
 function inputOf(task: GraphTask): Expr {
   if (task.kind === 'guard') return GUARD_INPUT;
-  return task.kind === 'map' ? task.items : task.kind === 'branch' ? null : task.input;
+  return task.kind === 'map' ? task.items : task.kind === 'branch' || task.kind === 'first' ? null : task.input;
 }
 
 const compileCases = (task: BranchTask, at: (id: string) => number) => ({
@@ -168,7 +176,7 @@ function upstreamKinds(task: GraphTask, at: (id: string) => number): Map<number,
     return kinds;
   }
   if (task.kind === 'guard') return kinds;
-  const exprs = task.kind === 'map' ? [task.items, task.each, ...(task.key === undefined ? [] : [task.key])] : [task.input];
+  const exprs = exprsOf(task);
   for (const { id, mode } of exprs.flatMap((expr) => exprRefs(expr))) {
     const kind = kindOf(id);
     if (kind.read === null || STRICTNESS[mode] > STRICTNESS[kind.read]) kind.read = mode;

@@ -24,6 +24,8 @@ export function taskExprs(task: GraphTask): TaskExpr[] {
     case 'when':
     case 'switch':
       return expr('input', task.input);
+    case 'first':
+      return task.parts.map(({ name, value }, i) => ({ key: `part ${name}`, at: ['parts', i, 'value'], reads: exprRefs(value) }));
     case 'guard':
       return [];
   }

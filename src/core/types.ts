@@ -332,6 +332,9 @@ export interface SwitchOpts<J extends Join = Join> {
   readonly join?: J;
 }
 
+/** What `w.first` gives: the name of the winner, and its value. */
+export type First<R> = { readonly [K in keyof R & string]: { winner: K; value: Out<R[K]> } }[keyof R & string];
+
 /** Values of the branches. */
 type CaseValue<C> = { readonly [K in keyof C]: Simplify<Out<C[K]>> }[keyof C];
 
@@ -393,6 +396,12 @@ export interface Build {
     cases: { readonly [K in keyof C]: SwitchCase<Simplify<Out<R>>, C[K]> },
     opts?: SwitchOpts<J> & { readonly default?: () => D & Tree<D> },
   ): Result<CaseValue<C> | Simplify<Out<D>>, J, never>;
+  /**
+   * The part that succeeds first, and its value. What only the other parts need is cancelled (`superseded`) and counts for nothing in the
+   * outcome: their tasks, and what leads to them and to nothing else. Where no part can succeed any more it is upstream_failed, cancelled
+   * or skipped, in this order of precedence.
+   */
+  first<R extends Readonly<Record<string, RefBase<any>>>>(parts: R, opts?: { readonly id?: string }): Ref<First<R>>;
   /** How each part ended, whatever that is; never blocks. */
   settle<R extends Readonly<Record<string, AnyRef>>>(parts: R): { readonly [K in keyof R]: Ref<Settled<Out<R[K]>>> };
   /** Reads what may be skipped: then it is `undefined`, or `otherwise`. */

@@ -115,7 +115,13 @@ function branchProblems({ ids, tasks }: ShapedGraph, report: Report): void {
     const wrong: Wrong = (at, message, code) => report(code ?? 'bad_branch', ['tasks', index, ...at], `task ${shown(task.id)}: ${message}`);
     // Null where it is no decision; undefined where the task that is named is in no good shape itself.
     const keysOf = (id: string) => (!ids.has(id) || !byId.has(id) ? undefined : caseKeys(byId.get(id) ?? task));
-    if (task.kind === 'switch') switchProblems(task.cases, wrong);
+    if (task.kind === 'switch') nameTwice('case', task.cases, wrong);
+    if (task.kind === 'first')
+      nameTwice(
+        'part',
+        task.parts.map((part) => part.name),
+        wrong,
+      );
     if (task.if) {
       const keys = keysOf(task.if.when);
       if (keys === null) wrong(['if', 'when'], `if names ${shown(task.if.when)}, which is no when or switch`);
@@ -136,9 +142,9 @@ function branchProblems({ ids, tasks }: ShapedGraph, report: Report): void {
 
 type Wrong = (at: readonly (string | number)[], message: string, code?: 'missing_member') => void;
 
-function switchProblems(cases: readonly string[], wrong: Wrong): void {
-  const twice = cases.find((one, i) => cases.indexOf(one) < i);
-  if (twice !== undefined) wrong(['cases'], `the case ${shown(twice)} is there twice`);
+function nameTwice(what: 'case' | 'part', names: readonly string[], wrong: Wrong): void {
+  const twice = names.find((one, i) => names.indexOf(one) < i);
+  if (twice !== undefined) wrong([`${what}s`], `the ${what} ${shown(twice)} is there twice`);
 }
 
 /** A result waits for its members only, so they must hold all that its value reads. */
