@@ -13,7 +13,6 @@ import { endedItem, isRefusal, planReset, type ResetRequest } from './reset.ts';
 import { applyReset } from './resetting.ts';
 import {
   emptyRunState,
-  type EndedTask,
   type Lease,
   type MapState,
   type QueuedTask,

@@ -2,6 +2,7 @@
 import { exprRefs } from './expr.ts';
 import { cyclesOf, unreached } from './graph-cycles.ts';
 import type { CaseData, GraphTask } from './graph.ts';
+import { exclusiveProblems } from './graph-exclusive.ts';
 import { guardProblems } from './graph-guard.ts';
 import { shapeOf, type ShapedGraph } from './graph-shape.ts';
 import { skipProblems } from './graph-skips.ts';
@@ -54,7 +55,12 @@ function linkProblems(shape: ShapedGraph, report: Report): void {
   orderProblems(shape, links, report);
   branchProblems(shape, report);
   guardProblems(shape, (i) => links[i] ?? [], report);
-  skipProblems(shape, report);
+  const spoiled = new Set<unknown>();
+  skipProblems(shape, (code, at, message) => {
+    spoiled.add(at[1]);
+    report(code, at, message);
+  });
+  exclusiveProblems(shape, spoiled, report);
 }
 
 function linksOf(task: GraphTask): Link[] {
