@@ -168,7 +168,14 @@ export class Acts {
   }
 
   async skip(id: string, task: string, options: ActOptions & { readonly item?: ItemName } = {}): Promise<void> {
-    await this.onTask(id, task, options, 'skip', 'TASK_NOT_OPEN', 'it is the guard of the run, or not pending, queued or retrying');
+    await this.onTask(
+      id,
+      task,
+      options,
+      'skip',
+      'TASK_NOT_OPEN',
+      'it is the guard of the run, or not pending, queued, waiting or retrying',
+    );
   }
 
   private async onTask(

@@ -9,6 +9,7 @@ import { decideNode, tally } from './joining.ts';
 import { closeMap, expandMap, judged, takeItems } from './maps.ts';
 import { decideOutcome } from './outcome.ts';
 import { replay } from './replay.ts';
+import { NumberMap } from './number-map.ts';
 import { endedItem, isRefusal, planReset, type ResetRequest } from './reset.ts';
 import { applyReset } from './resetting.ts';
 import {
@@ -23,6 +24,7 @@ import {
   type TaskState,
 } from './run-state.ts';
 import { isRunOver, type Reason } from './states.ts';
+import { afterDue, afterWake, beginWait, totalEndOf } from './waiting.ts';
 import { endDecision } from './switching.ts';
 import { contractOf, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
@@ -70,7 +72,7 @@ function takeOver({ graph, state, changes, now }: Turn, donor: RunState, index: 
   const task = donor.tasks[index];
   if (node === undefined || task?.status !== 'success') return;
   const map = donor.maps.get(index);
-  if (map !== undefined) state.maps.set(index, { ...map, open: new Map(), again: [], results: map.results?.slice() ?? null });
+  if (map !== undefined) state.maps.set(index, { ...map, open: new NumberMap(), again: [], results: map.results?.slice() ?? null });
   const ending = { status: task.status, output: task.output, partial: task.partial } as const;
   putTask(state, changes, { ...endTask({ ...freshTask(state, node, now), edited: task.edited }, ending, now), cached: true });
 }
@@ -107,16 +109,28 @@ export function takeMore(
 
 /** A queued task taken by a worker: a start begins an attempt, a return or an evaluation does not. */
 export function claimTask(task: QueuedTask, lease: Lease, now: number): RunningTask {
-  const { status: _, next, expiresAt: __, ...facts } = task;
-  const begins = task.phase === 'body' && next === 'start' ? 1 : 0;
+  const begins = task.phase === 'body' && task.next === 'start' ? 1 : 0;
+  // Field by field: a rest pattern builds its object property by property, which costs three times the memory.
   return {
-    ...facts,
-    status: 'running',
+    node: task.node,
+    item: task.item,
+    generation: task.generation,
     attempt: task.attempt + begins,
     begun: task.begun + begins,
+    losses: task.losses,
+    crashes: task.crashes,
+    handBacks: task.handBacks,
+    draws: task.draws,
     ranMs: begins === 1 ? 0 : task.ranMs,
+    rank: task.rank,
+    firstQueuedAt: task.firstQueuedAt,
+    effect: task.effect,
+    edited: task.edited,
+    status: 'running',
+    phase: task.phase,
     lease,
     startedAt: now,
+    ...(task.next === 'resume' ? { resumed: true } : {}),
   };
 }
 
@@ -153,6 +167,8 @@ function apply(turn: Turn, event: RunEvent): boolean {
       return applyEnd(turn, event.node, event.item, event.token, event.outcome);
     case 'due':
       return applyDue(turn, event.node, event.item);
+    case 'wake':
+      return applyWake(turn, event);
     case 'take':
       return takeItems(turn, event.node, event.count);
     case 'admit':
@@ -297,6 +313,11 @@ function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {
   const node = turn.graph.nodes[nodeIndex];
   if (task === undefined || node === undefined) return false;
   if (task.status === 'queued') return applyExpiry(turn, node, task);
+  if (task.status === 'waiting') {
+    const next = afterDue(turn, node, task);
+    if (next !== null) settle(turn, next);
+    return next !== null;
+  }
   if (task.status !== 'retrying' || task.dueAt > turn.now) return false;
   const { status: _, dueAt: __, reason: ___, error: ____, ...facts } = task;
   putTask(turn.state, turn.changes, {
@@ -309,6 +330,15 @@ function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {
   return true;
 }
 
+function applyWake(turn: Turn, event: Extract<RunEvent, { type: 'wake' }>): boolean {
+  const task = taskAt(turn.state, event.node, event.item);
+  const node = turn.graph.nodes[event.node];
+  if (node === undefined || task?.status !== 'waiting') return false;
+  const next = afterWake(turn, node, task, event);
+  if (next !== null) settle(turn, next);
+  return next !== null;
+}
+
 function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   if (task.expiresAt === null || task.expiresAt > turn.now) return false;
   const total = totalEndOf(node, task.firstQueuedAt);
@@ -316,11 +346,6 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   end(turn, endTask(task, { status: 'failed', reason, ...judged(turn, node, task.item) }, turn.now));
   return true;
 }
-
-const totalEndOf = (node: GraphNode, firstQueuedAt: number): number | null => {
-  const totalMs = contractOf(node)?.timeout.totalMs;
-  return totalMs === undefined ? null : Math.min(LAST_INSTANT, firstQueuedAt + totalMs);
-};
 
 /** Writes a task's next state, and follows it up where that is its end. */
 function settle(turn: Turn, to: TaskState): void {
@@ -380,6 +405,11 @@ function start(turn: Turn, node: GraphNode): void {
   const evaluates = !('contract' in node.task) || node.task.when === true;
   if (node.task.kind === 'map' && !evaluates) {
     expand(turn, node, facts);
+    return;
+  }
+  const wait = beginWait(turn, node, facts);
+  if (wait !== null) {
+    settle(turn, wait);
     return;
   }
   putTask(turn.state, turn.changes, {

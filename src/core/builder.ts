@@ -5,6 +5,7 @@ import { isBag, TASK_OPTIONS } from './contract.ts';
 import type { BodyTask, Expr, MapTask } from './graph.ts';
 import { refInfo } from './refs.ts';
 import { isTask } from './task.ts';
+import { sleep } from './wait-verbs.ts';
 import type { Body, Build, NodeCode } from './types.ts';
 import { bagOf, checkOptions, common, isFunction, naming, place, reporting, type Bag, type Ref } from './verbs.ts';
 
@@ -18,6 +19,7 @@ export function builder(building: Building): Build {
       typeof what === 'string' ? runInline(building, { id: what, input, run: third, opts: fourth }) : runTask(building, what, input, third),
     map: (items: unknown, task: unknown, each: unknown, opts: unknown) => map(building, { items, task, each, opts }),
     when: (on: unknown, test: unknown, ...rest: readonly unknown[]) => when(building, on, test, rest),
+    sleep: (time: unknown, opts: unknown) => sleep(building, time, opts),
     switch: (on: unknown, cases: unknown, opts: unknown) => switchOf(building, on, cases, opts),
     first: (parts: unknown, opts: unknown) => first(building, parts, opts),
     settle: (parts: unknown) => settle(building, parts),

@@ -1,5 +1,6 @@
 import { compileExpr, exprRefs, type Compiled } from './expr.ts';
-import type { BranchTask, CaseData, Expr, Graph, GraphTask, GuardTask, Join } from './graph.ts';
+import { inputExpr, taskExprs } from './task-exprs.ts';
+import type { BranchTask, CaseData, Graph, GraphTask, Join } from './graph.ts';
 import { verdictText } from './verdict.ts';
 
 export type ReadMode = 'required' | 'optional' | 'settle';
@@ -98,7 +99,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
       reads: edges.filter((edge) => edge.read !== null).length,
       watchers: watchers[i] ?? [],
       isRead: readByOutput.has(i) || (edgesOut[i] ?? []).some((edge) => edge.read !== null || graph.tasks[edge.to]?.kind === 'branch'),
-      input: compileExpr(inputOf(task)),
+      input: compileExpr(inputExpr(task)),
       each: task.kind === 'map' ? compileExpr(task.each) : null,
       key: task.kind === 'map' && task.key !== undefined ? compileExpr(task.key) : null,
       parts: task.kind === 'first' ? new Map(task.parts.map((part) => [part.name, compileExpr(part.value)])) : null,
@@ -118,18 +119,6 @@ export function compileGraph(graph: Graph): CompiledGraph {
     guard: guard === -1 ? null : guard,
     plainRoots: plain ? roots.map((node) => node.index) : null,
   };
-}
-
-function exprsOf(task: Exclude<GraphTask, BranchTask | GuardTask>): Expr[] {
-  if (task.kind === 'first') return task.parts.map(({ value }) => value);
-  return task.kind === 'map' ? [task.items, task.each, ...(task.key === undefined ? [] : [task.key])] : [task.input];
-}
-
-const GUARD_INPUT: Expr = { $input: [] };
-
-function inputOf(task: GraphTask): Expr {
-  if (task.kind === 'guard') return GUARD_INPUT;
-  return task.kind === 'map' ? task.items : task.kind === 'branch' || task.kind === 'first' ? null : task.input;
 }
 
 const compileCases = (task: BranchTask, at: (id: string) => number) => ({
@@ -175,9 +164,7 @@ function upstreamKinds(task: GraphTask, at: (id: string) => number): Map<number,
     for (const id of task.cases.flatMap(({ members }) => members)) kindOf(id).ordered = true;
     return kinds;
   }
-  if (task.kind === 'guard') return kinds;
-  const exprs = exprsOf(task);
-  for (const { id, mode } of exprs.flatMap((expr) => exprRefs(expr))) {
+  for (const { id, mode } of taskExprs(task).flatMap(({ reads }) => reads)) {
     const kind = kindOf(id);
     if (kind.read === null || STRICTNESS[mode] > STRICTNESS[kind.read]) kind.read = mode;
   }

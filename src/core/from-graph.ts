@@ -92,8 +92,16 @@ export interface BranchDef extends BaseDef {
   readonly cases: readonly CaseDef[];
 }
 
+/** Ends when `ms` have passed, or at the instant that `until` reads: one of the two. */
+export interface SleepDef extends BaseDef {
+  readonly id: string;
+  readonly kind: 'sleep';
+  readonly ms?: number;
+  readonly until?: Expr;
+}
+
 export interface GraphDef extends WorkflowOpts {
-  readonly tasks: readonly (TaskDef | MapDef | WhenDef | SwitchDef | FirstDef | GuardDef | BranchDef)[];
+  readonly tasks: readonly (TaskDef | MapDef | WhenDef | SwitchDef | FirstDef | GuardDef | BranchDef | SleepDef)[];
   /** Default: undefined. */
   readonly output?: Expr;
   /** Tasks that `task` may name. */

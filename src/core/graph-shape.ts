@@ -234,6 +234,7 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
     },
   },
   when: { needed: { ...base, input: expr }, also: alsoBase },
+  sleep: { needed: base, also: { ...alsoBase, ms, until: expr } },
   switch: { needed: { ...base, input: expr, cases: someOf(ownCase) }, also: { ...alsoBase, default: oneOf('branch', 'skip') } },
   first: { needed: { ...base, parts: someOf(bag({ name, value: ref })) }, also: { if: alsoBase.if } },
   guard: { needed: base, also: {} },

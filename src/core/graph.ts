@@ -170,6 +170,13 @@ export interface BranchTask extends GraphTaskBase {
   readonly cases: readonly CaseData[];
 }
 
+/** Nothing but time: ends when it has passed, or at the instant that `until` gives. Has one of the two. */
+export interface SleepTask extends GraphTaskBase {
+  readonly kind: 'sleep';
+  readonly ms?: number;
+  readonly until?: Expr;
+}
+
 /**
  * One branch: `members` are its tasks that no other task of it waits for, and all tasks that its value reads, made in it or not.
  */
@@ -191,7 +198,7 @@ export interface FirstTask extends GraphTaskBase {
 /** Tasks whose output is a verdict: predicates and no body. */
 export type DecisionTask = WhenTask | SwitchTask | GuardTask;
 
-export type GraphTask = BodyTask | MapTask | DecisionTask | FirstTask | BranchTask;
+export type GraphTask = BodyTask | MapTask | DecisionTask | FirstTask | BranchTask | SleepTask;
 
 export interface Graph {
   readonly format: 1;

@@ -28,5 +28,28 @@ export function taskExprs(task: GraphTask): TaskExpr[] {
       return task.parts.map(({ name, value }, i) => ({ key: `part ${name}`, at: ['parts', i, 'value'], reads: exprRefs(value) }));
     case 'guard':
       return [];
+    case 'sleep':
+      return expr('until', task.until);
+  }
+}
+
+const GUARD_INPUT: Expr = { $input: [] };
+
+/** What a task reads before it begins; of a map the list, of a branch nothing. */
+export function inputExpr(task: GraphTask): Expr {
+  switch (task.kind) {
+    case 'map':
+      return task.items;
+    case 'branch':
+    case 'first':
+      return null;
+    case 'sleep':
+      return task.until ?? null;
+    case 'guard':
+      return GUARD_INPUT;
+    case 'task':
+    case 'when':
+    case 'switch':
+      return task.input;
   }
 }

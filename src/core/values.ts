@@ -3,7 +3,7 @@ import { decode, encode } from './codec.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import type { ErrorRecord } from './errors.ts';
 import type { Scope } from './expr.ts';
-import type { EndedTask, MapState, RunState } from './run-state.ts';
+import type { EndedTask, ItemResult, MapState, RunState } from './run-state.ts';
 import { chosenCase } from './verdict.ts';
 
 /** A task's failure as a reader of a settled result sees it. */
@@ -102,11 +102,14 @@ function mapValue(node: GraphNode, map: MapState): unknown[] {
   for (let i = 0; i < map.n; i++) {
     const item = results[i];
     if (item === undefined) throw new ItemsNeeded(node.index);
-    if (settle) values.push(settledOf(item, item.status === 'success' ? decode(item.output) : undefined));
+    if (!isWhole(item)) values.push(settle ? { status: 'success', value: decode(item) } : decode(item));
+    else if (settle) values.push(settledOf(item, item.status === 'success' ? decode(item.output) : undefined));
     else if (item.status === 'success') values.push(decode(item.output));
   }
   return values;
 }
+
+export const isWhole = (item: ItemResult | undefined): item is EndedTask => typeof item === 'object' && item !== null;
 
 function settledOf(task: EndedTask, value: unknown): unknown {
   if (task.status === 'success') return { status: 'success', value };

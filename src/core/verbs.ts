@@ -15,7 +15,7 @@ export function isFunction(value: unknown): value is (...args: unknown[]) => unk
   return typeof value === 'function' && refInfo(value) === undefined;
 }
 
-export function place(building: Building, call: Call, task: GraphTask, code: NodeCode): Ref {
+export function place(building: Building, call: Call, task: GraphTask, code?: NodeCode): Ref {
   building.add(task, code, call.site);
   return building.ref({ kind: 'task', id: task.id });
 }

@@ -1,4 +1,5 @@
 /** What is drawn of a workflow's graph: nodes with their facts, edges with what they mean, and, of a run, how each task stands. */
+import { spanText } from '../../core/words.ts';
 import { clipMiddle, safe } from '../text.ts';
 import { compileGraph, type CompiledGraph, type Edge, type GraphNode, type ReadMode } from '../../core/compile.ts';
 import { DEFAULTS } from '../../core/contract.ts';
@@ -98,6 +99,7 @@ function factsOf(task: GraphTask): string[] {
     return [...(task.id === 'switch' ? [] : ['switch']), ...(task.default === 'skip' ? ['may choose none'] : []), ...join];
   if (task.kind === 'first') return task.id === 'first' ? [] : ['first'];
   if (task.kind === 'branch') return [...(task.id === `${task.when}.result` ? [] : [`result of ${task.when}`]), ...join];
+  if (task.kind === 'sleep') return [task.ms === undefined ? 'sleeps until a time' : `sleeps ${spanText(task.ms)}`, ...join];
   return [
     ...(task.kind === 'map' ? mapFacts(task) : []),
     ...(task.task !== undefined && task.task !== task.id ? [`task ${task.task}`] : []),
