@@ -163,6 +163,7 @@ export class Acts {
     const { item, output } = options;
     return this.reset('mark', id, options, { task, item, output }, async (run) => {
       const node = nodeOf(run, task);
+      if (node.parts !== null) throw new PawlError('TASK_OUTPUT_INVALID', `"${node.id}" gives what its first part gives: mark that part.`);
       const verdicts = verdictsOf(node.task);
       if (verdicts !== null && !verdicts.includes(output as Verdict)) {
         throw new PawlError(
