@@ -6,6 +6,7 @@ import { afterFailure, afterLoss } from './failure.ts';
 import { decideNode, tally } from './joining.ts';
 import { closeMap, expandMap, judged, takeItems } from './maps.ts';
 import { enforcePolicy } from './policy.ts';
+import { supersedeLosers } from './first.ts';
 import { isUntouched } from './moving.ts';
 import { replay } from './replay.ts';
 import { endedItem, isRefusal, planReset, REDRIVE_ALL, type ResetRequest } from './reset.ts';
@@ -58,6 +59,8 @@ export function openFork(
   const turn = newTurn(graph, state, changes, now, settings);
   for (const index of taken.nodes) takeOver(turn, taken.donor, index);
   replay(graph, state);
+  // The losers of what was won then are not begun anew.
+  for (const node of graph.nodes) supersedeLosers(turn, node);
   for (const node of graph.nodes) decide(turn, node);
   followUp(turn);
   return { state, changes };
@@ -440,10 +443,11 @@ function decide(turn: Turn, node: GraphNode): void {
       turn,
       endTask(
         freshTask(turn.state, node, turn.now),
-        { status: decision.as, ...(decision.unmet ? { reason: 'condition' as const } : {}) },
+        { status: decision.as, output: decision.output ?? null, ...(decision.unmet ? { reason: 'condition' as const } : {}) },
         turn.now,
       ),
     );
+    supersedeLosers(turn, node);
   }
 }
 

@@ -198,6 +198,8 @@ class Planning {
     for (const node of this.graph.nodes) {
       const task = this.state.tasks[node.index];
       if (node.cases !== null || node.serves?.role === 'catch') continue;
+      // What nobody needs any more stays as it is.
+      if ((isEnded(task) && task.reason === 'superseded')) continue;
       const map = this.state.maps.get(node.index);
       if (map !== undefined) {
         this.nameItems(node, map, (item) => item.status === 'cancelled' || item.dead);
@@ -374,7 +376,10 @@ export function reusedByFork(graph: CompiledGraph, donor: RunState, from: readon
   for (const node of graph.nodes) {
     // What was undone is no longer there to be taken over.
     const isUndone = isUnderway(donor.tasks[node.compensation]) || (donor.served.get(node.compensation)?.size ?? 0) > 0;
-    if (node.isCounted && (donor.tasks[node.index]?.status !== 'success' || isUndone)) walk.push(node.index);
+    const task = donor.tasks[node.index];
+    // The losers of a first stay out, as long as the first does.
+    const isOut = isEnded(task) && (task.status === 'success' || (task.status === 'cancelled' && task.reason === 'superseded'));
+    if (node.isCounted && (!isOut || isUndone)) walk.push(node.index);
   }
   for (let at = walk.pop(); at !== undefined; at = walk.pop()) {
     const node = graph.nodes[at];
@@ -385,7 +390,9 @@ export function reusedByFork(graph: CompiledGraph, donor: RunState, from: readon
     for (const edge of node.out) walk.push(edge.to);
     walk.push(...node.watchers);
   }
-  return graph.nodes.filter((node) => node.isCounted && !anew.has(node.index)).map((node) => node.index);
+  return graph.nodes
+    .filter((node) => node.cases === null && !anew.has(node.index) && donor.tasks[node.index]?.status === 'success')
+    .map((node) => node.index);
 }
 
 /** What is kept of a plan as the result of the act: of a map of thousands, not every item. */
