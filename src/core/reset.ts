@@ -199,7 +199,7 @@ class Planning {
       const task = this.state.tasks[node.index];
       if (node.cases !== null || node.serves?.role === 'catch') continue;
       // What nobody needs any more stays as it is.
-      if ((isEnded(task) && task.reason === 'superseded')) continue;
+      if (isEnded(task) && task.reason === 'superseded') continue;
       const map = this.state.maps.get(node.index);
       if (map !== undefined) {
         this.nameItems(node, map, (item) => item.status === 'cancelled' || item.dead);
