@@ -1,6 +1,7 @@
 import { checkKeys, duration, isBag } from './contract.ts';
 import type { Graph } from './graph.ts';
 import { invalid, nameProblem, shown, type Problem, type Report } from './problems.ts';
+import { declaredSchedules, type DeclaredSchedule } from './schedule-opts.ts';
 import { isSchema, jsonSchemaOf, type Schema } from './schema.ts';
 import type { NodeCode, Workflow } from './types.ts';
 
@@ -9,6 +10,7 @@ export interface Header {
   readonly name: string;
   readonly version?: string;
   readonly input?: Schema;
+  readonly schedules?: readonly DeclaredSchedule[];
   readonly graph: Omit<Graph, 'tasks' | 'output'>;
 }
 
@@ -26,10 +28,12 @@ export function headerOf(def: unknown, known: readonly string[], report: Report)
   const timeoutMs = duration(bag['timeout'], ['timeout'], report);
   const inputSchema = isSchema(input) ? jsonSchemaOf(input, 'input') : undefined;
   const text = typeof name === 'string' ? name : '';
+  const schedules = declaredSchedules(bag['schedule'], { workflow: text, schema: isSchema(input) ? input : undefined }, report);
   return {
     name: text,
     ...(typeof version === 'string' ? { version } : {}),
     ...(isSchema(input) ? { input } : {}),
+    ...(schedules.length === 0 ? {} : { schedules }),
     graph: {
       format: 1,
       workflow: text,
@@ -59,8 +63,16 @@ export function definitionOf({
   // The name was looked at above, and is called `workflow` in the graph.
   const all = problems.filter((problem) => problem.at[0] !== 'workflow');
   if (all.length > 0) throw invalid(header.name === '' ? 'A workflow' : `Workflow ${shown(header.name)}`, all);
-  const { name, version, input } = header;
-  return { kind: 'workflow', name, ...(version === undefined ? {} : { version }), ...(input === undefined ? {} : { input }), graph, code };
+  const { name, version, input, schedules } = header;
+  return {
+    kind: 'workflow',
+    name,
+    ...(version === undefined ? {} : { version }),
+    ...(input === undefined ? {} : { input }),
+    ...(schedules === undefined ? {} : { schedules }),
+    graph,
+    code,
+  };
 }
 
 /** What stands for a workflow that cannot be built, while the others of a module are looked at. */

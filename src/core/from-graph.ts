@@ -3,6 +3,7 @@ import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './con
 import { definitionOf, headerOf } from './definition.ts';
 import type { ContractData, Expr, Graph, GraphTask, Join } from './graph.ts';
 import { reporter, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
+import type { Scheduled, ScheduledPlain } from './schedule-opts.ts';
 import type { Schema, SIn } from './schema.ts';
 import { isTask, withSchemas } from './task.ts';
 import type { AnyTask, Body, NodeCode, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
@@ -90,12 +91,14 @@ interface Entry {
 }
 
 /** A workflow from a graph as data: the form that a builder emits, with tasks and functions in place of their names. Throws `BUILD_INVALID`. */
-export function fromGraph<IS extends Schema>(def: GraphDef & { readonly input: IS }): Workflow<SIn<IS>, unknown>;
-export function fromGraph(def: GraphDef & { readonly input?: undefined }): Workflow<void, unknown>;
+export function fromGraph<IS extends Schema>(
+  def: GraphDef & { readonly input: IS; readonly schedule?: Scheduled<SIn<IS>> },
+): Workflow<SIn<IS>, unknown>;
+export function fromGraph(def: GraphDef & { readonly input?: undefined; readonly schedule?: ScheduledPlain }): Workflow<void, unknown>;
 export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, ['name', 'version', 'input', 'timeout', 'tasks', 'output', 'use'], report);
+  const header = headerOf(def, ['name', 'version', 'input', 'timeout', 'tasks', 'output', 'use', 'schedule'], report);
   const bag: Bag = isBag(def) ? def : {};
   const context: Context = { use: usable(bag['use'], report), code: new Map() };
   const given: unknown = bag['tasks'];

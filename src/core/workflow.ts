@@ -6,16 +6,20 @@ import { definitionOf, emptyWorkflow, headerOf } from './definition.ts';
 import { fromGraph } from './from-graph.ts';
 import type { Graph } from './graph.ts';
 import { reporter, shown, type Problem } from './problems.ts';
+import type { Scheduled, ScheduledPlain } from './schedule-opts.ts';
 import type { Schema, SIn, SOut } from './schema.ts';
 import type { Build, Out, Ref, Simplify, Tree, Workflow, WorkflowOpts } from './types.ts';
 import { graphProblems } from './validate.ts';
 
 interface DefineWorkflow {
   <IS extends Schema, R>(
-    def: WorkflowOpts & { readonly input: IS },
+    def: WorkflowOpts & { readonly input: IS; readonly schedule?: Scheduled<SIn<IS>> },
     build: (w: Build, input: Ref<SOut<IS>>) => R & Tree<R>,
   ): Workflow<SIn<IS>, Simplify<Out<R>>>;
-  <R>(def: WorkflowOpts & { readonly input?: undefined }, build: (w: Build) => R & Tree<R>): Workflow<void, Simplify<Out<R>>>;
+  <R>(
+    def: WorkflowOpts & { readonly input?: undefined; readonly schedule?: ScheduledPlain },
+    build: (w: Build) => R & Tree<R>,
+  ): Workflow<void, Simplify<Out<R>>>;
   readonly fromGraph: typeof fromGraph;
 }
 
@@ -42,7 +46,7 @@ export const workflow: DefineWorkflow = Object.assign(
 function define(def: unknown, build: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, ['name', 'version', 'input', 'timeout'], report);
+  const header = headerOf(def, ['name', 'version', 'input', 'timeout', 'schedule'], report);
   const building = new Building(header.name);
   const output = isBuilder(build) ? outputOf(building, build, problems) : null;
   if (!isBuilder(build)) report('bad_type', [], `the builder must be a function, not ${shown(build)}`);
