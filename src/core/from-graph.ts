@@ -4,6 +4,7 @@ import { definitionOf, headerOf } from './definition.ts';
 import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join, RefExpr } from './graph.ts';
 import { guardEntry } from './guard.ts';
 import { reporter, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
+import type { Scheduled, ScheduledPlain } from './schedule-opts.ts';
 import type { Schema, SIn, SOut } from './schema.ts';
 import { isTask, withSchemas } from './task.ts';
 import type { AnyTask, Body, Guard, NodeCode, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
@@ -123,9 +124,11 @@ interface Entry {
 
 /** A workflow from a graph as data: the form that a builder emits, with tasks and functions in place of their names. Throws `BUILD_INVALID`. */
 export function fromGraph<IS extends Schema>(
-  def: GraphDef & { readonly input: IS; readonly guard?: Guard<SOut<IS>> },
+  def: GraphDef & { readonly input: IS; readonly guard?: Guard<SOut<IS>>; readonly schedule?: Scheduled<SIn<IS>> },
 ): Workflow<SIn<IS>, unknown>;
-export function fromGraph(def: GraphDef & { readonly input?: undefined; readonly guard?: Guard<undefined> }): Workflow<void, unknown>;
+export function fromGraph(
+  def: GraphDef & { readonly input?: undefined; readonly guard?: Guard<undefined>; readonly schedule?: ScheduledPlain },
+): Workflow<void, unknown>;
 export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);

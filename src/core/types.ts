@@ -4,6 +4,7 @@
  */
 import type { Duration } from './duration.ts';
 import type { ContractData, Effects, Graph, Join } from './graph.ts';
+import type { DeclaredSchedule } from './schedule-opts.ts';
 import type { Schema } from './schema.ts';
 
 export type { Duration, Effects, Join };
@@ -441,6 +442,8 @@ export interface Workflow<I, O> {
   readonly name: string;
   readonly version?: string;
   readonly input?: Schema;
+  /** When runs of it are started; no part of its version. */
+  readonly schedules?: readonly DeclaredSchedule[];
   readonly graph: Graph;
   /** The code of each task of the graph, by id. */
   readonly code: ReadonlyMap<string, NodeCode>;

@@ -8,17 +8,18 @@ import { fromGraph } from './from-graph.ts';
 import type { Graph } from './graph.ts';
 import { GUARD_ID } from './guard.ts';
 import { reporter, shown, type Problem } from './problems.ts';
+import type { Scheduled, ScheduledPlain } from './schedule-opts.ts';
 import type { Schema, SIn, SOut } from './schema.ts';
 import type { Build, Guard, Out, Ref, Simplify, Tree, Workflow, WorkflowOpts } from './types.ts';
 import { graphProblems } from './validate.ts';
 
 interface DefineWorkflow {
   <IS extends Schema, R>(
-    def: WorkflowOpts & { readonly input: IS; readonly guard?: Guard<SOut<IS>> },
+    def: WorkflowOpts & { readonly input: IS; readonly guard?: Guard<SOut<IS>>; readonly schedule?: Scheduled<SIn<IS>> },
     build: (w: Build, input: Ref<SOut<IS>>) => R & Tree<R>,
   ): Workflow<SIn<IS>, Simplify<Out<R>>>;
   <R>(
-    def: WorkflowOpts & { readonly input?: undefined; readonly guard?: Guard<undefined> },
+    def: WorkflowOpts & { readonly input?: undefined; readonly guard?: Guard<undefined>; readonly schedule?: ScheduledPlain },
     build: (w: Build) => R & Tree<R>,
   ): Workflow<void, Simplify<Out<R>>>;
   readonly fromGraph: typeof fromGraph;
