@@ -21,8 +21,9 @@ import {
   type TaskFacts,
   type TaskState,
 } from './run-state.ts';
+import { endByLimit, enqueue, expiryOf } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
-import { contractOf, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
+import { bareFacts, contractOf, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
@@ -150,6 +151,11 @@ function apply(turn: Turn, event: RunEvent): boolean {
       return applyDue(turn, event.node, event.item);
     case 'take':
       return takeItems(turn, event.node, event.count);
+    case 'limit': {
+      const ended = endByLimit(turn, event);
+      if (ended !== null) end(turn, ended);
+      return ended !== null;
+    }
     case 'admit':
       if (state.status !== 'scheduled') return false;
       move(turn, 'running');
@@ -270,6 +276,10 @@ function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, holds: boo
     expand(turn, node, task);
     return;
   }
+  if (node.needs !== null) {
+    settle(turn, enqueue(turn, node, bareFacts(task)));
+    return;
+  }
   // The body starts in the claim that evaluated: it needs nothing that the claim does not hold already.
   putTask(turn.state, turn.changes, {
     ...task,
@@ -313,8 +323,9 @@ const totalEndOf = (node: GraphNode, firstQueuedAt: number): number | null => {
   return totalMs === undefined ? null : Math.min(LAST_INSTANT, firstQueuedAt + totalMs);
 };
 
-/** Writes a task's next state, and follows it up where that is its end. */
-function settle(turn: Turn, to: TaskState): void {
+/** Writes a task's next state, and follows it up where that is its end. Null: it is written already. */
+function settle(turn: Turn, to: TaskState | null): void {
+  if (to === null) return;
   if (isEnded(to)) end(turn, to);
   else putTask(turn.state, turn.changes, to);
 }
@@ -385,6 +396,10 @@ function start(turn: Turn, node: GraphNode): void {
     expand(turn, node, facts);
     return;
   }
+  if (node.needs !== null && !evaluates) {
+    settle(turn, enqueue(turn, node, facts));
+    return;
+  }
   putTask(turn.state, turn.changes, {
     ...facts,
     status: 'queued',
@@ -392,12 +407,6 @@ function start(turn: Turn, node: GraphNode): void {
     next: 'start',
     expiresAt: expiryOf(node, turn.now),
   });
-}
-
-function expiryOf(node: GraphNode, now: number): number | null {
-  const timeout = contractOf(node)?.timeout;
-  const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
-  return ms === Infinity ? null : Math.min(LAST_INSTANT, now + ms);
 }
 
 /** Every open task and item becomes cancelled; a map's unstarted items never existed. */

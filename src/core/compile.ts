@@ -1,5 +1,7 @@
 import { compileExpr, exprRefs, type Compiled } from './expr.ts';
 import type { BranchTask, Graph, GraphTask, Join } from './graph.ts';
+import { compileKey, compileNeeds, type CompiledKey, type CompiledNeeds } from './needs.ts';
+import { DEFAULT_QUEUE } from './needs-options.ts';
 
 export type ReadMode = 'required' | 'optional' | 'settle';
 
@@ -33,6 +35,9 @@ export interface GraphNode {
   readonly each: Compiled | null;
   readonly key: Compiled | null;
   readonly cases: { readonly whenTrue: BranchCase; readonly whenFalse: BranchCase | null } | null;
+  /** What a claim of its body takes beside a slot; null where that is nothing. */
+  readonly needs: CompiledNeeds | null;
+  readonly queue: string;
 }
 
 /** One side of a `w.when`: its value, and the tasks that must end before it is decided, with how the value reads them. */
@@ -52,6 +57,10 @@ export interface CompiledGraph {
   readonly taskCount: number;
   /** Every node without upstreams and gate, in order; null where one of them asks for more than a free slot. */
   readonly plainRoots: readonly number[] | null;
+  /** Some of its tasks take more than a slot. */
+  readonly hasNeeds: boolean;
+  /** The key that its runs hold from admission to end. */
+  readonly gate: CompiledKey | null;
 }
 
 const STRICTNESS: Readonly<Record<ReadMode, number>> = { settle: 0, optional: 1, required: 2 };
@@ -93,11 +102,16 @@ export function compileGraph(graph: Graph): CompiledGraph {
       each: task.kind === 'map' ? compileExpr(task.each) : null,
       key: task.kind === 'map' && task.key !== undefined ? compileExpr(task.key) : null,
       cases: task.kind === 'branch' ? compileCases(task, at) : null,
+      needs: 'contract' in task ? compileNeeds(graph.workflow, task) : null,
+      queue: ('contract' in task ? task.contract.queue : undefined) ?? DEFAULT_QUEUE,
     };
   });
   const roots = nodes.filter((node) => node.in.length === 0 && node.gate === null && node.task.kind !== 'branch');
   const eager = nodes.some((node) => node.join === 'always' && node.in.length > 0);
-  const plain = roots.length > 0 && !eager && roots.every((node) => isPlain(node.task));
+  // why: a run that waits as a whole is found by those who serve the queue of its roots
+  const isOneQueue = new Set(roots.map((node) => node.queue)).size === 1;
+  const isGated = graph.concurrency !== undefined;
+  const plain = isOneQueue && !isGated && !eager && roots.every((node) => isPlain(node.task) && node.needs === null);
   return {
     graph,
     nodes,
@@ -106,6 +120,8 @@ export function compileGraph(graph: Graph): CompiledGraph {
     outputReads,
     taskCount: nodes.filter((node) => node.task.kind !== 'branch').length,
     plainRoots: plain ? roots.map((node) => node.index) : null,
+    hasNeeds: nodes.some((node) => node.needs !== null),
+    gate: graph.concurrency === undefined ? null : compileKey(graph.concurrency, `workflow:${graph.workflow}`),
   };
 }
 
@@ -153,6 +169,7 @@ function upstreamKinds(task: GraphTask, at: (id: string) => number): Map<number,
     return kinds;
   }
   const exprs = task.kind === 'map' ? [task.items, task.each, ...(task.key === undefined ? [] : [task.key])] : [task.input];
+  if (task.kind !== 'when' && task.contract.concurrency?.key !== undefined) exprs.push(task.contract.concurrency.key);
   for (const { id, mode } of exprs.flatMap((expr) => exprRefs(expr))) {
     const kind = kindOf(id);
     if (kind.read === null || STRICTNESS[mode] > STRICTNESS[kind.read]) kind.read = mode;

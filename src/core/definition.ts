@@ -1,5 +1,6 @@
 import { checkKeys, duration, isBag } from './contract.ts';
 import type { Graph } from './graph.ts';
+import { keyOf } from './needs-options.ts';
 import { invalid, nameProblem, shown, type Problem, type Report } from './problems.ts';
 import { isSchema, jsonSchemaOf, type Schema } from './schema.ts';
 import type { NodeCode, Workflow } from './types.ts';
@@ -23,6 +24,7 @@ export function headerOf(def: unknown, known: readonly string[], report: Report)
   if (input !== undefined && !isSchema(input)) {
     report('bad_type', ['input'], `input must be a Standard Schema (zod, valibot, arktype), not ${shown(input)}`);
   }
+  const concurrency = keyOf(bag['concurrency'], report);
   const timeoutMs = duration(bag['timeout'], ['timeout'], report);
   const inputSchema = isSchema(input) ? jsonSchemaOf(input, 'input') : undefined;
   const text = typeof name === 'string' ? name : '';
@@ -34,6 +36,7 @@ export function headerOf(def: unknown, known: readonly string[], report: Report)
       format: 1,
       workflow: text,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(concurrency === undefined ? {} : { concurrency }),
       ...(inputSchema === undefined ? {} : { inputSchema }),
     },
   };
