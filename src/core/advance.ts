@@ -1,12 +1,13 @@
 import { isEnded, isUnderway, mapChange, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
-import { LAST_INSTANT } from './duration-text.ts';
 import { isPawlError } from './errors.ts';
 import { afterFailure, afterLoss, recordAttempt } from './failure.ts';
+import { judgeRun } from './guard.ts';
 import { decideNode, tally } from './joining.ts';
 import { closeMap, expandMap, foldItem, judged, takeItems } from './maps.ts';
 import { decideOutcome } from './outcome.ts';
 import { replay } from './replay.ts';
+import { NumberMap } from './number-map.ts';
 import { endedItem, isRefusal, planReset, type ResetRequest } from './reset.ts';
 import { applyReset } from './resetting.ts';
 import {
@@ -23,8 +24,11 @@ import {
 } from './run-state.ts';
 import { endByLimit, enqueue, expiryOf } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
-import { bareFacts, contractOf, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
+import { afterDue, afterWake, beginWait, startedOf, totalEndOf } from './waiting.ts';
+import { endDecision } from './switching.ts';
+import { bareFacts, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
+import { caseKeys, verdictText, type Verdict } from './verdict.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
 export function openRun(
@@ -66,7 +70,7 @@ function takeOver({ graph, state, changes, now }: Turn, donor: RunState, index: 
   const task = donor.tasks[index];
   if (node === undefined || task?.status !== 'success') return;
   const map = donor.maps.get(index);
-  if (map !== undefined) state.maps.set(index, { ...map, open: new Map(), again: [], results: map.results?.slice() ?? null });
+  if (map !== undefined) state.maps.set(index, { ...map, open: new NumberMap(), again: [], results: map.results?.slice() ?? null });
   const ending = { status: task.status, output: task.output, partial: task.partial } as const;
   putTask(state, changes, { ...endTask({ ...freshTask(state, node, now), edited: task.edited }, ending, now), cached: true });
 }
@@ -103,16 +107,28 @@ export function takeMore(
 
 /** A queued task taken by a worker: a start begins an attempt, a return or an evaluation does not. */
 export function claimTask(task: QueuedTask, lease: Lease, now: number): RunningTask {
-  const { status: _, next, expiresAt: __, ...facts } = task;
-  const begins = task.phase === 'body' && next === 'start' ? 1 : 0;
+  const begins = task.phase === 'body' && task.next === 'start' ? 1 : 0;
+  // Field by field: a rest pattern builds its object property by property, which costs three times the memory.
   return {
-    ...facts,
-    status: 'running',
+    node: task.node,
+    item: task.item,
+    generation: task.generation,
     attempt: task.attempt + begins,
     begun: task.begun + begins,
+    losses: task.losses,
+    crashes: task.crashes,
+    handBacks: task.handBacks,
+    draws: task.draws,
     ranMs: begins === 1 ? 0 : task.ranMs,
+    rank: task.rank,
+    firstQueuedAt: task.firstQueuedAt,
+    effect: task.effect,
+    edited: task.edited,
+    status: 'running',
+    phase: task.phase,
     lease,
     startedAt: now,
+    ...(task.next === 'resume' ? { resumed: true } : {}),
   };
 }
 
@@ -149,6 +165,8 @@ function apply(turn: Turn, event: RunEvent): boolean {
       return applyEnd(turn, event.node, event.item, event.token, event.outcome);
     case 'due':
       return applyDue(turn, event.node, event.item);
+    case 'wake':
+      return applyWake(turn, event);
     case 'take':
       return takeItems(turn, event.node, event.count);
     case 'limit': {
@@ -206,7 +224,7 @@ function reset(turn: Turn, request: ResetRequest): boolean {
 /** An operator's skip: only of what is not running. */
 function skip(turn: Turn, nodeIndex: number, item: number): boolean {
   const node = turn.graph.nodes[nodeIndex];
-  if (node === undefined || node.cases !== null) return false;
+  if (node === undefined || node.cases !== null || nodeIndex === turn.graph.guard) return false;
   const map = turn.state.maps.get(nodeIndex);
   const task = taskAt(turn.state, nodeIndex, item);
   if (item >= 0 && task === undefined) return false;
@@ -249,7 +267,7 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
       end(turn, endTask(task, { status: 'success', output: outcome.output }, turn.now));
       return true;
     case 'verdict':
-      applyVerdict(turn, node, task, outcome.holds);
+      applyVerdict(turn, node, task, outcome.verdict);
       return true;
     case 'lost':
     case 'released':
@@ -263,13 +281,17 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
   }
 }
 
-function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, holds: boolean): void {
-  if (node.task.kind === 'when') {
-    end(turn, endTask(task, { status: 'success', output: String(holds) }, turn.now));
+function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, verdict: Verdict): void {
+  if (caseKeys(node.task) !== null) {
+    end(turn, endDecision(turn, node, task, verdict));
     return;
   }
-  if (!holds) {
+  if (verdict !== true) {
     end(turn, endTask(task, { status: 'skipped', reason: 'condition' }, turn.now));
+    return;
+  }
+  if (node.task.kind === 'guard') {
+    end(turn, endTask(task, { status: 'success', output: verdictText(true) }, turn.now));
     return;
   }
   if (node.task.kind === 'map' && task.item < 0) {
@@ -298,6 +320,11 @@ function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {
   const node = turn.graph.nodes[nodeIndex];
   if (task === undefined || node === undefined) return false;
   if (task.status === 'queued') return applyExpiry(turn, node, task);
+  if (task.status === 'waiting') {
+    const next = afterDue(turn, node, task);
+    if (next !== null) settle(turn, next);
+    return next !== null;
+  }
   if (task.status !== 'retrying' || task.dueAt > turn.now) return false;
   const { status: _, dueAt: __, reason: ___, error: ____, ...facts } = task;
   putTask(turn.state, turn.changes, {
@@ -310,6 +337,15 @@ function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {
   return true;
 }
 
+function applyWake(turn: Turn, event: Extract<RunEvent, { type: 'wake' }>): boolean {
+  const task = taskAt(turn.state, event.node, event.item);
+  const node = turn.graph.nodes[event.node];
+  if (node === undefined || task?.status !== 'waiting') return false;
+  const next = afterWake(turn, node, task, event);
+  if (next !== null) settle(turn, next);
+  return next !== null;
+}
+
 function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   if (task.expiresAt === null || task.expiresAt > turn.now) return false;
   const total = totalEndOf(node, task.firstQueuedAt);
@@ -317,11 +353,6 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   end(turn, endTask(task, { status: 'failed', reason, ...judged(turn, node, task.item) }, turn.now));
   return true;
 }
-
-const totalEndOf = (node: GraphNode, firstQueuedAt: number): number | null => {
-  const totalMs = contractOf(node)?.timeout.totalMs;
-  return totalMs === undefined ? null : Math.min(LAST_INSTANT, firstQueuedAt + totalMs);
-};
 
 /** Writes a task's next state, and follows it up where that is its end. Null: it is written already. */
 function settle(turn: Turn, to: TaskState | null): void {
@@ -340,6 +371,7 @@ function end(turn: Turn, task: EndedTask): void {
     return;
   }
   if (turn.graph.nodes[task.node]?.cases === null) turn.state.open--;
+  judgeRun(turn, task);
   turn.ended.push(task);
 }
 
@@ -391,13 +423,18 @@ const isAdmitted = ({ status, resumeTo }: RunState): boolean =>
 
 function start(turn: Turn, node: GraphNode): void {
   const facts = freshTask(turn.state, node, turn.now);
-  const evaluates = node.task.kind === 'when' || ('when' in node.task && node.task.when === true);
+  const evaluates = !('contract' in node.task) || node.task.when === true;
   if (node.task.kind === 'map' && !evaluates) {
     expand(turn, node, facts);
     return;
   }
   if (node.needs !== null && !evaluates) {
     settle(turn, enqueue(turn, node, facts));
+    return;
+  }
+  const wait = beginWait(turn, node, facts);
+  if (wait !== null) {
+    settle(turn, wait);
     return;
   }
   putTask(turn.state, turn.changes, {
@@ -419,12 +456,18 @@ function cancelOpen(turn: Turn, reason: Reason): void {
     if (map !== undefined && map.again.length > 0) mapChange(turn.changes, node.index).again -= map.again.splice(0).length;
     for (const item of map?.open.values() ?? []) {
       if (item.status === 'running') recordCancelled(turn, item, reason);
-      putTask(state, turn.changes, endTask(item, { status: 'cancelled', reason }, turn.now));
+      putTask(state, turn.changes, endTask(begunOf(item), { status: 'cancelled', reason }, turn.now));
     }
     if (task?.status === 'running' && task.lease !== null) recordCancelled(turn, task, reason);
-    end(turn, endTask(task ?? freshTask(turn.state, node, turn.now), { status: 'cancelled', reason }, turn.now));
+    end(
+      turn,
+      endTask(task === undefined ? freshTask(turn.state, node, turn.now) : begunOf(task), { status: 'cancelled', reason }, turn.now),
+    );
   }
 }
+
+const begunOf = (task: TaskState): TaskFacts & { readonly startedAt?: number | null } =>
+  task.status === 'waiting' ? startedOf(task) : task;
 
 function recordCancelled(turn: Turn, task: RunningTask, reason: Reason): void {
   if (task.phase === 'body') recordAttempt(turn, task, 'cancelled', reason, null);

@@ -1,7 +1,7 @@
 /** The shape of graph data: which values may stand where. Of what others wrote nothing is taken for granted. */
 import { checkExpr } from './expr-check.ts';
 import { exprRefs } from './expr.ts';
-import { PLAIN_JOINS, type Expr, type Graph, type GraphTask } from './graph.ts';
+import { DEFAULT_CASE, PLAIN_JOINS, type Expr, type Graph, type GraphTask } from './graph.ts';
 import { isUnits } from './needs-options.ts';
 import { nameProblem, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import { pathText } from './path.ts';
@@ -26,6 +26,8 @@ export interface ShapedGraph {
 }
 
 const MAX_TASKS = 100_000;
+/** A switch asks them one by one. */
+const MAX_CASES = 1_000;
 /** A literal in a graph may be as large as a payload; all of them together no larger than a process can hold many times. */
 const MAX_VALUES = 5_000_000;
 
@@ -244,10 +246,22 @@ const contract = contractWith(expr);
 /** Of a map every item has the same key. */
 const mapContract = contractWith(text);
 
-const branchCase = bag({ value: expr, members: listOf(text) });
+const ofCase: Check = (value, at, context) => typeof value === 'boolean' || name(value, at, context);
+const ownCase: Check = (value, at, context) =>
+  name(value, at, context) &&
+  (value !== DEFAULT_CASE ||
+    bad('bad_name', at, `${pathText('', at)} must not be ${shown(value)}: that is the case where none holds`, context.report));
+const someOf = (check: Check): Check => {
+  const list = listOf(check);
+  return (value, at, context) =>
+    Array.isArray(value) && (value.length === 0 || value.length > MAX_CASES)
+      ? bad('bad_option', at, `${pathText('', at)} must have from 1 to ${MAX_CASES} cases, not ${value.length}`, context.report)
+      : list(value, at, context);
+};
+const branchCase = bag({ is: ofCase, value: expr, members: listOf(text) });
 
 const base = { id: name, kind: any };
-const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: flag }) };
+const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }) };
 
 const HEADER: Fields = {
   needed: { format: oneOf(1), workflow: name },
@@ -280,6 +294,8 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
     },
   },
   when: { needed: { ...base, input: expr }, also: alsoBase },
-  // oxlint-disable-next-line unicorn/no-thenable -- a name of the graph's form
-  branch: { needed: { ...base, when: text, then: branchCase }, also: { ...alsoBase, otherwise: branchCase } },
+  sleep: { needed: base, also: { ...alsoBase, ms, until: expr } },
+  switch: { needed: { ...base, input: expr, cases: someOf(ownCase) }, also: { ...alsoBase, default: oneOf('branch', 'skip') } },
+  guard: { needed: base, also: {} },
+  branch: { needed: { ...base, when: text, cases: someOf(branchCase) }, also: alsoBase },
 };

@@ -6,18 +6,24 @@ import { isBag } from './contract.ts';
 import { definitionOf, emptyWorkflow, headerOf } from './definition.ts';
 import { fromGraph } from './from-graph.ts';
 import type { Graph } from './graph.ts';
+import { GUARD_ID } from './guard.ts';
 import { reporter, shown, type Problem, type Report } from './problems.ts';
 import type { Schema, SIn, SOut } from './schema.ts';
-import type { Build, In, KeyLimit, Out, Ref, Simplify, Tree, Workflow, WorkflowOpts } from './types.ts';
+import type { Build, Guard, In, KeyLimit, Out, Ref, Simplify, Tree, Workflow, WorkflowOpts } from './types.ts';
 import { graphProblems } from './validate.ts';
 
 interface DefineWorkflow {
   <IS extends Schema, R>(
-    def: WorkflowOpts & { readonly input: IS; readonly concurrency?: number | KeyLimit<(input: Ref<SOut<IS>>) => In<string>> | KeyLimit },
+    def: WorkflowOpts & {
+      readonly input: IS;
+      readonly guard?: Guard<SOut<IS>>;
+      /** Runs at the same time, of this workflow or of one key; the key is put together from the input. */
+      readonly concurrency?: number | KeyLimit<string | ((input: Ref<SOut<IS>>) => In<string>)>;
+    },
     build: (w: Build, input: Ref<SOut<IS>>) => R & Tree<R>,
   ): Workflow<SIn<IS>, Simplify<Out<R>>>;
   <R>(
-    def: WorkflowOpts & { readonly input?: undefined; readonly concurrency?: number | KeyLimit },
+    def: WorkflowOpts & { readonly input?: undefined; readonly guard?: Guard<undefined>; readonly concurrency?: number | KeyLimit },
     build: (w: Build) => R & Tree<R>,
   ): Workflow<void, Simplify<Out<R>>>;
   readonly fromGraph: typeof fromGraph;
@@ -47,7 +53,12 @@ function define(def: unknown, build: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
   const building = new Building(isBag(def) && typeof def['name'] === 'string' ? def['name'] : '');
-  const header = headerOf(withKey(building, def, report), ['name', 'version', 'input', 'timeout', 'concurrency'], report);
+  const header = headerOf(withKey(building, def, report), ['name', 'version', 'input', 'timeout', 'guard', 'concurrency'], report);
+  const guard: unknown = isBag(def) ? def['guard'] : undefined;
+  if (guard !== undefined) {
+    if (typeof guard !== 'function') report('bad_type', ['guard'], `guard must be a predicate over the input, not ${shown(guard)}`);
+    building.add({ id: GUARD_ID, kind: 'guard' }, { when: guard as (input: unknown) => boolean, rules: [] }, undefined);
+  }
   const output = isBuilder(build) ? outputOf(building, build, problems) : null;
   if (!isBuilder(build)) report('bad_type', [], `the builder must be a function, not ${shown(build)}`);
   const graph: Graph = { ...header.graph, tasks: building.tasks, output };

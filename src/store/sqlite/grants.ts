@@ -154,7 +154,7 @@ export class GrantPass {
   private next(lane: Lane, count: number): Asker | undefined {
     if (lane.rows.length === 0) {
       lane.rows = this.sql.laneTasks.all(lane.id, STATE_FORMAT, count).map((row): Asker => {
-        return { ...placeOf(row), queuedAt: Number(row['queuedAt']), begins: row['next'] !== 1, needs: lane.needs };
+        return { ...placeOf(row), queuedAt: Number(row['queuedAt']), begins: row['next'] === 0, needs: lane.needs };
       });
     }
     return lane.rows.shift();
