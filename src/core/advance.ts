@@ -3,6 +3,7 @@ import type { CompiledGraph, GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import { isPawlError } from './errors.ts';
 import { afterFailure, afterLoss, recordAttempt } from './failure.ts';
+import { judgeRun } from './guard.ts';
 import { decideNode, tally } from './joining.ts';
 import { closeMap, expandMap, foldItem, judged, takeItems } from './maps.ts';
 import { isUntouched } from './moving.ts';
@@ -25,8 +26,10 @@ import {
 } from './run-state.ts';
 import { isRunOver, type Reason } from './states.ts';
 import { afterDue, afterWake, beginWait, startedOf, totalEndOf } from './waiting.ts';
+import { endDecision } from './switching.ts';
 import { contractOf, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
+import { caseKeys, verdictText, type Verdict } from './verdict.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
 export function openRun(
@@ -141,7 +144,7 @@ export function claimTask(task: QueuedTask, lease: Lease, now: number): RunningT
     phase: task.phase,
     lease,
     startedAt: now,
-    ...(next === 'resume' ? { resumed: true } : {}),
+    ...(task.next === 'resume' ? { resumed: true } : {}),
   };
 }
 
@@ -232,7 +235,7 @@ function reset(turn: Turn, request: ResetRequest): boolean {
 /** An operator's skip: only of what is not running. */
 function skip(turn: Turn, nodeIndex: number, item: number): boolean {
   const node = turn.graph.nodes[nodeIndex];
-  if (node === undefined || node.cases !== null) return false;
+  if (node === undefined || node.cases !== null || nodeIndex === turn.graph.guard) return false;
   const map = turn.state.maps.get(nodeIndex);
   const task = taskAt(turn.state, nodeIndex, item);
   if (item >= 0 && task === undefined) return false;
@@ -275,7 +278,7 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
       end(turn, endTask(task, { status: 'success', output: outcome.output }, turn.now));
       return true;
     case 'verdict':
-      applyVerdict(turn, node, task, outcome.holds);
+      applyVerdict(turn, node, task, outcome.verdict);
       return true;
     case 'lost':
     case 'released':
@@ -289,13 +292,17 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
   }
 }
 
-function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, holds: boolean): void {
-  if (node.task.kind === 'when') {
-    end(turn, endTask(task, { status: 'success', output: String(holds) }, turn.now));
+function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, verdict: Verdict): void {
+  if (caseKeys(node.task) !== null) {
+    end(turn, endDecision(turn, node, task, verdict));
     return;
   }
-  if (!holds) {
+  if (verdict !== true) {
     end(turn, endTask(task, { status: 'skipped', reason: 'condition' }, turn.now));
+    return;
+  }
+  if (node.task.kind === 'guard') {
+    end(turn, endTask(task, { status: 'success', output: verdictText(true) }, turn.now));
     return;
   }
   if (node.task.kind === 'map' && task.item < 0) {
@@ -370,6 +377,7 @@ function end(turn: Turn, task: EndedTask): void {
     return;
   }
   if (turn.graph.nodes[task.node]?.cases === null) turn.state.open--;
+  judgeRun(turn, task);
   turn.ended.push(task);
 }
 
@@ -421,7 +429,7 @@ const isAdmitted = ({ status, resumeTo }: RunState): boolean =>
 
 function start(turn: Turn, node: GraphNode): void {
   const facts = freshTask(turn.state, node, turn.now);
-  const evaluates = node.task.kind === 'when' || ('when' in node.task && node.task.when === true);
+  const evaluates = !('contract' in node.task) || node.task.when === true;
   if (node.task.kind === 'map' && !evaluates) {
     expand(turn, node, facts);
     return;

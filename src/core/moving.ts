@@ -2,8 +2,9 @@ import { canonical } from './codec.ts';
 import { isUnderway } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import type { GraphTask } from './graph.ts';
+import { NumberMap } from './number-map.ts';
 import { isTerminal } from './states.ts';
-import type { EndedTask, MapState, RunState, TaskState } from './run-state.ts';
+import type { MapState, RunState, TaskState } from './run-state.ts';
 
 /**
  * Whether a run of one version may go on as a run of another (semantics, section 10): every task that left `pending` must still be there with
@@ -81,7 +82,9 @@ function upstreamsOf({ graph, node }: At): unknown {
   const edges = node.in.map((edge) => [idOf(edge.from), edge.read, edge.ordered] as const);
   return {
     edges: edges.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)),
-    gate: node.gate === null ? null : [idOf(node.gate.when), node.gate.is],
+    gate: node.gate === null ? null : [idOf(node.gate.when), node.gate.verdict],
+    // Nothing starts before the guard's yes: what has begun without one has passed it by.
+    guard: graph.guard === null || graph.guard === node.index ? null : idOf(graph.guard),
   };
 }
 
@@ -140,11 +143,13 @@ export function movedState(to: CompiledGraph, state: RunState, nodes: ReadonlyMa
 }
 
 function movedMap(map: MapState, node: number): MapState {
-  const results = map.results?.map((item): EndedTask | undefined => (item === undefined ? undefined : { ...item, node })) ?? null;
+  const open = new NumberMap<TaskState>();
+  for (const task of map.open.values()) open.set(task.item, { ...task, node });
+  const results = map.results?.map((item) => (typeof item === 'object' && item !== null ? { ...item, node } : item)) ?? null;
   return {
     ...map,
     node,
-    open: new Map([...map.open].map(([item, task]) => [item, { ...task, node }])),
+    open,
     again: [...map.again],
     results,
   };

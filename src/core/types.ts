@@ -304,11 +304,11 @@ export interface MapOpts<
   readonly onEmpty?: Y;
 }
 
-export interface WhenOpts {
+export interface WhenOpts<J extends Join = Join> {
   /** Default: `when`. */
   readonly id?: string;
   readonly after?: readonly AnyRef[];
-  readonly join?: Join;
+  readonly join?: J;
 }
 
 /** Of tasks that wait. */
@@ -329,6 +329,19 @@ type Result<T, J, W, Y = never> = [J] extends [SureJoin]
 
 type Items = RefBase<readonly unknown[]> | readonly unknown[];
 type ItemOf<R> = Out<R> extends infer L ? (L extends readonly unknown[] ? L[number] : never) : never;
+
+/** A branch of `w.switch`, and the predicate that chooses it. */
+export type SwitchCase<V, A> = readonly [test: (value: V) => boolean, make: () => A & Tree<A>];
+
+export interface SwitchOpts<J extends Join = Join> {
+  /** Default: `switch`. */
+  readonly id?: string;
+  readonly after?: readonly AnyRef[];
+  readonly join?: J;
+}
+
+/** Values of the branches. */
+type CaseValue<C> = { readonly [K in keyof C]: Simplify<Out<C[K]>> }[keyof C];
 
 /** The verbs of a builder. */
 export interface Build {
@@ -367,13 +380,27 @@ export interface Build {
     then: () => A & Tree<A>,
     opts?: WhenOpts,
   ): MaybeRef<Simplify<Out<A>>>;
-  when<const R, A, B>(
+  when<const R, A, B, J extends Join = never>(
     on: R & Tree<R>,
     test: (value: Simplify<Out<R>>) => boolean,
     then: () => A & Tree<A>,
     otherwise: () => B & Tree<B>,
-    opts?: WhenOpts,
-  ): Ref<Simplify<Out<A>> | Simplify<Out<B>>>;
+    opts?: WhenOpts<J>,
+  ): Result<Simplify<Out<A>> | Simplify<Out<B>>, J, never>;
+  /**
+   * One of several branches: that of the first case whose predicate holds. Tasks made in the others are skipped. Where none holds, the
+   * branch of `default`; with 'skip' nothing, so that the value may be skipped; without it the decision fails (`no_match`).
+   */
+  switch<const R, C extends Readonly<Record<string, unknown>>>(
+    on: R & Tree<R>,
+    cases: { readonly [K in keyof C]: SwitchCase<Simplify<Out<R>>, C[K]> },
+    opts: SwitchOpts & { readonly default: 'skip' },
+  ): MaybeRef<CaseValue<C>>;
+  switch<const R, C extends Readonly<Record<string, unknown>>, D = never, J extends Join = never>(
+    on: R & Tree<R>,
+    cases: { readonly [K in keyof C]: SwitchCase<Simplify<Out<R>>, C[K]> },
+    opts?: SwitchOpts<J> & { readonly default?: () => D & Tree<D> },
+  ): Result<CaseValue<C> | Simplify<Out<D>>, J, never>;
   /**
    * Time that passes, of any length, without a worker: `time` long, or until the instant that a ref gives (at once where that is over).
    * Never ends early; fails with `definition_error` where the ref gives no valid Date.
@@ -392,8 +419,10 @@ export interface NodeCode {
   readonly run?: Body<any, any>;
   readonly input?: Schema;
   readonly output?: Schema;
-  /** The task's own predicate; of a `when` task the test. */
+  /** The task's own predicate; of a `when` task the test, of a guard the guard. */
   readonly when?: (value: any) => boolean;
+  /** The predicates of a `switch`, in the order in which they are asked. */
+  readonly cases?: readonly { readonly name: string; readonly test: (value: any) => boolean }[];
   readonly rules: readonly RulePredicate[];
 }
 
@@ -408,6 +437,12 @@ export interface Workflow<I, O> {
   readonly code: ReadonlyMap<string, NodeCode>;
   readonly _types?: { readonly input: (input: I) => void; readonly output: O };
 }
+
+/**
+ * Asked by a worker with a run's input before any task of the run starts. No: the run is `skipped`, and nothing of it runs. One that throws
+ * or takes over 10 seconds fails the run.
+ */
+export type Guard<V> = (input: V) => boolean;
 
 export interface WorkflowOpts {
   readonly name: string;

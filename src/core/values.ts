@@ -4,6 +4,7 @@ import type { CompiledGraph, GraphNode } from './compile.ts';
 import type { ErrorRecord } from './errors.ts';
 import type { Scope } from './expr.ts';
 import type { EndedTask, ItemResult, MapState, RunState } from './run-state.ts';
+import { chosenCase } from './verdict.ts';
 
 /** A task's failure as a reader of a settled result sees it. */
 export interface SettledError {
@@ -79,17 +80,8 @@ export class RunScope implements Scope {
   }
 
   private branchValue(node: GraphNode): unknown {
-    const when = node.task.kind === 'branch' ? this.graph.byId.get(node.task.when) : undefined;
-    const verdict = when === undefined ? false : verdictOf(this.state, when.index);
-    const chosen = verdict ? node.cases?.whenTrue : node.cases?.whenFalse;
-    return chosen?.value(this);
+    return chosenCase(this.state, node)?.value(this);
   }
-}
-
-/** The verdict that a `when` recorded. */
-export function verdictOf(state: RunState, node: number): boolean {
-  const task = state.tasks[node];
-  return isEnded(task) && task.output === 'true';
 }
 
 /** `T[]` in input order, or the settled results; the successes where failures were tolerated. */
