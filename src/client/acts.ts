@@ -21,6 +21,7 @@ import { verdictsOf, verdictText, type Verdict } from '../core/verdict.ts';
 import type { RunRow } from '../store/store.ts';
 import { checkedValue } from './checked-value.ts';
 import type { Client, ClientWriter, RunRef } from './client.ts';
+import { lettersAsked, NoneToSend, sendable, type LetterToSend, type Sendable } from './letters-to-send.ts';
 
 /** Who acts, and what makes it the same act when it is asked for again. */
 export interface ActOptions {
@@ -123,20 +124,35 @@ export class Acts {
     );
   }
 
-  /** Some dead letters of one run, by their names. */
+  /**
+   * Some dead letters of one run in one act. Those that cannot be sent on are left out, with the reason; the report is null where none is left.
+   */
   async redriveLetters(
     id: string,
-    letters: readonly { readonly task: string; readonly item?: number }[],
-    options: Omit<RedriveOptions, 'task' | 'item'>,
-  ): Promise<ResetReport> {
+    letters: readonly LetterToSend[],
+    options: Omit<RedriveOptions, 'task' | 'item' | 'input'>,
+  ): Promise<{ readonly report: ResetReport | null; readonly refused: ReadonlyMap<LetterToSend, PawlError> }> {
+    let sent: Sendable = { targets: [], letters: [], refused: new Map() };
     const asked = {
-      letters: letters.map(({ task, item }) => (item === undefined ? task : [task, item])),
-      ...('input' in options ? { input: options.input } : {}),
+      get letters() {
+        return lettersAsked(sent.letters);
+      },
     };
-    return this.reset('redrive', id, options, asked, async (run) => {
-      const targets = letters.map(({ task, item }) => ({ node: nodeOf(run, task).index, item: item ?? -1 }));
-      return 'input' in options ? this.edited(run, targets, options.input) : targets;
-    });
+    try {
+      const report = await this.reset('redrive', id, options, asked, async (run) => {
+        sent = await sendable(run, letters, options, {
+          target: ({ task, item }) => ({ node: nodeOf(run, task).index, item: item ?? -1 }),
+          edited: async (target, input) => (await this.edited(run, [target], input))[0] ?? target,
+          refusal: (why) => refusal(run, why),
+        });
+        if (sent.targets.length === 0) throw new NoneToSend();
+        return sent.targets;
+      });
+      return { report, refused: sent.refused };
+    } catch (error) {
+      if (error instanceof NoneToSend) return { report: null, refused: sent.refused };
+      throw error;
+    }
   }
 
   async rerun(id: string, task: string, options: ResetOptions = {}): Promise<ResetReport> {
@@ -147,6 +163,7 @@ export class Acts {
     const { item, output } = options;
     return this.reset('mark', id, options, { task, item, output }, async (run) => {
       const node = nodeOf(run, task);
+      if (node.parts !== null) throw new PawlError('TASK_OUTPUT_INVALID', `"${node.id}" gives what its first part gives: mark that part.`);
       const verdicts = verdictsOf(node.task);
       if (verdicts !== null && !verdicts.includes(output as Verdict)) {
         throw new PawlError(
@@ -358,7 +375,11 @@ export class Acts {
     if (run.state.maps.has(node.index) && target.item < 0) {
       throw new PawlError('CONFIG_OPTION', `input: "${node.id}" is a map that has items; name the one item that it is for.`);
     }
-    return [{ ...target, edited: await this.checked(run, { node, item: target.item }, 'input', input) }];
+    const edited = await this.checked(run, { node, item: target.item }, 'input', input);
+    // Stored, the value undefined is the absence of an edit.
+    if (edited === null)
+      throw new PawlError('TASK_INPUT_INVALID', `The input of "${node.id}" may not be undefined: leave it out to keep what it has.`);
+    return [{ ...target, edited }];
   }
 
   private async checked(
@@ -442,7 +463,8 @@ interface Looked {
   readonly state: RunState;
 }
 
-const DEFAULT_ACTOR = 'api';
+/** Who acts where nobody is named. */
+export const DEFAULT_ACTOR = 'api';
 const FACTS_KEPT = 16_384;
 const TEXT_KEPT = 2_000;
 

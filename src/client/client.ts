@@ -14,7 +14,7 @@ import { validate, type Schema } from '../core/schema.ts';
 import { isRunOver, isTerminal, RUN_STATUSES, type RunStatus } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
 import type { Workflow } from '../core/types.ts';
-import { settledError } from '../core/values.ts';
+import { RunScope, settledError } from '../core/values.ts';
 import type { KeyClaim, ListQuery, RunRow, Store } from '../store/store.ts';
 import type { Act } from './acts.ts';
 import { findRun, type FindOptions } from './find.ts';
@@ -346,6 +346,7 @@ export class Client {
     const states = (await this.store.tasksOf(row.run, isMap)).filter((state) => state.node === node.index);
     const top = states.find((state) => state.item < 0);
     if (top?.status !== 'success') return undefined;
+    if (node.parts !== null) return this.firstOutput(row, name);
     // A map that is marked, or was empty, has its output itself.
     if (!isMap || top.output !== null) return decode(top.output);
     const settle = node.task.kind === 'map' && node.task.settle === true;
@@ -355,6 +356,12 @@ export class Client {
         item.status === 'success' ? { status: 'success', value: decode(item.output) } : { status: item.status, error: settledError(item) },
       );
     return items.filter((item) => item.status === 'success').map((item) => decode(item.output));
+  }
+
+  /** The row names the winner; its value is where it was made, which may be a branch that has no row. */
+  private async firstOutput(row: RunRow, name: string): Promise<unknown> {
+    const looked = await this.writer.look(row.run, true);
+    return looked?.graph == null || looked.state === null ? undefined : new RunScope(looked.graph, looked.state).output(name);
   }
 
   async logs(id: string, query: LogQuery = {}): Promise<LogPage> {

@@ -12,11 +12,14 @@ export interface Header {
   readonly graph: Omit<Graph, 'tasks' | 'output'>;
 }
 
-/** Reports what is wrong with it. */
-export function headerOf(def: unknown, known: readonly string[], report: Report): Header {
+/** Options of a workflow, however its graph is given. */
+const WORKFLOW_OPTIONS = ['name', 'version', 'input', 'timeout', 'guard', 'onDeploy'];
+
+/** Reports what is wrong with it. `also`: what this form of a definition has beside the options of all. */
+export function headerOf(def: unknown, also: readonly string[], report: Report): Header {
   if (!isBag(def)) report('bad_type', [], `it must be given as an object, not ${shown(def)}`);
   const bag = isBag(def) ? def : {};
-  checkKeys(bag, known, '', report);
+  checkKeys(bag, [...WORKFLOW_OPTIONS, ...also], '', report);
   const { name, version, input } = bag;
   checkName('name', name, report);
   if (version !== undefined) checkName('version', version, report);

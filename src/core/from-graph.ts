@@ -1,7 +1,7 @@
 import { membersOf } from './building.ts';
 import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
 import { definitionOf, headerOf } from './definition.ts';
-import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join } from './graph.ts';
+import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join, RefExpr } from './graph.ts';
 import { guardEntry } from './guard.ts';
 import { reporter, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import type { Schema, SIn, SOut } from './schema.ts';
@@ -65,6 +65,12 @@ export interface SwitchDef<V = never> extends BaseDef {
   readonly default?: 'branch' | 'skip';
 }
 
+export interface FirstDef extends Pick<BaseDef, 'if'> {
+  readonly id: string;
+  readonly kind: 'first';
+  readonly parts: readonly { readonly name: string; readonly value: RefExpr }[];
+}
+
 /** The same as the option `guard`. */
 export interface GuardDef<V = never> {
   readonly id: string;
@@ -95,7 +101,7 @@ export interface SleepDef extends BaseDef {
 }
 
 export interface GraphDef extends WorkflowOpts {
-  readonly tasks: readonly (TaskDef | MapDef | WhenDef | SwitchDef | GuardDef | BranchDef | SleepDef)[];
+  readonly tasks: readonly (TaskDef | MapDef | WhenDef | SwitchDef | FirstDef | GuardDef | BranchDef | SleepDef)[];
   /** Default: undefined. */
   readonly output?: Expr;
   /** Tasks that `task` may name. */
@@ -123,7 +129,7 @@ export function fromGraph(def: GraphDef & { readonly input?: undefined; readonly
 export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, ['name', 'version', 'input', 'timeout', 'onDeploy', 'guard', 'tasks', 'output', 'use'], report);
+  const header = headerOf(def, ['tasks', 'output', 'use'], report);
   const bag: Bag = isBag(def) ? def : {};
   const context: Context = { use: usable(bag['use'], report), code: new Map() };
   const given: unknown = bag['tasks'];

@@ -340,6 +340,9 @@ export interface SwitchOpts<J extends Join = Join> {
   readonly join?: J;
 }
 
+/** What `w.first` gives: the name of the winner, and its value. */
+export type First<R> = { readonly [K in keyof R & string]: { winner: K; value: Out<R[K]> } }[keyof R & string];
+
 /** Values of the branches. */
 type CaseValue<C> = { readonly [K in keyof C]: Simplify<Out<C[K]>> }[keyof C];
 
@@ -401,6 +404,12 @@ export interface Build {
     cases: { readonly [K in keyof C]: SwitchCase<Simplify<Out<R>>, C[K]> },
     opts?: SwitchOpts<J> & { readonly default?: () => D & Tree<D> },
   ): Result<CaseValue<C> | Simplify<Out<D>>, J, never>;
+  /**
+   * The part that succeeds first, and its value. What only the other parts need is cancelled (`superseded`) and counts for nothing in the
+   * outcome: their tasks, and what leads to them and to nothing else. Where no part can succeed any more it is upstream_failed, cancelled
+   * or skipped, in this order of precedence.
+   */
+  first<R extends Readonly<Record<string, RefBase<any>>>>(parts: R, opts?: { readonly id?: string }): Ref<First<R>>;
   /**
    * Time that passes, of any length, without a worker: `time` long, or until the instant that a ref gives (at once where that is over).
    * Never ends early; fails with `definition_error` where the ref gives no valid Date.

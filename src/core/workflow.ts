@@ -47,7 +47,7 @@ export const workflow: DefineWorkflow = Object.assign(
 function define(def: unknown, build: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, ['name', 'version', 'input', 'timeout', 'onDeploy', 'guard'], report);
+  const header = headerOf(def, [], report);
   const building = new Building(header.name);
   const guard: unknown = isBag(def) ? def['guard'] : undefined;
   if (guard !== undefined) {

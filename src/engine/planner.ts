@@ -1,5 +1,5 @@
 import { advance, claimInPlace, openFork, openRun, takeMore } from '../core/advance.ts';
-import { noChanges, type Changes } from '../core/changes.ts';
+import { noChanges, taskAt, type Changes } from '../core/changes.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { runIdText } from '../core/ids.ts';
 import { startable } from '../core/maps.ts';
@@ -176,6 +176,8 @@ export class Planner {
     const launches: Launch[] = [];
     if (nodes === 0) return launches;
     for (const change of at.changes.tasks) {
+      // Later in the same commit it may have moved on: a loser of a first is cancelled as soon as it is queued.
+      if (taskAt(at.state, change.to.node, change.to.item) !== change.to) continue;
       if (change.to.status === 'running' && change.to.phase === 'body' && change.from?.status === 'running') {
         // The verdict was yes: the body starts under the claim, and in the slot, that evaluated.
         capacity.free--;

@@ -85,8 +85,8 @@ export interface Store {
   logsOf(query: LogQuery, limit: number): Promise<LogRow[]>;
   /** What tasks of a run were in earlier generations, oldest first. */
   historyOf(run: number): Promise<PastTask[]>;
-  /** Dead letters, the last to die first, after `before`. */
-  deadLetters(before: DeadCursor | null, limit: number): Promise<DeadRow[]>;
+  /** Dead letters, the last to die first, after `before`; of one run where given. Leftovers of a run that is gone are none. */
+  deadLetters(before: DeadCursor | null, limit: number, run?: number): Promise<DeadRow[]>;
   /** Acts of people, the last first, before the act `before`; of one run where given. */
   audit(query: { readonly run?: number; readonly before?: number; readonly limit: number }): Promise<AuditRow[]>;
   /** What the act of this actor and request id came to, where it was done after `since`. */
@@ -356,6 +356,8 @@ export interface RunRow {
 export interface DeadRow {
   readonly row: RunRow;
   readonly task: EndedTask;
+  /** Why its row cannot be read: then the task holds little more than what names it. */
+  readonly broken?: string;
 }
 
 export interface WorkerFacts {

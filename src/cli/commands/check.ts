@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { obstaclesText, type RunVerdict, type VersionCheck } from '../../client/versions.ts';
 import { collectInvalid } from '../../core/collecting.ts';
+import { graphWarnings } from '../../core/graph-exclusive.ts';
 import { isPawlError, type PawlError } from '../../core/errors.ts';
 import type { RegisteredWorkflow } from '../../facade.ts';
 import { shellWord } from '../args.ts';
@@ -35,13 +36,16 @@ async function check(cli: Cli, given: string | undefined): Promise<number> {
   const workflows = await registered(entry, problems);
   const versions = cli.options.store === undefined || problems.length > 0 ? [] : await checkVersions(cli, entry, problems);
   const waiting = versions.flatMap(({ groups }) => groups.filter(({ verdict }) => verdict === 'waits'));
+  const warnings = workflows.flatMap(({ name, graph }) =>
+    graphWarnings(graph).map(({ code, message }) => ({ code, workflow: name, message })),
+  );
   const { out } = cli;
   const file = shownPath(entry.file, cli.io.cwd);
   const shown = workflows.map(({ name, version, tasks, withoutBody }) => ({ name, version, tasks, withoutBody }));
   const ok = problems.length === 0 && waiting.length === 0;
   if (out.format !== 'text')
-    out.json({ entry: file, ok, workflows: shown, problems, ...(cli.options.store === undefined ? {} : { versions }) });
-  else tell(cli, shown, problems);
+    out.json({ entry: file, ok, workflows: shown, problems, warnings, ...(cli.options.store === undefined ? {} : { versions }) });
+  else tell(cli, { workflows: shown, problems, warnings });
   if (out.format === 'text') tellVersions(cli, versions);
   if (problems.length > 0) {
     if (out.format === 'text') out.note(`${safe(file)}: ${count(problems.length, 'definition')} cannot be built or stored.`);
@@ -106,10 +110,17 @@ function tellVersions({ out }: Cli, versions: readonly VersionCheck[]): void {
 
 type Shown = Pick<RegisteredWorkflow, 'name' | 'version' | 'tasks' | 'withoutBody'>;
 
-function tell({ out }: Cli, workflows: readonly Shown[], problems: readonly Found[]): void {
+interface Told {
+  readonly workflows: readonly Shown[];
+  readonly problems: readonly Found[];
+  readonly warnings: readonly (Found & { readonly workflow: string })[];
+}
+
+function tell({ out }: Cli, { workflows, problems, warnings }: Told): void {
   for (const { name, version, tasks, withoutBody } of workflows) {
     out.line(`${out.paint('green', 'ok')}  ${safe(name)}  version ${safe(version)}, ${count(tasks, 'task')}`);
     if (withoutBody.length > 0) out.line(`    no body here for ${withoutBody.map(safe).join(', ')}`);
   }
+  for (const { workflow, message } of warnings) out.line(`${out.paint('yellow', 'warning')}  ${safe(workflow)}: ${safeLines(message)}`);
   for (const { code, message } of problems) out.line(`${out.paint('red', code)}  ${safeLines(message)}`);
 }

@@ -263,6 +263,10 @@ const SQL = {
   endedItems: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item >= 0 AND status >= 5 ORDER BY item`,
   mapsOf: 'SELECT node, body, n, next, ok, failed, cancelled, skipped, again FROM maps WHERE run = ?',
   deadLetters: `SELECT ${TASK} FROM tasks WHERE (flags & 4) = 4 AND (finished_at, run, node, item) < (?, ?, ?, ?)
+    -- why: left to the reader, a page of nothing but leftovers would look like the last
+    AND EXISTS (SELECT 1 FROM runs WHERE runs.id = tasks.run)
+    ORDER BY finished_at DESC, run DESC, node DESC, item DESC LIMIT ?`,
+  deadLettersOf: `SELECT ${TASK} FROM tasks WHERE run = ? AND (flags & 4) = 4 AND (finished_at, run, node, item) < (?, ?, ?, ?)
     ORDER BY finished_at DESC, run DESC, node DESC, item DESC LIMIT ?`,
   historyOf: `SELECT node, item, generation, attempt, status, reason, started_at AS startedAt, finished_at AS finishedAt, edited, output, error
     FROM generations WHERE run = ? ORDER BY node, item, generation`,

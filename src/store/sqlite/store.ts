@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { PawlError } from '../../core/errors.ts';
 import { JournalWriter } from '../../core/journal.ts';
-import type { EndedTask, TaskState } from '../../core/run-state.ts';
+import type { TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as acts from '../acts.ts';
 import type * as port from '../store.ts';
@@ -10,7 +10,7 @@ import { Claimer, NOTHING_CLAIMED } from './claims.ts';
 import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
 import { openFile } from './open-to-read.ts';
-import { readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
+import { readDead, readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
 import { listRuns, loadRun, readDefinition, readDue, readHolders, readOpenDefinitions, readStuck } from './lookups.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
@@ -353,14 +353,13 @@ export class SqliteStore implements port.Store {
     return (this.reading().historyOf.all(run) as Row[]).map(readPast);
   }
 
-  async deadLetters(before: acts.DeadCursor | null, limit: number): Promise<port.DeadRow[]> {
+  async deadLetters(before: acts.DeadCursor | null, limit: number, only?: number): Promise<port.DeadRow[]> {
     const { at, run, node, item } = before ?? { at: Number.MAX_SAFE_INTEGER, run: 0, node: 0, item: 0 };
-    return this.read(() =>
-      (this.sql.deadLetters.all(at, run, node, item, limit) as Row[]).flatMap((row) => {
-        const of = this.sql.runById.get(row['run'] ?? null) as Row | undefined;
-        return of === undefined ? [] : [{ row: readRun(of), task: readTask(row) as EndedTask }];
-      }),
-    );
+    return this.read(() => {
+      const { deadLetters, deadLettersOf, runById } = this.sql;
+      const rows = only === undefined ? deadLetters.all(at, run, node, item, limit) : deadLettersOf.all(only, at, run, node, item, limit);
+      return readDead(rows, (id) => runById.get(id));
+    });
   }
 
   async audit(query: { readonly run?: number; readonly before?: number; readonly limit: number }): Promise<acts.AuditRow[]> {
