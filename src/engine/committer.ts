@@ -210,6 +210,8 @@ export class Committer {
       // What happens to the run in this commit happens to it as it is now.
       if (byRun.has(unit.run) || moves.has(unit.run)) this.add(unit);
       else moves.set(unit.run, unit);
+      // A move that is refused writes nothing, and so would never learn that what this process holds of the run is out of date.
+      if (this.cache.get(unit.run)?.held === 0) this.cache.drop(unit.run);
     }
     const missing = [...byRun.keys(), ...moves.keys()].filter((run) => this.cache.get(run) === undefined);
     if (missing.length > 0) await this.loader.load(missing.map((run) => ({ run, items: [] })));
