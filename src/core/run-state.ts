@@ -1,6 +1,7 @@
 import type { CompiledGraph } from './compile.ts';
 import type { NumberMap } from './number-map.ts';
 import type { Reason, RunStatus, TerminalStatus } from './states.ts';
+import type { Wait } from './waits.ts';
 
 /** What a task or item carries through all its states. `item` is -1 for the task itself. Instants are store time, in milliseconds. */
 export interface TaskFacts {
@@ -45,8 +46,8 @@ export interface Lease {
 export interface QueuedTask extends TaskFacts {
   readonly status: 'queued';
   readonly phase: Phase;
-  /** A start begins an attempt, a return goes on with the one that was handed back. */
-  readonly next: 'start' | 'return';
+  /** A start begins an attempt; a return goes on with the one that was handed back, a resumption with the one that waited. */
+  readonly next: 'start' | 'return' | 'resume';
   /** When its queue timeout or total timeout passes. */
   readonly expiresAt: number | null;
 }
@@ -57,6 +58,8 @@ export interface RunningTask extends TaskFacts {
   /** Null for a map: its items hold the leases. */
   readonly lease: Lease | null;
   readonly startedAt: number;
+  /** Its attempt goes on after a wait: there are records to read. */
+  readonly resumed?: true;
 }
 
 export interface RetryingTask extends TaskFacts {
@@ -64,6 +67,16 @@ export interface RetryingTask extends TaskFacts {
   readonly dueAt: number;
   readonly reason: Reason;
   readonly error: string | null;
+}
+
+/** Parked: it holds no lease and no slot. What wakes it is one of `on`, or the instant `dueAt`, whichever is committed first. */
+export interface WaitingTask extends TaskFacts {
+  readonly status: 'waiting';
+  /** At least one; a task that is itself a wait has just that. */
+  readonly on: readonly Wait[];
+  readonly since: number;
+  /** When the first of its timers or timeouts passes. */
+  readonly dueAt: number | null;
 }
 
 export interface EndedTask extends TaskFacts {
@@ -85,7 +98,7 @@ export interface EndedTask extends TaskFacts {
   readonly cached: boolean;
 }
 
-export type TaskState = PendingTask | QueuedTask | RunningTask | RetryingTask | EndedTask;
+export type TaskState = PendingTask | QueuedTask | RunningTask | RetryingTask | WaitingTask | EndedTask;
 
 /** A success that ended here is kept as its output alone: of a hundred thousand items, all of each would be most of what the process holds. */
 export type ItemResult = EndedTask | EndedTask['output'];
