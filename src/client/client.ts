@@ -228,7 +228,7 @@ export class Client {
 
   /** The run that a person means by an id, a prefix of one, a key, or `@last`. */
   async resolve(text: string, options: FindOptions): Promise<RunRef> {
-    checkArgument(text, 'run', ARGUMENT.text);
+    checkArgument(text, 'run', ARGUMENT.aString);
     checkOptions(options, 'runs.find', OPTIONS.find);
     const row = await findRun(this.store, text, options);
     return { id: runIdText(row.uid), run: row.run };

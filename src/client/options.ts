@@ -1,7 +1,20 @@
 /** What the methods of an engine and of a run take: whatever else is given is refused, before anything is done. */
 import type { WatchOptions } from '../core/events.ts';
 import { LOG_LEVELS } from '../core/log.ts';
-import { abortSignal, aFunction, anything, either, flag, listOf, text, texts, wholeNumber, oneOf, type Checks } from '../core/options.ts';
+import {
+  abortSignal,
+  aString,
+  aFunction,
+  anything,
+  either,
+  flag,
+  listOf,
+  text,
+  texts,
+  wholeNumber,
+  oneOf,
+  type Checks,
+} from '../core/options.ts';
 import type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions } from './acts.ts';
 import type { AuditQuery } from './audit.ts';
 import type { RunQuery, StartOptions } from './client.ts';
@@ -17,7 +30,7 @@ const ACT: Checks<ActOptions> = { actor: text, requestId: text, note: text };
 const RESET: Checks<ResetOptions> = { ...ACT, dryRun: flag, sameKey: flag, acceptUnknown: flag };
 const LOG_FILTER: Checks<LogFilter> = { task: text, item: wholeNumber, attempt: wholeNumber, level: oneOf(...LOG_LEVELS), after: text };
 
-export const ARGUMENT = { text, texts, item };
+export const ARGUMENT = { aString, text, texts, item };
 
 export const OPTIONS = {
   act: ACT,

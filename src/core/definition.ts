@@ -29,7 +29,7 @@ export function headerOf(def: unknown, also: readonly string[], report: Report):
     report('bad_type', ['input'], `input must be a Standard Schema (zod, valibot, arktype), not ${shown(input)}`);
   }
   const timeoutMs = duration(bag['timeout'], ['timeout'], report);
-  const onDeploy = bag['onDeploy', 'schedule'];
+  const onDeploy = bag[('onDeploy', 'schedule')];
   if (onDeploy !== undefined && onDeploy !== 'move' && onDeploy !== 'pin')
     report('bad_option', ['onDeploy'], `onDeploy: must be 'move' or 'pin', not ${shown(onDeploy)}`);
   const inputSchema = isSchema(input) ? jsonSchemaOf(input, 'input') : undefined;
