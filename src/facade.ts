@@ -19,6 +19,19 @@ import { Run, type RunHost } from './client/run.ts';
 import { exportRun, importRun } from './client/transfer.ts';
 import type { Duration } from './core/duration.ts';
 import { isPawlError, PawlError } from './core/errors.ts';
+import { ARGUMENT, OPTIONS } from './client/options.ts';
+import {
+  abortSignal,
+  anything,
+  checkArgument,
+  checkOptions,
+  flag,
+  listOf,
+  oneOf,
+  wholeNumber,
+  type OptionCheck,
+  type Checks,
+} from './core/options.ts';
 import type { EngineEvent, WatchOptions } from './core/events.ts';
 import type { RunDocument } from './core/run-document.ts';
 import type { Workflow } from './core/types.ts';
@@ -38,6 +51,15 @@ export interface WorkOptions {
 }
 
 export type StartArgs<I> = [I] extends [void] ? [input?: undefined, options?: StartOptions] : [input: NoInfer<I>, options?: StartOptions];
+
+const WORK: Checks<WorkOptions> = {
+  concurrency: wholeNumber,
+  queues: anything,
+  drainOn: listOf('SIGTERM and SIGINT', oneOf('SIGTERM', 'SIGINT')),
+};
+const PRUNE: Checks<PruneOptions> = { olderThan: anything, journal: anything, dryRun: flag, signal: abortSignal };
+const ITEM: OptionCheck = (value) => (typeof value === 'object' && value !== null ? null : 'a list of objects with an input');
+const ITEMS: OptionCheck = (value) => (Array.isArray(value) ? null : 'a list of objects with an input');
 
 export type StartManyResult<O> =
   | { readonly run: Run<O>; readonly error?: undefined }
@@ -108,10 +130,13 @@ export class Engine implements RunHost {
 
   /** Starts many runs in as few commits as possible; a result per item, in order: a run, or the error that `start` would have given. */
   async startMany<I, O>(workflow: Workflow<I, O>, items: readonly ({ readonly input: I } & StartOptions)[]): Promise<StartManyResult<O>[]> {
+    checkArgument(items, 'items', ITEMS);
     const client = await this.client();
     return Promise.all(
-      items.map(async ({ input, ...options }): Promise<StartManyResult<O>> => {
+      items.map(async (item): Promise<StartManyResult<O>> => {
         try {
+          checkArgument(item, 'items', ITEM);
+          const { input, ...options } = item;
           const started = await client.start(workflow, input, options);
           return { run: new Run<O>(this, started, started.created) };
         } catch (error) {
@@ -175,9 +200,15 @@ export class Engine implements RunHost {
   readonly quarantine = {
     list: async (): Promise<readonly RunView[]> => (await (await this.runtime.open()).store.quarantinedRuns(500)).map(viewOf),
     /** Lets a run go on; false where it had to be set aside again. */
-    retry: async (id: string, options: ActOptions = {}): Promise<boolean> => (await this.acts()).release(id, options),
+    retry: async (id: string, options: ActOptions = {}): Promise<boolean> => {
+      checkOptions(options, 'quarantine.retry', OPTIONS.act);
+      return (await this.acts()).release(id, options);
+    },
     /** Fails a run: its open tasks are cancelled. */
-    fail: async (id: string, options: ActOptions = {}): Promise<void> => (await this.acts()).abandon(id, options),
+    fail: async (id: string, options: ActOptions = {}): Promise<void> => {
+      checkOptions(options, 'quarantine.fail', OPTIONS.act);
+      return (await this.acts()).abandon(id, options);
+    },
   };
 
   private async capacity(): Promise<Capacity> {
@@ -216,6 +247,7 @@ export class Engine implements RunHost {
 
   /** Acts of people, the last first. */
   async audit(query: AuditQuery = {}): Promise<{ readonly entries: readonly AuditEntry[]; readonly next?: string }> {
+    checkOptions(query, 'audit', OPTIONS.audit);
     const run = query.run === undefined ? undefined : (await (await this.client()).find(query.run)).run;
     return auditPage((await this.runtime.open()).store, run, query);
   }
@@ -227,6 +259,7 @@ export class Engine implements RunHost {
 
   /** What happens, in commit order, from now on or behind a cursor, until the signal aborts or the engine is closed. */
   watch(options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {
+    checkOptions(options, 'watch', OPTIONS.watch);
     return this.runtime.watch(options);
   }
 
@@ -250,6 +283,7 @@ export class Engine implements RunHost {
    * goes on. Open and quarantined runs stay. Resolves with what was deleted; with `dryRun`, with what would be.
    */
   async prune(options: PruneOptions = {}): Promise<PruneCounts> {
+    checkOptions(options, 'prune', PRUNE);
     return this.runtime.prune(options);
   }
 
@@ -258,11 +292,13 @@ export class Engine implements RunHost {
    * name. Rejects with `STORE_EXISTS` where the file or `<file>.part` is there. A backup is opened like any store.
    */
   async backup(file: string): Promise<{ readonly bytes: number }> {
+    checkArgument(file, 'file', ARGUMENT.text);
     return (await this.runtime.open()).store.care.backup(file);
   }
 
   /** One run with everything that belongs to it, payloads included, as a JSON document. Rejects with `RUN_NOT_FOUND`. */
   async exportRun(id: string): Promise<RunDocument> {
+    checkArgument(id, 'id', ARGUMENT.text);
     return exportRun((await this.runtime.open()).store, id);
   }
 
@@ -283,6 +319,7 @@ export class Engine implements RunHost {
    * cannot be opened or read is a finding, not an error.
    */
   async doctor(options: { readonly full?: boolean } = {}): Promise<readonly Check[]> {
+    checkOptions(options, 'doctor', OPTIONS.doctor);
     try {
       return await this.examine(options.full === true);
     } catch (error) {
@@ -300,6 +337,7 @@ export class Engine implements RunHost {
 
   /** This process takes on work until it is closed. Resolves when it is ready to. */
   async work(options: WorkOptions = {}): Promise<void> {
+    checkOptions(options, 'work', WORK);
     await this.runtime.work(options.concurrency, servedQueues(options.queues));
     this.stopSignals();
     this.stopSignals = drainOn(options.drainOn ?? ['SIGTERM'], () => this.close());

@@ -165,7 +165,8 @@ export class Registry {
 
   /** The registered version of a workflow. */
   current(workflow: AnyWorkflow | string): { readonly workflow: AnyWorkflow; readonly known: Known } {
-    const name = typeof workflow === 'string' ? workflow : workflow.name;
+    const name: unknown = typeof workflow === 'object' && workflow !== null ? workflow.name : workflow;
+    if (typeof name !== 'string') throw new PawlError('CONFIG_OPTION', `workflow: must be a workflow or its name, not ${shown(workflow)}.`);
     const entry = this.workflows.get(name);
     if (entry?.known == null || (typeof workflow !== 'string' && entry.workflow !== workflow)) {
       if (entry === undefined)

@@ -7,10 +7,11 @@ import type { FindOptions } from '../client/find.ts';
 import type { MoveOptions, RunMoved, Versions } from '../client/versions.ts';
 import type { RunView } from '../client/views.ts';
 import { Run, type RunHost } from '../client/run.ts';
-import { engineParts, openSqlite, type EngineOptions } from '../compose.ts';
+import { engineParts, openSqlite, PARTS, type EngineOptions } from '../compose.ts';
 import { durationMs, type Duration } from '../core/duration.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
+import { checkOptions } from '../core/options.ts';
 import type { Ctx, Task, Workflow } from '../core/types.ts';
 import type { EngineParts } from '../engine/engine.ts';
 import { Engine, type StartArgs } from '../facade.ts';
@@ -40,6 +41,7 @@ const QUIET_TURNS = 25;
 
 /** An engine in memory on a virtual clock: time passes only through `clock`. */
 export function testEngine(options: TestEngineOptions): TestEngine {
+  checkOptions(options, 'testEngine', PARTS);
   return new TestEngine(options);
 }
 
