@@ -115,7 +115,11 @@ function inputProblems(input: unknown, schema: Schema | undefined, at: string, r
     const checked = schema === undefined ? null : validate(schema, input);
     if (checked === null || !('ok' in checked) || checked.ok) return;
     for (const issue of checked.issues)
-      report('bad_option', [at], `${at}.input: does not fit the workflow's input: ${issue.path === '' ? '' : `${issue.path}: `}${issue.message}`);
+      report(
+        'bad_option',
+        [at],
+        `${at}.input: does not fit the workflow's input: ${issue.path === '' ? '' : `${issue.path}: `}${issue.message}`,
+      );
   } catch (error) {
     report('not_storable', [at], `${at}.input: ${error instanceof Error ? error.message : 'it cannot be checked'}`);
   }

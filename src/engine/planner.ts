@@ -103,7 +103,7 @@ export class Planner {
     const launches =
       unclaimed || isLater ? [] : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain }, capacity, now);
     if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
-    const { uid, key, tags, traceparent } = unit.request;
+    const { uid, key, tags, traceparent, fire } = unit.request;
     const owner = launches.length > 0 ? capacity.worker : null;
     plan.starts.push({
       unit,
@@ -122,6 +122,7 @@ export class Planner {
         changes,
         link: linkOf(from, state),
         act: startAct(unit, state.run),
+        ...(fire === undefined ? {} : { fire }),
       },
     });
   }

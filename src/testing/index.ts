@@ -12,7 +12,8 @@ import { isPawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import type { Ctx, Task, Workflow } from '../core/types.ts';
 import type { EngineParts } from '../engine/engine.ts';
-import { Engine, type StartArgs } from '../facade.ts';
+import { Engine, scheduleVerbs, type StartArgs } from '../facade.ts';
+import type { ScheduleClient } from '../client/schedules.ts';
 import { jsonLogger } from '../observe/log.ts';
 import type { Store } from '../store/store.ts';
 import { VirtualTime } from './virtual-time.ts';
@@ -156,17 +157,18 @@ export class TestEngine implements RunHost {
     return new Promise<never>(() => undefined);
   }
 
-  /** Kills the process at once and starts another on the same store. */
-  async reboot(): Promise<void> {
-    this.rebooting = this.dieAndBoot(this.engine);
+  /** Kills the process at once and starts another on the same store; where `after` is given, only then: meanwhile nobody works. */
+  async reboot({ after }: { readonly after?: Duration } = {}): Promise<void> {
+    this.rebooting = this.dieAndBoot(this.engine, after === undefined ? 0 : durationMs(after, 'after'));
     await this.rebooting;
     await this.ready();
   }
 
-  private async dieAndBoot(crashed: Engine): Promise<void> {
+  private async dieAndBoot(crashed: Engine, downMs: number): Promise<void> {
     this.deadPids.add(this.boots);
     this.time.clear();
     await crashed.runtime.crash();
+    this.time.step(this.time.now() + downMs);
     this.engine = this.boot();
   }
 
@@ -194,6 +196,16 @@ export class TestEngine implements RunHost {
       this.activity++;
       yield one;
     }
+  }
+
+  /** Schedules, as `engine.schedules`. */
+  readonly schedules = scheduleVerbs(this);
+
+  /** @internal */
+  async scheduleClient(): Promise<ScheduleClient> {
+    const client = await (await this.ready()).scheduleClient();
+    this.activity++;
+    return client;
   }
 
   /** Acts of people, as `engine.audit`. */

@@ -10,6 +10,7 @@ import { Claimer, NOTHING_CLAIMED } from './claims.ts';
 import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
 import { openFile } from './open-to-read.ts';
+import { SqliteSchedules } from './schedules.ts';
 import { readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
 import { listRuns, loadRun, readDefinition, readDue, readHolders, readStuck } from './lookups.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
@@ -23,6 +24,7 @@ const READ_FIX = { fix: "Open the store without access: 'read'." };
 /** One SQLite file (or `:memory:`), one connection, used by one process; other processes may have the same file open. */
 export class SqliteStore implements port.Store {
   readonly care: SqliteCare;
+  readonly schedules: SqliteSchedules;
   private readonly options: OpenOptions;
   private db: DatabaseSync | null = null;
   private sql!: Statements;
@@ -43,16 +45,15 @@ export class SqliteStore implements port.Store {
 
   constructor(options: OpenOptions) {
     this.options = options;
-    this.care = new SqliteCare(
-      {
-        path: options.path,
-        sql: () => this.reading(),
-        read: (work) => this.read(work),
-        write: (work) => this.write(work),
-        touched: (now) => this.touched(now),
-      },
-      this,
-    );
+    const connection = {
+      path: options.path,
+      sql: () => this.reading(),
+      read: <T>(work: () => T): T => this.read(work),
+      write: <T>(work: () => T): Promise<T> => this.write(work),
+      touched: (now: number) => this.touched(now),
+    };
+    this.care = new SqliteCare(connection, this);
+    this.schedules = new SqliteSchedules(connection);
   }
 
   async open(): Promise<port.StoreInfo> {
