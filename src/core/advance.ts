@@ -2,16 +2,19 @@ import { isEnded, isUnderway, mapChange, noChanges, putTask, setTask, taskAt, ty
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import { isPawlError } from './errors.ts';
-import { afterFailure, afterLoss, recordAttempt } from './failure.ts';
+import { cancelTask, end } from './ending.ts';
+import { afterFailure, afterLoss } from './failure.ts';
+import { supersedeLosers } from './first.ts';
 import { decideNode, tally } from './joining.ts';
-import { closeMap, expandMap, foldItem, judged, takeItems } from './maps.ts';
+import { closeMap, expandMap, judged, takeItems } from './maps.ts';
+import { isUntouched } from './moving.ts';
 import { decideOutcome } from './outcome.ts';
 import { replay } from './replay.ts';
+import { NumberMap } from './number-map.ts';
 import { endedItem, isRefusal, planReset, type ResetRequest } from './reset.ts';
 import { applyReset } from './resetting.ts';
 import {
   emptyRunState,
-  type EndedTask,
   type Lease,
   type MapState,
   type QueuedTask,
@@ -22,8 +25,11 @@ import {
   type TaskState,
 } from './run-state.ts';
 import { isRunOver, type Reason } from './states.ts';
+import { afterDue, afterWake, beginWait, totalEndOf } from './waiting.ts';
+import { endDecision } from './switching.ts';
 import { contractOf, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
+import { caseKeys, verdictText, type Verdict } from './verdict.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
 export function openRun(
@@ -55,6 +61,8 @@ export function openFork(
   const turn = newTurn(graph, state, changes, now, settings);
   for (const index of taken.nodes) takeOver(turn, taken.donor, index);
   replay(graph, state);
+  // The losers of what was won then are not begun anew.
+  for (const node of graph.nodes) supersedeLosers(turn, node);
   for (const node of graph.nodes) decide(turn, node);
   followUp(turn);
   return { state, changes };
@@ -65,7 +73,7 @@ function takeOver({ graph, state, changes, now }: Turn, donor: RunState, index: 
   const task = donor.tasks[index];
   if (node === undefined || task?.status !== 'success') return;
   const map = donor.maps.get(index);
-  if (map !== undefined) state.maps.set(index, { ...map, open: new Map(), again: [], results: map.results?.slice() ?? null });
+  if (map !== undefined) state.maps.set(index, { ...map, open: new NumberMap(), again: [], results: map.results?.slice() ?? null });
   const ending = { status: task.status, output: task.output, partial: task.partial } as const;
   putTask(state, changes, { ...endTask({ ...freshTask(state, node, now), edited: task.edited }, ending, now), cached: true });
 }
@@ -90,6 +98,21 @@ export function advance(
   return changes;
 }
 
+/**
+ * What follows when a run goes on under another graph (moving.ts): `state` is of that graph, and every join in it is decided anew. A run that
+ * nobody has claimed yet stays so where its roots need nothing but a free slot.
+ */
+export function advanceMoved(graph: CompiledGraph, state: RunState, now: number, settings: KernelSettings): Changes {
+  const changes = noChanges();
+  const turn = newTurn(graph, state, changes, now, settings);
+  const waits = isUntouched(state) && (graph.plainRoots !== null || !isAdmitted(state));
+  replay(graph, state);
+  if (waits) return changes;
+  for (const node of graph.nodes) decide(turn, node);
+  followUp(turn);
+  return changes;
+}
+
 /** Starts more items of a map, in changes that are not committed yet. */
 export function takeMore(
   graph: CompiledGraph,
@@ -102,16 +125,28 @@ export function takeMore(
 
 /** A queued task taken by a worker: a start begins an attempt, a return or an evaluation does not. */
 export function claimTask(task: QueuedTask, lease: Lease, now: number): RunningTask {
-  const { status: _, next, expiresAt: __, ...facts } = task;
-  const begins = task.phase === 'body' && next === 'start' ? 1 : 0;
+  const begins = task.phase === 'body' && task.next === 'start' ? 1 : 0;
+  // Field by field: a rest pattern builds its object property by property, which costs three times the memory.
   return {
-    ...facts,
-    status: 'running',
+    node: task.node,
+    item: task.item,
+    generation: task.generation,
     attempt: task.attempt + begins,
     begun: task.begun + begins,
+    losses: task.losses,
+    crashes: task.crashes,
+    handBacks: task.handBacks,
+    draws: task.draws,
     ranMs: begins === 1 ? 0 : task.ranMs,
+    rank: task.rank,
+    firstQueuedAt: task.firstQueuedAt,
+    effect: task.effect,
+    edited: task.edited,
+    status: 'running',
+    phase: task.phase,
     lease,
     startedAt: now,
+    ...(task.next === 'resume' ? { resumed: true } : {}),
   };
 }
 
@@ -148,6 +183,8 @@ function apply(turn: Turn, event: RunEvent): boolean {
       return applyEnd(turn, event.node, event.item, event.token, event.outcome);
     case 'due':
       return applyDue(turn, event.node, event.item);
+    case 'wake':
+      return applyWake(turn, event);
     case 'take':
       return takeItems(turn, event.node, event.count);
     case 'admit':
@@ -200,7 +237,7 @@ function reset(turn: Turn, request: ResetRequest): boolean {
 /** An operator's skip: only of what is not running. */
 function skip(turn: Turn, nodeIndex: number, item: number): boolean {
   const node = turn.graph.nodes[nodeIndex];
-  if (node === undefined || node.cases !== null) return false;
+  if (node === undefined || node.cases !== null || nodeIndex === turn.graph.guard) return false;
   const map = turn.state.maps.get(nodeIndex);
   const task = taskAt(turn.state, nodeIndex, item);
   if (item >= 0 && task === undefined) return false;
@@ -243,7 +280,7 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
       end(turn, endTask(task, { status: 'success', output: outcome.output }, turn.now));
       return true;
     case 'verdict':
-      applyVerdict(turn, node, task, outcome.holds);
+      applyVerdict(turn, node, task, outcome.verdict);
       return true;
     case 'lost':
     case 'released':
@@ -257,13 +294,17 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
   }
 }
 
-function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, holds: boolean): void {
-  if (node.task.kind === 'when') {
-    end(turn, endTask(task, { status: 'success', output: String(holds) }, turn.now));
+function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, verdict: Verdict): void {
+  if (caseKeys(node.task) !== null) {
+    end(turn, endDecision(turn, node, task, verdict));
     return;
   }
-  if (!holds) {
+  if (verdict !== true) {
     end(turn, endTask(task, { status: 'skipped', reason: 'condition' }, turn.now));
+    return;
+  }
+  if (node.task.kind === 'guard') {
+    end(turn, endTask(task, { status: 'success', output: verdictText(true) }, turn.now));
     return;
   }
   if (node.task.kind === 'map' && task.item < 0) {
@@ -288,6 +329,11 @@ function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {
   const node = turn.graph.nodes[nodeIndex];
   if (task === undefined || node === undefined) return false;
   if (task.status === 'queued') return applyExpiry(turn, node, task);
+  if (task.status === 'waiting') {
+    const next = afterDue(turn, node, task);
+    if (next !== null) settle(turn, next);
+    return next !== null;
+  }
   if (task.status !== 'retrying' || task.dueAt > turn.now) return false;
   const { status: _, dueAt: __, reason: ___, error: ____, ...facts } = task;
   putTask(turn.state, turn.changes, {
@@ -300,6 +346,15 @@ function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {
   return true;
 }
 
+function applyWake(turn: Turn, event: Extract<RunEvent, { type: 'wake' }>): boolean {
+  const task = taskAt(turn.state, event.node, event.item);
+  const node = turn.graph.nodes[event.node];
+  if (node === undefined || task?.status !== 'waiting') return false;
+  const next = afterWake(turn, node, task, event);
+  if (next !== null) settle(turn, next);
+  return next !== null;
+}
+
 function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   if (task.expiresAt === null || task.expiresAt > turn.now) return false;
   const total = totalEndOf(node, task.firstQueuedAt);
@@ -308,28 +363,10 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   return true;
 }
 
-const totalEndOf = (node: GraphNode, firstQueuedAt: number): number | null => {
-  const totalMs = contractOf(node)?.timeout.totalMs;
-  return totalMs === undefined ? null : Math.min(LAST_INSTANT, firstQueuedAt + totalMs);
-};
-
 /** Writes a task's next state, and follows it up where that is its end. */
 function settle(turn: Turn, to: TaskState): void {
   if (isEnded(to)) end(turn, to);
   else putTask(turn.state, turn.changes, to);
-}
-
-/** The one way a task or item becomes terminal. */
-function end(turn: Turn, task: EndedTask): void {
-  if (turn.graph.nodes[task.node]?.cases === null) putTask(turn.state, turn.changes, task);
-  else setTask(turn.state, task);
-  if (task.item >= 0) {
-    const map = foldItem(turn, task);
-    if (map !== null) end(turn, map);
-    return;
-  }
-  if (turn.graph.nodes[task.node]?.cases === null) turn.state.open--;
-  turn.ended.push(task);
 }
 
 function expand(turn: Turn, node: GraphNode, facts: TaskFacts): void {
@@ -367,10 +404,11 @@ function decide(turn: Turn, node: GraphNode): void {
       turn,
       endTask(
         freshTask(turn.state, node, turn.now),
-        { status: decision.as, ...(decision.unmet ? { reason: 'condition' as const } : {}) },
+        { status: decision.as, output: decision.output ?? null, ...(decision.unmet ? { reason: 'condition' as const } : {}) },
         turn.now,
       ),
     );
+    supersedeLosers(turn, node);
   }
 }
 
@@ -380,9 +418,14 @@ const isAdmitted = ({ status, resumeTo }: RunState): boolean =>
 
 function start(turn: Turn, node: GraphNode): void {
   const facts = freshTask(turn.state, node, turn.now);
-  const evaluates = node.task.kind === 'when' || ('when' in node.task && node.task.when === true);
+  const evaluates = !('contract' in node.task) || node.task.when === true;
   if (node.task.kind === 'map' && !evaluates) {
     expand(turn, node, facts);
+    return;
+  }
+  const wait = beginWait(turn, node, facts);
+  if (wait !== null) {
+    settle(turn, wait);
     return;
   }
   putTask(turn.state, turn.changes, {
@@ -400,25 +443,9 @@ function expiryOf(node: GraphNode, now: number): number | null {
   return ms === Infinity ? null : Math.min(LAST_INSTANT, now + ms);
 }
 
-/** Every open task and item becomes cancelled; a map's unstarted items never existed. */
+/** Every open task and item becomes cancelled. */
 function cancelOpen(turn: Turn, reason: Reason): void {
-  const { graph, state } = turn;
-  for (const node of graph.nodes) {
-    const task = state.tasks[node.index];
-    if (isEnded(task) || node.cases !== null) continue;
-    const map = state.maps.get(node.index);
-    if (map !== undefined && map.again.length > 0) mapChange(turn.changes, node.index).again -= map.again.splice(0).length;
-    for (const item of map?.open.values() ?? []) {
-      if (item.status === 'running') recordCancelled(turn, item, reason);
-      putTask(state, turn.changes, endTask(item, { status: 'cancelled', reason }, turn.now));
-    }
-    if (task?.status === 'running' && task.lease !== null) recordCancelled(turn, task, reason);
-    end(turn, endTask(task ?? freshTask(turn.state, node, turn.now), { status: 'cancelled', reason }, turn.now));
-  }
-}
-
-function recordCancelled(turn: Turn, task: RunningTask, reason: Reason): void {
-  if (task.phase === 'body') recordAttempt(turn, task, 'cancelled', reason, null);
+  for (const node of turn.graph.nodes) cancelTask(turn, node, reason);
 }
 
 function endRun(turn: Turn): void {

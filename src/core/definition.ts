@@ -14,11 +14,14 @@ export interface Header {
   readonly graph: Omit<Graph, 'tasks' | 'output'>;
 }
 
-/** Reports what is wrong with it. */
-export function headerOf(def: unknown, known: readonly string[], report: Report): Header {
+/** Options of a workflow, however its graph is given. */
+const WORKFLOW_OPTIONS = ['name', 'version', 'input', 'timeout', 'guard', 'onDeploy', 'schedule'];
+
+/** Reports what is wrong with it. `also`: what this form of a definition has beside the options of all. */
+export function headerOf(def: unknown, also: readonly string[], report: Report): Header {
   if (!isBag(def)) report('bad_type', [], `it must be given as an object, not ${shown(def)}`);
   const bag = isBag(def) ? def : {};
-  checkKeys(bag, known, '', report);
+  checkKeys(bag, [...WORKFLOW_OPTIONS, ...also], '', report);
   const { name, version, input } = bag;
   checkName('name', name, report);
   if (version !== undefined) checkName('version', version, report);
@@ -26,6 +29,9 @@ export function headerOf(def: unknown, known: readonly string[], report: Report)
     report('bad_type', ['input'], `input must be a Standard Schema (zod, valibot, arktype), not ${shown(input)}`);
   }
   const timeoutMs = duration(bag['timeout'], ['timeout'], report);
+  const onDeploy = bag['onDeploy'];
+  if (onDeploy !== undefined && onDeploy !== 'move' && onDeploy !== 'pin')
+    report('bad_option', ['onDeploy'], `onDeploy: must be 'move' or 'pin', not ${shown(onDeploy)}`);
   const inputSchema = isSchema(input) ? jsonSchemaOf(input, 'input') : undefined;
   const text = typeof name === 'string' ? name : '';
   const schedules = declaredSchedules(bag['schedule'], { workflow: text, schema: isSchema(input) ? input : undefined }, report);
@@ -38,6 +44,7 @@ export function headerOf(def: unknown, known: readonly string[], report: Report)
       format: 1,
       workflow: text,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(onDeploy === 'pin' ? { onDeploy } : {}),
       ...(inputSchema === undefined ? {} : { inputSchema }),
     },
   };

@@ -23,9 +23,13 @@ export type EngineEvent =
   | (Base & { readonly type: 'run.resumed' })
   /** A person's redrive, rerun or mark opened another generation of a run that was over. */
   | (Base & { readonly type: 'run.reopened'; readonly generation: number })
+  /** It goes on as a run of another version. */
+  | (Base & { readonly type: 'run.moved'; readonly from: string; readonly to: string })
   | (TaskBase & { readonly type: 'task.started' })
   | (TaskBase & { readonly type: 'task.finished'; readonly status: TaskStatus; readonly reason?: Reason })
   | (TaskBase & { readonly type: 'task.retrying'; readonly reason?: Reason })
+  /** It is parked: until an instant, a message, an answer. */
+  | (TaskBase & { readonly type: 'task.waiting' })
   /** It is pending again: a person sent it, or something that it depends on, on. */
   | (TaskBase & { readonly type: 'task.reset'; readonly generation: number })
   /** A dead letter that stays as it is. */

@@ -1,6 +1,6 @@
 /** The shape of graph data: which values may stand where. Of what others wrote nothing is taken for granted. */
 import { checkExpr } from './expr-check.ts';
-import { PLAIN_JOINS, type Graph, type GraphTask } from './graph.ts';
+import { DEFAULT_CASE, PLAIN_JOINS, type Graph, type GraphTask } from './graph.ts';
 import { nameProblem, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import { pathText } from './path.ts';
 
@@ -24,6 +24,8 @@ export interface ShapedGraph {
 }
 
 const MAX_TASKS = 100_000;
+/** A switch asks its cases one by one, a first looks at all its parts. */
+const MAX_CASES = 1_000;
 /** A literal in a graph may be as large as a payload; all of them together no larger than a process can hold many times. */
 const MAX_VALUES = 5_000_000;
 
@@ -83,6 +85,9 @@ const flag: Check = is((value) => typeof value === 'boolean', 'true or false');
 const onlyTrue: Check = is((value) => value === true, 'true where it is given');
 const any: Check = () => true;
 const expr: Check = (value, at, context) => checkExpr(value, at, { ...context, item: false });
+const ref: Check = (value, at, context) =>
+  expr(value, at, context) &&
+  ((isBag(value) && Object.hasOwn(value, '$ref')) || bad('bad_expr', at, `${pathText('', at)} must be { $ref: … }`, context.report));
 const itemExpr: Check = (value, at, context) => checkExpr(value, at, { ...context, item: true });
 
 function is(test: (value: unknown) => boolean, what: string, code: ProblemCode = 'bad_type'): Check {
@@ -192,12 +197,24 @@ const contract = bag(
   { priority: is(Number.isSafeInteger, 'a whole number', 'bad_option'), inputSchema: any, outputSchema: any },
 );
 
-const branchCase = bag({ value: expr, members: listOf(text) });
+const ofCase: Check = (value, at, context) => typeof value === 'boolean' || name(value, at, context);
+const ownCase: Check = (value, at, context) =>
+  name(value, at, context) &&
+  (value !== DEFAULT_CASE ||
+    bad('bad_name', at, `${pathText('', at)} must not be ${shown(value)}: that is the case where none holds`, context.report));
+const someOf = (check: Check): Check => {
+  const list = listOf(check);
+  return (value, at, context) =>
+    Array.isArray(value) && (value.length === 0 || value.length > MAX_CASES)
+      ? bad('bad_option', at, `${pathText('', at)} must have from 1 to ${MAX_CASES} entries, not ${value.length}`, context.report)
+      : list(value, at, context);
+};
+const branchCase = bag({ is: ofCase, value: expr, members: listOf(text) });
 
 const base = { id: name, kind: any };
-const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: flag }) };
+const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }) };
 
-const HEADER: Fields = { needed: { format: oneOf(1), workflow: name }, also: { timeoutMs: ms, inputSchema: any } };
+const HEADER: Fields = { needed: { format: oneOf(1), workflow: name }, also: { timeoutMs: ms, onDeploy: oneOf('pin'), inputSchema: any } };
 
 const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
   task: {
@@ -217,6 +234,9 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
     },
   },
   when: { needed: { ...base, input: expr }, also: alsoBase },
-  // oxlint-disable-next-line unicorn/no-thenable -- a name of the graph's form
-  branch: { needed: { ...base, when: text, then: branchCase }, also: { ...alsoBase, otherwise: branchCase } },
+  sleep: { needed: base, also: { ...alsoBase, ms, until: expr } },
+  switch: { needed: { ...base, input: expr, cases: someOf(ownCase) }, also: { ...alsoBase, default: oneOf('branch', 'skip') } },
+  first: { needed: { ...base, parts: someOf(bag({ name, value: ref })) }, also: { if: alsoBase.if } },
+  guard: { needed: base, also: {} },
+  branch: { needed: { ...base, when: text, cases: someOf(branchCase) }, also: alsoBase },
 };

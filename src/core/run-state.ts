@@ -1,5 +1,7 @@
 import type { CompiledGraph } from './compile.ts';
+import type { NumberMap } from './number-map.ts';
 import type { Reason, RunStatus, TerminalStatus } from './states.ts';
+import type { Wait } from './waits.ts';
 
 /** What a task or item carries through all its states. `item` is -1 for the task itself. Instants are store time, in milliseconds. */
 export interface TaskFacts {
@@ -44,8 +46,8 @@ export interface Lease {
 export interface QueuedTask extends TaskFacts {
   readonly status: 'queued';
   readonly phase: Phase;
-  /** A start begins an attempt, a return goes on with the one that was handed back. */
-  readonly next: 'start' | 'return';
+  /** A start begins an attempt; a return goes on with the one that was handed back, a resumption with the one that waited. */
+  readonly next: 'start' | 'return' | 'resume';
   /** When its queue timeout or total timeout passes. */
   readonly expiresAt: number | null;
 }
@@ -56,6 +58,8 @@ export interface RunningTask extends TaskFacts {
   /** Null for a map: its items hold the leases. */
   readonly lease: Lease | null;
   readonly startedAt: number;
+  /** Its attempt goes on after a wait: there are records to read. */
+  readonly resumed?: true;
 }
 
 export interface RetryingTask extends TaskFacts {
@@ -63,6 +67,16 @@ export interface RetryingTask extends TaskFacts {
   readonly dueAt: number;
   readonly reason: Reason;
   readonly error: string | null;
+}
+
+/** Parked: it holds no lease and no slot. What wakes it is one of `on`, or the instant `dueAt`, whichever is committed first. */
+export interface WaitingTask extends TaskFacts {
+  readonly status: 'waiting';
+  /** At least one; a task that is itself a wait has just that. */
+  readonly on: readonly Wait[];
+  readonly since: number;
+  /** When the first of its timers or timeouts passes. */
+  readonly dueAt: number | null;
 }
 
 export interface EndedTask extends TaskFacts {
@@ -84,7 +98,10 @@ export interface EndedTask extends TaskFacts {
   readonly cached: boolean;
 }
 
-export type TaskState = PendingTask | QueuedTask | RunningTask | RetryingTask | EndedTask;
+export type TaskState = PendingTask | QueuedTask | RunningTask | RetryingTask | WaitingTask | EndedTask;
+
+/** A success that ended here is kept as its output alone: of a hundred thousand items, all of each would be most of what the process holds. */
+export type ItemResult = EndedTask | EndedTask['output'];
 
 /** A map that started. Items are rows from the moment they start; those from `next` on are a range. */
 export interface MapState {
@@ -96,13 +113,13 @@ export interface MapState {
   cancelled: number;
   skipped: number;
   /** Items that are not terminal. */
-  readonly open: Map<number, TaskState>;
+  readonly open: NumberMap<TaskState>;
   /** Those of them that were reset and have not started again. */
   readonly again: number[];
   /** The list, decoded; resolved on first use. */
   list: readonly unknown[] | null;
   /** What ended items gave, by index, where somebody reads it; null where this process has not seen them all. */
-  results: (EndedTask | undefined)[] | null;
+  results: (ItemResult | undefined)[] | null;
 }
 
 /** Per node: what its upstreams' ends have come to so far. */

@@ -307,11 +307,19 @@ export interface MapOpts<
   readonly onEmpty?: Y;
 }
 
-export interface WhenOpts {
+export interface WhenOpts<J extends Join = Join> {
   /** Default: `when`. */
   readonly id?: string;
   readonly after?: readonly AnyRef[];
-  readonly join?: Join;
+  readonly join?: J;
+}
+
+/** Of tasks that wait. */
+export interface WaitOpts<J extends Join = Join> {
+  /** Default: the verb. */
+  readonly id?: string;
+  readonly after?: readonly AnyRef[];
+  readonly join?: J;
 }
 
 type Result<T, J, W, Y = never> = [J] extends [SureJoin]
@@ -324,6 +332,22 @@ type Result<T, J, W, Y = never> = [J] extends [SureJoin]
 
 type Items = RefBase<readonly unknown[]> | readonly unknown[];
 type ItemOf<R> = Out<R> extends infer L ? (L extends readonly unknown[] ? L[number] : never) : never;
+
+/** A branch of `w.switch`, and the predicate that chooses it. */
+export type SwitchCase<V, A> = readonly [test: (value: V) => boolean, make: () => A & Tree<A>];
+
+export interface SwitchOpts<J extends Join = Join> {
+  /** Default: `switch`. */
+  readonly id?: string;
+  readonly after?: readonly AnyRef[];
+  readonly join?: J;
+}
+
+/** What `w.first` gives: the name of the winner, and its value. */
+export type First<R> = { readonly [K in keyof R & string]: { winner: K; value: Out<R[K]> } }[keyof R & string];
+
+/** Values of the branches. */
+type CaseValue<C> = { readonly [K in keyof C]: Simplify<Out<C[K]>> }[keyof C];
 
 /** The verbs of a builder. */
 export interface Build {
@@ -362,13 +386,38 @@ export interface Build {
     then: () => A & Tree<A>,
     opts?: WhenOpts,
   ): MaybeRef<Simplify<Out<A>>>;
-  when<const R, A, B>(
+  when<const R, A, B, J extends Join = never>(
     on: R & Tree<R>,
     test: (value: Simplify<Out<R>>) => boolean,
     then: () => A & Tree<A>,
     otherwise: () => B & Tree<B>,
-    opts?: WhenOpts,
-  ): Ref<Simplify<Out<A>> | Simplify<Out<B>>>;
+    opts?: WhenOpts<J>,
+  ): Result<Simplify<Out<A>> | Simplify<Out<B>>, J, never>;
+  /**
+   * One of several branches: that of the first case whose predicate holds. Tasks made in the others are skipped. Where none holds, the
+   * branch of `default`; with 'skip' nothing, so that the value may be skipped; without it the decision fails (`no_match`).
+   */
+  switch<const R, C extends Readonly<Record<string, unknown>>>(
+    on: R & Tree<R>,
+    cases: { readonly [K in keyof C]: SwitchCase<Simplify<Out<R>>, C[K]> },
+    opts: SwitchOpts & { readonly default: 'skip' },
+  ): MaybeRef<CaseValue<C>>;
+  switch<const R, C extends Readonly<Record<string, unknown>>, D = never, J extends Join = never>(
+    on: R & Tree<R>,
+    cases: { readonly [K in keyof C]: SwitchCase<Simplify<Out<R>>, C[K]> },
+    opts?: SwitchOpts<J> & { readonly default?: () => D & Tree<D> },
+  ): Result<CaseValue<C> | Simplify<Out<D>>, J, never>;
+  /**
+   * The part that succeeds first, and its value. What only the other parts need is cancelled (`superseded`) and counts for nothing in the
+   * outcome: their tasks, and what leads to them and to nothing else. Where no part can succeed any more it is upstream_failed, cancelled
+   * or skipped, in this order of precedence.
+   */
+  first<R extends Readonly<Record<string, RefBase<any>>>>(parts: R, opts?: { readonly id?: string }): Ref<First<R>>;
+  /**
+   * Time that passes, of any length, without a worker: `time` long, or until the instant that a ref gives (at once where that is over).
+   * Never ends early; fails with `definition_error` where the ref gives no valid Date.
+   */
+  sleep<J extends Join = never>(time: Duration | RefBase<Date>, opts?: WaitOpts<J>): Result<void, J, never>;
   /** How each part ended, whatever that is; never blocks. */
   settle<R extends Readonly<Record<string, AnyRef>>>(parts: R): { readonly [K in keyof R]: Ref<Settled<Out<R[K]>>> };
   /** Reads what may be skipped: then it is `undefined`, or `otherwise`. */
@@ -382,8 +431,10 @@ export interface NodeCode {
   readonly run?: Body<any, any>;
   readonly input?: Schema;
   readonly output?: Schema;
-  /** The task's own predicate; of a `when` task the test. */
+  /** The task's own predicate; of a `when` task the test, of a guard the guard. */
   readonly when?: (value: any) => boolean;
+  /** The predicates of a `switch`, in the order in which they are asked. */
+  readonly cases?: readonly { readonly name: string; readonly test: (value: any) => boolean }[];
   readonly rules: readonly RulePredicate[];
 }
 
@@ -401,10 +452,21 @@ export interface Workflow<I, O> {
   readonly _types?: { readonly input: (input: I) => void; readonly output: O };
 }
 
+/**
+ * Asked by a worker with a run's input before any task of the run starts. No: the run is `skipped`, and nothing of it runs. One that throws
+ * or takes over 10 seconds fails the run.
+ */
+export type Guard<V> = (input: V) => boolean;
+
 export interface WorkflowOpts {
   readonly name: string;
   /** Default: a hash of the graph. */
   readonly version?: string;
   /** Of a run, from its admission. */
   readonly timeout?: Duration;
+  /**
+   * What open runs of this version do when a newer one is registered: `'move'` (default), as soon as nothing of them runs, and only where every
+   * task that has begun is still there with the same id, contract and upstreams; or `'pin'`: they end as runs of this version.
+   */
+  readonly onDeploy?: 'move' | 'pin';
 }

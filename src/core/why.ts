@@ -6,6 +6,7 @@ import type { EndedTask, QueuedTask, RunningTask, RunState, TaskState } from './
 import { isRunOver, type RunStatus, type TaskStatus } from './states.ts';
 import { contractOf } from './turn.ts';
 import { parseError } from './values.ts';
+import { waitSentence } from './why-waits.ts';
 import { listText, spanText } from './words.ts';
 
 /** One sentence about a run or a task: what it waits for, since when, what lets it go on; or how and why it ended. */
@@ -123,9 +124,9 @@ function tellEnd(facts: WhyFacts): Told {
   }
 }
 
-/** What holds an open run up: what runs, else what waits for a retry, else what is queued. */
+/** What holds an open run up: what runs, else what waits for a retry, else what is queued, else what waits. */
 function tellOpen(facts: WhyFacts): Told {
-  for (const status of ['running', 'retrying', 'queued'] as const) {
+  for (const status of ['running', 'retrying', 'queued', 'waiting'] as const) {
     const found = openTasks(facts, status);
     const [first] = found;
     if (first === undefined) continue;
@@ -138,7 +139,7 @@ function tellOpen(facts: WhyFacts): Told {
   return open === undefined ? told('It is about to end.') : tellTask(facts, open, -1, facts.state.tasks[open.index]);
 }
 
-function openTasks(facts: WhyFacts, status: 'running' | 'retrying' | 'queued'): { node: GraphNode; task: TaskState }[] {
+function openTasks(facts: WhyFacts, status: 'running' | 'retrying' | 'queued' | 'waiting'): { node: GraphNode; task: TaskState }[] {
   const { graph, state } = facts;
   return graph.nodes.flatMap((node) => {
     const top = state.tasks[node.index];
@@ -161,6 +162,8 @@ function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskStat
       const text = `Attempt ${task.attempt} failed (${why}); the next begins ${task.dueAt <= facts.now ? 'now' : `in ${spanText(task.dueAt - facts.now)}`}.`;
       return told(text, { until: at(task.dueAt), tasks: [node.id] });
     }
+    case 'waiting':
+      return told(waitSentence(task, facts.now), { since: at(task.since), until: at(task.dueAt), tasks: [node.id] });
     case 'success':
     case 'failed':
     case 'skipped':
@@ -177,6 +180,7 @@ function tellPending(facts: WhyFacts, node: GraphNode): Told {
   const names = [...new Set(open)].flatMap((index) => graph.nodes[index]?.id ?? []);
   if (names.length === 0)
     return told(decideNode(graph, state, node).kind === 'start' ? 'It is about to be queued.' : 'It is about to be decided.');
+  if (node.task.kind === 'first') return told(`It waits until one of ${listText(names)} has succeeded.`, { tasks: names });
   const verb = names.length === 1 ? 'has' : 'have';
   return told(`It waits until ${listText(names)} ${verb} ended.`, { tasks: names });
 }

@@ -180,6 +180,11 @@ export class Registry {
     return entry?.known == null ? undefined : { workflow: entry.workflow, known: entry.known };
   }
 
+  /** What is registered, as it is stored. */
+  definitions(): Known[] {
+    return [...this.workflows.values()].flatMap(({ known }) => known ?? []);
+  }
+
   private registered(): string {
     const names = [...this.workflows.keys()].map(shown);
     return names.length === 0 ? 'no workflow is' : `registered: ${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}`;
@@ -224,5 +229,7 @@ function isRegistrable(value: unknown): boolean {
 function canRun(known: Known, node: number): boolean {
   const code = known.code[node];
   if (code === undefined) return false;
-  return known.compiled.nodes[node]?.task.kind === 'when' ? code.when !== undefined : code.body !== undefined;
+  const kind = known.compiled.nodes[node]?.task.kind;
+  if (kind === 'switch') return code.cases !== undefined;
+  return kind === 'when' || kind === 'guard' ? code.when !== undefined : code.body !== undefined;
 }

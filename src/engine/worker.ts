@@ -18,6 +18,7 @@ import type { SweepContext } from './sweeps/sweep.ts';
 import type { ScheduleRunner } from './schedule-runner.ts';
 import { ScheduleSweep } from './sweeps/schedules.ts';
 import { fireTimers } from './sweeps/timers.ts';
+import { Mover } from './sweeps/versions.ts';
 import { Watchdog } from './sweeps/watchdog.ts';
 
 export interface WorkerSettings {
@@ -61,6 +62,7 @@ export class Worker {
   private readonly options: WorkerOptions;
   private readonly heart: Heart;
   private readonly watchdog = new Watchdog();
+  private readonly mover = new Mover();
   private readonly pruner: Pruner;
   private readonly schedules: ScheduleSweep;
   private isStopped = false;
@@ -127,7 +129,7 @@ export class Worker {
 
   private context(): SweepContext {
     const { store, committer, clock, registry, host, logger, settings } = this.options;
-    return { store, committer, clock, registry, host, logger, worker: this.id, graceMs: settings.graceMs };
+    return { store, committer, clock, registry, host, logger, worker: this.id, graceMs: settings.graceMs, isAlone: !settings.background };
   }
 
   /** Reclaim, timers, overdue attempts, watchdog, retention; again after the sweep interval, give or take a fifth. */
@@ -141,6 +143,7 @@ export class Worker {
       await this.fire();
       await endOverdue(this.context(), clock.now());
       await applyStranded(this.context());
+      await this.mover.runOnce(this.context());
       if (++this.sweeps % WATCHDOG_EVERY === 0) await this.watchdog.runOnce(this.context());
       await this.pruner.runOnce(clock.now());
     } catch (error) {

@@ -17,27 +17,6 @@ function engineOf(options: Partial<TestEngineOptions>): TestEngine {
 /** The instants that the virtual clock begins at and that schedules here are due at. */
 const at = (hour: number, minute = 0): Date => new Date(Date.UTC(2030, 0, 1, hour, minute));
 
-/** A body that ends when it is told to, or fails. */
-function gate(): {
-  readonly began: Date[];
-  readonly open: () => void;
-  readonly body: (input: unknown, ctx: { dueAt?: Date; signal: AbortSignal }) => Promise<void>;
-} {
-  const began: Date[] = [];
-  const waiting: (() => void)[] = [];
-  return {
-    began,
-    open: () => waiting.shift()?.(),
-    body: (_, { dueAt, signal }) => {
-      if (dueAt !== undefined) began.push(dueAt);
-      return new Promise((resolve, reject) => {
-        waiting.push(resolve);
-        (signal as unknown as EventTarget).addEventListener('abort', () => reject(new Error('aborted')));
-      });
-    },
-  };
-}
-
 const dueOf = async (engine: TestEngine): Promise<(Date | undefined)[]> =>
   (await engine.runs.list({ limit: 500 })).runs.map((run) => run.dueAt).reverse();
 

@@ -10,7 +10,11 @@ const SHAPES: Readonly<Record<DrawnNode['kind'], readonly [string, string]>> = {
   task: ['[', ']'],
   map: ['[[', ']]'],
   when: ['{{', '}}'],
+  switch: ['{{', '}}'],
+  guard: ['{{', '}}'],
+  first: ['([', '])'],
   branch: ['([', '])'],
+  sleep: ['>', ']'],
 };
 
 /** The graph as a Mermaid flowchart: for Markdown. Ids are numbers, texts are quoted and escaped: nothing of a task's id is ever syntax. */
@@ -37,7 +41,8 @@ function shaped({ kind, facts, state }: DrawnNode, name: string): string {
 function arrow({ kind, label }: DrawnEdge): string {
   if (kind === 'order') return '-.->';
   if (kind === 'data') return '-->';
-  return `-->|${kind === 'branch' ? label : kind}|`;
+  const text = kind === 'branch' ? label : kind;
+  return `-->|${/^[a-z]+(, [a-z]+)*$/.test(text) ? text : `"${escaped(text)}"`}|`;
 }
 
 /**

@@ -2,8 +2,9 @@ import { PawlError } from '../../core/errors.ts';
 import { decode } from '../../core/codec.ts';
 import type { EndedTask, RunFacts, TaskFacts, TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
+import type { Wait } from '../../core/waits.ts';
 import type { PastTask } from '../acts.ts';
-import type { LogRow, MapCounts, RunRow, StoredLine, WorkerRow } from '../store.ts';
+import type { DeadRow, LogRow, MapCounts, RunRow, StoredLine, WorkerRow } from '../store.ts';
 
 /** Rows as Node's SQLite gives them, and the kernel's states they stand for. What does not decode is a corrupt or foreign row. */
 export type Value = string | number | bigint | null | Uint8Array;
@@ -17,11 +18,13 @@ export const runCode = (status: RunStatus): number => RUN_CODE[status];
 
 const FLAG = { allowed: 1, partial: 2, dead: 4, stale: 8, cached: 16 };
 const PHASES = ['evaluate', 'body'] as const;
-const NEXTS = ['start', 'return'] as const;
+const NEXTS = ['start', 'return', 'resume'] as const;
+const RESUMED = NEXTS.indexOf('resume');
 
 /** The columns that change over a task's life, in the order of `moveHeld` and `moveFree`. */
 export function changing(task: TaskState): Value[] {
   const running = task.status === 'running';
+  const waiting = task.status === 'waiting';
   const ended = 'finishedAt' in task;
   const lease = running ? task.lease : null;
   return [
@@ -34,14 +37,15 @@ export function changing(task: TaskState): Value[] {
     task.draws.length === 0 ? null : JSON.stringify(task.draws),
     task.ranMs,
     'phase' in task ? PHASES.indexOf(task.phase) : 1,
-    task.status === 'queued' ? NEXTS.indexOf(task.next) : null,
+    task.status === 'queued' ? NEXTS.indexOf(task.next) : running && task.resumed === true ? RESUMED : null,
     lease?.token ?? null,
     lease?.worker ?? null,
-    running || ended ? task.startedAt : null,
-    task.status === 'queued' ? task.expiresAt : task.status === 'retrying' ? task.dueAt : null,
+    running || ended ? task.startedAt : waiting ? task.since : null,
+    task.status === 'queued' ? task.expiresAt : task.status === 'retrying' || waiting ? task.dueAt : null,
     ended ? task.finishedAt : null,
     'reason' in task ? task.reason : null,
     ended ? flagsOf(task) : 0,
+    waiting ? JSON.stringify(task.on) : null,
     ended ? task.output : null,
     'error' in task ? task.error : null,
   ];
@@ -99,6 +103,7 @@ export function readTask(row: Row): TaskState {
         phase,
         lease: token === null ? null : { token, worker: number(row['worker']) },
         startedAt: number(row['started_at']),
+        ...(row['next'] === RESUMED ? { resumed: true } : {}),
       };
     }
     case 'retrying':
@@ -109,7 +114,10 @@ export function readTask(row: Row): TaskState {
     case 'upstream_failed':
     case 'cancelled':
       return endedOf(facts, status, row, reason, error);
-    case 'waiting':
+    case 'waiting': {
+      const on = json(text(row['waits']), 'waits') as Wait[];
+      return { ...facts, status, on, since: number(row['started_at']), dueAt: numberOrNull(row['due_at']) };
+    }
     case undefined:
       break;
   }
@@ -202,6 +210,27 @@ export function readRun(row: Row): RunRow {
     schedule: row['schedule'] as string | null,
     dueAt: numberOrNull(row['due_at']),
   };
+}
+
+/** Dead letters: one whose row, or whose run's, cannot be read is still one. What names it is numbers, which can. */
+export function readDead(rows: readonly Row[], runOf: (id: Value) => Row | undefined): DeadRow[] {
+  return rows.flatMap((row): DeadRow[] => {
+    const of = runOf(row['run'] ?? null);
+    if (of === undefined) return [];
+    try {
+      return [{ row: readRun(of), task: readTask(row) as EndedTask }];
+    } catch (error) {
+      const run = readRun({
+        ...of,
+        status: runCode('failed'),
+        tags: null,
+        workflow: String(of['workflow']),
+        version: String(of['version']),
+      });
+      const task = readTask({ ...row, status: taskCode('failed'), draws: null, error: null });
+      return [{ row: run, task: task as EndedTask, broken: error instanceof Error ? error.message : String(error) }];
+    }
+  });
 }
 
 export function readMap(row: Row): MapCounts {

@@ -6,7 +6,7 @@ import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '.
  * A partial index serves only queries that repeat its condition: hence `status <= 4` beside `status = 1`.
  */
 const TASK = `run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, draws, ran_ms, rank, first_queued_at,
-  phase, next, token, worker, started_at, due_at, finished_at, reason, flags, effect, edited, output, error`;
+  phase, next, token, worker, started_at, due_at, finished_at, reason, flags, waits, effect, edited, output, error`;
 
 const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.generation, r.rev, r.format, r.owner, r.rank, r.unclaimed,
   r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link, r.schedule, r.due_at
@@ -25,6 +25,7 @@ export const RUN_TABLES = {
   generations: 'node, item, generation',
   run_generations: 'generation',
   parked: 'id',
+  moves: 'seq',
 } as const;
 export type RunTable = keyof typeof RUN_TABLES;
 
@@ -42,6 +43,24 @@ const clearing = Object.fromEntries(
     [`drop_${table}`, dropRow(table, key)],
   ]),
 ) as Record<`keys_${RunTable}` | `drop_${RunTable}`, string>;
+
+/** Tables that name a run's tasks by their numbers in its graph; of these some tell which body a row waits for. */
+export const NODE_TABLES = ['tasks', 'maps', 'attempts', 'steps', 'logs', 'generations', 'parked'] as const;
+export type NodeTable = (typeof NODE_TABLES)[number];
+export const BODY_TABLES = ['tasks', 'maps'] as const;
+
+const renaming = {
+  ...(Object.fromEntries(
+    [...NODE_TABLES, 'checkpoint_tasks'].map((table) => [`rename_${table}`, `UPDATE ${table} SET node = ?2 WHERE run = ?1 AND node = ?3`]),
+  ) as Record<`rename_${NodeTable | 'checkpoint_tasks'}`, string>),
+  // why: below zero is what is paused
+  ...(Object.fromEntries(
+    BODY_TABLES.map((table) => [
+      `rebody_${table}`,
+      `UPDATE ${table} SET body = CASE WHEN body < 0 THEN -(?2 + node) ELSE ?2 + node END WHERE run = ?1`,
+    ]),
+  ) as Record<`rebody_${(typeof BODY_TABLES)[number]}`, string>),
+};
 
 /** A document's field as a column: `finishedAt` is `finished_at`. */
 const columnOf = (field: string): string => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
@@ -85,6 +104,7 @@ const transfer = {
 
 const SQL = {
   ...clearing,
+  ...renaming,
   beginWrite: 'BEGIN IMMEDIATE',
   beginRead: 'BEGIN',
   commit: 'COMMIT',
@@ -109,17 +129,17 @@ const SQL = {
     'UPDATE runs SET owner = CASE WHEN owner = ? THEN owner END, rev = rev + CASE WHEN owner = ? THEN 0 ELSE 1 END WHERE id = ? RETURNING rev, owner',
 
   // tasks
-  insertTask: `INSERT INTO tasks (${TASK}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+  insertTask: `INSERT INTO tasks (${TASK}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
   // why: the usual first row of a task, with fewer values to bind
   insertStarted: `INSERT INTO tasks (run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, ran_ms, rank,
     first_queued_at, phase, token, worker, started_at, flags) VALUES (?,?,?,?,2,?,?,?,0,0,0,0,?,?,1,?,?,?,0)`,
   succeed: `UPDATE tasks SET status = 5, output = ?, finished_at = ?, token = NULL, worker = NULL
     WHERE run = ? AND node = ? AND item = ? AND token = ?`,
   moveHeld: `UPDATE tasks SET status = ?, attempt = ?, begun = ?, losses = ?, crashes = ?, hand_backs = ?, draws = ?, ran_ms = ?, phase = ?, next = ?,
-    token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, output = ?, error = ?
+    token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, waits = ?, output = ?, error = ?
     WHERE run = ? AND node = ? AND item = ? AND token = ?`,
   moveFree: `UPDATE tasks SET status = ?, attempt = ?, begun = ?, losses = ?, crashes = ?, hand_backs = ?, draws = ?, ran_ms = ?, phase = ?, next = ?,
-    token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, output = ?, error = ?
+    token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, waits = ?, output = ?, error = ?
     WHERE run = ? AND node = ? AND item = ? AND token IS NULL AND status = ?`,
   insertMap: 'INSERT INTO maps (run, node, body, rank, n, next, ok, failed, cancelled, skipped) VALUES (?,?,?,?,?,?,?,?,?,?)',
   countMap: `UPDATE maps SET next = next + ?, ok = ok + ?, failed = failed + ?, cancelled = cancelled + ?, skipped = skipped + ?, again = again + ?
@@ -140,7 +160,7 @@ const SQL = {
   archiveRun: `INSERT INTO run_generations SELECT id, generation, status, reason, has_output, finished_at, output FROM runs WHERE id = ?`,
   // forks: items of maps that are taken over as they are
   copyItems: `INSERT INTO tasks (${TASK}) SELECT ?1, node, item, ?2 + node, status, 1, 0, 0, 0, 0, 0, NULL, 0, rank, first_queued_at, 1, NULL, NULL, NULL,
-    NULL, NULL, ?3, reason, (flags & ~12) | 16, 1, edited, output, error FROM tasks WHERE run = ?4 AND node = ?5 AND item >= 0`,
+    NULL, NULL, ?3, reason, (flags & ~12) | 16, NULL, 1, edited, output, error FROM tasks WHERE run = ?4 AND node = ?5 AND item >= 0`,
   copyMap: `INSERT INTO maps (run, node, body, rank, n, next, ok, failed, cancelled, skipped, again, closed)
     SELECT ?1, node, ?2 + node, rank, n, next, ok, failed, cancelled, skipped, 0, 1 FROM maps WHERE run = ?3 AND node = ?4`,
   closeMaps: 'UPDATE maps SET closed = 1 WHERE run = ?',
@@ -184,7 +204,7 @@ const SQL = {
     unclaimed = CASE WHEN unclaimed IS NOT NULL AND status <> 3 THEN 1 ELSE unclaimed END WHERE id = ? AND quarantined IS NOT NULL`,
   // why: what is paused besides stays out of the queue
   showTasks: `UPDATE tasks SET body = CASE WHEN ?2 = 3 THEN body ELSE abs(body) END, due_at = abs(due_at) WHERE run = ?1 AND status <= 4`,
-  cancelRest: `UPDATE tasks SET status = 9, token = NULL, worker = NULL, next = NULL, due_at = NULL, finished_at = ?, reason = 'marked_failed'
+  cancelRest: `UPDATE tasks SET status = 9, token = NULL, worker = NULL, next = NULL, due_at = NULL, waits = NULL, finished_at = ?, reason = 'marked_failed'
     WHERE run = ? AND status <= 4`,
   abandonRun: `UPDATE runs SET status = 8, reason = 'marked_failed', quarantined = NULL, unclaimed = NULL, finished_at = ? WHERE id = ?
     AND quarantined IS NOT NULL RETURNING generation`,
@@ -243,6 +263,10 @@ const SQL = {
   endedItems: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item >= 0 AND status >= 5 ORDER BY item`,
   mapsOf: 'SELECT node, body, n, next, ok, failed, cancelled, skipped, again FROM maps WHERE run = ?',
   deadLetters: `SELECT ${TASK} FROM tasks WHERE (flags & 4) = 4 AND (finished_at, run, node, item) < (?, ?, ?, ?)
+    -- why: left to the reader, a page of nothing but leftovers would look like the last
+    AND EXISTS (SELECT 1 FROM runs WHERE runs.id = tasks.run)
+    ORDER BY finished_at DESC, run DESC, node DESC, item DESC LIMIT ?`,
+  deadLettersOf: `SELECT ${TASK} FROM tasks WHERE run = ? AND (flags & 4) = 4 AND (finished_at, run, node, item) < (?, ?, ?, ?)
     ORDER BY finished_at DESC, run DESC, node DESC, item DESC LIMIT ?`,
   historyOf: `SELECT node, item, generation, attempt, status, reason, started_at AS startedAt, finished_at AS finishedAt, edited, output, error
     FROM generations WHERE run = ? ORDER BY node, item, generation`,
@@ -373,6 +397,14 @@ const SQL = {
     (SELECT schedule, due_at, backfill FROM fires WHERE state > 0 AND at <= ?
       AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = fires.run AND r.status < 6) ORDER BY at LIMIT ?)`,
   pruneBackfills: 'DELETE FROM backfills WHERE id IN (SELECT id FROM backfills WHERE finished_at <= ? ORDER BY finished_at LIMIT ?)',
+  // versions
+  moveDefinition: 'UPDATE runs SET definition = ?, stays_until = ? WHERE id = ?',
+  insertMove: 'INSERT INTO moves (run, seq, from_definition, to_definition) VALUES (?,?,?,?)',
+  movesOf: 'SELECT seq, from_definition AS "from", to_definition AS "to" FROM moves WHERE run = ? ORDER BY seq',
+  versions: `SELECT id, workflow, version FROM definitions WHERE ?1 IS NULL OR workflow IN (SELECT value FROM json_each(?1)) ORDER BY id`,
+  nextOpenDefinition: 'SELECT definition FROM runs WHERE status < 6 AND definition > ? ORDER BY definition LIMIT 1',
+  openRuns: `SELECT id AS run, generation, stays_until AS staysUntil FROM runs INDEXED BY runs_open
+    WHERE status < 6 AND definition = ? AND id > ? AND quarantined IS NULL ORDER BY id LIMIT ?`,
 
   // timers
   // why: below zero lies what waits for a decision about its quarantined run
@@ -381,10 +413,10 @@ const SQL = {
   nextTaskDue: 'SELECT due_at AS at FROM tasks WHERE due_at > ? ORDER BY due_at LIMIT 1',
   nextRunDue: 'SELECT wake_at AS at FROM runs WHERE wake_at > ? ORDER BY wake_at LIMIT 1',
   // why: driven by the index of open runs, one probe of the primary key each; the sweep pages through them
-  stuckRuns: `SELECT r.id AS run, r.rev, (r.status = 2 AND r.unclaimed IS NULL AND r.quarantined IS NULL AND NOT EXISTS
+  stuckRuns: `SELECT r.id AS run, r.definition, r.rev, (r.status = 2 AND r.unclaimed IS NULL AND r.quarantined IS NULL AND NOT EXISTS
       (SELECT 1 FROM tasks t WHERE t.run = r.id AND (t.token IS NOT NULL OR t.status IN (1, 3, 4))) AND NOT EXISTS
       (SELECT 1 FROM maps m WHERE m.run = r.id AND m.closed IS NULL AND (m.next < m.n OR m.again > 0))) AS stuck
-    FROM runs r INDEXED BY runs_open WHERE r.status < 6 AND r.id > ? ORDER BY r.id LIMIT ?`,
+    FROM runs r INDEXED BY runs_open WHERE r.status < 6 AND (r.definition, r.id) > (?, ?) ORDER BY r.definition, r.id LIMIT ?`,
 } as const;
 
 export type StatementName = keyof typeof SQL;
