@@ -240,6 +240,8 @@ export interface Ctx {
   readonly deadline: Date;
   readonly log: Log;
   readonly traceparent?: string;
+  /** Of a run that a schedule started: the instant at which it was due, whenever it began. */
+  readonly dueAt?: Date;
   /** Runs `fn` once under this name and records what it returns; later attempts read the record. In a loop name the turn: `['call', i]`. */
   step<T>(name: string | readonly (string | number)[], fn: (() => Promise<T> | T) & StorableFn<T>): Promise<T>;
   progress(done: number | { readonly done: number; readonly of: number; readonly note?: string }): void;

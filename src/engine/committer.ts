@@ -20,7 +20,7 @@ import { keyConflict } from './key-conflict.ts';
 import type { Moved, MoveUnit } from './moves.ts';
 import type { Ports } from './ports.ts';
 import type { Registry } from './registry.ts';
-import type { Act, EventUnit, StartUnit, StepUnit, Unit } from './units.ts';
+import { ScheduleMoved, type Act, type EventUnit, type StartUnit, type StepUnit, type Unit } from './units.ts';
 
 /** Changes in one commit: at 500 and more the event loop's p99 reaches 11 ms (hotpath, rule 3). */
 const MAX_UNITS = 200;
@@ -327,6 +327,10 @@ export class Committer {
       repeatedStart(unit, outcome.done);
       return;
     }
+    if (outcome?.created === false && 'decided' in outcome) {
+      unit.reject(new ScheduleMoved());
+      return;
+    }
     if (outcome?.created === false && 'moved' in outcome) {
       unit.reject(movedOn());
       return;
@@ -342,6 +346,7 @@ export class Committer {
       state: write.state,
       uid: write.uid,
       traceparent: request.traceparent,
+      dueAt: request.fire?.dueAt ?? null,
       epoch: result.epoch,
       owner: write.owner,
       held: 0,
@@ -371,6 +376,7 @@ export class Committer {
         state,
         uid: run.uid,
         traceparent: run.traceparent,
+        dueAt: run.dueAt,
         epoch: result.epoch,
         owner: this.claims?.capacity(0).worker ?? null,
         held: 0,

@@ -8,6 +8,7 @@ import type { ActWrite } from '../acts.ts';
 import type { KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { Lanes } from './lanes.ts';
+import { FireWriter } from './schedules.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
 import { BODY_TABLES, NODE_TABLES, type Statements } from './statements.ts';
 
@@ -94,11 +95,13 @@ export class RunWriter {
   private readonly sql: Statements;
   private readonly tasks: TaskWriter;
   private readonly lanes: Lanes;
+  private readonly fires: FireWriter;
 
   constructor(sql: Statements, tasks: TaskWriter) {
     this.sql = sql;
     this.tasks = tasks;
     this.lanes = new Lanes(sql);
+    this.fires = new FireWriter(sql);
   }
 
   start(write: StartWrite, now: number, journal: JournalWriter): StartResult {
@@ -112,6 +115,7 @@ export class RunWriter {
       const holder = this.holder(write.workflow, key, now);
       if (holder !== null) return holder;
     }
+    if (write.fire !== undefined && !this.fires.start(write.fire, now)) return { created: false, decided: true };
     const ended = write.changes.end;
     this.sql.insertRun.run(
       state.run,
@@ -143,6 +147,7 @@ export class RunWriter {
       this.sql.copyItems.run(state.run, write.firstBody, now, write.link?.run ?? -1, node);
       this.sql.copyMap.run(state.run, write.firstBody, write.link?.run ?? -1, node);
     }
+    if (write.fire !== undefined) this.fires.started(write.fire, { run: state.run, uid: write.uid }, now);
     // why: who asks what was done to a run looks there, not at what was made of it
     if (write.act !== null) this.act(write.link?.run ?? state.run, write.act, now);
     if (key !== null && !(key.until === 'open' && ended !== null)) this.putKey(write.workflow, key, state.run);
