@@ -23,10 +23,11 @@ import {
   type TaskFacts,
   type TaskState,
 } from './run-state.ts';
+import { endByLimit, enqueue, expiryOf } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
-import { endTask, expiryOf, freshTask, isAdmitted, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { afterDue, afterWake, beginWait, totalEndOf } from './waiting.ts';
 import { endDecision } from './switching.ts';
+import { bareFacts, endTask, freshTask, isAdmitted, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { caseKeys, verdictText, type Verdict } from './verdict.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
@@ -186,6 +187,11 @@ function apply(turn: Turn, event: RunEvent): boolean {
       return applyWake(turn, event);
     case 'take':
       return takeItems(turn, event.node, event.count);
+    case 'limit': {
+      const ended = endByLimit(turn, event);
+      if (ended !== null) end(turn, ended);
+      return ended !== null;
+    }
     case 'admit':
       if (state.status !== 'scheduled') return false;
       move(turn, 'running');
@@ -343,6 +349,10 @@ function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, verdict: V
     expand(turn, node, task);
     return;
   }
+  if (node.needs !== null) {
+    settle(turn, enqueue(turn, node, bareFacts(task)));
+    return;
+  }
   // The body starts in the claim that evaluated: it needs nothing that the claim does not hold already.
   putTask(turn.state, turn.changes, {
     ...task,
@@ -395,8 +405,9 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   return true;
 }
 
-/** Writes a task's next state, and follows it up where that is its end. */
-function settle(turn: Turn, to: TaskState): void {
+/** Writes a task's next state, and follows it up where that is its end. Null: it is written already. */
+function settle(turn: Turn, to: TaskState | null): void {
+  if (to === null) return;
   if (isEnded(to)) end(turn, to);
   else putTask(turn.state, turn.changes, to);
 }
@@ -456,6 +467,10 @@ function start(turn: Turn, node: GraphNode): void {
   const evaluates = !('contract' in node.task) || ('when' in node.task && node.task.when === true);
   if (node.task.kind === 'map' && !evaluates) {
     expand(turn, node, facts);
+    return;
+  }
+  if (node.needs !== null && !evaluates) {
+    settle(turn, enqueue(turn, node, facts));
     return;
   }
   const wait = beginWait(turn, node, facts);

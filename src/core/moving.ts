@@ -5,7 +5,7 @@ import type { GraphTask } from './graph.ts';
 import { NumberMap } from './number-map.ts';
 import { isTerminal } from './states.ts';
 import { servedOf } from './run-state.ts';
-import type { ItemResult, MapState, RunState, TaskState } from './run-state.ts';
+import type { MapState, RunState, TaskState } from './run-state.ts';
 
 /**
  * Whether a run of one version may go on as a run of another (semantics, section 10): every task that left `pending` must still be there with
@@ -86,6 +86,8 @@ function upstreamsOf({ graph, node }: At): unknown {
     // What was set up is torn down by the version that goes on.
     bracket: [idOf(node.bracket), idOf(node.teardown)],
     gate: node.gate === null ? null : [idOf(node.gate.when), node.gate.verdict],
+    // Nothing starts before the guard's yes: what has begun without one has passed it by.
+    guard: graph.guard === null || graph.guard === node.index ? null : idOf(graph.guard),
   };
 }
 
@@ -147,11 +149,15 @@ export function movedState(to: CompiledGraph, state: RunState, nodes: ReadonlyMa
 function movedMap(map: MapState, node: number): MapState {
   const open = new NumberMap<TaskState>();
   for (const task of map.open.values()) open.set(task.item, { ...task, node });
-  return { ...map, node, open, again: [...map.again], results: map.results?.map((item) => moved(item, node)) ?? null };
+  const results = map.results?.map((item) => (typeof item === 'object' && item !== null ? { ...item, node } : item)) ?? null;
+  return {
+    ...map,
+    node,
+    open,
+    again: [...map.again],
+    results,
+  };
 }
-
-const moved = (item: ItemResult | undefined, node: number): ItemResult | undefined =>
-  typeof item === 'object' && item !== null ? { ...item, node } : item;
 
 export interface Rename {
   readonly from: number;

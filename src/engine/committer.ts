@@ -21,7 +21,7 @@ import { keyConflict } from './key-conflict.ts';
 import type { Moved, MoveUnit } from './moves.ts';
 import type { Ports } from './ports.ts';
 import type { Registry } from './registry.ts';
-import type { Act, EventUnit, StartUnit, StepUnit, Unit } from './units.ts';
+import { ScheduleMoved, type Act, type EventUnit, type StartUnit, type StepUnit, type Unit } from './units.ts';
 
 /** Changes in one commit: at 500 and more the event loop's p99 reaches 11 ms (hotpath, rule 3). */
 const MAX_UNITS = 200;
@@ -211,6 +211,8 @@ export class Committer {
       // What happens to the run in this commit happens to it as it is now.
       if (byRun.has(unit.run) || moves.has(unit.run)) this.add(unit);
       else moves.set(unit.run, unit);
+      // A move that is refused writes nothing, and so would never learn that what this process holds of the run is out of date.
+      if (this.cache.get(unit.run)?.held === 0) this.cache.drop(unit.run);
     }
     const missing = [...byRun.keys(), ...moves.keys()].filter((run) => this.cache.get(run) === undefined);
     if (missing.length > 0) await this.loader.load(missing.map((run) => ({ run, items: [] })));
@@ -326,6 +328,10 @@ export class Committer {
       repeatedStart(unit, outcome.done);
       return;
     }
+    if (outcome?.created === false && 'decided' in outcome) {
+      unit.reject(new ScheduleMoved());
+      return;
+    }
     if (outcome?.created === false && 'moved' in outcome) {
       unit.reject(movedOn());
       return;
@@ -341,6 +347,7 @@ export class Committer {
       state: write.state,
       uid: write.uid,
       traceparent: request.traceparent,
+      dueAt: request.fire?.dueAt ?? null,
       epoch: result.epoch,
       owner: write.owner,
       held: 0,
@@ -370,6 +377,7 @@ export class Committer {
         state,
         uid: run.uid,
         traceparent: run.traceparent,
+        dueAt: run.dueAt,
         epoch: result.epoch,
         owner: this.claims?.capacity(0).worker ?? null,
         held: 0,
@@ -378,6 +386,9 @@ export class Committer {
       for (const task of run.tasks) if (task.status === 'running') this.claims?.launch(entry, task, chain);
     }
     if (result.claimedTasks.length > 0) await this.takeTasks(result, chain);
+    for (const { run, ...limited } of result.limited) {
+      this.add({ kind: 'event', run, event: { type: 'limit', ...limited }, attempt: null, act: null, done: null });
+    }
     for (const map of result.openMaps) {
       if (!this.mayTake(map)) continue;
       this.add({ kind: 'event', run: map.run, event: { type: 'take', node: map.node, count: 0 }, attempt: null, act: null, done: null });

@@ -17,7 +17,10 @@ export function loadRun(sql: Statements, request: port.LoadRequest, epoch: numbe
   if (facts.flow?.compensated === true) return [{ row: readRun(row), facts, ...allRows(sql, run, maps), completions: 0, epoch }];
   const tops = maps.length === 0 ? sql.plainTasks : sql.topTasks;
   const tasks = (tops.all(run) as Row[]).map(readTask);
-  for (const map of maps) tasks.push(...(sql.openItems.all(map['body'] ?? null, run) as Row[]).map(readTask));
+  for (const map of maps) {
+    tasks.push(...(sql.openItems.all(map['body'] ?? null, run) as Row[]).map(readTask));
+    tasks.push(...(sql.laneItems.all(Math.abs(Number(map['body'])), run) as Row[]).map(readTask));
+  }
   return [
     {
       row: readRun(row),
