@@ -44,9 +44,11 @@ const rawSpec = fc.record({
 });
 const casesOf = (policy: fc.Arbitrary<FailurePolicy>): fc.Arbitrary<Case> =>
   fc.record({
-    specs: fc.array(rawSpec, { minLength: 1, maxLength: 8, size: 'max' }).map((raws) =>
-      raws.map(({ picks, ...rest }, i): Spec => ({ ...rest, after: i === 0 ? [] : [...new Set(picks.map((pick) => pick % i))] })),
-    ),
+    specs: fc
+      .array(rawSpec, { minLength: 1, maxLength: 8, size: 'max' })
+      .map((raws) =>
+        raws.map(({ picks, ...rest }, i): Spec => ({ ...rest, after: i === 0 ? [] : [...new Set(picks.map((pick) => pick % i))] })),
+      ),
     policy,
   });
 
@@ -89,7 +91,13 @@ function graphOf(given: Case): Graph {
       ...(spec.isSetup ? [handler('teardown', i, spec.failRun ? { failRun: true } : {})] : []),
     ];
   });
-  const graph: Graph = { format: 1, workflow: 'random', tasks, output: null, ...(given.policy === 'continue' ? {} : { failurePolicy: given.policy }) };
+  const graph: Graph = {
+    format: 1,
+    workflow: 'random',
+    tasks,
+    output: null,
+    ...(given.policy === 'continue' ? {} : { failurePolicy: given.policy }),
+  };
   expect(graphProblems(graph)).toEqual([]);
   return graph;
 }
@@ -125,7 +133,9 @@ function once(world: World, given: Case, random: (below: number) => number): voi
   const waiting = retrying[at - running.length - queued.length];
   if (task !== undefined) {
     // One event at a time: which came first is what an order is.
-    world.apply([{ type: 'ended', node: task.node, item: task.item, token: task.lease?.token ?? 0, outcome: outcomeOf(world, given, task) }]);
+    world.apply([
+      { type: 'ended', node: task.node, item: task.item, token: task.lease?.token ?? 0, outcome: outcomeOf(world, given, task) },
+    ]);
   } else if (ready !== undefined) world.claim(ready);
   else if (waiting === undefined) throw new Error(`stuck: ${JSON.stringify(world.final())}`);
   else {
