@@ -266,6 +266,12 @@ const branchCase = bag({ is: ofCase, value: expr, members: listOf(text) });
 const base = { id: name, kind: any };
 const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }), using: text };
 
+const outcomes: Check = (value, at, context) => {
+  const isGood = listOf(oneOf('failed', 'cancelled'))(value, at, context);
+  if (!isGood || !Array.isArray(value) || (value.length > 0 && new Set(value).size === value.length)) return isGood;
+  return bad('bad_option', at, `${pathText('', at)} must name 'failed', 'cancelled', or each of them once`, context.report);
+};
+
 const HEADER: Fields = {
   needed: { format: oneOf(1), workflow: name },
   also: {
@@ -274,7 +280,7 @@ const HEADER: Fields = {
     concurrency: keyLimit(inputExpr),
     inputSchema: any,
     failurePolicy: oneOf(...FAILURE_POLICIES),
-    compensateOn: listOf(oneOf('failed', 'cancelled')),
+    compensateOn: outcomes,
     retry: bag({ ...backoff, maxAttempts: whole(1), jitter: oneOf('none', 'full', 'equal') }),
   },
 };
