@@ -4,7 +4,7 @@ import type { CompiledGraph, GraphNode } from './compile.ts';
 import type { GraphTask } from './graph.ts';
 import { NumberMap } from './number-map.ts';
 import { isTerminal } from './states.ts';
-import { servedOf, type ItemResult, type MapState, type RunState, type TaskState } from './run-state.ts';
+import { servedOf, type MapState, type RunState, type TaskState } from './run-state.ts';
 
 /**
  * Whether a run of one version may go on as a run of another (semantics, section 10): every task that left `pending` must still be there with

@@ -1,6 +1,5 @@
 import { putNeedy, taskAt } from './changes.ts';
 import type { GraphNode } from './compile.ts';
-import { LAST_INSTANT } from './duration-text.ts';
 import { recordAttempt } from './failure.ts';
 import { judged } from './maps.ts';
 import { BadKey, needsAt, type Need } from './needs.ts';
