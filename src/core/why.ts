@@ -1,5 +1,6 @@
 import { isEnded, isUnderway } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
+import { compensationRows } from './cleanup.ts';
 import { decideNode } from './joining.ts';
 import { decideOutcome, rootCauses, runRootCauses } from './outcome.ts';
 import type { EndedTask, QueuedTask, RunningTask, RunState, TaskState } from './run-state.ts';
@@ -110,10 +111,28 @@ function tellCleanup(facts: WhyFacts): Told {
   return told(`${ending}, cleaning up: ${lower(sentence)}`, about);
 }
 
+/** Such a run goes on no more: what is left is to be mended by hand. */
+function tellCompensated(facts: WhyFacts, ago: string): Told {
+  const { graph, state, finishedAt } = facts;
+  const left = compensationRows(graph, state).filter((row) => row.status !== 'success');
+  const ids = left.flatMap((row) => graph.nodes[row.node]?.id ?? []);
+  const causes = runRootCauses(graph, state);
+  const because = causes.length === 0 ? '' : ` because ${listText(causes)} failed`;
+  const undone =
+    left.length === 0
+      ? 'what its tasks had done was undone'
+      : `not everything could be undone: ${listText([...new Set(ids)])} did not succeed`;
+  return told(`It ${state.status === 'cancelled' ? 'was cancelled' : 'failed'}${ago}${because}; ${undone}.`, {
+    since: at(finishedAt),
+    tasks: ids.length > 0 ? [...new Set(ids)] : causes,
+  });
+}
+
 function tellEnd(facts: WhyFacts): Told {
   const { graph, state, finishedAt, now } = facts;
   const since = at(finishedAt);
   const ago = finishedAt === null ? '' : ` ${spanText(now - finishedAt)} ago`;
+  if (state.flow.compensated) return tellCompensated(facts, ago);
   switch (state.status) {
     case 'failed': {
       const causes = runRootCauses(graph, state);
