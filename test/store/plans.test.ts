@@ -290,7 +290,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   oldestBackfill: ['backfills backfills_ended (finished_at)'],
   pruneFires: [FIRE, 'fires fires_at (at)', RUN],
   pruneBackfills: ['backfills INTEGER PRIMARY KEY', 'backfills backfills_ended (finished_at)'],
-  stuckRuns: ['runs runs_open (id)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
+  stuckRuns: ['runs runs_open (definition)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
 };
 /** Sorts what it found: everything else comes out of its index in order. */
 const MAY_SORT: readonly StatementName[] = ['runningAfter', 'deadLettersOf'];
