@@ -6,6 +6,8 @@ import { LOG_LEVELS, type Logger } from './core/log.ts';
 import { aFunction, anything, checkOptions, listOf, text, type Checks, type OptionCheck } from './core/options.ts';
 import { shown } from './core/problems.ts';
 import { redactor, type RedactOptions } from './core/redact.ts';
+import { DEFAULT_QUEUE } from './core/needs-options.ts';
+import { declaredLimits, type Limits } from './core/limits.ts';
 import type { EngineParts, TaskProgress } from './engine/engine.ts';
 import { timerHeart, type HeartFactory } from './engine/heart.ts';
 import { realHost } from './engine/host.ts';
@@ -31,6 +33,11 @@ export interface EngineOptions {
   readonly access?: 'read' | 'write';
   /** How long finished runs and the journal are kept; workers delete what is older, a little at a time. `false`: for ever. */
   readonly retention?: Retention | false;
+  /**
+   * What is scarce, by name: units of a pool (`db: 5`), or a rate (`mail: '10/s'`). Every pool and every named rate of a registered workflow must
+   * be here. What an operator sets with `pawl limit set` wins until it is cleared.
+   */
+  readonly limits?: Limits;
   /** Attempts at the same time in this process. Default 20. */
   readonly concurrency?: number;
   /** How long a silent worker's work stays its own. Default 15 s, at least 1 s; renewed every third of it. */
@@ -112,6 +119,8 @@ export function engineParts(options: Omit<EngineOptions, 'store' | 'durability' 
     logLines: count(options.logLines ?? 1_000, 'logLines', 100_000, 0),
     settings: engineSettings(options),
     use: options.use,
+    limits: declaredLimits(options.limits),
+    queues: new Set([DEFAULT_QUEUE]),
     onEvent: options.onEvent,
     onProgress: options.onProgress,
   };
@@ -149,6 +158,7 @@ export const PARTS: Checks<Omit<EngineOptions, 'store' | 'durability' | 'access'
   use: (value) => (Array.isArray(value) ? null : 'a list of workflows, tasks with bodies and signals'),
   retention: (value) =>
     value === false || (typeof value === 'object' && value !== null && !Array.isArray(value)) ? null : 'an object, or false',
+  limits: anything,
   concurrency: anything,
   lease: anything,
   sweep: anything,

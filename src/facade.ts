@@ -13,6 +13,7 @@ import { Client, type RunQuery, type RunRef, type StartOptions } from './client/
 import { diagnose, unreadable, type Check } from './client/doctor.ts';
 import type { FindOptions } from './client/find.ts';
 import { Versions, type MoveOptions, type RunMoved, type VersionCheck } from './client/versions.ts';
+import { Capacity, servedQueues, type LimitOptions, type LimitView, type PausedView } from './client/capacity.ts';
 import { viewOf, type RunView } from './client/views.ts';
 import { Run, type RunHost } from './client/run.ts';
 import { exportRun, importRun } from './client/transfer.ts';
@@ -43,13 +44,19 @@ export type { RegisteredDefinitions, RegisteredWorkflow } from './engine/registr
 export interface WorkOptions {
   /** Attempts at the same time in this process. Default: the engine's `concurrency`. */
   readonly concurrency?: number;
+  /** Tasks of these queues are taken on. Default `['default']`; `'all'`: of every queue. */
+  readonly queues?: readonly string[] | 'all';
   /** Signals on which the engine is closed (drained) and the process then ends by the same signal. Default `['SIGTERM']`. */
   readonly drainOn?: readonly ('SIGTERM' | 'SIGINT')[];
 }
 
 export type StartArgs<I> = [I] extends [void] ? [input?: undefined, options?: StartOptions] : [input: NoInfer<I>, options?: StartOptions];
 
-const WORK: Checks<WorkOptions> = { concurrency: wholeNumber, drainOn: listOf('SIGTERM and SIGINT', oneOf('SIGTERM', 'SIGINT')) };
+const WORK: Checks<WorkOptions> = {
+  concurrency: wholeNumber,
+  queues: anything,
+  drainOn: listOf('SIGTERM and SIGINT', oneOf('SIGTERM', 'SIGINT')),
+};
 const PRUNE: Checks<PruneOptions> = { olderThan: anything, journal: anything, dryRun: flag, signal: abortSignal };
 const ITEM: OptionCheck = (value) => (typeof value === 'object' && value !== null ? null : 'a list of objects with an input');
 const ITEMS: OptionCheck = (value) => (Array.isArray(value) ? null : 'a list of objects with an input');
@@ -161,6 +168,8 @@ export class Engine implements RunHost {
   };
 
   private async *moveAll(query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> {
+    checkOptions(query, 'runs.move', OPTIONS.runs);
+    checkOptions(options, 'runs.move', OPTIONS.move);
     yield* (await this.versions()).moveAll(query, options);
   }
 
@@ -202,6 +211,45 @@ export class Engine implements RunHost {
       checkOptions(options, 'quarantine.fail', OPTIONS.act);
       return (await this.acts()).abandon(id, options);
     },
+  };
+
+  private async capacity(): Promise<Capacity> {
+    return new Capacity((await this.runtime.open()).store, this.runtime);
+  }
+
+  /** Pools, keys and rates: what the code declares, what an operator says instead, what is held. */
+  readonly limits = {
+    list: async (): Promise<readonly LimitView[]> => (await this.capacity()).list(),
+    /** A number is units of a pool (or, with `kind: 'key'`, how much of a key runs at once), a text such as '10/s' a rate. Wins until cleared. */
+    set: async (name: string, value: number | string, options: LimitOptions = {}): Promise<void> => {
+      checkOptions(options, 'limits.set', OPTIONS.limit);
+      await (await this.capacity()).set(name, value, options);
+    },
+    /** Back to what the code says. False where no operator had set it. */
+    clear: async (name: string, options: LimitOptions = {}): Promise<boolean> => {
+      checkOptions(options, 'limits.clear', OPTIONS.limit);
+      return (await this.capacity()).clear(name, options);
+    },
+  };
+
+  /** Queues: while one is paused nothing new of it is claimed; what runs goes on to its end. */
+  readonly queues = {
+    /** The paused ones. */
+    list: async (): Promise<readonly PausedView[]> => (await this.capacity()).paused('queue'),
+    /** False where it was paused already. */
+    pause: async (name: string): Promise<boolean> => (await this.capacity()).pause('queue', name),
+    /** False where it was not paused. */
+    resume: async (name: string): Promise<boolean> => (await this.capacity()).resume('queue', name),
+  };
+
+  /** Workflows as a whole: while one is paused nothing new of its runs is claimed; runs of it are still accepted. */
+  readonly workflows = {
+    /** The paused ones. */
+    list: async (): Promise<readonly PausedView[]> => (await this.capacity()).paused('workflow'),
+    /** False where it was paused already. */
+    pause: async (name: string): Promise<boolean> => (await this.capacity()).pause('workflow', name),
+    /** False where it was not paused. */
+    resume: async (name: string): Promise<boolean> => (await this.capacity()).resume('workflow', name),
   };
 
   /** Acts of people, the last first. */
@@ -297,7 +345,7 @@ export class Engine implements RunHost {
   /** This process takes on work until it is closed. Resolves when it is ready to. */
   async work(options: WorkOptions = {}): Promise<void> {
     checkOptions(options, 'work', WORK);
-    await this.runtime.work(options.concurrency);
+    await this.runtime.work(options.concurrency, servedQueues(options.queues));
     this.stopSignals();
     this.stopSignals = drainOn(options.drainOn ?? ['SIGTERM'], () => this.close());
   }

@@ -1,5 +1,6 @@
 import { checkKeys, duration, isBag } from './contract.ts';
 import type { Graph } from './graph.ts';
+import { keyOf } from './needs-options.ts';
 import { invalid, nameProblem, shown, type Problem, type Report } from './problems.ts';
 import { declaredSchedules, type DeclaredSchedule } from './schedule-opts.ts';
 import { isSchema, jsonSchemaOf, type Schema } from './schema.ts';
@@ -15,7 +16,7 @@ export interface Header {
 }
 
 /** Options of a workflow, however its graph is given. */
-const WORKFLOW_OPTIONS = ['name', 'version', 'input', 'timeout', 'guard', 'onDeploy', 'schedule'];
+const WORKFLOW_OPTIONS = ['name', 'version', 'input', 'timeout', 'guard', 'onDeploy', 'schedule', 'concurrency'];
 
 /** Reports what is wrong with it. `also`: what this form of a definition has beside the options of all. */
 export function headerOf(def: unknown, also: readonly string[], report: Report): Header {
@@ -28,8 +29,9 @@ export function headerOf(def: unknown, also: readonly string[], report: Report):
   if (input !== undefined && !isSchema(input)) {
     report('bad_type', ['input'], `input must be a Standard Schema (zod, valibot, arktype), not ${shown(input)}`);
   }
+  const concurrency = keyOf(bag['concurrency'], report);
   const timeoutMs = duration(bag['timeout'], ['timeout'], report);
-  const onDeploy = bag[('onDeploy', 'schedule')];
+  const onDeploy = bag['onDeploy'];
   if (onDeploy !== undefined && onDeploy !== 'move' && onDeploy !== 'pin')
     report('bad_option', ['onDeploy'], `onDeploy: must be 'move' or 'pin', not ${shown(onDeploy)}`);
   const inputSchema = isSchema(input) ? jsonSchemaOf(input, 'input') : undefined;
@@ -45,6 +47,7 @@ export function headerOf(def: unknown, also: readonly string[], report: Report):
       workflow: text,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       ...(onDeploy === 'pin' ? { onDeploy } : {}),
+      ...(concurrency === undefined ? {} : { concurrency }),
       ...(inputSchema === undefined ? {} : { inputSchema }),
     },
   };

@@ -30,6 +30,7 @@ export const ERRORS = {
     4,
     'Raise the version: a stored definition never changes. Without an explicit version Pawl takes a hash of the graph.',
   ),
+  CONFIG_LIMIT_UNKNOWN: entry(400, 6, "Declare each of them: createEngine({ limits: { db: 5, mail: '10/s' } })."),
   CONFIG_ENTRY: entry(400, 6, 'Mend the module at the place that the message names, or name another with --entry <file>.'),
   CONFIG_USAGE: entry(400, 2, 'See pawl --help, or pawl <command> --help.'),
   STORE_LIBRARY: entry(

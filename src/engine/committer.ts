@@ -377,6 +377,9 @@ export class Committer {
       for (const task of run.tasks) if (task.status === 'running') this.claims?.launch(entry, task, chain);
     }
     if (result.claimedTasks.length > 0) await this.takeTasks(result, chain);
+    for (const { run, ...limited } of result.limited) {
+      this.add({ kind: 'event', run, event: { type: 'limit', ...limited }, attempt: null, act: null, done: null });
+    }
     for (const map of result.openMaps) {
       if (!this.mayTake(map)) continue;
       this.add({ kind: 'event', run: map.run, event: { type: 'take', node: map.node, count: 0 }, attempt: null, act: null, done: null });

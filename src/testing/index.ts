@@ -71,6 +71,7 @@ export class TestEngine implements RunHost {
     const { settings, ...parts } = engineParts(this.options);
     const engine = new Engine({
       ...parts,
+      queues: null,
       openStore: () => this.store,
       heart: () => () => ({ stop: async () => undefined }),
       ports: this.time.ports(),
@@ -203,6 +204,33 @@ export class TestEngine implements RunHost {
   /** Acts of people, as `engine.audit`. */
   async audit(query: AuditQuery = {}): ReturnType<Engine['audit']> {
     return (await this.ready()).audit(query);
+  }
+
+  /** As `engine.limits`. */
+  readonly limits = {
+    list: async (): ReturnType<Engine['limits']['list']> => (await this.ready()).limits.list(),
+    set: async (...args: Parameters<Engine['limits']['set']>): Promise<void> => (await this.acting()).limits.set(...args),
+    clear: async (...args: Parameters<Engine['limits']['clear']>): Promise<boolean> => (await this.acting()).limits.clear(...args),
+  };
+
+  /** As `engine.queues`. */
+  readonly queues = {
+    list: async (): ReturnType<Engine['queues']['list']> => (await this.ready()).queues.list(),
+    pause: async (name: string): Promise<boolean> => (await this.acting()).queues.pause(name),
+    resume: async (name: string): Promise<boolean> => (await this.acting()).queues.resume(name),
+  };
+
+  /** As `engine.workflows`. */
+  readonly workflows = {
+    list: async (): ReturnType<Engine['workflows']['list']> => (await this.ready()).workflows.list(),
+    pause: async (name: string): Promise<boolean> => (await this.acting()).workflows.pause(name),
+    resume: async (name: string): Promise<boolean> => (await this.acting()).workflows.resume(name),
+  };
+
+  private async acting(): Promise<Engine> {
+    const engine = await this.ready();
+    this.activity++;
+    return engine;
   }
 
   readonly runs = {

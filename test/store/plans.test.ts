@@ -138,6 +138,35 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   allTasks: ['tasks PRIMARY KEY (run)'],
   plainTasks: ['tasks PRIMARY KEY (run)'],
   // By the primary key it would read every ended item of the run, at every load.
+  laneItems: ['lanes sqlite_autoindex_lanes_1 (body)', 'tasks tasks_open (status, body)'],
+  readLane: ['lanes sqlite_autoindex_lanes_1 (body, needs)'],
+  insertLane: ['lanes  ()'],
+  putInLane: [TASK],
+  queuedLanes: [
+    'tasks tasks_open (status, body)',
+    'queued SCAN',
+    'tasks tasks_open (status, body)',
+    'queued SCAN',
+    'lanes INTEGER PRIMARY KEY',
+    'tasks PRIMARY KEY (run, node, item)',
+    'tasks tasks_open (status, body)',
+  ],
+  laneTasks: ['tasks tasks_open (status, body)', RUN],
+  heldLanes: ['tasks tasks_open (status, body)', 'lanes INTEGER PRIMARY KEY'],
+  heldAside: ['tasks tasks_open (status, body)', 'lanes INTEGER PRIMARY KEY', 'parked parked_run (run)'],
+  keyRetrying: ['lanes lanes_key (key)', 'tasks tasks_open (status, body)'],
+  keyHolders: ['lanes lanes_key (key)', 'tasks tasks_open (status, body)'],
+  needsOfRun: ['tasks PRIMARY KEY (run)', 'lanes INTEGER PRIMARY KEY'],
+  readLimits: ['limits SCAN'],
+  declareLimit: [],
+  setLimit: [],
+  clearLimit: ['limits PRIMARY KEY (kind, name)'],
+  dropLimit: ['limits PRIMARY KEY (kind, name)'],
+  readBucket: ['buckets PRIMARY KEY (name)'],
+  putBucket: [],
+  readPaused: ['paused SCAN'],
+  pauseName: [],
+  resumeName: ['paused PRIMARY KEY (kind, name)'],
   openItems: ['tasks tasks_open (status, body)'],
   endedItems: [TASK],
   mapsOf: ['maps PRIMARY KEY (run)'],
@@ -254,9 +283,20 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   stuckRuns: ['runs runs_open (definition)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
 };
 /** Sorts what it found: everything else comes out of its index in order. */
-const MAY_SORT: readonly StatementName[] = ['runningAfter', 'deadLettersOf'];
 
-const ALIASES: Readonly<Record<string, string>> = { r: 'runs', t: 'tasks', m: 'maps', d: 'definitions', k: 'keys', s: 'steps' };
+const MAY_SORT: readonly StatementName[] = ['runningAfter', 'deadLettersOf', 'keyHolders'];
+
+const ALIASES: Readonly<Record<string, string>> = {
+  r: 'runs',
+  t: 'tasks',
+  m: 'maps',
+  d: 'definitions',
+  k: 'keys',
+  s: 'steps',
+  l: 'lanes',
+  h: 'tasks',
+  p: 'parked',
+};
 
 /** `SEARCH t USING COVERING INDEX tasks_open (status=? AND body>?)` as `tasks tasks_open (status, body)`. */
 function access(line: string): string | null {

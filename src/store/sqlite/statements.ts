@@ -8,6 +8,15 @@ import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '.
 const TASK = `run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, draws, ran_ms, rank, first_queued_at,
   phase, next, token, worker, started_at, due_at, finished_at, reason, flags, waits, effect, edited, output, error`;
 
+/** Numbers of lanes lie above all numbers of bodies: a column holds either. */
+export const FIRST_LANE = 2 ** 40;
+
+const columnsOf = (table: string, columns: string): string =>
+  columns
+    .split(',')
+    .map((column) => `${table}.${column.trim()}`)
+    .join(', ');
+
 const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.generation, r.rev, r.format, r.owner, r.rank, r.unclaimed,
   r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link
   FROM runs r JOIN definitions d ON d.id = r.definition`;
@@ -237,6 +246,40 @@ const SQL = {
   openMaps: `SELECT m.run, m.node, m.rank FROM maps m CROSS JOIN runs r ON r.id = m.run AND r.format <= ?2 WHERE m.body = ?1 AND m.closed IS NULL AND (m.next < m.n OR m.again > 0) ORDER BY m.rank LIMIT ?3`,
   nextMapBody: 'SELECT body FROM maps WHERE closed IS NULL AND (next < n OR again > 0) AND body > ? ORDER BY body LIMIT 1',
 
+  // limits: lanes, what they hold, and what is said of pools, keys and rates
+  readLane: 'SELECT id FROM lanes WHERE body = ? AND needs = ?',
+  insertLane: `INSERT INTO lanes (id, body, needs, key) SELECT coalesce(max(id), ${FIRST_LANE}) + 1, ?, ?, ? FROM lanes RETURNING id`,
+  putInLane: 'UPDATE tasks SET body = ? WHERE run = ? AND node = ? AND item = ?',
+  // why: from lane to lane by the index, with the first in each
+  queuedLanes: `WITH RECURSIVE queued(lane) AS (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > ?1 UNION ALL
+      SELECT (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > queued.lane) FROM queued WHERE queued.lane IS NOT NULL)
+    SELECT l.id, l.body, l.needs, t.rank, t.run, t.node, t.item, t.first_queued_at AS queuedAt FROM queued CROSS JOIN lanes l ON l.id = queued.lane
+    CROSS JOIN tasks t ON (t.run, t.node, t.item) = (SELECT run, node, item FROM tasks h WHERE h.status <= 4 AND h.status = 1 AND h.body = queued.lane
+      ORDER BY h.rank, h.run, h.node, h.item LIMIT 1) LIMIT ?2`,
+  laneTasks: `SELECT t.run, t.node, t.item, t.rank, t.first_queued_at AS queuedAt, t.next FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2
+    WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
+  heldLanes: `SELECT l.needs, count(*) AS n FROM tasks t CROSS JOIN lanes l ON l.id = t.body
+    WHERE t.status <= 4 AND t.status = 2 AND t.body > ${FIRST_LANE} GROUP BY t.body`,
+  // why: below zero stand paused runs and quarantined ones; of these what has ended is parked, and holds nothing
+  heldAside: `SELECT l.needs, count(*) AS n FROM tasks t CROSS JOIN lanes l ON l.id = -t.body WHERE t.status <= 4 AND t.status = 2
+    AND t.body < -${FIRST_LANE} AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.run = t.run AND p.token = t.token) GROUP BY t.body`,
+  keyRetrying: `SELECT t.rank, t.run, t.node, t.item FROM lanes l CROSS JOIN tasks t ON t.body IN (l.id, -l.id)
+    WHERE l.key = ? AND t.status <= 4 AND t.status = 3`,
+  keyHolders: `SELECT t.run, t.node, t.item, t.token FROM lanes l CROSS JOIN tasks t ON t.body IN (l.id, -l.id)
+    WHERE l.key = ? AND t.status <= 4 AND t.status = 2 ORDER BY t.started_at, t.run, t.node, t.item LIMIT ?`,
+  needsOfRun: `SELECT t.node, t.item, l.needs FROM tasks t CROSS JOIN lanes l ON l.id = abs(t.body)
+    WHERE t.run = ? AND +t.status <= 4 AND (t.body > ${FIRST_LANE} OR t.body < -${FIRST_LANE})`,
+  readLimits: 'SELECT kind, name, code, operator FROM limits ORDER BY kind, name',
+  declareLimit: `INSERT INTO limits (kind, name, code) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET code = ?3 WHERE code IS NOT ?3`,
+  setLimit: `INSERT INTO limits (kind, name, operator) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET operator = ?3`,
+  clearLimit: 'UPDATE limits SET operator = NULL WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NOT NULL',
+  dropLimit: 'DELETE FROM limits WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NULL',
+  readBucket: 'SELECT level, at FROM buckets WHERE name = ?',
+  putBucket: `INSERT INTO buckets (name, level, at) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET level = ?2, at = max(at, ?3)`,
+  readPaused: 'SELECT kind, name, at FROM paused ORDER BY kind, name',
+  pauseName: 'INSERT INTO paused (kind, name, at) VALUES (?, ?, ?) ON CONFLICT (kind, name) DO NOTHING',
+  resumeName: 'DELETE FROM paused WHERE kind = ? AND name = ?',
+
   // reads
   runById: `SELECT ${RUN} WHERE r.id = ?`,
   runStatus: 'SELECT status FROM runs WHERE id = ?',
@@ -258,6 +301,9 @@ const SQL = {
       SELECT (SELECT min(node) FROM tasks WHERE run = ?1 AND node > nodes.node) FROM nodes WHERE nodes.node IS NOT NULL)
     SELECT t.* FROM nodes CROSS JOIN tasks t ON t.run = ?1 AND t.node = nodes.node AND t.item = -1`,
   // why: by the key of the run this would read every ended item; without statistics the planner takes that for the better way
+  // why: items that wait for more than a slot stand in lanes of their body
+  laneItems: `SELECT ${columnsOf('t', TASK)} FROM lanes l CROSS JOIN tasks t INDEXED BY tasks_open
+    ON t.status <= 4 AND t.status IN (0, 1, 2, 3, 4) AND t.body IN (l.id, -l.id) WHERE l.body = ? AND t.run = ? AND t.item >= 0`,
   openItems: `SELECT ${TASK} FROM tasks INDEXED BY tasks_open
     WHERE status <= 4 AND status IN (0, 1, 2, 3, 4) AND body = ? AND run = ? AND item >= 0`,
   endedItems: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item >= 0 AND status >= 5 ORDER BY item`,

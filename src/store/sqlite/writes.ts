@@ -7,6 +7,7 @@ import { isRunOver } from '../../core/states.ts';
 import type { ActWrite } from '../acts.ts';
 import type { KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
+import { Lanes } from './lanes.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
 import { BODY_TABLES, NODE_TABLES, type Statements } from './statements.ts';
 
@@ -92,10 +93,12 @@ const isPlainStart = (task: RunningTask): boolean =>
 export class RunWriter {
   private readonly sql: Statements;
   private readonly tasks: TaskWriter;
+  private readonly lanes: Lanes;
 
   constructor(sql: Statements, tasks: TaskWriter) {
     this.sql = sql;
     this.tasks = tasks;
+    this.lanes = new Lanes(sql);
   }
 
   start(write: StartWrite, now: number, journal: JournalWriter): StartResult {
@@ -238,10 +241,12 @@ export class RunWriter {
     const { run } = state;
     // why: what belongs to a paused run is not to be claimed
     const sign = state.status === 'paused' ? -1 : 1;
-    for (const { from, to } of changes.tasks) {
-      const body = sign * (firstBody + to.node);
+    for (const { from, to, needs } of changes.tasks) {
+      const plain = firstBody + to.node;
+      const body = sign * (needs === undefined ? plain : this.lanes.laneOf(plain, needs));
       if (from === undefined) this.tasks.insert(run, body, to);
       else this.tasks.move(run, body, from, to);
+      if (needs !== undefined && from?.status === 'running') this.sql.putInLane.run(body, run, to.node, to.item);
       if (to.item < 0 && from?.generation !== to.generation && changes.cleared.includes(to.node)) this.tasks.clearMap(run, to.node);
       journal.task(from, to);
     }

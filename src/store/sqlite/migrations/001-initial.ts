@@ -248,6 +248,34 @@ CREATE TABLE workers (
 ) STRICT;
 CREATE INDEX workers_live ON workers (id) WHERE ended_at IS NULL;
 
+-- pools (units), keys (how many at the same time) and rates ('10/s'): what the code declares, and what an operator says instead
+CREATE TABLE limits (
+  kind TEXT NOT NULL CHECK (kind IN ('pool', 'key', 'rate')),
+  name TEXT NOT NULL,
+  code TEXT,
+  operator TEXT,
+  PRIMARY KEY (kind, name),
+  CHECK (code IS NOT NULL OR operator IS NOT NULL)
+) STRICT, WITHOUT ROWID;
+-- tasks of one body whose claims take the same units stand in one lane: its number is in their column body. What is held is counted over running rows.
+CREATE TABLE lanes (
+  id INTEGER PRIMARY KEY,
+  body INTEGER NOT NULL,
+  needs TEXT NOT NULL CHECK (json_valid(needs)),
+  key TEXT,
+  UNIQUE (body, needs)
+) STRICT;
+CREATE INDEX lanes_key ON lanes (key) WHERE key IS NOT NULL;
+-- what is left of a rate's tokens
+CREATE TABLE buckets (name TEXT PRIMARY KEY, level REAL NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- queues and workflows of which nothing new is claimed
+CREATE TABLE paused (
+  kind TEXT NOT NULL CHECK (kind IN ('queue', 'workflow')),
+  name TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
+
 -- acts of people
 CREATE TABLE audit (
   id INTEGER PRIMARY KEY,
