@@ -177,6 +177,8 @@ export class Engine implements RunHost {
   };
 
   private async *moveAll(query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> {
+    checkOptions(query, 'runs.move', OPTIONS.runs);
+    checkOptions(options, 'runs.move', OPTIONS.move);
     yield* (await this.versions()).moveAll(query, options);
   }
 
@@ -237,10 +239,15 @@ export class Engine implements RunHost {
   readonly limits = {
     list: async (): Promise<readonly LimitView[]> => (await this.capacity()).list(),
     /** A number is units of a pool (or, with `kind: 'key'`, how much of a key runs at once), a text such as '10/s' a rate. Wins until cleared. */
-    set: async (name: string, value: number | string, options: LimitOptions = {}): Promise<void> =>
-      (await this.capacity()).set(name, value, options),
+    set: async (name: string, value: number | string, options: LimitOptions = {}): Promise<void> => {
+      checkOptions(options, 'limits.set', OPTIONS.limit);
+      await (await this.capacity()).set(name, value, options);
+    },
     /** Back to what the code says. False where no operator had set it. */
-    clear: async (name: string, options: LimitOptions = {}): Promise<boolean> => (await this.capacity()).clear(name, options),
+    clear: async (name: string, options: LimitOptions = {}): Promise<boolean> => {
+      checkOptions(options, 'limits.clear', OPTIONS.limit);
+      return (await this.capacity()).clear(name, options);
+    },
   };
 
   /** Queues: while one is paused nothing new of it is claimed; what runs goes on to its end. */

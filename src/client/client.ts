@@ -177,7 +177,7 @@ export class Client {
   async startFrom(
     row: RunRow,
     given: { readonly input?: unknown },
-    made: { readonly from: StartFrom; readonly act: Act },
+    made: { readonly from: StartFrom; readonly act: Act; readonly priority: number },
   ): Promise<RunRef & { readonly created: boolean }> {
     const { workflow, definition, input: recorded, tags, traceparent } = row;
     const now = this.writer.now();
@@ -189,7 +189,6 @@ export class Client {
       key: null,
       rejectDuplicate: false,
       tags,
-      priority: 0,
       startAt: null,
       traceparent,
       ...made,

@@ -62,7 +62,7 @@ export const ERRORS = {
   STORE_QUERY_WRITES: entry(403, 8, 'Give one SELECT. What changes runs goes through the engine, never through SQL.'),
   STORE_CLOSED: entry(503, 5, 'Create another engine: a closed one is not opened again.'),
   RUN_NOT_FOUND: entry(404, 3, 'Check the id, and that the engine has the store that the run was started in.'),
-  RUN_EXISTS: entry(409, 4, 'The run is in this store already; nothing was changed.'),
+  RUN_EXISTS: entry(409, 4, 'Look at the run that is here; to look at what the document holds, import it into another store.'),
   RUN_DOCUMENT_INVALID: entry(400, 2, 'Export the run again; a document that was edited or cut off is not imported.'),
   RUN_AMBIGUOUS: entry(409, 3, 'Give more characters of the id, or narrow a key to its workflow.'),
   RUN_UNCONFIRMED: entry(409, 8, 'Look at the runs first; then say that all of them are meant.'),

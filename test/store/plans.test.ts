@@ -198,6 +198,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   drop_run_generations: ['run_generations PRIMARY KEY (run, generation)'],
   oldestAudit: ['audit SCAN'],
   cutAudit: ['audit INTEGER PRIMARY KEY'],
+  dropWorkers: ['workers INTEGER PRIMARY KEY', 'workers SCAN'],
   oldRequests: ['requests requests_at (at)'],
   dropRequest: ['requests PRIMARY KEY (actor, request)'],
   export_logs: ['logs PRIMARY KEY (run)'],

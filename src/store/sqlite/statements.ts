@@ -338,6 +338,7 @@ const SQL = {
   cutJournal: 'DELETE FROM journal WHERE seq <= ?',
   oldestAudit: 'SELECT id, at FROM audit ORDER BY id LIMIT ?',
   cutAudit: 'DELETE FROM audit WHERE id <= ?',
+  dropWorkers: `DELETE FROM workers WHERE id IN (SELECT id FROM workers WHERE ended_at IS NOT NULL AND ended_at <= ? ORDER BY id LIMIT ?)`,
   oldRequests: 'SELECT actor, request FROM requests WHERE at <= ? ORDER BY at LIMIT ?',
   dropRequest: 'DELETE FROM requests WHERE actor = ? AND request = ?',
   setMeta: 'UPDATE meta SET value = ? WHERE name = ?',
