@@ -1,12 +1,12 @@
 import { isEnded, isUnderway, mapChange, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
-import { LAST_INSTANT } from './duration-text.ts';
 import { isPawlError } from './errors.ts';
 import { cancelTask, end } from './ending.ts';
 import { afterFailure, afterLoss } from './failure.ts';
 import { supersedeLosers } from './first.ts';
 import { decideNode, tally } from './joining.ts';
 import { closeMap, expandMap, judged, takeItems } from './maps.ts';
+import { isUntouched } from './moving.ts';
 import { decideOutcome } from './outcome.ts';
 import { replay } from './replay.ts';
 import { NumberMap } from './number-map.ts';
@@ -23,10 +23,11 @@ import {
   type TaskFacts,
   type TaskState,
 } from './run-state.ts';
+import { endByLimit, enqueue, expiryOf } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
 import { afterDue, afterWake, beginWait, totalEndOf } from './waiting.ts';
 import { endDecision } from './switching.ts';
-import { contractOf, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
+import { bareFacts, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
 import { caseKeys, verdictText, type Verdict } from './verdict.ts';
 
@@ -94,6 +95,21 @@ export function advance(
     if (!apply(turn, event)) changes.refused.push(i);
     else followUp(turn);
   });
+  return changes;
+}
+
+/**
+ * What follows when a run goes on under another graph (moving.ts): `state` is of that graph, and every join in it is decided anew. A run that
+ * nobody has claimed yet stays so where its roots need nothing but a free slot.
+ */
+export function advanceMoved(graph: CompiledGraph, state: RunState, now: number, settings: KernelSettings): Changes {
+  const changes = noChanges();
+  const turn = newTurn(graph, state, changes, now, settings);
+  const waits = isUntouched(state) && (graph.plainRoots !== null || !isAdmitted(state));
+  replay(graph, state);
+  if (waits) return changes;
+  for (const node of graph.nodes) decide(turn, node);
+  followUp(turn);
   return changes;
 }
 
@@ -171,6 +187,11 @@ function apply(turn: Turn, event: RunEvent): boolean {
       return applyWake(turn, event);
     case 'take':
       return takeItems(turn, event.node, event.count);
+    case 'limit': {
+      const ended = endByLimit(turn, event);
+      if (ended !== null) end(turn, ended);
+      return ended !== null;
+    }
     case 'admit':
       if (state.status !== 'scheduled') return false;
       move(turn, 'running');
@@ -295,6 +316,10 @@ function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, verdict: V
     expand(turn, node, task);
     return;
   }
+  if (node.needs !== null) {
+    settle(turn, enqueue(turn, node, bareFacts(task)));
+    return;
+  }
   // The body starts in the claim that evaluated: it needs nothing that the claim does not hold already.
   putTask(turn.state, turn.changes, {
     ...task,
@@ -347,8 +372,9 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   return true;
 }
 
-/** Writes a task's next state, and follows it up where that is its end. */
-function settle(turn: Turn, to: TaskState): void {
+/** Writes a task's next state, and follows it up where that is its end. Null: it is written already. */
+function settle(turn: Turn, to: TaskState | null): void {
+  if (to === null) return;
   if (isEnded(to)) end(turn, to);
   else putTask(turn.state, turn.changes, to);
 }
@@ -407,6 +433,10 @@ function start(turn: Turn, node: GraphNode): void {
     expand(turn, node, facts);
     return;
   }
+  if (node.needs !== null && !evaluates) {
+    settle(turn, enqueue(turn, node, facts));
+    return;
+  }
   const wait = beginWait(turn, node, facts);
   if (wait !== null) {
     settle(turn, wait);
@@ -421,13 +451,7 @@ function start(turn: Turn, node: GraphNode): void {
   });
 }
 
-function expiryOf(node: GraphNode, now: number): number | null {
-  const timeout = contractOf(node)?.timeout;
-  const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
-  return ms === Infinity ? null : Math.min(LAST_INSTANT, now + ms);
-}
-
-/** Every open task and item becomes cancelled. */
+/** Every open task and item becomes cancelled; a map's unstarted items never existed. */
 function cancelOpen(turn: Turn, reason: Reason): void {
   for (const node of turn.graph.nodes) cancelTask(turn, node, reason);
 }
