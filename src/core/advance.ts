@@ -3,7 +3,6 @@ import type { CompiledGraph, GraphNode } from './compile.ts';
 import { isPawlError } from './errors.ts';
 import { cancelTask, end } from './ending.ts';
 import { afterFailure, afterLoss } from './failure.ts';
-import { supersedeLosers } from './first.ts';
 import { decideNode, tally } from './joining.ts';
 import { closeMap, expandMap, judged, takeItems } from './maps.ts';
 import { isUntouched } from './moving.ts';
@@ -26,6 +25,7 @@ import {
 import { endByLimit, enqueue, expiryOf } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
 import { afterDue, afterWake, beginWait, totalEndOf } from './waiting.ts';
+import { supersedeLosers } from './superseding.ts';
 import { endDecision } from './switching.ts';
 import { bareFacts, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
