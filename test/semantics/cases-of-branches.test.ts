@@ -232,6 +232,25 @@ describe('the guard of a run', () => {
     expect(await stateOf(other)).toMatchObject({ run: 'skipped', tasks: { guard: 'skipped: condition', b: 'skipped: condition' } });
   });
 
+  test('is asked again where its process dies over it, and so is a switch', async () => {
+    const asked: string[] = [];
+    const dies = (who: string): boolean => {
+      asked.push(who);
+      return asked.filter((one) => one === who).length > 1 || (new Promise(() => undefined) as never);
+    };
+    const one = workflow({ name: 'dies', guard: () => dies('guard') }, (w) => ({
+      way: w.switch(1, { a: [() => false, () => 'a'], b: [() => dies('b'), () => w.run('b', {}, () => 'b')] }),
+    }));
+    const kit = engineOf(one);
+    const run = await kit.start(one);
+    for (const who of ['guard', 'b']) {
+      while (!asked.includes(who)) await kit.settle();
+      await kit.reboot();
+    }
+    expect(await run.result()).toEqual({ way: 'b' });
+    expect(asked).toEqual(['guard', 'guard', 'b', 'b']);
+  });
+
   test('cannot be skipped by an operator, and ends with the run that is cancelled meanwhile', async () => {
     const naps = new Naps();
     const one = guarded(() => naps.sleep(5) as never);

@@ -277,6 +277,17 @@ describe('after a first', () => {
     expect((await stateOf(run)).tasks).toMatchObject({ a: 'success', b: superseded, first: 'success' });
   });
 
+  test('a process that dies during the race leaves it open: another one ends it', async () => {
+    const naps = new Naps();
+    const one = race(naps, { a: 3, b: 9, c: -1 });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(2);
+    await kit.reboot();
+    await naps.pass(30);
+    expect((await stateOf(run)).tasks).toEqual({ a: 'success', b: superseded, c: 'failed', first: 'success' });
+  });
+
   test('cannot be marked itself; a part that is marked wins', async () => {
     const naps = new Naps();
     const one = race(naps, { a: -1, b: -2 });
