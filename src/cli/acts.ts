@@ -50,6 +50,7 @@ const WHY: Readonly<Record<ResetReport['tasks'][number]['why'], string>> = {
   ran_on_the_failure: 'ran on the failure',
   handler: 'catches its failure',
   bracket: 'sets up again what was torn down',
+  lost_the_race: 'lost the race',
   around: 'goes on around its items',
 };
 const KEPT = { asked: 'kept as asked: stale', unsafe: 'kept, its effects are unsafe: stale' } as const;

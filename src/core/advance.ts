@@ -6,7 +6,6 @@ import { afterFailure, afterLoss } from './failure.ts';
 import { decideNode, tally } from './joining.ts';
 import { closeMap, expandMap, judged, takeItems } from './maps.ts';
 import { enforcePolicy } from './policy.ts';
-import { supersedeLosers } from './first.ts';
 import { isUntouched } from './moving.ts';
 import { replay } from './replay.ts';
 import { endedItem, isRefusal, planReset, REDRIVE_ALL, type ResetRequest } from './reset.ts';
@@ -26,6 +25,7 @@ import {
 import { endByLimit, enqueue } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
 import { afterDue, afterWake, beginWait, totalEndOf } from './waiting.ts';
+import { supersedeLosers } from './superseding.ts';
 import { endDecision } from './switching.ts';
 import {
   bareFacts,
