@@ -16,6 +16,15 @@ import { Versions, type MoveOptions, type RunMoved, type VersionCheck } from './
 import { Capacity, servedQueues, type LimitOptions, type LimitView, type PausedView } from './client/capacity.ts';
 import { viewOf, type RunView } from './client/views.ts';
 import { Run, type RunHost } from './client/run.ts';
+import {
+  ScheduleClient,
+  type BackfillOptions,
+  type BackfillPreview,
+  type BackfillView,
+  type FireView,
+  type NewScheduleOptions,
+  type ScheduleView,
+} from './client/schedules.ts';
 import { exportRun, importRun } from './client/transfer.ts';
 import type { Duration } from './core/duration.ts';
 import { isPawlError, PawlError } from './core/errors.ts';
@@ -196,6 +205,15 @@ export class Engine implements RunHost {
     yield* (await this.letters()).redrive(query, options);
   }
 
+  /** Rules that start runs at due instants: those that workflows declare, and those that are made here. */
+  readonly schedules = scheduleVerbs(this);
+
+  /** @internal */
+  async scheduleClient(): Promise<ScheduleClient> {
+    const { store } = await this.runtime.open();
+    return new ScheduleClient(store, this.runtime, this.maxPayload);
+  }
+
   /** Runs that were set aside because their state cannot be advanced. */
   readonly quarantine = {
     list: async (): Promise<readonly RunView[]> => (await (await this.runtime.open()).store.quarantinedRuns(500)).map(viewOf),
@@ -364,4 +382,50 @@ function drainOn(signals: readonly ('SIGTERM' | 'SIGINT')[], close: () => Promis
     return () => process.removeListener(name, handler);
   });
   return () => handlers.forEach((remove) => remove());
+}
+
+export type ScheduleVerbs = ReturnType<typeof scheduleVerbs>;
+
+/** What can be done with schedules, for an engine and for the testing kit. */
+export function scheduleVerbs(host: { scheduleClient(): Promise<ScheduleClient>; handle(ref: RunRef, created: boolean): Run<unknown> }) {
+  const client = (): Promise<ScheduleClient> => host.scheduleClient();
+  return {
+    /**
+     * Makes a schedule of a registered workflow; it is due from now on. Rejects with `SCHEDULE_INVALID` (all problems in one message, an
+     * expression that is never due among them), `SCHEDULE_EXISTS`, `RUN_INPUT_INVALID`, `RUN_UNKNOWN_WORKFLOW`.
+     */
+    create: async (options: NewScheduleOptions): Promise<ScheduleView> => (await client()).create(options),
+    /** By name. Rejects with `SCHEDULE_NOT_FOUND`, as all that follow do. */
+    get: async (name: string): Promise<ScheduleView> => (await client()).get(name),
+    /** All, in the order of their names. */
+    list: async (): Promise<ScheduleView[]> => (await client()).list(),
+    /** The next due instants. Default 5. */
+    next: async (name: string, count = 5): Promise<Date[]> => (await client()).next(name, Math.min(1_000, count)),
+    /** What became of its instants, the last first. Default 50, at most 1,000. */
+    history: async (name: string, options: { readonly limit?: number } = {}): Promise<FireView[]> =>
+      (await client()).history(name, Math.min(1_000, options.limit ?? 50)),
+    /** Starts nothing more until it is resumed; instants that pass meanwhile are not caught up. Backfills go on. */
+    pause: async (name: string, options: { readonly why?: string } = {}): Promise<ScheduleView> =>
+      (await client()).pause(name, options.why ?? 'a person paused it'),
+    resume: async (name: string): Promise<ScheduleView> => (await client()).resume(name),
+    /** Deletes it with its history; its runs stay and go on. Rejects with `SCHEDULE_DECLARED` while its workflow declares it. */
+    delete: async (name: string): Promise<void> => (await client()).delete(name),
+    /** A run now, whatever the rule and `overlap` say; `ctx.dueAt` is this instant. Also while it is paused. */
+    trigger: async (name: string): Promise<Run<unknown>> => host.handle(await (await client()).trigger(name), true),
+    /**
+     * Runs for the instants of a range that has passed, a few at a time, by the rule as it is now. It is kept in the store: any worker goes on
+     * with it. `overlap` does not apply to its runs, nor do they count for it.
+     */
+    backfill: Object.assign(
+      async (name: string, options: BackfillOptions): Promise<BackfillView> => (await client()).backfill(name, options),
+      {
+        /** What `backfill` would do. */
+        preview: async (name: string, options: BackfillOptions): Promise<BackfillPreview> => (await client()).preview(name, options),
+        /** The last 100, the newest first. */
+        list: async (name: string): Promise<BackfillView[]> => (await client()).backfills(name),
+        /** Starts no more of its runs and cancels those that are open; false where it is over. */
+        cancel: async (id: number): Promise<boolean> => (await client()).cancelBackfill(id),
+      },
+    ),
+  };
 }

@@ -79,6 +79,7 @@ export const ERRORS = {
   RUN_NOT_OPEN: entry(409, 4, 'The run is over; redrive or rerun what is still wanted.'),
   RUN_NOT_PAUSED: entry(409, 4, 'Nothing: only a paused run can be resumed.'),
   RUN_NOTHING_TO_REDRIVE: entry(409, 4, 'Rerun a task that succeeded, or restart the run, if its work is wanted again.'),
+  RUN_COMPENSATED: entry(409, 4, 'Restart the run: what its tasks did is being undone, or has been.'),
   RUN_QUARANTINED: entry(409, 4, 'Look at why with `pawl quarantine ls`, then let it go on with `pawl quarantine retry`.'),
   RUN_NOT_QUARANTINED: entry(409, 4, 'Nothing: the run is advanced like any other.'),
   RUN_REQUEST_CONFLICT: entry(409, 4, 'Give every act a request id of its own; repeat one only to learn what it came to.'),
@@ -87,6 +88,10 @@ export const ERRORS = {
   RUN_CHANGED: entry(409, 4, 'The run moved on at the same moment. Look at it again, and repeat the act if it is still wanted.'),
   RUN_INPUT_INVALID: entry(400, 2, 'Correct the input at the path that the message names.'),
   RUN_UNKNOWN_WORKFLOW: entry(404, 3, 'Register the workflow: createEngine({ use: [workflow, …] }).'),
+  SCHEDULE_INVALID: entry(400, 2, 'Mend each problem in the list; they are all of them.'),
+  SCHEDULE_NOT_FOUND: entry(404, 3, 'See `pawl schedule ls` for those that there are.'),
+  SCHEDULE_EXISTS: entry(409, 4, 'Give the schedule another name, or delete the one that has it.'),
+  SCHEDULE_DECLARED: entry(409, 4, 'Change or remove it in the code of its workflow; pausing is possible from outside.'),
   PAYLOAD_NOT_STORABLE: entry(
     400,
     2,

@@ -112,7 +112,7 @@ export class Planner {
         ? []
         : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain, hasNeeds: false }, capacity, now);
     if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
-    const { uid, key, tags, traceparent } = unit.request;
+    const { uid, key, tags, traceparent, fire } = unit.request;
     const owner = launches.length > 0 ? capacity.worker : null;
     plan.starts.push({
       unit,
@@ -131,6 +131,7 @@ export class Planner {
         changes,
         link: linkOf(from, state),
         act: startAct(unit, state.run),
+        ...(fire === undefined ? {} : { fire }),
       },
     });
   }
