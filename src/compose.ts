@@ -160,6 +160,7 @@ export const PARTS: Checks<Omit<EngineOptions, 'store' | 'durability' | 'access'
     value === false || (typeof value === 'object' && value !== null && !Array.isArray(value)) ? null : 'an object, or false',
   concurrency: anything,
   lease: anything,
+  limits: anything,
   sweep: anything,
   grace: anything,
   drain: anything,

@@ -39,7 +39,8 @@ export interface ResetTarget {
 }
 
 /**
- * `handler`: the `catch` handler of a task that is reset; `bracket`: a setup, and its teardown that has run, around a task that is.
+ * `handler`: the `catch` handler of a task that is reset; `bracket`: a setup, and its teardown that has run, around a task that is;
+ * `lost_the_race`: what a first cancelled for a winner that is done over.
  */
 export type ResetWhy = 'named' | 'fail_fast' | 'downstream' | 'ran_on_the_failure' | 'around' | 'handler' | 'bracket' | 'lost_the_race';
 
@@ -139,6 +140,31 @@ class Planning {
     };
   }
 
+  private walkOn(): void {
+    for (let at = this.walk.pop(); at !== undefined; at = this.walk.pop()) this.visit(at);
+  }
+
+  /** A first whose winner is done over is run again by all its parts: what the win had cancelled goes with it. */
+  private nameRaces(): boolean {
+    const { graph, state } = this;
+    for (const node of graph.nodes) {
+      if (node.parts === null || this.races.has(node.index) || !this.named.has(node.index)) continue;
+      const race = raceOf(graph, state, node);
+      if (race === null || !this.seen.has(race.winner)) continue;
+      this.races.add(node.index);
+      for (const index of race.losers) this.nameLoser(index);
+    }
+    return this.walk.length > 0;
+  }
+
+  private nameLoser(index: number): void {
+    const task = this.state.tasks[index];
+    if (!isEnded(task) || task.reason !== 'superseded' || this.seen.has(index) || this.graph.nodes[index]?.cases !== null) return;
+    this.seen.add(index);
+    this.add(task, 'lost_the_race');
+    this.follow(index);
+  }
+
   /** What was undone is not done again, and what cleans up is not disturbed. */
   private checkRun(): void {
     const { status, flow } = this.state;
@@ -171,31 +197,6 @@ class Planning {
   private addHandler(index: number, why: ResetWhy): void {
     const task = this.state.tasks[index];
     if (isUnderway(task)) this.add(task, why);
-  }
-
-  private walkOn(): void {
-    for (let at = this.walk.pop(); at !== undefined; at = this.walk.pop()) this.visit(at);
-  }
-
-  /** A first whose winner is done over is run again by all its parts: what the win had cancelled goes with it. */
-  private nameRaces(): boolean {
-    const { graph, state } = this;
-    for (const node of graph.nodes) {
-      if (node.parts === null || this.races.has(node.index) || !this.named.has(node.index)) continue;
-      const race = raceOf(graph, state, node);
-      if (race === null || !this.seen.has(race.winner)) continue;
-      this.races.add(node.index);
-      for (const index of race.losers) this.nameLoser(index);
-    }
-    return this.walk.length > 0;
-  }
-
-  private nameLoser(index: number): void {
-    const task = this.state.tasks[index];
-    if (!isEnded(task) || task.reason !== 'superseded' || this.seen.has(index) || this.graph.nodes[index]?.cases !== null) return;
-    this.seen.add(index);
-    this.add(task, 'lost_the_race');
-    this.follow(index);
   }
 
   private add(task: Exclude<TaskState, { status: 'pending' }>, why: ResetWhy): void {
@@ -420,7 +421,7 @@ export function reusedByFork(graph: CompiledGraph, donor: RunState, from: readon
     walk.push(...node.watchers);
   }
   return graph.nodes
-    .filter((node) => node.cases === null && !anew.has(node.index) && donor.tasks[node.index]?.status === 'success')
+    .filter((node) => node.isCounted && !anew.has(node.index) && donor.tasks[node.index]?.status === 'success')
     .map((node) => node.index);
 }
 
