@@ -17,6 +17,8 @@ export interface TaskView {
   readonly startedAt?: Date;
   readonly finishedAt?: Date;
   readonly dueAt?: Date;
+  /** Its output was taken over: from the cache, or from the run that this one was forked from. */
+  readonly cached?: true;
 }
 
 export interface RunView {
@@ -64,6 +66,7 @@ export function taskView(graph: CompiledGraph, state: TaskState): TaskView {
     ...(error === null ? {} : { error: { code: error.code ?? error.name, message: error.message, attempts: state.begun } }),
     ...(startedAt === null ? {} : { startedAt: new Date(startedAt) }),
     ...('finishedAt' in state ? { finishedAt: new Date(state.finishedAt) } : {}),
+    ...('cached' in state && state.cached ? { cached: true as const } : {}),
     ...((state.status === 'retrying' || state.status === 'waiting') && state.dueAt !== null ? { dueAt: new Date(state.dueAt) } : {}),
   };
 }

@@ -60,6 +60,8 @@ export interface CompiledGraph {
   readonly guard: number | null;
   /** Every node without upstreams and gate, in order; null where one of them asks for more than a free slot. */
   readonly plainRoots: readonly number[] | null;
+  /** Whether a task of it has a cache. */
+  readonly caches: boolean;
 }
 
 const STRICTNESS: Readonly<Record<ReadMode, number>> = { settle: 0, optional: 1, required: 2 };
@@ -118,6 +120,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
     taskCount: nodes.filter((node) => node.task.kind !== 'branch').length,
     guard: guard === -1 ? null : guard,
     plainRoots: plain ? roots.map((node) => node.index) : null,
+    caches: graph.tasks.some((task) => 'contract' in task && task.contract.cache !== undefined),
   };
 }
 
@@ -142,6 +145,7 @@ function isPlain(task: GraphTask): boolean {
     !task.when &&
     (task.join === undefined || task.join === 'always' || task.join === 'all_success') &&
     task.contract.priority === undefined &&
+    task.contract.cache === undefined &&
     task.contract.timeout.queueMs === undefined &&
     task.contract.timeout.totalMs === undefined
   );

@@ -12,7 +12,7 @@ export interface Contract {
 type Bag = Readonly<Record<string, unknown>>;
 type Backoff = Pick<RetryRuleData, 'initialMs' | 'factor' | 'maxDelayMs'>;
 
-export const TASK_OPTIONS = ['retry', 'timeout', 'effects', 'priority'] as const;
+export const TASK_OPTIONS = ['retry', 'timeout', 'effects', 'priority', 'cache'] as const;
 const RETRY_OPTIONS = ['maxAttempts', 'initial', 'factor', 'maxDelay', 'jitter', 'maxElapsed', 'on'];
 const RULE_OPTIONS = ['match', 'retries', 'initial', 'factor', 'maxDelay', 'action'];
 const TIMEOUT_OPTIONS = ['queue', 'attempt', 'heartbeat', 'total'];
@@ -30,11 +30,13 @@ export function mergeOpts(base: TaskOpts, over: TaskOpts): TaskOpts {
   const timeout = isBag(below) && isBag(above) ? { ...below, ...above } : (above ?? below);
   const effects = over.effects ?? base.effects;
   const priority = over.priority ?? base.priority;
+  const cache = over.cache ?? base.cache;
   return {
     ...(retry === undefined ? {} : { retry }),
     ...(timeout === undefined ? {} : { timeout }),
     ...(effects === undefined ? {} : { effects }),
     ...(priority === undefined ? {} : { priority }),
+    ...(cache === undefined ? {} : { cache }),
   };
 }
 
@@ -53,7 +55,20 @@ export function contractOf(options: TaskOpts, report: Report): Contract {
     );
   }
   const timeout = timeoutOf(bag['timeout'], report);
-  return { contract: { effects, retry, timeout, ...(isPriority ? { priority: priority as number } : {}) }, rules };
+  const cache = cacheOf(bag['cache'], effects, report);
+  return { contract: { effects, retry, timeout, ...(isPriority ? { priority: priority as number } : {}), ...cache }, rules };
+}
+
+function cacheOf(value: unknown, effects: Effects, report: Report): Pick<ContractData, 'cache'> {
+  if (value === undefined) return {};
+  const bag = bagOf(value, 'cache', report);
+  checkKeys(bag, ['ttl'], 'cache.', under(report, 'cache'));
+  const ttlMs = duration(bag['ttl'], ['cache', 'ttl'], report);
+  if (isBag(value) && bag['ttl'] === undefined) report('bad_option', ['cache', 'ttl'], 'cache.ttl: needed: how long an output is kept');
+  if (effects !== 'none') {
+    report('bad_option', ['cache'], `cache: only a task with effects: 'none' may be cached; of this one they are '${effects}'`);
+  }
+  return ttlMs === undefined ? {} : { cache: { ttlMs } };
 }
 
 /** Reports keys that no option has. */

@@ -172,7 +172,7 @@ const ms = whole(1);
 
 const backoff = { initialMs: ms, factor: number(1, Infinity), maxDelayMs: ms };
 
-const contract = bag(
+const contractShape = bag(
   {
     effects: oneOf('none', 'idempotent', 'unsafe'),
     retry: bag(
@@ -194,8 +194,20 @@ const contract = bag(
     ),
     timeout: bag({ attemptMs: ms }, { queueMs: ms, heartbeatMs: ms, totalMs: ms }),
   },
-  { priority: is(Number.isSafeInteger, 'a whole number', 'bad_option'), inputSchema: any, outputSchema: any },
+  {
+    priority: is(Number.isSafeInteger, 'a whole number', 'bad_option'),
+    cache: bag({ ttlMs: ms }),
+    inputSchema: any,
+    outputSchema: any,
+  },
 );
+
+const contract: Check = (value, at, context) => {
+  if (!contractShape(value, at, context)) return false;
+  const { cache, effects } = value as Bag;
+  if (cache === undefined || effects === 'none') return true;
+  return bad('bad_option', [...at, 'cache'], `only a task with the effects "none" may be cached, not ${shown(effects)}`, context.report);
+};
 
 const ofCase: Check = (value, at, context) => typeof value === 'boolean' || name(value, at, context);
 const ownCase: Check = (value, at, context) =>

@@ -89,6 +89,8 @@ export interface ContractData {
   readonly retry: RetryData;
   readonly timeout: TimeoutData;
   readonly priority?: number;
+  /** Outputs are kept so long, by task, contract and input. */
+  readonly cache?: { readonly ttlMs: number };
   /** JSON Schema of input and output, where the schema library gives one. */
   readonly inputSchema?: unknown;
   readonly outputSchema?: unknown;

@@ -195,6 +195,11 @@ export interface TaskOpts {
   readonly effects?: Effects;
   /** Higher goes first. Default 0. */
   readonly priority?: number;
+  /**
+   * Outputs are kept for `ttl`, over all runs: a task with the same contract and an equal input ends at once with what was kept, without an
+   * attempt. Needs `effects: 'none'`. A redrive or rerun by a person reads nothing from the cache.
+   */
+  readonly cache?: { readonly ttl: Duration };
 }
 
 export interface Log {

@@ -98,7 +98,7 @@ export async function pruneBatches({ care, ports, keep, now, isOver }: Pruning):
   let moreActs = true;
   while (moreActs && !isOver()) {
     const auditBefore = keep.auditMs === null ? null : now - keep.auditMs;
-    ({ more: moreActs } = await care.pruneActs({ auditBefore, requestsBefore: now - REQUEST_MS, rows: BATCH_ROWS }));
+    ({ more: moreActs } = await care.pruneActs({ now, auditBefore, requestsBefore: now - REQUEST_MS, rows: BATCH_ROWS }));
     await nextTurn();
   }
   if (keep.journalMs === null) return { runs, journalRows, more: more || moreActs };

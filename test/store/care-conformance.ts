@@ -347,7 +347,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
 
       test('deletes entries of the audit and request ids that are old, a few at a time', async () => {
         for (const [i, actor] of ['a', 'b', 'c', 'd'].entries()) await actAt(T0 + i * DAY, actor);
-        const request = { auditBefore: T0 + 2 * DAY, requestsBefore: T0 + DAY, rows: 2 };
+        const request = { now: T0, auditBefore: T0 + 2 * DAY, requestsBefore: T0 + DAY, rows: 2 };
         expect(await store.care.pruneActs(request)).toEqual({ entries: 2, more: true });
         expect(await store.care.pruneActs(request)).toEqual({ entries: 1, more: false });
         expect(await actors()).toEqual(['d']);
@@ -358,7 +358,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
       test('keeps the audit for ever where it is asked to, and of a run that was pruned', async () => {
         await actAt(T0, 'a');
         expect((await store.care.prune(ask())).runs).toBe(1);
-        expect(await store.care.pruneActs({ auditBefore: null, requestsBefore: T0, rows: 9 })).toEqual({ entries: 0, more: false });
+        expect(await store.care.pruneActs({ now: 0, auditBefore: null, requestsBefore: T0, rows: 9 })).toEqual({ entries: 0, more: false });
         expect(await actors()).toEqual(['a']);
       });
     });
