@@ -17,6 +17,8 @@ import type { Workflow } from '../core/types.ts';
 import { RunScope, settledError } from '../core/values.ts';
 import type { KeyClaim, ListQuery, RunRow, Store } from '../store/store.ts';
 import type { Act } from './acts.ts';
+import { checkArgument, checkOptions } from '../core/options.ts';
+import { ARGUMENT, OPTIONS } from './options.ts';
 import { findRun, type FindOptions } from './find.ts';
 import { inspectRun, type InspectOptions, type RunDetail } from './inspect.ts';
 import { LogReader, nodeNamed, type LogFilter, type LogPage, type LogQuery } from './logs.ts';
@@ -127,6 +129,7 @@ export class Client {
   }
 
   async start(workflow: AnyWorkflow | string, input: unknown, options: StartOptions = {}): Promise<RunRef & { readonly created: boolean }> {
+    checkOptions(options, 'start', OPTIONS.start);
     this.writer.writable();
     const request = await this.request(workflow, input, options);
     const { uid, run, created } = await this.writer.start(request);
@@ -195,6 +198,7 @@ export class Client {
 
   private key(key: StartOptions['key'], input: unknown, now: number): { key: KeyClaim | null; rejectDuplicate: boolean } {
     if (key === undefined) return { key: null, rejectDuplicate: false };
+    if (typeof key === 'object') checkOptions(key, 'key', OPTIONS.key);
     const { value, for: life = 'kept', onDuplicate = 'return' } = typeof key === 'object' && key !== null ? key : { value: key };
     if (typeof value !== 'string' || value === '' || value.length > 500)
       throw new PawlError(
@@ -224,6 +228,8 @@ export class Client {
 
   /** The run that a person means by an id, a prefix of one, a key, or `@last`. */
   async resolve(text: string, options: FindOptions): Promise<RunRef> {
+    checkArgument(text, 'run', ARGUMENT.aString);
+    checkOptions(options, 'runs.find', OPTIONS.find);
     const row = await findRun(this.store, text, options);
     return { id: runIdText(row.uid), run: row.run };
   }
@@ -247,12 +253,13 @@ export class Client {
   }
 
   async list(query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> {
+    checkOptions(query, 'runs.list', OPTIONS.runs);
     const limit = Math.min(500, query.limit ?? 50);
     if (!Number.isInteger(limit) || limit < 1)
       throw new PawlError('CONFIG_OPTION', `limit: must be a whole number from 1 to 500, not ${shown(query.limit)}.`);
     const filter: ListQuery = {
       limit: limit + 1,
-      ...(query.workflow === undefined ? {} : { workflow: typeof query.workflow === 'string' ? query.workflow : query.workflow.name }),
+      ...(query.workflow === undefined ? {} : { workflow: nameOf(query.workflow) }),
       ...(query.status === undefined ? {} : { statuses: checkedStatuses(query.status) }),
       ...(query.tag === undefined ? {} : { tag: query.tag }),
       ...(query.key === undefined ? {} : { key: query.key }),
@@ -388,6 +395,12 @@ export class Client {
       throw new PawlError('STORE_CORRUPT', `The definition of run ${runIdText(row.uid)} (number ${row.definition}) is not in the store.`);
     return graph;
   }
+}
+
+function nameOf(workflow: AnyWorkflow | string): string {
+  const name: unknown = typeof workflow === 'object' && workflow !== null ? workflow.name : workflow;
+  if (typeof name === 'string') return name;
+  throw new PawlError('CONFIG_OPTION', `workflow: must be a workflow or its name, not ${shown(workflow)}.`);
 }
 
 function checkedTags(tags: readonly string[] = []): readonly string[] {

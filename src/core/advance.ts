@@ -1,6 +1,5 @@
 import { isEnded, isUnderway, mapChange, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
-import { LAST_INSTANT } from './duration-text.ts';
 import { isPawlError } from './errors.ts';
 import { cancelTask, end } from './ending.ts';
 import { afterFailure, afterLoss } from './failure.ts';
@@ -24,10 +23,11 @@ import {
   type TaskFacts,
   type TaskState,
 } from './run-state.ts';
+import { endByLimit, enqueue, expiryOf } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
 import { afterDue, afterWake, beginWait, totalEndOf } from './waiting.ts';
 import { endDecision } from './switching.ts';
-import { contractOf, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
+import { bareFacts, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
 import { caseKeys, verdictText, type Verdict } from './verdict.ts';
 
@@ -202,6 +202,11 @@ function apply(turn: Turn, event: RunEvent): boolean {
       return takeItems(turn, event.node, event.count);
     case 'cached':
       return applyCached(turn, event.node, event.item, event.output);
+    case 'limit': {
+      const ended = endByLimit(turn, event);
+      if (ended !== null) end(turn, ended);
+      return ended !== null;
+    }
     case 'admit':
       if (state.status !== 'scheduled') return false;
       move(turn, 'running');
@@ -326,6 +331,10 @@ function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, verdict: V
     expand(turn, node, task);
     return;
   }
+  if (node.needs !== null) {
+    settle(turn, enqueue(turn, node, bareFacts(task)));
+    return;
+  }
   // The body starts in the claim that evaluated: it needs nothing that the claim does not hold already.
   putTask(turn.state, turn.changes, {
     ...task,
@@ -387,8 +396,9 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   return true;
 }
 
-/** Writes a task's next state, and follows it up where that is its end. */
-function settle(turn: Turn, to: TaskState): void {
+/** Writes a task's next state, and follows it up where that is its end. Null: it is written already. */
+function settle(turn: Turn, to: TaskState | null): void {
+  if (to === null) return;
   if (isEnded(to)) end(turn, to);
   else putTask(turn.state, turn.changes, to);
 }
@@ -447,6 +457,10 @@ function start(turn: Turn, node: GraphNode): void {
     expand(turn, node, facts);
     return;
   }
+  if (node.needs !== null && !evaluates) {
+    settle(turn, enqueue(turn, node, facts));
+    return;
+  }
   const wait = beginWait(turn, node, facts);
   if (wait !== null) {
     settle(turn, wait);
@@ -461,13 +475,7 @@ function start(turn: Turn, node: GraphNode): void {
   });
 }
 
-function expiryOf(node: GraphNode, now: number): number | null {
-  const timeout = contractOf(node)?.timeout;
-  const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
-  return ms === Infinity ? null : Math.min(LAST_INSTANT, now + ms);
-}
-
-/** Every open task and item becomes cancelled. */
+/** Every open task and item becomes cancelled; a map's unstarted items never existed. */
 function cancelOpen(turn: Turn, reason: Reason): void {
   for (const node of turn.graph.nodes) cancelTask(turn, node, reason);
 }

@@ -79,7 +79,9 @@ function map(
   const { key } = opts;
   if (key !== undefined && !isFunction(key)) call.report('bad_type', `key must be a function of the item, not ${naming(key)}`);
   if (!isTask(task) || !isFunction(each)) return building.ref({ kind: 'lost' });
-  const { contract, rules } = building.contract(opts, call, task);
+  // The bound of the map is no limit of its task.
+  const { concurrency: _bound, ...limits } = opts;
+  const { contract, rules } = building.contract(limits, call, task);
   const ofItem = (make: (...args: unknown[]) => unknown, name: string) =>
     building.mapping(call.id, (item) => building.expr(settledNow(make(item), `${call.name}: the function of an item`), name, call));
   const made: MapTask = {

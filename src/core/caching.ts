@@ -20,8 +20,8 @@ function contractText(graph: CompiledGraph, node: GraphNode): string {
   return text;
 }
 
-export const isCached = (node: GraphNode | undefined): node is GraphNode =>
-  node !== undefined && contractOf(node)?.cache !== undefined && (node.task.kind === 'task' || node.task.kind === 'map');
+export const isCached = (node: GraphNode): boolean =>
+  contractOf(node)?.cache !== undefined && (node.task.kind === 'task' || node.task.kind === 'map');
 
 /** The text whose digest is the key. Throws what putting the input together throws. */
 export function cacheText(graph: CompiledGraph, state: RunState, node: GraphNode, task: TaskState): string {
@@ -43,7 +43,7 @@ export function cacheQuestions(graph: CompiledGraph, state: RunState, changes: C
   const questions: CacheQuestion[] = [];
   for (const { from: before, to } of changes.tasks.slice(from)) {
     const node = graph.nodes[to.node];
-    if (!isCached(node) || to.generation > 1 || taskAt(state, to.node, to.item) !== to) continue;
+    if (node === undefined || !isCached(node) || to.generation > 1 || taskAt(state, to.node, to.item) !== to) continue;
     if (node.task.kind === 'map' && to.item < 0) continue;
     const isQueued = to.status === 'queued' && to.phase === 'body' && to.next === 'start';
     const isAllowed = to.status === 'running' && to.phase === 'body' && before?.status === 'running' && before.phase === 'evaluate';
@@ -64,7 +64,7 @@ export function cacheEntries(graph: CompiledGraph, state: RunState, changes: Cha
   const entries: CacheEntry[] = [];
   for (const { from, to } of changes.tasks) {
     const node = graph.nodes[to.node];
-    if (!isCached(node) || to.status !== 'success' || to.cached || from?.status !== 'running' || from.lease === null) continue;
+    if (node === undefined || !isCached(node) || to.status !== 'success' || to.cached || from?.status !== 'running' || from.lease === null) continue;
     entries.push({ task: node.id, text: cacheText(graph, state, node, to), output: to.output, ttlMs: contractOf(node)?.cache?.ttlMs ?? 0 });
   }
   return entries;

@@ -1,6 +1,7 @@
 /** A contract's options: checked, and brought into the form of graph.ts. */
 import { tryDurationMs } from './duration.ts';
 import type { ContractData, Effects, RetryData, RetryRuleData, TimeoutData } from './graph.ts';
+import { mergeNeeds, needsOf } from './needs-options.ts';
 import { shown, type Report } from './problems.ts';
 import type { RulePredicate, TaskOpts } from './types.ts';
 
@@ -12,7 +13,7 @@ export interface Contract {
 type Bag = Readonly<Record<string, unknown>>;
 type Backoff = Pick<RetryRuleData, 'initialMs' | 'factor' | 'maxDelayMs'>;
 
-export const TASK_OPTIONS = ['retry', 'timeout', 'effects', 'priority', 'cache'] as const;
+export const TASK_OPTIONS = ['retry', 'timeout', 'effects', 'priority', 'queue', 'pools', 'concurrency', 'rate', 'cache'] as const;
 const RETRY_OPTIONS = ['maxAttempts', 'initial', 'factor', 'maxDelay', 'jitter', 'maxElapsed', 'on'];
 const RULE_OPTIONS = ['match', 'retries', 'initial', 'factor', 'maxDelay', 'action'];
 const TIMEOUT_OPTIONS = ['queue', 'attempt', 'heartbeat', 'total'];
@@ -32,6 +33,7 @@ export function mergeOpts(base: TaskOpts, over: TaskOpts): TaskOpts {
   const priority = over.priority ?? base.priority;
   const cache = over.cache ?? base.cache;
   return {
+    ...mergeNeeds(base, over),
     ...(retry === undefined ? {} : { retry }),
     ...(timeout === undefined ? {} : { timeout }),
     ...(effects === undefined ? {} : { effects }),
@@ -56,7 +58,7 @@ export function contractOf(options: TaskOpts, report: Report): Contract {
   }
   const timeout = timeoutOf(bag['timeout'], report);
   const cache = cacheOf(bag['cache'], effects, report);
-  return { contract: { effects, retry, timeout, ...(isPriority ? { priority: priority as number } : {}), ...cache }, rules };
+  return { contract: { effects, retry, timeout, ...(isPriority ? { priority: priority as number } : {}), ...cache, ...needsOf(bag, report) }, rules };
 }
 
 function cacheOf(value: unknown, effects: Effects, report: Report): Pick<ContractData, 'cache'> {

@@ -83,6 +83,21 @@ export interface TimeoutData {
   readonly totalMs?: number;
 }
 
+/** A share of a rate: its own bucket, named after the task, or one that the engine declares under a name. */
+export type RateData = { readonly count: number; readonly perMs: number } | { readonly name: string };
+
+/** What happens to what is asked for beyond the limit of a key. */
+export type OnLimit = 'queue' | 'cancel_new' | 'cancel_old' | 'fail';
+
+/** How much of one key may run at the same time. Without `key` it is that of the task, or of the workflow. */
+export interface KeyData {
+  readonly key?: Expr;
+  readonly limit: number;
+  readonly onLimit: OnLimit;
+  /** Strictly in the order of submission. */
+  readonly serial?: true;
+}
+
 /** The contract of a body, as data. */
 export interface ContractData {
   readonly effects: Effects;
@@ -91,6 +106,12 @@ export interface ContractData {
   readonly priority?: number;
   /** Outputs are kept so long, by task, contract and input. */
   readonly cache?: { readonly ttlMs: number };
+  /** Which workers look for it. Default: `default`. */
+  readonly queue?: string;
+  /** Units of pools that an attempt holds while it runs. */
+  readonly pools?: Readonly<Record<string, number>>;
+  readonly concurrency?: KeyData;
+  readonly rate?: RateData;
   /** JSON Schema of input and output, where the schema library gives one. */
   readonly inputSchema?: unknown;
   readonly outputSchema?: unknown;
@@ -210,5 +231,7 @@ export interface Graph {
   readonly timeoutMs?: number;
   /** Its runs stay with this version; otherwise they move to a newer one that fits. */
   readonly onDeploy?: 'pin';
+  /** Held by a run from its admission to its end. */
+  readonly concurrency?: KeyData;
   readonly inputSchema?: unknown;
 }

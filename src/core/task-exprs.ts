@@ -1,5 +1,5 @@
 import { exprRefs, type ExprRead } from './expr.ts';
-import type { CaseKey, Expr, GraphTask } from './graph.ts';
+import type { CaseKey, ContractData, Expr, GraphTask } from './graph.ts';
 import { caseName } from './verdict.ts';
 
 interface TaskExpr {
@@ -17,10 +17,11 @@ export function taskExprs(task: GraphTask): TaskExpr[] {
     value === undefined ? [] : [{ key, at: [key], reads: exprRefs(value) }];
   switch (task.kind) {
     case 'map':
-      return [...expr('items', task.items), ...expr('each', task.each), ...expr('key', task.key)];
+      return [...expr('items', task.items), ...expr('each', task.each), ...expr('key', task.key), ...limitExprs(task)];
     case 'branch':
       return task.cases.map(({ is, value }, i) => ({ key: caseName(is), at: ['cases', i, 'value'], reads: exprRefs(value), is }));
     case 'task':
+      return [...expr('input', task.input), ...limitExprs(task)];
     case 'when':
     case 'switch':
       return expr('input', task.input);
@@ -30,6 +31,11 @@ export function taskExprs(task: GraphTask): TaskExpr[] {
       return [];
     case 'sleep':
       return expr('until', task.until);
+  }
+
+  function limitExprs({ contract: { concurrency } }: { readonly contract: ContractData }): TaskExpr[] {
+    const key = concurrency?.key;
+    return key === undefined ? [] : [{ key: 'concurrency.key', at: ['contract', 'concurrency', 'key'], reads: exprRefs(key) }];
   }
 }
 

@@ -3,7 +3,8 @@
  * What happens at run time stands in refs.ts and builder.ts.
  */
 import type { Duration } from './duration.ts';
-import type { ContractData, Effects, Graph, Join } from './graph.ts';
+import type { ContractData, Effects, Graph, Join, OnLimit } from './graph.ts';
+import type { DeclaredSchedule } from './schedule-opts.ts';
 import type { Schema } from './schema.ts';
 
 export type { Duration, Effects, Join };
@@ -193,13 +194,35 @@ export interface TaskOpts {
   readonly timeout?: Duration | Timeouts;
   /** What running the body again means. Default 'idempotent'. */
   readonly effects?: Effects;
-  /** Higher goes first. Default 0. */
+  /** Higher goes first: one unit is worth a minute of waiting. Default 0. */
   readonly priority?: number;
+  /** Only workers that serve it run the task. Default 'default'. */
+  readonly queue?: string;
+  /** Units of pools that an attempt holds while it runs; each pool is declared by the engine's `limits`. */
+  readonly pools?: Readonly<Record<string, number>>;
+  /** Attempts of this task at the same time, over all processes; or of everything with the same key. */
+  readonly concurrency?: number | KeyLimit;
+  /** Starts per second, minute or hour, as a token bucket that holds so many: '10/s'. Or the name of a rate in the engine's `limits`. */
+  readonly rate?: string;
   /**
    * Outputs are kept for `ttl`, over all runs: a task with the same contract and an equal input ends at once with what was kept, without an
    * attempt. Needs `effects: 'none'`. A redrive or rerun by a person reads nothing from the cache.
    */
   readonly cache?: { readonly ttl: Duration };
+}
+
+/** How much of one key may run at the same time, in all processes together. */
+export interface KeyLimit<K = string> {
+  /** The same key anywhere is the same one. Default: the task's, or the workflow's, own. */
+  readonly key?: K;
+  readonly limit: number;
+  /**
+   * What happens beyond the limit: 'queue' (default) waits; 'cancel_new' and 'fail' end what comes, as `key_limit`; 'cancel_old' cancels what
+   * has run longest.
+   */
+  readonly onLimit?: OnLimit;
+  /** 'serial': strictly in the order in which they were queued, whatever their priority; one that waits for a retry keeps its turn. */
+  readonly order?: 'serial';
 }
 
 export interface Log {
@@ -222,6 +245,8 @@ export interface Ctx {
   readonly deadline: Date;
   readonly log: Log;
   readonly traceparent?: string;
+  /** Of a run that a schedule started: the instant at which it was due, whenever it began. */
+  readonly dueAt?: Date;
   /** Runs `fn` once under this name and records what it returns; later attempts read the record. In a loop name the turn: `['call', i]`. */
   step<T>(name: string | readonly (string | number)[], fn: (() => Promise<T> | T) & StorableFn<T>): Promise<T>;
   progress(done: number | { readonly done: number; readonly of: number; readonly note?: string }): void;
@@ -278,7 +303,9 @@ export type Settled<T> =
 export type SureJoin = 'none_failed' | 'all_done' | 'always';
 
 /** V: what the predicate sees. J and W are inferred: whether the task may be skipped. */
-export interface NodeOpts<V = any, J extends Join = Join, W extends boolean = boolean> extends TaskOpts {
+export interface NodeOpts<V = any, J extends Join = Join, W extends boolean = boolean> extends Omit<TaskOpts, 'concurrency'> {
+  /** As of a task; the key may be read from refs. */
+  readonly concurrency?: number | KeyLimit<In<string>>;
   /** Default: the task's name. */
   readonly id?: string;
   /** These must be over first; order without data. */
@@ -296,7 +323,7 @@ export interface MapOpts<
   J extends Join = Join,
   W extends boolean = boolean,
   Y extends 'success' | 'skip' = 'success' | 'skip',
-> extends NodeOpts<readonly E[], J, W> {
+> extends Omit<NodeOpts<readonly E[], J, W>, 'concurrency'> {
   /** Items that run at the same time. Default: no bound. */
   readonly concurrency?: number;
   /** Default 10,000; more fail the map. */
@@ -446,6 +473,8 @@ export interface Workflow<I, O> {
   readonly name: string;
   readonly version?: string;
   readonly input?: Schema;
+  /** When runs of it are started; no part of its version. */
+  readonly schedules?: readonly DeclaredSchedule[];
   readonly graph: Graph;
   /** The code of each task of the graph, by id. */
   readonly code: ReadonlyMap<string, NodeCode>;

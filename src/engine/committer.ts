@@ -21,7 +21,7 @@ import { keyConflict } from './key-conflict.ts';
 import type { Moved, MoveUnit } from './moves.ts';
 import type { Ports } from './ports.ts';
 import type { Registry } from './registry.ts';
-import type { Act, EventUnit, StartUnit, StepUnit, Unit } from './units.ts';
+import { ScheduleMoved, type Act, type EventUnit, type StartUnit, type StepUnit, type Unit } from './units.ts';
 
 /** Changes in one commit: at 500 and more the event loop's p99 reaches 11 ms (hotpath, rule 3). */
 const MAX_UNITS = 200;
@@ -72,7 +72,7 @@ export class Committer {
   constructor(options: CommitterOptions) {
     this.options = options;
     this.numbers = new Numbers(options.store);
-    this.planner = new Planner(options.settings, this.numbers, options.ports.digest);
+    this.planner = new Planner(options.settings, this.numbers, (text) => options.ports.digest(text));
     this.loader = new RunLoader(options, () => this.claims?.capacity(0).worker ?? 0);
     this.cache = this.loader.cache;
     options.logs.onDue = () => this.schedule();
@@ -245,7 +245,7 @@ export class Committer {
     const more = (run: number, node: number): void => {
       this.add({ kind: 'event', run, event: { type: 'take', node, count: 0 }, attempt: null, act: null, done: null });
     };
-    return lookUp(plan.lookups, capacity, plan.now, { store, digest: ports.digest, settings, more });
+    return lookUp(plan.lookups, capacity, plan.now, { store, digest: (text) => ports.digest(text), settings, more });
   }
 
   private planRun(plan: Plan, run: number, units: RunUnits, capacity: Capacity): void {
@@ -348,6 +348,10 @@ export class Committer {
       repeatedStart(unit, outcome.done);
       return;
     }
+    if (outcome?.created === false && 'decided' in outcome) {
+      unit.reject(new ScheduleMoved());
+      return;
+    }
     if (outcome?.created === false && 'moved' in outcome) {
       unit.reject(movedOn());
       return;
@@ -363,6 +367,7 @@ export class Committer {
       state: write.state,
       uid: write.uid,
       traceparent: request.traceparent,
+      dueAt: request.fire?.dueAt ?? null,
       epoch: result.epoch,
       owner: write.owner,
       held: 0,
@@ -392,6 +397,7 @@ export class Committer {
         state,
         uid: run.uid,
         traceparent: run.traceparent,
+        dueAt: run.dueAt,
         epoch: result.epoch,
         owner: this.claims?.capacity(0).worker ?? null,
         held: 0,
@@ -400,6 +406,9 @@ export class Committer {
       for (const task of run.tasks) if (task.status === 'running') this.claims?.launch(entry, task, chain);
     }
     if (result.claimedTasks.length > 0) await this.takeTasks(result, chain);
+    for (const { run, ...limited } of result.limited) {
+      this.add({ kind: 'event', run, event: { type: 'limit', ...limited }, attempt: null, act: null, done: null });
+    }
     for (const map of result.openMaps) {
       if (!this.mayTake(map)) continue;
       this.add({ kind: 'event', run: map.run, event: { type: 'take', node: map.node, count: 0 }, attempt: null, act: null, done: null });

@@ -32,6 +32,7 @@ export interface LookupOptions {
 
 /** So many times one commit goes on with what a hit made ready. */
 const ROUNDS = 20;
+const QUEUED_AT_ONCE = 500;
 
 /**
  * Ends queued tasks with what is kept of them, in the commit that queues them: they take no slot, no pool and no attempt. Here, and not at the
@@ -69,8 +70,10 @@ function ask(
   const { known, state, changes } = lookup;
   for (const map of state.maps.values()) {
     const node = known.compiled.nodes[map.node];
-    if (!isCached(node) || state.tasks[map.node]?.status !== 'running' || state.status !== 'running' || changes.end !== null) continue;
-    const count = Math.min(capacity.free - lookup.misses, startable(node, map));
+    if (node === undefined || !isCached(node) || state.tasks[map.node]?.status !== 'running' || state.status !== 'running' || changes.end !== null) continue;
+    // What asks for more than a slot is queued beforehand: whether it may start only a claim can say.
+    const room = node.needs === null ? capacity.free - lookup.misses : QUEUED_AT_ONCE;
+    const count = Math.min(room, startable(node, map));
     if (count <= 0) continue;
     if (lookup.rounds < ROUNDS) takeMore(known.compiled, state, changes, { node: map.node, count, now, settings });
     else more(state.run, map.node);

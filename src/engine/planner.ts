@@ -1,5 +1,6 @@
 import { advance, claimInPlace, openFork, openRun, takeMore } from '../core/advance.ts';
 import { cacheEntries, isCached } from '../core/caching.ts';
+import type { GraphNode } from '../core/compile.ts';
 import { noChanges, taskAt, type Changes } from '../core/changes.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { runIdText } from '../core/ids.ts';
@@ -115,10 +116,10 @@ export class Planner {
           ? openRun(known.compiled, facts, now, this.settings)
           : openFork(known.compiled, facts, taken, now, this.settings);
     const finish = (): void => {
-      const launches =
-        unclaimed || isLater ? [] : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain }, capacity, now);
+      const at = { state, changes, firstBody, chain, hasNeeds: false };
+      const launches = unclaimed || isLater ? [] : this.continueHere(known.compiled.nodes.length, at, capacity, now);
       if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
-      const { uid, key, tags, traceparent } = unit.request;
+      const { uid, key, tags, traceparent, fire } = unit.request;
       const owner = launches.length > 0 ? capacity.worker : null;
       plan.starts.push({
         unit,
@@ -137,6 +138,7 @@ export class Planner {
           changes,
           link: linkOf(from, state),
           act: startAct(unit, state.run),
+          ...(fire === undefined ? {} : { fire }),
         },
       });
     };
@@ -177,7 +179,7 @@ export class Planner {
   ): void {
     const { state, known } = entry;
     const chain = nextChain(units, plan.now);
-    const at = { state, changes, firstBody: known.stored.firstBody, chain };
+    const at = { state, changes, firstBody: known.stored.firstBody, chain, hasNeeds: known.compiled.hasNeeds };
     const launches = this.continueHere(known.compiled.nodes.length, at, capacity, plan.now);
     if (state.maps.size > 0) launches.push(...this.takeItems(entry, changes, chain, capacity, plan.now));
     plan.runs.push({ units, entry, changes, launches, act: actOf(units, changes), move: null, cache });
@@ -221,7 +223,7 @@ export class Planner {
 
   private continueHere(
     nodes: number,
-    at: { state: RunState; changes: Changes; firstBody: number; chain: Chain },
+    at: { state: RunState; changes: Changes; firstBody: number; chain: Chain; hasNeeds: boolean },
     capacity: Capacity,
     now: number,
   ): Launch[] {
@@ -230,6 +232,8 @@ export class Planner {
     for (const change of at.changes.tasks) {
       // Later in the same commit it may have moved on: a loser of a first is cancelled as soon as it is queued.
       if (taskAt(at.state, change.to.node, change.to.item) !== change.to) continue;
+      // What it held is free in this transaction: whoever waited for it can have it in the same one.
+      if (at.hasNeeds && change.from?.status === 'running' && change.to.status !== 'running') capacity.waits(change.from.rank);
       if (change.to.status === 'running' && change.to.phase === 'body' && change.from?.status === 'running') {
         // The verdict was yes: the body starts under the claim, and in the slot, that evaluated.
         capacity.free--;
@@ -254,6 +258,16 @@ export class Planner {
     return launches;
   }
 
+  /** Items that need more than a slot wait in the queue: there it is known what fits. */
+  private queueItems(
+    known: CachedRun['known'],
+    state: RunState,
+    changes: Changes,
+    { node, count, now }: { node: GraphNode; count: number; now: number },
+  ): void {
+    takeMore(known.compiled, state, changes, { node: node.index, count, now, settings: this.settings });
+  }
+
   private takeItems(entry: Pick<CachedRun, 'state' | 'known'>, changes: Changes, chain: Chain, capacity: Capacity, now: number): Launch[] {
     const { state, known } = entry;
     const launches: Launch[] = [];
@@ -261,7 +275,13 @@ export class Planner {
       const node = known.compiled.nodes[map.node];
       const task = state.tasks[map.node];
       // Of a map with a cache items were taken with the look into it.
-      if (node === undefined || isCached(node) || task?.status !== 'running' || capacity.free <= 0 || state.status === 'paused') continue;
+      if (node === undefined || isCached(node) || task?.status !== 'running' || state.status === 'paused') continue;
+      if (node.needs !== null) {
+        this.queueItems(known, state, changes, { node, count: startable(node, map), now });
+        capacity.waits(task.rank);
+        continue;
+      }
+      if (capacity.free <= 0) continue;
       if (!capacity.mayContinue(known.stored.firstBody + map.node, task.rank, chain)) {
         if (startable(node, map) > 0) capacity.waits(task.rank);
         continue;

@@ -3,8 +3,10 @@ import type { Graph } from '../core/graph.ts';
 import type { EndedTask, MapState, QueuedTask, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
 import type { LogLevel } from '../core/log.ts';
 import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
+import type { BodyPlace, CapacityStore, LimitedTask, PausedNames } from './capacity.ts';
 import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask } from './acts.ts';
 import type { Care } from './care.ts';
+import type { FireWrite, Schedules } from './schedules.ts';
 
 /**
  * The port between the engine and a database. Each method is one transaction (or one read) and takes a batch; the kernel has decided
@@ -14,6 +16,9 @@ import type { Care } from './care.ts';
 export interface Store {
   /** Retention, backups, transfer and facts: what a person or a sweep does, beside running. */
   readonly care: Care;
+  readonly capacity: CapacityStore;
+  /** Rules that start runs at due instants, and what became of these. */
+  readonly schedules: Schedules;
   /** Opens the database, migrates it, checks that it is safe to use. Rejects with a `STORE_*` error that says what is wrong. */
   open(): Promise<StoreInfo>;
   close(): Promise<void>;
@@ -171,6 +176,8 @@ export interface StartWrite {
   /** The run that it was made from; of a fork, the maps whose items are taken over as they are. */
   readonly link: StartLink | null;
   readonly act: ActWrite | null;
+  /** The due instant of a schedule that starts it. */
+  readonly fire?: FireWrite;
 }
 
 export interface StartLink {
@@ -187,6 +194,8 @@ export type StartResult =
   | { readonly created: false; readonly uid: Uint8Array; readonly run: number; readonly inputHash: string }
   /** The run that it takes over from is in another generation now. */
   | { readonly created: false; readonly moved: number }
+  /** The schedule that starts it moved on, or its instant has a run. */
+  | { readonly created: false; readonly decided: true }
   /** The act that starts it was done before. */
   | { readonly created: false; readonly done: DoneRequest };
 
@@ -257,6 +266,8 @@ export interface ClaimRequest {
   /** Bodies it can run. */
   readonly bodies: ReadonlySet<number>;
   readonly firstToken: number;
+  /** Where its bodies belong, for what is paused. */
+  readonly places: ReadonlyMap<number, BodyPlace>;
 }
 
 export interface ClaimableDefinition {
@@ -286,6 +297,7 @@ export interface ClaimedTask {
 export interface ClaimedRun {
   readonly definition: number;
   readonly traceparent: string | null;
+  readonly dueAt: number | null;
   readonly facts: RunFacts;
   readonly uid: Uint8Array;
   /** Its roots: those that got a slot are running. */
@@ -306,6 +318,12 @@ export interface CommitResult {
   readonly logs: readonly boolean[];
   readonly claimedRuns: readonly ClaimedRun[];
   readonly claimedTasks: readonly ClaimedTask[];
+  /** Tasks that a limit ends: of those in the queue, and of those that make room for them. */
+  readonly limited: readonly LimitedTask[];
+  /** When a rate lets the next queued task go; null where none waits for one. */
+  readonly lookAt: number | null;
+  /** What was paused at this look; null where nothing looked. */
+  readonly paused: PausedNames | null;
   /** Maps of runs with items that may start. */
   readonly openMaps: readonly { readonly run: number; readonly node: number; readonly rank: number }[];
   /** The smallest rank that was left in the queue for lack of slots; null where nothing was. */
@@ -362,6 +380,9 @@ export interface RunRow {
   /** The run that it was forked or restarted from. */
   readonly linkedFrom: number | null;
   readonly link: 'fork' | 'restart' | null;
+  /** The schedule that started it, and the instant that it was due at. */
+  readonly schedule: string | null;
+  readonly dueAt: number | null;
 }
 
 export interface DeadRow {

@@ -266,6 +266,7 @@ export function claimOf(limit: number, firstToken: number, ...defined: Defined[]
     limit,
     firstToken,
     definitions: new Map(defined.map(({ stored, graph }) => [stored.id, { firstBody: stored.firstBody, roots: graph.plainRoots ?? [] }])),
+    places: new Map(),
     bodies: new Set(defined.flatMap(({ stored, graph }) => graph.nodes.map((node) => stored.firstBody + node.index))),
   };
 }

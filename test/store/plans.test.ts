@@ -39,6 +39,9 @@ function fill(db: DatabaseSync): void {
 
 const RUN = 'runs INTEGER PRIMARY KEY';
 const TASK = 'tasks PRIMARY KEY (run, node, item)';
+const SCHEDULE = 'schedules INTEGER PRIMARY KEY';
+const NAME_OF_SCHEDULE = 'schedules sqlite_autoindex_schedules_1 (name)';
+const FIRE = 'fires PRIMARY KEY (schedule, due_at, backfill)';
 /** What each statement is meant to read by; `[]`: it reads nothing. */
 const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> = {
   beginWrite: 'no plan',
@@ -138,6 +141,35 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   allTasks: ['tasks PRIMARY KEY (run)'],
   plainTasks: ['tasks PRIMARY KEY (run)'],
   // By the primary key it would read every ended item of the run, at every load.
+  laneItems: ['lanes sqlite_autoindex_lanes_1 (body)', 'tasks tasks_open (status, body)'],
+  readLane: ['lanes sqlite_autoindex_lanes_1 (body, needs)'],
+  insertLane: ['lanes  ()'],
+  putInLane: [TASK],
+  queuedLanes: [
+    'tasks tasks_open (status, body)',
+    'queued SCAN',
+    'tasks tasks_open (status, body)',
+    'queued SCAN',
+    'lanes INTEGER PRIMARY KEY',
+    'tasks PRIMARY KEY (run, node, item)',
+    'tasks tasks_open (status, body)',
+  ],
+  laneTasks: ['tasks tasks_open (status, body)', RUN],
+  heldLanes: ['tasks tasks_open (status, body)', 'lanes INTEGER PRIMARY KEY'],
+  heldAside: ['tasks tasks_open (status, body)', 'lanes INTEGER PRIMARY KEY', 'parked parked_run (run)'],
+  keyRetrying: ['lanes lanes_key (key)', 'tasks tasks_open (status, body)'],
+  keyHolders: ['lanes lanes_key (key)', 'tasks tasks_open (status, body)'],
+  needsOfRun: ['tasks PRIMARY KEY (run)', 'lanes INTEGER PRIMARY KEY'],
+  readLimits: ['limits SCAN'],
+  declareLimit: [],
+  setLimit: [],
+  clearLimit: ['limits PRIMARY KEY (kind, name)'],
+  dropLimit: ['limits PRIMARY KEY (kind, name)'],
+  readBucket: ['buckets PRIMARY KEY (name)'],
+  putBucket: [],
+  readPaused: ['paused SCAN'],
+  pauseName: [],
+  resumeName: ['paused PRIMARY KEY (kind, name)'],
   openItems: ['tasks tasks_open (status, body)'],
   endedItems: [TASK],
   mapsOf: ['maps PRIMARY KEY (run)'],
@@ -255,12 +287,60 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   dueRuns: ['runs runs_wake (wake_at)'],
   nextTaskDue: ['tasks tasks_due (due_at)'],
   nextRunDue: ['runs runs_wake (wake_at)'],
+  insertSchedule: [],
+  scheduleByName: [NAME_OF_SCHEDULE],
+  scheduleById: [SCHEDULE],
+  schedulesAfter: [NAME_OF_SCHEDULE],
+  dueSchedules: ['schedules schedules_next (next_at, next_at)'],
+  watchedSchedules: ['schedules schedules_watched (id)'],
+  nextScheduleAt: ['schedules schedules_next (next_at)'],
+  lateSchedules: ['schedules schedules_next (next_at, next_at)'],
+  moveSchedule: [SCHEDULE],
+  setTerms: [SCHEDULE],
+  watchSchedule: [SCHEDULE],
+  bumpSchedule: [SCHEDULE, 'backfills INTEGER PRIMARY KEY'],
+  dropSchedule: [SCHEDULE],
+  dropFires: ['fires PRIMARY KEY (schedule)'],
+  dropBackfills: ['backfills backfills_of (schedule)'],
+  readFire: [FIRE],
+  insertFire: [],
+  startWaiting: [FIRE],
+  dropWaiting: [FIRE],
+  extendFire: [FIRE],
+  scheduleRun: [RUN],
+  lastFire: ['fires PRIMARY KEY (schedule, due_at)'],
+  openFires: ['runs runs_scheduled (schedule)', 'fires fires_run (run, schedule)'],
+  waitingFires: ['fires fires_waiting (schedule)'],
+  endedFires: ['fires PRIMARY KEY (schedule, due_at)', RUN],
+  firesBefore: ['fires PRIMARY KEY (schedule, (due_at,backfill)', RUN],
+  firesIn: ['fires PRIMARY KEY (schedule, due_at, due_at)', RUN],
+  insertBackfill: [],
+  openBackfills: ['backfills backfills_open (schedule)'],
+  backfillsOf: ['backfills backfills_of (schedule)'],
+  moveBackfill: ['backfills INTEGER PRIMARY KEY'],
+  cancelBackfill: ['backfills INTEGER PRIMARY KEY'],
+  oldestFire: ['fires fires_at (at)'],
+  oldestBackfill: ['backfills backfills_ended (finished_at)'],
+  pruneFires: [FIRE, 'fires fires_at (at)', RUN],
+  pruneBackfills: ['backfills INTEGER PRIMARY KEY', 'backfills backfills_ended (finished_at)'],
   stuckRuns: ['runs runs_open (definition)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
 };
 /** Sorts what it found: everything else comes out of its index in order. */
-const MAY_SORT: readonly StatementName[] = ['runningAfter', 'deadLettersOf'];
 
-const ALIASES: Readonly<Record<string, string>> = { r: 'runs', t: 'tasks', m: 'maps', d: 'definitions', k: 'keys', s: 'steps' };
+const MAY_SORT: readonly StatementName[] = ['runningAfter', 'deadLettersOf', 'keyHolders'];
+
+const ALIASES: Readonly<Record<string, string>> = {
+  r: 'runs',
+  t: 'tasks',
+  m: 'maps',
+  d: 'definitions',
+  k: 'keys',
+  s: 'steps',
+  l: 'lanes',
+  h: 'tasks',
+  p: 'parked',
+  f: 'fires',
+};
 
 /** `SEARCH t USING COVERING INDEX tasks_open (status=? AND body>?)` as `tasks tasks_open (status, body)`. */
 function access(line: string): string | null {

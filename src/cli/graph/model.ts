@@ -67,7 +67,7 @@ function edgesInto(node: GraphNode, { nodes, guard }: CompiledGraph): DrawnEdge[
     const decision = nodes[node.cases.when];
     const taken = new Set(decision?.watchers.map((each) => nodes[each]?.task.if?.is));
     const empty = decision === undefined ? [] : (caseKeys(decision.task) ?? []).filter((is) => !taken.has(is));
-    if (decision && empty.length > 0) put(decision.index, 'branch', clipMiddle(empty.map(labelOf).join(', '), LABEL, '..'));
+    if (decision && empty.length > 0) put(decision.index, 'branch', clipMiddle(empty.map(labelOf).join(', '), 2 * LABEL, '..'));
   }
   return [...made.values()];
 }

@@ -14,7 +14,10 @@ export function loadRun(sql: Statements, request: port.LoadRequest, epoch: numbe
   const maps = sql.mapsOf.all(run) as Row[];
   const tops = maps.length === 0 ? sql.plainTasks : sql.topTasks;
   const tasks = (tops.all(run) as Row[]).map(readTask);
-  for (const map of maps) tasks.push(...(sql.openItems.all(map['body'] ?? null, run) as Row[]).map(readTask));
+  for (const map of maps) {
+    tasks.push(...(sql.openItems.all(map['body'] ?? null, run) as Row[]).map(readTask));
+    tasks.push(...(sql.laneItems.all(Math.abs(Number(map['body'])), run) as Row[]).map(readTask));
+  }
   return [
     {
       row: readRun(row),

@@ -207,6 +207,8 @@ export function readRun(row: Row): RunRow {
     generation: number(row['generation']),
     linkedFrom: numberOrNull(row['linked_from']),
     link: row['link'] === 'fork' || row['link'] === 'restart' ? row['link'] : null,
+    schedule: row['schedule'] as string | null,
+    dueAt: numberOrNull(row['due_at']),
   };
 }
 

@@ -8,8 +8,17 @@ import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '.
 const TASK = `run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, draws, ran_ms, rank, first_queued_at,
   phase, next, token, worker, started_at, due_at, finished_at, reason, flags, waits, effect, edited, output, error`;
 
+/** Numbers of lanes lie above all numbers of bodies: a column holds either. */
+export const FIRST_LANE = 2 ** 40;
+
+const columnsOf = (table: string, columns: string): string =>
+  columns
+    .split(',')
+    .map((column) => `${table}.${column.trim()}`)
+    .join(', ');
+
 const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.generation, r.rev, r.format, r.owner, r.rank, r.unclaimed,
-  r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link
+  r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link, r.schedule, r.due_at
   FROM runs r JOIN definitions d ON d.id = r.definition`;
 
 /**
@@ -229,13 +238,47 @@ const SQL = {
   nextUnclaimedDefinition: 'SELECT definition FROM runs WHERE unclaimed = 1 AND definition > ? ORDER BY definition LIMIT 1',
   unclaimedRuns: `SELECT id, rank FROM runs WHERE unclaimed = 1 AND definition = ? AND format <= ? ORDER BY rank, id LIMIT ?`,
   claimRun: `UPDATE runs SET unclaimed = NULL, owner = ?, rev = rev + 1 WHERE id = ? AND unclaimed = 1
-    RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, traceparent, input`,
+    RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, traceparent, due_at, input`,
   nextQueuedBody: 'SELECT body FROM tasks WHERE status <= 4 AND status = 1 AND body > ? ORDER BY body LIMIT 1',
   queuedTasks: `SELECT t.run, t.node, t.item, t.rank FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2 WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
   claimable: `SELECT r.definition, r.owner FROM runs r WHERE r.id = ? AND r.quarantined IS NULL AND r.format <= ?`,
   readTask: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item = ?`,
   openMaps: `SELECT m.run, m.node, m.rank FROM maps m CROSS JOIN runs r ON r.id = m.run AND r.format <= ?2 WHERE m.body = ?1 AND m.closed IS NULL AND (m.next < m.n OR m.again > 0) ORDER BY m.rank LIMIT ?3`,
   nextMapBody: 'SELECT body FROM maps WHERE closed IS NULL AND (next < n OR again > 0) AND body > ? ORDER BY body LIMIT 1',
+
+  // limits: lanes, what they hold, and what is said of pools, keys and rates
+  readLane: 'SELECT id FROM lanes WHERE body = ? AND needs = ?',
+  insertLane: `INSERT INTO lanes (id, body, needs, key) SELECT coalesce(max(id), ${FIRST_LANE}) + 1, ?, ?, ? FROM lanes RETURNING id`,
+  putInLane: 'UPDATE tasks SET body = ? WHERE run = ? AND node = ? AND item = ?',
+  // why: from lane to lane by the index, with the first in each
+  queuedLanes: `WITH RECURSIVE queued(lane) AS (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > ?1 UNION ALL
+      SELECT (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > queued.lane) FROM queued WHERE queued.lane IS NOT NULL)
+    SELECT l.id, l.body, l.needs, t.rank, t.run, t.node, t.item, t.first_queued_at AS queuedAt FROM queued CROSS JOIN lanes l ON l.id = queued.lane
+    CROSS JOIN tasks t ON (t.run, t.node, t.item) = (SELECT run, node, item FROM tasks h WHERE h.status <= 4 AND h.status = 1 AND h.body = queued.lane
+      ORDER BY h.rank, h.run, h.node, h.item LIMIT 1) LIMIT ?2`,
+  laneTasks: `SELECT t.run, t.node, t.item, t.rank, t.first_queued_at AS queuedAt, t.next FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2
+    WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
+  heldLanes: `SELECT l.needs, count(*) AS n FROM tasks t CROSS JOIN lanes l ON l.id = t.body
+    WHERE t.status <= 4 AND t.status = 2 AND t.body > ${FIRST_LANE} GROUP BY t.body`,
+  // why: below zero stand paused runs and quarantined ones; of these what has ended is parked, and holds nothing
+  heldAside: `SELECT l.needs, count(*) AS n FROM tasks t CROSS JOIN lanes l ON l.id = -t.body WHERE t.status <= 4 AND t.status = 2
+    AND t.body < -${FIRST_LANE} AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.run = t.run AND p.token = t.token) GROUP BY t.body`,
+  keyRetrying: `SELECT t.rank, t.run, t.node, t.item FROM lanes l CROSS JOIN tasks t ON t.body IN (l.id, -l.id)
+    WHERE l.key = ? AND t.status <= 4 AND t.status = 3`,
+  keyHolders: `SELECT t.run, t.node, t.item, t.token FROM lanes l CROSS JOIN tasks t ON t.body IN (l.id, -l.id)
+    WHERE l.key = ? AND t.status <= 4 AND t.status = 2 ORDER BY t.started_at, t.run, t.node, t.item LIMIT ?`,
+  needsOfRun: `SELECT t.node, t.item, l.needs FROM tasks t CROSS JOIN lanes l ON l.id = abs(t.body)
+    WHERE t.run = ? AND +t.status <= 4 AND (t.body > ${FIRST_LANE} OR t.body < -${FIRST_LANE})`,
+  readLimits: 'SELECT kind, name, code, operator FROM limits ORDER BY kind, name',
+  declareLimit: `INSERT INTO limits (kind, name, code) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET code = ?3 WHERE code IS NOT ?3`,
+  setLimit: `INSERT INTO limits (kind, name, operator) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET operator = ?3`,
+  clearLimit: 'UPDATE limits SET operator = NULL WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NOT NULL',
+  dropLimit: 'DELETE FROM limits WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NULL',
+  readBucket: 'SELECT level, at FROM buckets WHERE name = ?',
+  putBucket: `INSERT INTO buckets (name, level, at) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET level = ?2, at = max(at, ?3)`,
+  readPaused: 'SELECT kind, name, at FROM paused ORDER BY kind, name',
+  pauseName: 'INSERT INTO paused (kind, name, at) VALUES (?, ?, ?) ON CONFLICT (kind, name) DO NOTHING',
+  resumeName: 'DELETE FROM paused WHERE kind = ? AND name = ?',
 
   // reads
   runById: `SELECT ${RUN} WHERE r.id = ?`,
@@ -258,6 +301,9 @@ const SQL = {
       SELECT (SELECT min(node) FROM tasks WHERE run = ?1 AND node > nodes.node) FROM nodes WHERE nodes.node IS NOT NULL)
     SELECT t.* FROM nodes CROSS JOIN tasks t ON t.run = ?1 AND t.node = nodes.node AND t.item = -1`,
   // why: by the key of the run this would read every ended item; without statistics the planner takes that for the better way
+  // why: items that wait for more than a slot stand in lanes of their body
+  laneItems: `SELECT ${columnsOf('t', TASK)} FROM lanes l CROSS JOIN tasks t INDEXED BY tasks_open
+    ON t.status <= 4 AND t.status IN (0, 1, 2, 3, 4) AND t.body IN (l.id, -l.id) WHERE l.body = ? AND t.run = ? AND t.item >= 0`,
   openItems: `SELECT ${TASK} FROM tasks INDEXED BY tasks_open
     WHERE status <= 4 AND status IN (0, 1, 2, 3, 4) AND body = ? AND run = ? AND item >= 0`,
   endedItems: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item >= 0 AND status >= 5 ORDER BY item`,
@@ -346,6 +392,57 @@ const SQL = {
     JOIN runs r ON r.id = t.run WHERE t.status <= 4 AND t.status = 2 AND t.token IS NOT NULL AND (t.run, t.node, t.item) > (?, ?, ?) AND r.quarantined IS NULL
     ORDER BY t.run, t.node, t.item LIMIT ?`,
 
+  // schedules
+  insertSchedule: `INSERT INTO schedules (name, workflow, declared, rule, made_at, policy, input, is_made, cursor_at, next_at, watched, paused_at,
+    paused_why, removed_at, failures_from, created_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (name) DO NOTHING`,
+  scheduleByName: 'SELECT * FROM schedules WHERE name = ?',
+  scheduleById: 'SELECT * FROM schedules WHERE id = ?',
+  schedulesAfter: 'SELECT * FROM schedules WHERE name > ? ORDER BY name LIMIT ?',
+  dueSchedules: `SELECT id FROM schedules WHERE next_at IS NOT NULL AND next_at <= ?1 AND workflow IN (SELECT value FROM json_each(?2))
+    ORDER BY next_at LIMIT ?3`,
+  watchedSchedules: `SELECT id FROM schedules WHERE watched = 1 AND id > ?1 AND workflow IN (SELECT value FROM json_each(?2)) ORDER BY id LIMIT ?3`,
+  nextScheduleAt: `SELECT next_at AS at FROM schedules WHERE next_at IS NOT NULL AND next_at > ?1
+    AND workflow IN (SELECT value FROM json_each(?2)) ORDER BY next_at LIMIT 1`,
+  lateSchedules:
+    'SELECT name, workflow, next_at AS nextAt FROM schedules WHERE next_at IS NOT NULL AND next_at < ? ORDER BY next_at LIMIT 100',
+  moveSchedule: `UPDATE schedules SET cursor_at = ?, next_at = ?, watched = ?, paused_at = ?, paused_why = ?, removed_at = ?, failures_from = ?,
+    rev = rev + 1 WHERE id = ? AND rev = ?`,
+  setTerms: 'UPDATE schedules SET workflow = ?, declared = ?, rule = ?, made_at = ?, policy = ?, input = ?, is_made = ? WHERE id = ?',
+  watchSchedule: 'UPDATE schedules SET watched = 1, rev = rev + 1 WHERE id = ? AND rev = ?',
+  bumpSchedule: 'UPDATE schedules SET watched = 1, rev = rev + 1 WHERE id = (SELECT schedule FROM backfills WHERE id = ?)',
+  dropSchedule: 'DELETE FROM schedules WHERE id = ? AND rev = ?',
+  dropFires: 'DELETE FROM fires WHERE schedule = ?',
+  dropBackfills: 'DELETE FROM backfills WHERE schedule = ?',
+  readFire: 'SELECT state FROM fires WHERE schedule = ? AND due_at = ? AND backfill = ?',
+  insertFire:
+    'INSERT INTO fires (schedule, due_at, backfill, state, until_at, count, reason, note, run, uid, at) VALUES (?,?,?,?,?,?,?,?,?,?,?)',
+  startWaiting: 'UPDATE fires SET state = 1, run = ?, uid = ?, at = ? WHERE schedule = ? AND due_at = ? AND backfill = 0 AND state = 0',
+  dropWaiting: 'UPDATE fires SET state = 2, reason = ?, note = ?, at = ? WHERE schedule = ? AND due_at = ? AND backfill = 0 AND state = 0',
+  extendFire: `UPDATE fires SET until_at = ?, count = ?, at = ? WHERE schedule = ? AND due_at = ? AND backfill = 0 AND state = 2`,
+  scheduleRun: 'UPDATE runs SET schedule = ?, due_at = ? WHERE id = ?',
+  lastFire: `SELECT due_at, state, count, reason, note FROM fires WHERE schedule = ? AND due_at <= ? AND backfill = 0 ORDER BY due_at DESC LIMIT 1`,
+  openFires: `SELECT r.id AS run, r.status, f.due_at, f.backfill FROM runs r INDEXED BY runs_scheduled CROSS JOIN fires f ON f.run = r.id
+    WHERE r.schedule = ?1 AND r.schedule IS NOT NULL AND r.status < 6 AND r.quarantined IS NULL AND f.schedule = ?2 LIMIT 2000`,
+  waitingFires: 'SELECT due_at FROM fires WHERE schedule = ? AND state = 0 ORDER BY due_at',
+  endedFires: `SELECT r.status FROM fires f CROSS JOIN runs r ON r.id = f.run
+    WHERE f.schedule = ? AND f.due_at > ? AND f.backfill = 0 AND f.state = 1 AND r.status >= 6 ORDER BY f.due_at DESC LIMIT ?`,
+  firesBefore: `SELECT f.due_at, f.until_at, f.count, f.backfill, f.state, f.reason, f.note, f.at, f.uid, r.status FROM fires f
+    LEFT JOIN runs r ON r.id = f.run WHERE f.schedule = ? AND (f.due_at, f.backfill) < (?, ?) ORDER BY f.due_at DESC, f.backfill DESC LIMIT ?`,
+  // why: of several runs of one instant the last that was started
+  firesIn: `SELECT f.due_at, r.status, max(f.run) FROM fires f CROSS JOIN runs r ON r.id = f.run
+    WHERE f.schedule = ? AND f.due_at >= ? AND f.due_at <= ? AND f.state = 1 GROUP BY f.due_at`,
+  insertBackfill: `INSERT INTO backfills (schedule, from_at, to_at, reprocess, concurrency, cursor_at, created_at) VALUES (?,?,?,?,?,?,?)
+    RETURNING id`,
+  openBackfills: 'SELECT * FROM backfills WHERE schedule = ? AND state < 2 ORDER BY id',
+  backfillsOf: 'SELECT * FROM backfills WHERE schedule = ? ORDER BY id DESC LIMIT ?',
+  moveBackfill: 'UPDATE backfills SET cursor_at = ?, state = ?, started = started + ?, finished_at = ? WHERE id = ?',
+  cancelBackfill: 'UPDATE backfills SET state = 1 WHERE id = ? AND state = 0',
+  oldestFire: 'SELECT 1 AS n FROM fires WHERE state > 0 AND at <= ? LIMIT 1',
+  oldestBackfill: 'SELECT 1 AS n FROM backfills WHERE finished_at <= ? LIMIT 1',
+  pruneFires: `DELETE FROM fires WHERE (schedule, due_at, backfill) IN
+    (SELECT schedule, due_at, backfill FROM fires WHERE state > 0 AND at <= ?
+      AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = fires.run AND r.status < 6) ORDER BY at LIMIT ?)`,
+  pruneBackfills: 'DELETE FROM backfills WHERE id IN (SELECT id FROM backfills WHERE finished_at <= ? ORDER BY finished_at LIMIT ?)',
   // versions
   moveDefinition: 'UPDATE runs SET definition = ?, stays_until = ? WHERE id = ?',
   insertMove: 'INSERT INTO moves (run, seq, from_definition, to_definition) VALUES (?,?,?,?)',

@@ -7,6 +7,8 @@ import { isRunOver } from '../../core/states.ts';
 import type { ActWrite } from '../acts.ts';
 import type { CacheWrite, KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
+import { Lanes } from './lanes.ts';
+import { FireWriter } from './schedules.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
 import { BODY_TABLES, NODE_TABLES, type Statements } from './statements.ts';
 
@@ -94,10 +96,14 @@ const NOTHING: readonly CacheWrite[] = [];
 export class RunWriter {
   private readonly sql: Statements;
   private readonly tasks: TaskWriter;
+  private readonly lanes: Lanes;
+  private readonly fires: FireWriter;
 
   constructor(sql: Statements, tasks: TaskWriter) {
     this.sql = sql;
     this.tasks = tasks;
+    this.lanes = new Lanes(sql);
+    this.fires = new FireWriter(sql);
   }
 
   start(write: StartWrite, now: number, journal: JournalWriter): StartResult {
@@ -111,6 +117,7 @@ export class RunWriter {
       const holder = this.holder(write.workflow, key, now);
       if (holder !== null) return holder;
     }
+    if (write.fire !== undefined && !this.fires.start(write.fire, now)) return { created: false, decided: true };
     const ended = write.changes.end;
     this.sql.insertRun.run(
       state.run,
@@ -142,6 +149,7 @@ export class RunWriter {
       this.sql.copyItems.run(state.run, write.firstBody, now, write.link?.run ?? -1, node);
       this.sql.copyMap.run(state.run, write.firstBody, write.link?.run ?? -1, node);
     }
+    if (write.fire !== undefined) this.fires.started(write.fire, { run: state.run, uid: write.uid }, now);
     // why: who asks what was done to a run looks there, not at what was made of it
     if (write.act !== null) this.act(write.link?.run ?? state.run, write.act, now);
     if (key !== null && !(key.until === 'open' && ended !== null)) this.putKey(write.workflow, key, state.run);
@@ -241,10 +249,12 @@ export class RunWriter {
     const { run } = state;
     // why: what belongs to a paused run is not to be claimed
     const sign = state.status === 'paused' ? -1 : 1;
-    for (const { from, to } of changes.tasks) {
-      const body = sign * (firstBody + to.node);
+    for (const { from, to, needs } of changes.tasks) {
+      const plain = firstBody + to.node;
+      const body = sign * (needs === undefined ? plain : this.lanes.laneOf(plain, needs));
       if (from === undefined) this.tasks.insert(run, body, to);
       else this.tasks.move(run, body, from, to);
+      if (needs !== undefined && from?.status === 'running') this.sql.putInLane.run(body, run, to.node, to.item);
       if (to.item < 0 && from?.generation !== to.generation && changes.cleared.includes(to.node)) this.tasks.clearMap(run, to.node);
       journal.task(from, to);
     }
