@@ -64,7 +64,8 @@ export function cacheEntries(graph: CompiledGraph, state: RunState, changes: Cha
   const entries: CacheEntry[] = [];
   for (const { from, to } of changes.tasks) {
     const node = graph.nodes[to.node];
-    if (node === undefined || !isCached(node) || to.status !== 'success' || to.cached || from?.status !== 'running' || from.lease === null) continue;
+    if (node === undefined || !isCached(node) || to.status !== 'success' || to.cached || from?.status !== 'running' || from.lease === null)
+      continue;
     entries.push({ task: node.id, text: cacheText(graph, state, node, to), output: to.output, ttlMs: contractOf(node)?.cache?.ttlMs ?? 0 });
   }
   return entries;

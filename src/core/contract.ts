@@ -58,7 +58,10 @@ export function contractOf(options: TaskOpts, report: Report): Contract {
   }
   const timeout = timeoutOf(bag['timeout'], report);
   const cache = cacheOf(bag['cache'], effects, report);
-  return { contract: { effects, retry, timeout, ...(isPriority ? { priority: priority as number } : {}), ...cache, ...needsOf(bag, report) }, rules };
+  return {
+    contract: { effects, retry, timeout, ...(isPriority ? { priority: priority as number } : {}), ...cache, ...needsOf(bag, report) },
+    rules,
+  };
 }
 
 function cacheOf(value: unknown, effects: Effects, report: Report): Pick<ContractData, 'cache'> {
@@ -110,11 +113,14 @@ function backoffOf(bag: Bag, path: readonly (string | number)[], defaults: Backo
   if (factor !== undefined && !isFactor) {
     report('bad_option', [...path, 'factor'], `${dotted(path)}.factor: must be a number from 1 on, not ${shown(factor)}`);
   }
-  return {
-    initialMs: duration(bag['initial'], [...path, 'initial'], report) ?? defaults.initialMs,
-    factor: isFactor ? factor : defaults.factor,
-    maxDelayMs: duration(bag['maxDelay'], [...path, 'maxDelay'], report) ?? defaults.maxDelayMs,
-  };
+  const initialMs = duration(bag['initial'], [...path, 'initial'], report) ?? defaults.initialMs;
+  const maxDelayMs = duration(bag['maxDelay'], [...path, 'maxDelay'], report);
+  // Every wait would be cut to a length that stands nowhere.
+  if (maxDelayMs === undefined && bag['maxDelay'] === undefined && bag['initial'] !== undefined && initialMs > defaults.maxDelayMs) {
+    const most = `maxDelay, which is ${defaults.maxDelayMs} ms where it is not given: give it too`;
+    report('bad_option', [...path, 'initial'], `${dotted(path)}.initial: ${shown(bag['initial'])} is above ${most}`);
+  }
+  return { initialMs, factor: isFactor ? factor : defaults.factor, maxDelayMs: maxDelayMs ?? defaults.maxDelayMs };
 }
 
 function rulesOf(value: unknown, backoff: Backoff, report: Report): { on: RetryRuleData[]; rules: RulePredicate[] } {

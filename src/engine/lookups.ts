@@ -70,7 +70,14 @@ function ask(
   const { known, state, changes } = lookup;
   for (const map of state.maps.values()) {
     const node = known.compiled.nodes[map.node];
-    if (node === undefined || !isCached(node) || state.tasks[map.node]?.status !== 'running' || state.status !== 'running' || changes.end !== null) continue;
+    if (
+      node === undefined ||
+      !isCached(node) ||
+      state.tasks[map.node]?.status !== 'running' ||
+      state.status !== 'running' ||
+      changes.end !== null
+    )
+      continue;
     // What asks for more than a slot is queued beforehand: whether it may start only a claim can say.
     const room = node.needs === null ? capacity.free - lookup.misses : QUEUED_AT_ONCE;
     const count = Math.min(room, startable(node, map));
