@@ -356,7 +356,8 @@ export class Acts {
     return checkedValue({ ...at, what, value, schema: code[what] }, this.maxPayload);
   }
 
-  private async look(id: string, items: boolean): Promise<Looked> {
+  /** @internal */
+  async look(id: string, items: boolean): Promise<Looked> {
     const row = await this.client.find(id);
     this.checkAside(row);
     const looked = await this.writer.look(row.run, items);
@@ -370,7 +371,8 @@ export class Acts {
     if (row.quarantined !== null) throw setAside(row);
   }
 
-  private async send(row: RunRow, event: RunEvent, action: string, options: ActOptions, facts: object): Promise<string | null> {
+  /** @internal */
+  async send(row: RunRow, event: RunEvent, action: string, options: ActOptions, facts: object): Promise<string | null> {
     return this.writer.act(row.run, event, this.actOf(row, action, options, facts));
   }
 

@@ -57,7 +57,10 @@ export interface ClientWriter {
     items: boolean,
   ): Promise<{ readonly row: RunRow | null; readonly graph: CompiledGraph | null; readonly state: RunState | null } | null>;
   /** The schemas of a task, where this process has its code. */
-  code(definition: number, node: number): { readonly input: Schema | undefined; readonly output: Schema | undefined } | null;
+  code(
+    definition: number,
+    node: number,
+  ): { readonly input: Schema | undefined; readonly output: Schema | undefined; readonly form: Schema | undefined } | null;
   /** The registered version of a workflow, else the given definition. */
   definitionFor(workflow: string, definition: number): Promise<unknown>;
   /** Takes a run out of quarantine; false where it had to be set aside again. */

@@ -6,7 +6,7 @@ import type { BodyTask, Expr, MapTask } from './graph.ts';
 import { refInfo } from './refs.ts';
 import { isTask } from './task.ts';
 import { bagOf, checkOptions, common, isFunction, naming, place, type Bag, type Ref } from './verb-parts.ts';
-import { sleep } from './wait-verbs.ts';
+import { approve, sleep, wait } from './wait-verbs.ts';
 import type { Body, Build, NodeCode } from './types.ts';
 
 const NODE_OPTIONS = ['id', 'after', 'join', 'when', 'allowFailure', ...TASK_OPTIONS];
@@ -21,6 +21,8 @@ export function builder(building: Building): Build {
     map: (items: unknown, task: unknown, each: unknown, opts: unknown) => map(building, { items, task, each, opts }),
     when: (on: unknown, test: unknown, ...rest: readonly unknown[]) => when(building, on, test, rest),
     sleep: (time: unknown, opts: unknown) => sleep(building, time, opts),
+    wait: (signal: unknown, opts: unknown) => wait(building, signal, opts),
+    approve: (id: unknown, opts: unknown) => approve(building, id, opts),
     settle: (parts: unknown) => settle(building, parts),
     optional: (...args: [ref: unknown, otherwise?: unknown]) => optional(building, args),
   };

@@ -63,6 +63,8 @@ export interface Changes {
   moves: readonly RunMove[];
   /** Maps whose items are history: the list is made anew. */
   cleared: readonly number[];
+  /** Messages that tasks take with these changes. */
+  taken: readonly number[];
   /** A person's redrive, rerun or mark. */
   reset: ResetPlan | null;
   end: RunEnd | null;
@@ -79,6 +81,7 @@ export const noChanges = (): Changes => ({
   maps: new Map(),
   moves: NO_MOVES,
   cleared: NO_NODES,
+  taken: NO_NODES,
   reset: null,
   end: null,
   refused: [],

@@ -5,7 +5,8 @@ import type { ContractData, Expr, Graph, GraphTask, Join } from './graph.ts';
 import { reporter, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import type { Schema, SIn } from './schema.ts';
 import { isTask, withSchemas } from './task.ts';
-import type { AnyTask, Body, NodeCode, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
+import type { AnyTask, Body, NodeCode, Signal, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
+import { approveParts, waitParts } from './from-graph-waits.ts';
 import { graphProblems } from './validate.ts';
 
 interface BaseDef {
@@ -76,8 +77,32 @@ export interface SleepDef extends BaseDef {
   readonly until?: Expr;
 }
 
+/** `signal`: the signal, or the name of one that the engine has in `use`. */
+export interface WaitDef<V = never> extends BaseDef {
+  readonly id: string;
+  readonly kind: 'wait';
+  readonly signal: Signal<never, unknown> | string;
+  readonly key?: Expr;
+  readonly timeoutMs?: number;
+  readonly onTimeout?: 'skip';
+  readonly where?: (data: V) => boolean;
+  readonly allowFailure?: boolean;
+}
+
+export interface ApproveDef extends BaseDef {
+  readonly id: string;
+  readonly kind: 'approve';
+  readonly who: readonly string[];
+  readonly show?: Expr;
+  readonly form?: Schema;
+  readonly timeoutMs?: number;
+  readonly onTimeout?: 'skip';
+  readonly onReject?: 'skip';
+  readonly allowFailure?: boolean;
+}
+
 export interface GraphDef extends WorkflowOpts {
-  readonly tasks: readonly (TaskDef | MapDef | WhenDef | BranchDef | SleepDef)[];
+  readonly tasks: readonly (TaskDef | MapDef | WhenDef | BranchDef | SleepDef | WaitDef | ApproveDef)[];
   /** Default: undefined. */
   readonly output?: Expr;
   /** Tasks that `task` may name. */
@@ -134,6 +159,12 @@ function taskOf(value: unknown, index: number, context: Context, report: Report)
   const name = typeof id === 'string' ? `task ${shown(id)}` : `tasks[${index}]`;
   const entry: Entry = { bag: value, id, report: (code, key, message) => report(code, ['tasks', index, key], `${name}: ${message}`) };
   if (kind === 'when') return whenOf(entry, context);
+  if (kind === 'wait' || kind === 'approve') {
+    const wrong = (key: string, message: string): void => entry.report('bad_type', key, message);
+    const { data, code } = kind === 'wait' ? waitParts(value, wrong) : approveParts(value, wrong);
+    if (typeof id === 'string' && !context.code.has(id)) context.code.set(id, code);
+    return data;
+  }
   if (kind === 'branch')
     return withCases(value, caseOf(value['then']), value['otherwise'] === undefined ? undefined : caseOf(value['otherwise']));
   return kind === 'task' || kind === 'map' ? bodyOf(entry, kind, context) : value;

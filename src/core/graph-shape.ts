@@ -197,6 +197,8 @@ const branchCase = bag({ value: expr, members: listOf(text) });
 const base = { id: name, kind: any };
 const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: flag }) };
 
+const timed = { timeoutMs: ms, onTimeout: oneOf('skip'), allowFailure: onlyTrue };
+
 const HEADER: Fields = { needed: { format: oneOf(1), workflow: name }, also: { timeoutMs: ms, inputSchema: any } };
 
 const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
@@ -219,5 +221,13 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
   when: { needed: { ...base, input: expr }, also: alsoBase },
   // oxlint-disable-next-line unicorn/no-thenable -- a name of the graph's form
   branch: { needed: { ...base, when: text, then: branchCase }, also: { ...alsoBase, otherwise: branchCase } },
+  wait: {
+    needed: { ...base, signal: name },
+    also: { ...alsoBase, ...timed, key: expr, where: onlyTrue, dataSchema: any },
+  },
+  approve: {
+    needed: { ...base, who: listOf(text) },
+    also: { ...alsoBase, ...timed, show: expr, onReject: oneOf('skip'), form: onlyTrue, formSchema: any },
+  },
   sleep: { needed: base, also: { ...alsoBase, ms, until: expr } },
 };

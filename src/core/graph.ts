@@ -156,7 +156,38 @@ export interface SleepTask extends GraphTaskBase {
   readonly until?: Expr;
 }
 
-export type GraphTask = BodyTask | MapTask | WhenTask | BranchTask | SleepTask;
+/** Waits for a message: `key` gives that of its mailbox; without one it is the run's own. */
+export interface WaitTask extends GraphTaskBase {
+  readonly kind: 'wait';
+  readonly signal: string;
+  readonly key?: Expr;
+  readonly timeoutMs?: number;
+  /** Without it a timeout fails. */
+  readonly onTimeout?: 'skip';
+  /** A predicate has to say yes to a message first. */
+  readonly where?: true;
+  readonly allowFailure?: true;
+  /** JSON Schema of the message, where the schema library gives one. */
+  readonly dataSchema?: unknown;
+}
+
+/** Waits for the answer of a person. */
+export interface ApproveTask extends GraphTaskBase {
+  readonly kind: 'approve';
+  /** Who may answer: shown and recorded. */
+  readonly who: readonly string[];
+  /** What they are shown. */
+  readonly show?: Expr;
+  readonly timeoutMs?: number;
+  readonly onTimeout?: 'skip';
+  readonly onReject?: 'skip';
+  readonly allowFailure?: true;
+  /** An answer fills in a form; JSON Schema of it, where the schema library gives one. */
+  readonly form?: true;
+  readonly formSchema?: unknown;
+}
+
+export type GraphTask = BodyTask | MapTask | WhenTask | BranchTask | SleepTask | WaitTask | ApproveTask;
 
 export interface Graph {
   readonly format: 1;

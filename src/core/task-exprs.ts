@@ -12,6 +12,10 @@ export function taskExprs(task: GraphTask): { readonly key: string; readonly rea
       return [...expr('then', task.then.value), ...expr('otherwise', task.otherwise?.value)];
     case 'sleep':
       return expr('until', task.until);
+    case 'wait':
+      return expr('key', task.key);
+    case 'approve':
+      return expr('show', task.show);
     case 'task':
     case 'when':
       return expr('input', task.input);
@@ -27,6 +31,10 @@ export function inputExpr(task: GraphTask): Expr {
       return null;
     case 'sleep':
       return task.until ?? null;
+    case 'wait':
+      return task.key ?? null;
+    case 'approve':
+      return task.show ?? null;
     case 'task':
     case 'when':
       return task.input;

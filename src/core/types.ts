@@ -4,7 +4,7 @@
  */
 import type { Duration } from './duration.ts';
 import type { ContractData, Effects, Graph, Join } from './graph.ts';
-import type { Schema } from './schema.ts';
+import type { Schema, SOut } from './schema.ts';
 
 export type { Duration, Effects, Join };
 
@@ -319,6 +319,48 @@ export interface WaitOpts<J extends Join = Join> {
   readonly join?: J;
 }
 
+/** What a timeout or a rejection comes to: a failure, or a skip; then the output may be missing. */
+export type Missed = 'fail' | 'skip';
+
+/** O: the message. M is inferred: whether the task may be skipped. */
+export interface SignalOpts<O = any, J extends Join = Join, M extends Missed = Missed> extends WaitOpts<J> {
+  /** Takes messages that were sent to this key. Without it only those that were sent to the run. */
+  readonly key?: In<string>;
+  /** Fails with `wait_timeout` after so long. Default: none. */
+  readonly timeout?: Duration;
+  /** Default 'fail'. */
+  readonly onTimeout?: M;
+  /** Asked once per message, by a worker: false leaves it for others. */
+  readonly where?: (data: O) => boolean;
+  readonly allowFailure?: boolean;
+}
+
+export interface ApproveOpts<J extends Join = Join, M extends Missed = Missed, N extends Missed = Missed> extends Omit<WaitOpts<J>, 'id'> {
+  /** Who may answer: shown and recorded. */
+  readonly who: readonly string[];
+  /** What they are shown. */
+  readonly show?: unknown;
+  /** Fails with `approval_timeout` after so long. Default: none. */
+  readonly timeout?: Duration;
+  /** Default 'fail'. */
+  readonly onTimeout?: M;
+  /** Default 'fail'. */
+  readonly onReject?: N;
+  readonly allowFailure?: boolean;
+}
+
+/** The answer to an approval. */
+export interface Approval<F = undefined> {
+  readonly decision: 'approved';
+  /** Who answered. */
+  readonly by: string;
+  readonly comment?: string;
+  /** What they filled in. */
+  readonly form: F;
+}
+
+type Skips<M> = 'skip' extends M ? boolean : never;
+
 type Result<T, J, W, Y = never> = [J] extends [SureJoin]
   ? [W] extends [never]
     ? [Y] extends ['success']
@@ -379,6 +421,22 @@ export interface Build {
    * Never ends early; fails with `definition_error` where the ref gives no valid Date.
    */
   sleep<J extends Join = never>(time: Duration | RefBase<Date>, opts?: WaitOpts<J>): Result<void, J, never>;
+  /**
+   * Waits for a message, without a worker; the output is its data. It takes the oldest that is there, else the next. A timeout fails it
+   * (`wait_timeout`, a dead letter) or skips it.
+   */
+  wait<I, O, J extends Join = never, M extends Missed = never>(
+    signal: Signal<I, O>,
+    opts?: SignalOpts<NoInfer<O>, J, M>,
+  ): Result<O, J, [M] extends [never] ? never : Skips<M>>;
+  /**
+   * Waits for the answer of a person, without a worker. A rejection fails it (`rejected`), as does a timeout (`approval_timeout`); neither is
+   * a dead letter. With 'skip' it is skipped instead.
+   */
+  approve<S extends Schema = never, J extends Join = never, M extends Missed = never, N extends Missed = never>(
+    id: string,
+    opts: ApproveOpts<J, M, N> & { readonly form?: S },
+  ): Result<Approval<[S] extends [never] ? undefined : SOut<S>>, J, [M | N] extends [never] ? never : Skips<M | N>>;
   /** How each part ended, whatever that is; never blocks. */
   settle<R extends Readonly<Record<string, AnyRef>>>(parts: R): { readonly [K in keyof R]: Ref<Settled<Out<R[K]>>> };
   /** Reads what may be skipped: then it is `undefined`, or `otherwise`. */
@@ -395,6 +453,10 @@ export interface NodeCode {
   /** The task's own predicate; of a `when` task the test. */
   readonly when?: (value: any) => boolean;
   readonly rules: readonly RulePredicate[];
+  /** Of a wait: what it waits for; `when` is its predicate then. */
+  readonly signal?: Signal<any, any>;
+  /** Of an approval: what its form must be. */
+  readonly form?: Schema;
 }
 
 /** A named, versioned graph of tasks, built once. */

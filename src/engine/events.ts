@@ -1,6 +1,6 @@
 import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
-import { readJournal, type RunTransition, type TaskTransition } from '../core/journal.ts';
+import { readEntries, type MessageNote, type RunTransition, type TaskTransition } from '../core/journal.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import { shown } from '../core/problems.ts';
 import { isRunOver, isTerminal } from '../core/states.ts';
@@ -66,18 +66,18 @@ export class EventReader {
 
   private async decode(row: JournalRow): Promise<(EngineEvent | null)[]> {
     const events: (EngineEvent | null)[] = [];
-    for (const [i, transition] of readJournal(row.changes).entries()) events.push(await this.event(row, i, transition));
+    for (const [i, transition] of readEntries(row.changes).entries()) events.push(await this.event(row, i, transition));
     return events;
   }
 
-  private async event(row: JournalRow, i: number, transition: TaskTransition | RunTransition): Promise<EngineEvent | null> {
+  private async event(row: JournalRow, i: number, transition: TaskTransition | RunTransition | MessageNote): Promise<EngineEvent | null> {
+    if (transition.kind === 'message') return this.messageEvent({ cursor: `${row.seq}:${i}`, at: new Date(row.at) }, transition);
     const run = await this.run(transition.run);
     if (run === null) return null;
     const base = { cursor: `${row.seq}:${i}`, at: new Date(row.at), runId: runIdText(run.uid), workflow: run.workflow };
     const reason = transition.reason === null ? {} : { reason: transition.reason };
     if (transition.kind === 'run') return runEvent(base, transition);
-    const known = await this.registry.learn(this.store, run.definition);
-    const task = known?.compiled.nodes[transition.node]?.id ?? String(transition.node);
+    const task = await this.taskId(run, transition.node);
     const facts = { ...base, task, attempt: transition.attempt, ...(transition.item < 0 ? {} : { item: transition.item }) };
     if (transition.to === 'pending') return { ...facts, type: 'task.reset', generation: transition.generation };
     if (transition.to === 'failed' && transition.from === 'failed') return { ...facts, type: 'task.discarded' };
@@ -86,6 +86,20 @@ export class EventReader {
     if (transition.to === 'retrying') return { ...facts, ...reason, type: 'task.retrying' };
     if (transition.to === 'waiting') return { ...facts, type: 'task.waiting' };
     return transition.to === 'running' ? { ...facts, type: 'task.started' } : null;
+  }
+
+  private async messageEvent(at: Pick<EventBase, 'cursor' | 'at'>, note: MessageNote): Promise<EngineEvent | null> {
+    const { signal, key, item } = note;
+    const run = note.run === 0 ? null : await this.run(note.run);
+    if (run === null && note.run !== 0) return null;
+    const base = { ...at, runId: run === null ? '' : runIdText(run.uid), workflow: run?.workflow ?? '' };
+    if (note.event === 'expired') return { ...base, type: 'signal.expired', signal, ...(key === null ? {} : { key }) };
+    const task = run === null ? '' : await this.taskId(run, note.node);
+    return { ...base, type: 'signal.refused', task, signal, attempt: 0, ...(item < 0 ? {} : { item }) };
+  }
+
+  private async taskId(run: RunRow, node: number): Promise<string> {
+    return (await this.registry.learn(this.store, run.definition))?.compiled.nodes[node]?.id ?? String(node);
   }
 
   private async run(id: number): Promise<RunRow | null> {

@@ -76,6 +76,7 @@ export class Registry {
       );
     }
     this.workflows.set(workflow.name, { workflow, version, hash, known: null });
+    for (const { signal } of workflow.code.values()) if (signal !== undefined) this.addSignal(signal as Signal<never, unknown>);
   }
 
   private addTask(task: AnyTask): void {
@@ -164,6 +165,10 @@ export class Registry {
 
   get(definition: number): Known | undefined {
     return this.known.get(definition);
+  }
+
+  signal(name: string): Signal<never, unknown> | undefined {
+    return this.signals.get(name);
   }
 
   /** A definition of another version or process: enough to advance its runs. */

@@ -5,6 +5,7 @@ import type { LogLevel } from '../core/log.ts';
 import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
 import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask } from './acts.ts';
 import type { Care } from './care.ts';
+import type { Mailbox } from './mailbox.ts';
 
 /**
  * The port between the engine and a database. Each method is one transaction (or one read) and takes a batch; the kernel has decided
@@ -14,6 +15,8 @@ import type { Care } from './care.ts';
 export interface Store {
   /** Retention, backups, transfer and facts: what a person or a sweep does, beside running. */
   readonly care: Care;
+  /** Messages, and who waits for them. */
+  readonly mailbox: Mailbox;
   /** Opens the database, migrates it, checks that it is safe to use. Rejects with a `STORE_*` error that says what is wrong. */
   open(): Promise<StoreInfo>;
   close(): Promise<void>;
@@ -375,6 +378,8 @@ export interface Due {
   readonly tasks: readonly (TaskKey & { readonly dueAt: number })[];
   readonly runs: readonly { readonly run: number; readonly event: 'admit' | 'deadline'; readonly dueAt: number }[];
   readonly nextAt: number | null;
+  /** Messages whose time is over. */
+  readonly expired: boolean;
 }
 
 export interface ParkedOutcome {

@@ -2,7 +2,7 @@
 import { spanText } from '../../core/words.ts';
 import { compileGraph, type CompiledGraph, type Edge, type GraphNode, type ReadMode } from '../../core/compile.ts';
 import { DEFAULTS } from '../../core/contract.ts';
-import type { ContractData, Graph, GraphTask, MapTask } from '../../core/graph.ts';
+import type { ContractData, Graph, GraphTask, MapTask, ApproveTask, WaitTask } from '../../core/graph.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../core/states.ts';
 import { STATUS } from '../status.ts';
 
@@ -87,6 +87,7 @@ function factsOf(task: GraphTask): string[] {
   if (task.kind === 'when') return [...(task.id === 'when' ? [] : ['when']), ...join];
   if (task.kind === 'branch') return [...(task.id === `${task.when}.result` ? [] : [`result of ${task.when}`]), ...join];
   if (task.kind === 'sleep') return [task.ms === undefined ? 'sleeps until a time' : `sleeps ${spanText(task.ms)}`, ...join];
+  if (task.kind === 'wait' || task.kind === 'approve') return [...waitFacts(task), ...join];
   return [
     ...(task.kind === 'map' ? mapFacts(task) : []),
     ...(task.task !== undefined && task.task !== task.id ? [`task ${task.task}`] : []),
@@ -94,6 +95,15 @@ function factsOf(task: GraphTask): string[] {
     ...join,
     ...(task.allowFailure ? ['may fail'] : []),
     ...contractFacts(task.contract),
+  ];
+}
+
+function waitFacts(task: WaitTask | ApproveTask): string[] {
+  const isSkipped = task.onTimeout === 'skip';
+  return [
+    task.kind === 'wait' ? `waits for ${task.signal}` : `asks ${task.who.join(', ')}`,
+    ...(task.timeoutMs === undefined ? [] : [`${isSkipped ? 'skipped' : 'fails'} after ${spanText(task.timeoutMs)}`]),
+    ...(task.allowFailure ? ['may fail'] : []),
   ];
 }
 

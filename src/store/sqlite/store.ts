@@ -7,6 +7,7 @@ import type * as acts from '../acts.ts';
 import type * as port from '../store.ts';
 import { SqliteCare } from './care.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
+import { SqliteMailbox } from './mailbox.ts';
 import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
 import { openFile } from './open-to-read.ts';
@@ -23,6 +24,7 @@ const READ_FIX = { fix: "Open the store without access: 'read'." };
 /** One SQLite file (or `:memory:`), one connection, used by one process; other processes may have the same file open. */
 export class SqliteStore implements port.Store {
   readonly care: SqliteCare;
+  readonly mailbox: SqliteMailbox;
   private readonly options: OpenOptions;
   private db: DatabaseSync | null = null;
   private sql!: Statements;
@@ -43,16 +45,16 @@ export class SqliteStore implements port.Store {
 
   constructor(options: OpenOptions) {
     this.options = options;
-    this.care = new SqliteCare(
-      {
-        path: options.path,
-        sql: () => this.reading(),
-        read: (work) => this.read(work),
-        write: (work) => this.write(work),
-        touched: (now) => this.touched(now),
-      },
-      this,
-    );
+    const connection = {
+      path: options.path,
+      sql: () => this.reading(),
+      read: <T>(work: () => T) => this.read(work),
+      write: <T>(work: () => T) => this.write(work),
+      touched: (now: number) => this.touched(now),
+      note: (now: number, changes: string) => this.note(now, changes),
+    };
+    this.care = new SqliteCare(connection, this);
+    this.mailbox = new SqliteMailbox(connection);
   }
 
   async open(): Promise<port.StoreInfo> {
@@ -192,6 +194,12 @@ export class SqliteStore implements port.Store {
   private touched(now: number, changes = '[]'): void {
     this.noticeOthers();
     this.epoch++;
+    this.record(now, 0, changes);
+  }
+
+  /** A row of the journal for what touches no run's state. */
+  private note(now: number, changes: string): void {
+    this.noticeOthers();
     this.record(now, 0, changes);
   }
 

@@ -6,6 +6,7 @@ import { isRunOver } from '../../core/states.ts';
 import type { ActWrite } from '../acts.ts';
 import type { KeyClaim, LogWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
+import { closeWaits, openWaits } from './mailbox.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
 import type { Statements } from './statements.ts';
 
@@ -46,6 +47,7 @@ export class TaskWriter {
       return;
     }
     this.sql.insertTask.run(...whole(run, body, task));
+    if (task.status === 'waiting') openWaits(this.sql, run, task);
   }
 
   move(run: number, body: number, from: TaskState, to: TaskState): void {
@@ -61,6 +63,8 @@ export class TaskWriter {
           ? this.sql.succeed.run(to.output, to.finishedAt, run, to.node, to.item, token)
           : this.sql.moveHeld.run(...changing(to), run, to.node, to.item, token);
     if (changes !== 1) throw new GuardFailed(run);
+    if (from.status === 'waiting') closeWaits(this.sql, run, to);
+    if (to.status === 'waiting') openWaits(this.sql, run, to);
   }
 
   /** A task that begins again has another row; what it ended as is kept as history. */
@@ -72,6 +76,7 @@ export class TaskWriter {
         ? this.sql.removeFree.run(run, to.node, to.item, taskCode(from.status))
         : this.sql.removeHeld.run(run, to.node, to.item, token);
     if (changes !== 1) throw new GuardFailed(run);
+    if (from.status === 'waiting') closeWaits(this.sql, run, to);
     this.insert(run, body, to);
   }
 
@@ -222,6 +227,12 @@ export class RunWriter {
     }
   }
 
+  /** A message is taken once: whoever comes second meets nothing. */
+  private take(run: number, message: number): void {
+    if (this.sql.dropMessage.run(message).changes !== 1) throw new GuardFailed(run);
+    this.sql.forgetRefusals.run(message);
+  }
+
   private applyTasks(state: RunState, firstBody: number, changes: Changes, journal: JournalWriter): void {
     const { run } = state;
     // why: what belongs to a paused run is not to be claimed
@@ -233,6 +244,7 @@ export class RunWriter {
       if (to.item < 0 && from?.generation !== to.generation && changes.cleared.includes(to.node)) this.tasks.clearMap(run, to.node);
       journal.task(from, to);
     }
+    for (const message of changes.taken) this.take(run, message);
     for (const attempt of changes.attempts) this.recordAttempt(run, attempt);
     for (const map of changes.maps.values()) {
       if (map.n === null) {
