@@ -1,9 +1,11 @@
 export { createEngine, type EngineOptions } from './compose.ts';
 export type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions, ResetReport } from './client/acts.ts';
+export type { AnswerOptions, AnswerReport, ApprovalQuery, OpenApproval } from './client/approvals.ts';
 export type { AuditEntry, AuditQuery } from './client/audit.ts';
 export type { DeadAttempt, DeadLetter, DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from './client/dead.ts';
 export type { WorkerView } from './client/explain.ts';
 export type { RunQuery, StartOptions } from './client/client.ts';
+export type { SendOptions, SendReport } from './client/signals.ts';
 export type { RunView, TaskView } from './client/views.ts';
 export { tryDurationMs as parseDuration, type Duration } from './core/duration.ts';
 export { ERRORS, isPawlError, NonRetryableError, PawlError, RetryAfterError, type ErrorCode, type ErrorRecord } from './core/errors.ts';
@@ -34,6 +36,7 @@ export type {
   Workflow,
   WorkflowOpts,
 } from './core/types.ts';
+export type { Approval, ApproveOpts, SignalOpts, WaitOpts } from './core/wait-types.ts';
 export type { Why } from './core/why.ts';
 export { workflow } from './core/workflow.ts';
 export type { FindOptions } from './client/find.ts';

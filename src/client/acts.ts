@@ -17,6 +17,7 @@ import type { RunState } from '../core/run-state.ts';
 import { isRunOver, type TaskStatus } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
 import { itemNumber } from '../core/values.ts';
+import { verdictsOf, verdictText, type Verdict } from '../core/verdict.ts';
 import type { RunRow } from '../store/store.ts';
 import { checkedValue } from './checked-value.ts';
 import type { Client, ClientWriter, RunRef } from './client.ts';
@@ -146,8 +147,12 @@ export class Acts {
     const { item, output } = options;
     return this.reset('mark', id, options, { task, item, output }, async (run) => {
       const node = nodeOf(run, task);
-      if (node.task.kind === 'when' && typeof output !== 'boolean') {
-        throw new PawlError('TASK_OUTPUT_INVALID', `The output of "${node.id}" is a verdict: give true or false.`);
+      const verdicts = verdictsOf(node.task);
+      if (verdicts !== null && !verdicts.includes(output as Verdict)) {
+        throw new PawlError(
+          'TASK_OUTPUT_INVALID',
+          `The output of "${node.id}" is a verdict: give ${verdicts.map(verdictText).join(' or ')}.`,
+        );
       }
       const index = item === undefined ? -1 : itemOf(run, node, item);
       return [{ node: node.index, item: index, output: await this.checked(run, { node, item: index }, 'output', output) }];
@@ -162,7 +167,14 @@ export class Acts {
   }
 
   async skip(id: string, task: string, options: ActOptions & { readonly item?: ItemName } = {}): Promise<void> {
-    await this.onTask(id, task, options, 'skip', 'TASK_NOT_OPEN', 'it is not pending, queued, waiting or retrying');
+    await this.onTask(
+      id,
+      task,
+      options,
+      'skip',
+      'TASK_NOT_OPEN',
+      'it is the guard of the run, or not pending, queued, waiting or retrying',
+    );
   }
 
   private async onTask(
@@ -238,7 +250,9 @@ export class Acts {
     const run = await this.look(id, true);
     const names = typeof from === 'string' ? [from] : from;
     const nodes = names.map((name) => nodeOf(run, name).index);
-    const reused = reusedByFork(run.graph, run.state, nodes);
+    // The guard's yes was to the old input.
+    const asked = 'input' in options ? run.graph.guard : null;
+    const reused = reusedByFork(run.graph, run.state, nodes).filter((node) => node !== asked);
     const ids = reused.flatMap((node) => run.graph.nodes[node]?.id ?? []);
     if (options.dryRun === true) return { id: runIdText(run.row.uid), run: run.row.run, created: false, reused: ids };
     const given = 'input' in options ? { input: options.input } : {};

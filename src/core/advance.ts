@@ -3,10 +3,12 @@ import type { CompiledGraph, GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import { isPawlError } from './errors.ts';
 import { afterFailure, afterLoss, recordAttempt } from './failure.ts';
+import { judgeRun } from './guard.ts';
 import { decideNode, tally } from './joining.ts';
 import { closeMap, expandMap, foldItem, judged, takeItems } from './maps.ts';
 import { decideOutcome } from './outcome.ts';
 import { replay } from './replay.ts';
+import { NumberMap } from './number-map.ts';
 import { endedItem, isRefusal, planReset, type ResetRequest } from './reset.ts';
 import { applyReset } from './resetting.ts';
 import {
@@ -23,8 +25,10 @@ import {
 } from './run-state.ts';
 import { isRunOver, type Reason } from './states.ts';
 import { afterDue, afterWake, beginWait, startedOf, totalEndOf } from './waiting.ts';
+import { endDecision } from './switching.ts';
 import { contractOf, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
+import { caseKeys, verdictText, type Verdict } from './verdict.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
 export function openRun(
@@ -66,7 +70,7 @@ function takeOver({ graph, state, changes, now }: Turn, donor: RunState, index: 
   const task = donor.tasks[index];
   if (node === undefined || task?.status !== 'success') return;
   const map = donor.maps.get(index);
-  if (map !== undefined) state.maps.set(index, { ...map, open: new Map(), again: [], results: map.results?.slice() ?? null });
+  if (map !== undefined) state.maps.set(index, { ...map, open: new NumberMap(), again: [], results: map.results?.slice() ?? null });
   const ending = { status: task.status, output: task.output, partial: task.partial } as const;
   putTask(state, changes, { ...endTask({ ...freshTask(state, node, now), edited: task.edited }, ending, now), cached: true });
 }
@@ -103,17 +107,28 @@ export function takeMore(
 
 /** A queued task taken by a worker: a start begins an attempt, a return or an evaluation does not. */
 export function claimTask(task: QueuedTask, lease: Lease, now: number): RunningTask {
-  const { status: _, next, expiresAt: __, ...facts } = task;
-  const begins = task.phase === 'body' && next === 'start' ? 1 : 0;
+  const begins = task.phase === 'body' && task.next === 'start' ? 1 : 0;
+  // Field by field: a rest pattern builds its object property by property, which costs three times the memory.
   return {
-    ...facts,
-    status: 'running',
+    node: task.node,
+    item: task.item,
+    generation: task.generation,
     attempt: task.attempt + begins,
     begun: task.begun + begins,
+    losses: task.losses,
+    crashes: task.crashes,
+    handBacks: task.handBacks,
+    draws: task.draws,
     ranMs: begins === 1 ? 0 : task.ranMs,
+    rank: task.rank,
+    firstQueuedAt: task.firstQueuedAt,
+    effect: task.effect,
+    edited: task.edited,
+    status: 'running',
+    phase: task.phase,
     lease,
     startedAt: now,
-    ...(next === 'resume' ? { resumed: true } : {}),
+    ...(task.next === 'resume' ? { resumed: true } : {}),
   };
 }
 
@@ -204,7 +219,7 @@ function reset(turn: Turn, request: ResetRequest): boolean {
 /** An operator's skip: only of what is not running. */
 function skip(turn: Turn, nodeIndex: number, item: number): boolean {
   const node = turn.graph.nodes[nodeIndex];
-  if (node === undefined || node.cases !== null) return false;
+  if (node === undefined || node.cases !== null || nodeIndex === turn.graph.guard) return false;
   const map = turn.state.maps.get(nodeIndex);
   const task = taskAt(turn.state, nodeIndex, item);
   if (item >= 0 && task === undefined) return false;
@@ -247,7 +262,7 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
       end(turn, endTask(task, { status: 'success', output: outcome.output }, turn.now));
       return true;
     case 'verdict':
-      applyVerdict(turn, node, task, outcome.holds);
+      applyVerdict(turn, node, task, outcome.verdict);
       return true;
     case 'lost':
     case 'released':
@@ -261,13 +276,17 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
   }
 }
 
-function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, holds: boolean): void {
-  if (node.task.kind === 'when') {
-    end(turn, endTask(task, { status: 'success', output: String(holds) }, turn.now));
+function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, verdict: Verdict): void {
+  if (caseKeys(node.task) !== null) {
+    end(turn, endDecision(turn, node, task, verdict));
     return;
   }
-  if (!holds) {
+  if (verdict !== true) {
     end(turn, endTask(task, { status: 'skipped', reason: 'condition' }, turn.now));
+    return;
+  }
+  if (node.task.kind === 'guard') {
+    end(turn, endTask(task, { status: 'success', output: verdictText(true) }, turn.now));
     return;
   }
   if (node.task.kind === 'map' && task.item < 0) {
@@ -342,6 +361,7 @@ function end(turn: Turn, task: EndedTask): void {
     return;
   }
   if (turn.graph.nodes[task.node]?.cases === null) turn.state.open--;
+  judgeRun(turn, task);
   turn.ended.push(task);
 }
 
@@ -393,7 +413,7 @@ const isAdmitted = ({ status, resumeTo }: RunState): boolean =>
 
 function start(turn: Turn, node: GraphNode): void {
   const facts = freshTask(turn.state, node, turn.now);
-  const evaluates = node.task.kind === 'when' || ('when' in node.task && node.task.when === true);
+  const evaluates = !('contract' in node.task) || node.task.when === true;
   if (node.task.kind === 'map' && !evaluates) {
     expand(turn, node, facts);
     return;

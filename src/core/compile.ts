@@ -1,6 +1,7 @@
 import { compileExpr, exprRefs, type Compiled } from './expr.ts';
-import type { BranchTask, Graph, GraphTask, Join } from './graph.ts';
 import { inputExpr } from './task-exprs.ts';
+import type { BranchTask, CaseData, Graph, GraphTask, Join } from './graph.ts';
+import { verdictText } from './verdict.ts';
 
 export type ReadMode = 'required' | 'optional' | 'settle';
 
@@ -20,23 +21,25 @@ export interface GraphNode {
   readonly id: string;
   readonly task: GraphTask;
   readonly join: Join;
-  readonly gate: { readonly when: number; readonly is: boolean } | null;
+  /** The decision that it was made under, and the verdict, as recorded, with which it runs. */
+  readonly gate: { readonly when: number; readonly verdict: string } | null;
   readonly in: readonly Edge[];
   readonly out: readonly Edge[];
   /** Edges that take part in the join. */
   readonly n: number;
   readonly reads: number;
-  /** Branches whose decision this node is, and nodes made inside them: looked at again when it ends. */
+  /** Branches whose decision this node is, and nodes made inside them; of the guard, all others: looked at again when it ends. */
   readonly watchers: readonly number[];
   /** Its output is read by somebody, so a cache may want to keep it. */
   readonly isRead: boolean;
   readonly input: Compiled;
   readonly each: Compiled | null;
   readonly key: Compiled | null;
-  readonly cases: { readonly whenTrue: BranchCase; readonly whenFalse: BranchCase | null } | null;
+  /** Of a branch: the decision, and what is chosen by its verdict. */
+  readonly cases: { readonly when: number; readonly byVerdict: ReadonlyMap<string, BranchCase> } | null;
 }
 
-/** One side of a `w.when`: its value, and the tasks that must end before it is decided, with how the value reads them. */
+/** One case of a decision: its value, and the tasks that must end before it is decided, with how the value reads them. */
 export interface BranchCase {
   readonly value: Compiled;
   readonly members: readonly { readonly node: number; readonly mode: ReadMode | 'order' }[];
@@ -51,6 +54,8 @@ export interface CompiledGraph {
   readonly outputReads: readonly { readonly node: number; readonly mode: ReadMode }[];
   /** Nodes that are tasks: all but branches. */
   readonly taskCount: number;
+  /** The node that is asked before any other may start. */
+  readonly guard: number | null;
   /** Every node without upstreams and gate, in order; null where one of them asks for more than a free slot. */
   readonly plainRoots: readonly number[] | null;
 }
@@ -70,7 +75,9 @@ export function compileGraph(graph: Graph): CompiledGraph {
   const edgesOut = graph.tasks.map((): Edge[] => []);
   for (const edge of edgesIn.flat()) edgesOut[edge.from]?.push(edge);
   const watchers = graph.tasks.map((): number[] => []);
+  const guard = graph.tasks.findIndex((task) => task.kind === 'guard');
   graph.tasks.forEach((task, i) => {
+    if (guard !== -1 && i !== guard) watchers[guard]?.push(i);
     if (task.if) watchers[at(task.if.when)]?.push(i);
     if (task.kind === 'branch') watchers[at(task.when)]?.push(i);
   });
@@ -83,7 +90,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
       id: task.id,
       task,
       join: task.join ?? 'all_success',
-      gate: task.if ? { when: at(task.if.when), is: task.if.is } : null,
+      gate: task.if ? { when: at(task.if.when), verdict: verdictText(task.if.is) } : null,
       in: edges,
       out: edgesOut[i] ?? [],
       n: edges.filter((edge) => edge.counts).length,
@@ -98,7 +105,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
   });
   const roots = nodes.filter((node) => node.in.length === 0 && node.gate === null && node.task.kind !== 'branch');
   const eager = nodes.some((node) => node.join === 'always' && node.in.length > 0);
-  const plain = roots.length > 0 && !eager && roots.every((node) => isPlain(node.task));
+  const plain = guard === -1 && roots.length > 0 && !eager && roots.every((node) => isPlain(node.task));
   return {
     graph,
     nodes,
@@ -106,16 +113,17 @@ export function compileGraph(graph: Graph): CompiledGraph {
     output: compileExpr(graph.output),
     outputReads,
     taskCount: nodes.filter((node) => node.task.kind !== 'branch').length,
+    guard: guard === -1 ? null : guard,
     plainRoots: plain ? roots.map((node) => node.index) : null,
   };
 }
 
 const compileCases = (task: BranchTask, at: (id: string) => number) => ({
-  whenTrue: compileCase(task.then, at),
-  whenFalse: task.otherwise ? compileCase(task.otherwise, at) : null,
+  when: at(task.when),
+  byVerdict: new Map(task.cases.map((one) => [verdictText(one.is), compileCase(one, at)])),
 });
 
-function compileCase(branch: BranchTask['then'], at: (id: string) => number): BranchCase {
+function compileCase(branch: CaseData, at: (id: string) => number): BranchCase {
   const modes = new Map<string, ReadMode | 'order'>(branch.members.map((id) => [id, 'order']));
   for (const { id, mode } of exprRefs(branch.value)) {
     const before = modes.get(id);
@@ -150,10 +158,11 @@ function upstreamKinds(task: GraphTask, at: (id: string) => number): Map<number,
   };
   for (const id of task.after ?? []) kindOf(id).ordered = true;
   if (task.kind === 'branch') {
-    for (const id of [...task.then.members, ...(task.otherwise?.members ?? [])]) kindOf(id).ordered = true;
+    for (const id of task.cases.flatMap(({ members }) => members)) kindOf(id).ordered = true;
     return kinds;
   }
   const exprs = task.kind === 'map' ? [task.items, task.each, ...(task.key === undefined ? [] : [task.key])] : [inputExpr(task)];
+  if (task.kind === 'guard') return kinds;
   for (const { id, mode } of exprs.flatMap((expr) => exprRefs(expr))) {
     const kind = kindOf(id);
     if (kind.read === null || STRICTNESS[mode] > STRICTNESS[kind.read]) kind.read = mode;

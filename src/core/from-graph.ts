@@ -1,11 +1,12 @@
-import { membersOf, withCases } from './building.ts';
+import { membersOf } from './building.ts';
 import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
 import { definitionOf, headerOf } from './definition.ts';
-import type { ContractData, Expr, Graph, GraphTask, Join } from './graph.ts';
+import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join } from './graph.ts';
+import { guardEntry } from './guard.ts';
 import { reporter, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
-import type { Schema, SIn } from './schema.ts';
+import type { Schema, SIn, SOut } from './schema.ts';
 import { isTask, withSchemas } from './task.ts';
-import type { AnyTask, Body, NodeCode, Signal, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
+import type { AnyTask, Body, Guard, NodeCode, Signal, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
 import { approveParts, waitParts } from './from-graph-waits.ts';
 import { graphProblems } from './validate.ts';
 
@@ -14,7 +15,7 @@ interface BaseDef {
   readonly id?: string;
   readonly after?: readonly string[];
   readonly join?: Join;
-  readonly if?: { readonly when: string; readonly is: boolean };
+  readonly if?: { readonly when: string; readonly is: CaseKey };
 }
 
 interface BodyDef<V> extends BaseDef, TaskOpts {
@@ -55,7 +56,25 @@ export interface WhenDef<V = never> extends BaseDef {
   readonly test: (value: V) => boolean;
 }
 
+export interface SwitchDef<V = never> extends BaseDef {
+  readonly id: string;
+  readonly kind: 'switch';
+  readonly input: Expr;
+  /** The predicates, in the order in which they are asked. */
+  readonly cases: readonly { readonly name: string; readonly test: (value: V) => boolean }[];
+  /** What happens where none holds: the case `default`, or nothing. Default: it fails. */
+  readonly default?: 'branch' | 'skip';
+}
+
+/** The same as the option `guard`. */
+export interface GuardDef<V = never> {
+  readonly id: string;
+  readonly kind: 'guard';
+  readonly test: (input: V) => boolean;
+}
+
 interface CaseDef {
+  readonly is: CaseKey;
   readonly value: Expr;
   /** Default: of the tasks whose `if` names this branch those that no other one waits for, and those that the value reads. */
   readonly members?: readonly string[];
@@ -65,8 +84,7 @@ export interface BranchDef extends BaseDef {
   readonly id: string;
   readonly kind: 'branch';
   readonly when: string;
-  readonly then: CaseDef;
-  readonly otherwise?: CaseDef;
+  readonly cases: readonly CaseDef[];
 }
 
 /** Ends when `ms` have passed, or at the instant that `until` reads: one of the two. */
@@ -102,7 +120,7 @@ export interface ApproveDef extends BaseDef {
 }
 
 export interface GraphDef extends WorkflowOpts {
-  readonly tasks: readonly (TaskDef | MapDef | WhenDef | BranchDef | SleepDef | WaitDef | ApproveDef)[];
+  readonly tasks: readonly (TaskDef | MapDef | WhenDef | SwitchDef | GuardDef | BranchDef | SleepDef | WaitDef | ApproveDef)[];
   /** Default: undefined. */
   readonly output?: Expr;
   /** Tasks that `task` may name. */
@@ -123,16 +141,20 @@ interface Entry {
 }
 
 /** A workflow from a graph as data: the form that a builder emits, with tasks and functions in place of their names. Throws `BUILD_INVALID`. */
-export function fromGraph<IS extends Schema>(def: GraphDef & { readonly input: IS }): Workflow<SIn<IS>, unknown>;
-export function fromGraph(def: GraphDef & { readonly input?: undefined }): Workflow<void, unknown>;
+export function fromGraph<IS extends Schema>(
+  def: GraphDef & { readonly input: IS; readonly guard?: Guard<SOut<IS>> },
+): Workflow<SIn<IS>, unknown>;
+export function fromGraph(def: GraphDef & { readonly input?: undefined; readonly guard?: Guard<undefined> }): Workflow<void, unknown>;
 export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, ['name', 'version', 'input', 'timeout', 'tasks', 'output', 'use'], report);
+  const header = headerOf(def, ['name', 'version', 'input', 'timeout', 'guard', 'tasks', 'output', 'use'], report);
   const bag: Bag = isBag(def) ? def : {};
   const context: Context = { use: usable(bag['use'], report), code: new Map() };
   const given: unknown = bag['tasks'];
-  const tasks = Array.isArray(given) ? (given as readonly unknown[]).map((entry, i) => taskOf(entry, i, context, report)) : given;
+  // Behind the others: they keep the places that the author gave them.
+  const entries = Array.isArray(given) ? [...(given as readonly unknown[]), ...guardEntry(bag['guard'])] : given;
+  const tasks = Array.isArray(entries) ? entries.map((entry, i) => taskOf(entry, i, context, report)) : entries;
   const graph = { ...header.graph, tasks, output: bag['output'] === undefined ? { $undefined: true } : bag['output'] } as unknown as Graph;
   // Members that were left out are found through the expressions, so only in a graph whose expressions are good.
   problems.push(...graphProblems(graph).filter((problem) => problem.code !== 'missing_member'));
@@ -158,15 +180,15 @@ function taskOf(value: unknown, index: number, context: Context, report: Report)
   const id = value['id'] ?? (isTask(named) ? named.name : named);
   const name = typeof id === 'string' ? `task ${shown(id)}` : `tasks[${index}]`;
   const entry: Entry = { bag: value, id, report: (code, key, message) => report(code, ['tasks', index, key], `${name}: ${message}`) };
-  if (kind === 'when') return whenOf(entry, context);
+  if (kind === 'when' || kind === 'guard') return whenOf(entry, context);
+  if (kind === 'switch') return switchOf(entry, context);
   if (kind === 'wait' || kind === 'approve') {
     const wrong = (key: string, message: string): void => entry.report('bad_type', key, message);
     const { data, code } = kind === 'wait' ? waitParts(value, wrong) : approveParts(value, wrong);
     if (typeof id === 'string' && !context.code.has(id)) context.code.set(id, code);
     return data;
   }
-  if (kind === 'branch')
-    return withCases(value, caseOf(value['then']), value['otherwise'] === undefined ? undefined : caseOf(value['otherwise']));
+  if (kind === 'branch') return { ...value, cases: Array.isArray(value['cases']) ? value['cases'].map(caseOf) : value['cases'] };
   return kind === 'task' || kind === 'map' ? bodyOf(entry, kind, context) : value;
 }
 
@@ -175,6 +197,17 @@ function whenOf({ bag, id, report }: Entry, { code }: Context): unknown {
   if (typeof test !== 'function') report('bad_type', 'test', `test must be a predicate, not ${shown(test)}`);
   else if (typeof id === 'string') code.set(id, { when: test as (value: unknown) => boolean, rules: [] });
   return data;
+}
+
+function switchOf({ bag, id, report }: Entry, { code }: Context): unknown {
+  const given: readonly unknown[] = Array.isArray(bag['cases']) ? bag['cases'] : [];
+  const cases = given.map((one, i) => {
+    const { name, test } = isBag(one) ? one : {};
+    if (typeof test !== 'function') report('bad_type', 'cases', `cases[${i}].test must be a predicate, not ${shown(test)}`);
+    return { name: name as string, test: test as (value: unknown) => boolean };
+  });
+  if (typeof id === 'string') code.set(id, { cases, rules: [] });
+  return { ...bag, cases: Array.isArray(bag['cases']) ? cases.map(({ name }) => name) : bag['cases'] };
 }
 
 function caseOf(value: unknown): unknown {
@@ -276,13 +309,14 @@ function codeOf({
 }
 
 function withMembers(graph: Graph): Graph {
-  const madeIn = (when: string, is: boolean): string[] =>
+  const madeIn = (when: string, is: CaseKey): string[] =>
     graph.tasks.filter((task) => task.if?.when === when && task.if.is === is).map((task) => task.id);
   const complete = (task: GraphTask): GraphTask => {
     if (task.kind !== 'branch') return task;
-    const of = (side: typeof task.then, is: boolean) =>
-      side.members.length > 0 ? side : { ...side, members: membersOf(madeIn(task.when, is), side.value, graph.tasks) };
-    return withCases(task, of(task.then, true), task.otherwise && of(task.otherwise, false));
+    const cases = task.cases.map((one) =>
+      one.members.length > 0 ? one : { ...one, members: membersOf(madeIn(task.when, one.is), one.value, graph.tasks) },
+    );
+    return { ...task, cases };
   };
   return { ...graph, tasks: graph.tasks.map(complete) };
 }

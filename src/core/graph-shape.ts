@@ -1,6 +1,6 @@
 /** The shape of graph data: which values may stand where. Of what others wrote nothing is taken for granted. */
 import { checkExpr } from './expr-check.ts';
-import { PLAIN_JOINS, type Graph, type GraphTask } from './graph.ts';
+import { DEFAULT_CASE, PLAIN_JOINS, type Graph, type GraphTask } from './graph.ts';
 import { nameProblem, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import { pathText } from './path.ts';
 
@@ -24,6 +24,8 @@ export interface ShapedGraph {
 }
 
 const MAX_TASKS = 100_000;
+/** A switch asks them one by one. */
+const MAX_CASES = 1_000;
 /** A literal in a graph may be as large as a payload; all of them together no larger than a process can hold many times. */
 const MAX_VALUES = 5_000_000;
 
@@ -192,10 +194,22 @@ const contract = bag(
   { priority: is(Number.isSafeInteger, 'a whole number', 'bad_option'), inputSchema: any, outputSchema: any },
 );
 
-const branchCase = bag({ value: expr, members: listOf(text) });
+const ofCase: Check = (value, at, context) => typeof value === 'boolean' || name(value, at, context);
+const ownCase: Check = (value, at, context) =>
+  name(value, at, context) &&
+  (value !== DEFAULT_CASE ||
+    bad('bad_name', at, `${pathText('', at)} must not be ${shown(value)}: that is the case where none holds`, context.report));
+const someOf = (check: Check): Check => {
+  const list = listOf(check);
+  return (value, at, context) =>
+    Array.isArray(value) && (value.length === 0 || value.length > MAX_CASES)
+      ? bad('bad_option', at, `${pathText('', at)} must have from 1 to ${MAX_CASES} cases, not ${value.length}`, context.report)
+      : list(value, at, context);
+};
+const branchCase = bag({ is: ofCase, value: expr, members: listOf(text) });
 
 const base = { id: name, kind: any };
-const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: flag }) };
+const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }) };
 
 const timed = { timeoutMs: ms, onTimeout: oneOf('skip'), allowFailure: onlyTrue };
 
@@ -219,8 +233,6 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
     },
   },
   when: { needed: { ...base, input: expr }, also: alsoBase },
-  // oxlint-disable-next-line unicorn/no-thenable -- a name of the graph's form
-  branch: { needed: { ...base, when: text, then: branchCase }, also: { ...alsoBase, otherwise: branchCase } },
   wait: {
     needed: { ...base, signal: name },
     also: { ...alsoBase, ...timed, key: expr, where: onlyTrue, dataSchema: any },
@@ -230,4 +242,7 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
     also: { ...alsoBase, ...timed, show: expr, onReject: oneOf('skip'), form: onlyTrue, formSchema: any },
   },
   sleep: { needed: base, also: { ...alsoBase, ms, until: expr } },
+  switch: { needed: { ...base, input: expr, cases: someOf(ownCase) }, also: { ...alsoBase, default: oneOf('branch', 'skip') } },
+  guard: { needed: base, also: {} },
+  branch: { needed: { ...base, when: text, cases: someOf(branchCase) }, also: alsoBase },
 };

@@ -100,9 +100,15 @@ interface GraphTaskBase {
   readonly after?: readonly string[];
   /** Written out only where the author wrote it: settled edges take no part in the default join. */
   readonly join?: Join;
-  /** Runs only if the `when` task of that id decided so: made inside a branch. */
-  readonly if?: { readonly when: string; readonly is: boolean };
+  /** Runs only if the `when` or `switch` of that id decided so: made inside a branch. */
+  readonly if?: { readonly when: string; readonly is: CaseKey };
 }
+
+/** What a decision may come to: of a `when` true or false, of a `switch` the name of a case, `default` among them. */
+export type CaseKey = boolean | string;
+
+/** The case of a `switch` that is chosen where no predicate holds. */
+export const DEFAULT_CASE = 'default';
 
 /** A task with a body: `task` names the contract; inline bodies have none and belong to the workflow. */
 export interface BodyTask extends GraphTaskBase {
@@ -139,14 +145,29 @@ export interface WhenTask extends GraphTaskBase {
 }
 
 /**
- * The result of `w.when`: has no body and no row; success when the chosen branch succeeded, skipped when there is none.
- * `members` are the tasks of the branch that no other task of the branch waits for, and all tasks that its value reads, made in it or not.
+ * The decision of `w.switch`: a worker asks the predicates of the cases in their order, over `input`; its output is the name of the first
+ * one that holds. Where none does: the case `default`, or with 'skip' the value null, which selects nothing; else it fails (`no_match`).
+ */
+export interface SwitchTask extends GraphTaskBase {
+  readonly kind: 'switch';
+  readonly input: Expr;
+  readonly cases: readonly string[];
+  readonly default?: 'branch' | 'skip';
+}
+
+/** What a run is asked before any of its tasks: a predicate over the run's input. It has no upstreams, and no task may name it. */
+export interface GuardTask extends GraphTaskBase {
+  readonly kind: 'guard';
+}
+
+/**
+ * The result of `w.when` or `w.switch`, which `when` names: has no body and no row; success when the chosen branch succeeded, skipped when
+ * there is none.
  */
 export interface BranchTask extends GraphTaskBase {
   readonly kind: 'branch';
   readonly when: string;
-  readonly then: { readonly value: Expr; readonly members: readonly string[] };
-  readonly otherwise?: { readonly value: Expr; readonly members: readonly string[] };
+  readonly cases: readonly CaseData[];
 }
 
 /** Nothing but time: ends when it has passed, or at the instant that `until` gives. Has one of the two. */
@@ -187,7 +208,19 @@ export interface ApproveTask extends GraphTaskBase {
   readonly formSchema?: unknown;
 }
 
-export type GraphTask = BodyTask | MapTask | WhenTask | BranchTask | SleepTask | WaitTask | ApproveTask;
+/**
+ * One branch: `members` are its tasks that no other task of it waits for, and all tasks that its value reads, made in it or not.
+ */
+export interface CaseData {
+  readonly is: CaseKey;
+  readonly value: Expr;
+  readonly members: readonly string[];
+}
+
+/** Tasks whose output is a verdict: predicates and no body. */
+export type DecisionTask = WhenTask | SwitchTask | GuardTask;
+
+export type GraphTask = BodyTask | MapTask | DecisionTask | BranchTask | SleepTask | WaitTask | ApproveTask;
 
 export interface Graph {
   readonly format: 1;

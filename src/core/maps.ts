@@ -3,9 +3,10 @@ import { decode } from './codec.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import type { GraphNode } from './compile.ts';
 import type { MapTask } from './graph.ts';
+import { NumberMap } from './number-map.ts';
 import type { EndedTask, MapState, TaskFacts, TaskState } from './run-state.ts';
 import { bareFacts, endTask, isAllowed, type Ending, type Turn } from './turn.ts';
-import { RunScope } from './values.ts';
+import { isWhole, RunScope } from './values.ts';
 
 /** A map starts, or ends at once: its list is fixed from here on; a list that is none, too long or with a key twice fails it, and no item exists. */
 export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedTask | null {
@@ -29,7 +30,7 @@ export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedT
     failed: 0,
     cancelled: 0,
     skipped: 0,
-    open: new Map(),
+    open: new NumberMap(),
     again: [],
     list: items,
     results: node.isRead ? [] : null,
@@ -119,7 +120,7 @@ export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
   const wasBreached = isBreached(turn.graph.nodes[item.node], map);
   map[counter]++;
   change[counter]++;
-  if (map.results !== null) map.results[item.item] = item;
+  if (map.results !== null) map.results[item.item] = item.status === 'success' ? item.output : item;
   if (!wasBreached && isBreached(turn.graph.nodes[item.node], map) && map.failed > 1) judgeItems(turn, map, true);
   return closeMap(turn, map);
 }
@@ -153,7 +154,7 @@ function mapEnding(turn: Turn, map: MapState): Ending {
 function judgeItems(turn: Turn, map: MapState, dead: boolean): void {
   mapChange(turn.changes, map.node).dead = dead;
   map.results?.forEach((item, i, results) => {
-    if (item?.status === 'failed' && !item.allowed && item.dead !== dead) results[i] = { ...item, dead };
+    if (isWhole(item) && item.status === 'failed' && !item.allowed && item.dead !== dead) results[i] = { ...item, dead };
   });
 }
 

@@ -4,7 +4,7 @@ import { rootCauses } from './outcome.ts';
 import type { EndedTask, MapState, RunState, TaskState } from './run-state.ts';
 import type { TaskStatus } from './states.ts';
 import { contractOf } from './turn.ts';
-import { ItemsNeeded } from './values.ts';
+import { isWhole, ItemsNeeded } from './values.ts';
 
 /**
  * What a redrive, a rerun or a mark resets (semantics, section 9): decided here alone, so that a preview and the change itself agree.
@@ -295,10 +295,10 @@ class Planning {
   }
 }
 
-/** What an item gave; where this process has not seen the ended items, they must be loaded. */
+/** What became of an item; where this process has not seen it, or kept no more than its output, the items must be loaded. */
 export function endedItem(map: MapState, item: number): EndedTask {
   const ended = map.results?.[item];
-  if (ended === undefined) throw new ItemsNeeded(map.node);
+  if (!isWhole(ended)) throw new ItemsNeeded(map.node);
   return ended;
 }
 

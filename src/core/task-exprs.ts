@@ -1,26 +1,41 @@
 import { exprRefs, type ExprRead } from './expr.ts';
-import type { Expr, GraphTask } from './graph.ts';
+import type { CaseKey, Expr, GraphTask } from './graph.ts';
+import { caseName } from './verdict.ts';
+
+interface TaskExpr {
+  /** As messages call it. */
+  readonly key: string;
+  readonly at: readonly (string | number)[];
+  readonly reads: readonly ExprRead[];
+  /** The case whose value it is. */
+  readonly is?: CaseKey;
+}
 
 /** The expressions of a task with the key under which each stands, and what they read. */
-export function taskExprs(task: GraphTask): { readonly key: string; readonly reads: readonly ExprRead[] }[] {
-  const expr = (key: string, value: Expr | undefined): { key: string; reads: ExprRead[] }[] =>
-    value === undefined ? [] : [{ key, reads: exprRefs(value) }];
+export function taskExprs(task: GraphTask): TaskExpr[] {
+  const expr = (key: string, value: Expr | undefined): TaskExpr[] =>
+    value === undefined ? [] : [{ key, at: [key], reads: exprRefs(value) }];
   switch (task.kind) {
     case 'map':
       return [...expr('items', task.items), ...expr('each', task.each), ...expr('key', task.key)];
     case 'branch':
-      return [...expr('then', task.then.value), ...expr('otherwise', task.otherwise?.value)];
-    case 'sleep':
-      return expr('until', task.until);
+      return task.cases.map(({ is, value }, i) => ({ key: caseName(is), at: ['cases', i, 'value'], reads: exprRefs(value), is }));
     case 'wait':
       return expr('key', task.key);
     case 'approve':
       return expr('show', task.show);
     case 'task':
     case 'when':
+    case 'switch':
       return expr('input', task.input);
+    case 'guard':
+      return [];
+    case 'sleep':
+      return expr('until', task.until);
   }
 }
+
+const GUARD_INPUT: Expr = { $input: [] };
 
 /** What a task reads before it begins; of a map the list, of a branch nothing. */
 export function inputExpr(task: GraphTask): Expr {
@@ -35,8 +50,11 @@ export function inputExpr(task: GraphTask): Expr {
       return task.key ?? null;
     case 'approve':
       return task.show ?? null;
+    case 'guard':
+      return GUARD_INPUT;
     case 'task':
     case 'when':
+    case 'switch':
       return task.input;
   }
 }

@@ -6,11 +6,12 @@ import type { FailureFacts } from './retry.ts';
 import type { EndedTask, QueuedTask, RunState, TaskFacts } from './run-state.ts';
 import type { Reason, TerminalStatus } from './states.ts';
 import type { Wake } from './waits.ts';
+import type { Verdict } from './verdict.ts';
 
 /** How a claim ended, as its worker reports it. */
 export type Outcome =
   | { readonly kind: 'ok'; readonly output: string | null }
-  | { readonly kind: 'verdict'; readonly holds: boolean }
+  | { readonly kind: 'verdict'; readonly verdict: Verdict }
   | { readonly kind: 'error'; readonly error: string; readonly facts: FailureFacts }
   | { readonly kind: 'timeout'; readonly reason: 'timeout' | 'heartbeat_timeout' | 'total_timeout'; readonly error: string }
   /** The body returned what cannot be recorded, or its input or predicate is at fault: not retried. */

@@ -5,6 +5,7 @@
 import type { Duration } from './duration.ts';
 import type { ContractData, Effects, Graph, Join } from './graph.ts';
 import type { Schema, SOut } from './schema.ts';
+import type { Approval, ApproveOpts, Missed, SignalOpts, Skips, WaitOpts } from './wait-types.ts';
 
 export type { Duration, Effects, Join };
 
@@ -304,62 +305,12 @@ export interface MapOpts<
   readonly onEmpty?: Y;
 }
 
-export interface WhenOpts {
+export interface WhenOpts<J extends Join = Join> {
   /** Default: `when`. */
-  readonly id?: string;
-  readonly after?: readonly AnyRef[];
-  readonly join?: Join;
-}
-
-/** Of tasks that wait. */
-export interface WaitOpts<J extends Join = Join> {
-  /** Default: the verb. */
   readonly id?: string;
   readonly after?: readonly AnyRef[];
   readonly join?: J;
 }
-
-/** What a timeout or a rejection comes to: a failure, or a skip; then the output may be missing. */
-export type Missed = 'fail' | 'skip';
-
-/** O: the message. M is inferred: whether the task may be skipped. */
-export interface SignalOpts<O = any, J extends Join = Join, M extends Missed = Missed> extends WaitOpts<J> {
-  /** Takes messages that were sent to this key. Without it only those that were sent to the run. */
-  readonly key?: In<string>;
-  /** Fails with `wait_timeout` after so long. Default: none. */
-  readonly timeout?: Duration;
-  /** Default 'fail'. */
-  readonly onTimeout?: M;
-  /** Asked once per message, by a worker: false leaves it for others. */
-  readonly where?: (data: O) => boolean;
-  readonly allowFailure?: boolean;
-}
-
-export interface ApproveOpts<J extends Join = Join, M extends Missed = Missed, N extends Missed = Missed> extends Omit<WaitOpts<J>, 'id'> {
-  /** Who may answer: shown and recorded. */
-  readonly who: readonly string[];
-  /** What they are shown. */
-  readonly show?: unknown;
-  /** Fails with `approval_timeout` after so long. Default: none. */
-  readonly timeout?: Duration;
-  /** Default 'fail'. */
-  readonly onTimeout?: M;
-  /** Default 'fail'. */
-  readonly onReject?: N;
-  readonly allowFailure?: boolean;
-}
-
-/** The answer to an approval. */
-export interface Approval<F = undefined> {
-  readonly decision: 'approved';
-  /** Who answered. */
-  readonly by: string;
-  readonly comment?: string;
-  /** What they filled in. */
-  readonly form: F;
-}
-
-type Skips<M> = 'skip' extends M ? boolean : never;
 
 type Result<T, J, W, Y = never> = [J] extends [SureJoin]
   ? [W] extends [never]
@@ -371,6 +322,19 @@ type Result<T, J, W, Y = never> = [J] extends [SureJoin]
 
 type Items = RefBase<readonly unknown[]> | readonly unknown[];
 type ItemOf<R> = Out<R> extends infer L ? (L extends readonly unknown[] ? L[number] : never) : never;
+
+/** A branch of `w.switch`, and the predicate that chooses it. */
+export type SwitchCase<V, A> = readonly [test: (value: V) => boolean, make: () => A & Tree<A>];
+
+export interface SwitchOpts<J extends Join = Join> {
+  /** Default: `switch`. */
+  readonly id?: string;
+  readonly after?: readonly AnyRef[];
+  readonly join?: J;
+}
+
+/** Values of the branches. */
+type CaseValue<C> = { readonly [K in keyof C]: Simplify<Out<C[K]>> }[keyof C];
 
 /** The verbs of a builder. */
 export interface Build {
@@ -409,13 +373,27 @@ export interface Build {
     then: () => A & Tree<A>,
     opts?: WhenOpts,
   ): MaybeRef<Simplify<Out<A>>>;
-  when<const R, A, B>(
+  when<const R, A, B, J extends Join = never>(
     on: R & Tree<R>,
     test: (value: Simplify<Out<R>>) => boolean,
     then: () => A & Tree<A>,
     otherwise: () => B & Tree<B>,
-    opts?: WhenOpts,
-  ): Ref<Simplify<Out<A>> | Simplify<Out<B>>>;
+    opts?: WhenOpts<J>,
+  ): Result<Simplify<Out<A>> | Simplify<Out<B>>, J, never>;
+  /**
+   * One of several branches: that of the first case whose predicate holds. Tasks made in the others are skipped. Where none holds, the
+   * branch of `default`; with 'skip' nothing, so that the value may be skipped; without it the decision fails (`no_match`).
+   */
+  switch<const R, C extends Readonly<Record<string, unknown>>>(
+    on: R & Tree<R>,
+    cases: { readonly [K in keyof C]: SwitchCase<Simplify<Out<R>>, C[K]> },
+    opts: SwitchOpts & { readonly default: 'skip' },
+  ): MaybeRef<CaseValue<C>>;
+  switch<const R, C extends Readonly<Record<string, unknown>>, D = never, J extends Join = never>(
+    on: R & Tree<R>,
+    cases: { readonly [K in keyof C]: SwitchCase<Simplify<Out<R>>, C[K]> },
+    opts?: SwitchOpts<J> & { readonly default?: () => D & Tree<D> },
+  ): Result<CaseValue<C> | Simplify<Out<D>>, J, never>;
   /**
    * Time that passes, of any length, without a worker: `time` long, or until the instant that a ref gives (at once where that is over).
    * Never ends early; fails with `definition_error` where the ref gives no valid Date.
@@ -450,8 +428,10 @@ export interface NodeCode {
   readonly run?: Body<any, any>;
   readonly input?: Schema;
   readonly output?: Schema;
-  /** The task's own predicate; of a `when` task the test. */
+  /** The task's own predicate; of a `when` task the test, of a guard the guard. */
   readonly when?: (value: any) => boolean;
+  /** The predicates of a `switch`, in the order in which they are asked. */
+  readonly cases?: readonly { readonly name: string; readonly test: (value: any) => boolean }[];
   readonly rules: readonly RulePredicate[];
   /** Of a wait: what it waits for; `when` is its predicate then. */
   readonly signal?: Signal<any, any>;
@@ -470,6 +450,12 @@ export interface Workflow<I, O> {
   readonly code: ReadonlyMap<string, NodeCode>;
   readonly _types?: { readonly input: (input: I) => void; readonly output: O };
 }
+
+/**
+ * Asked by a worker with a run's input before any task of the run starts. No: the run is `skipped`, and nothing of it runs. One that throws
+ * or takes over 10 seconds fails the run.
+ */
+export type Guard<V> = (input: V) => boolean;
 
 export interface WorkflowOpts {
   readonly name: string;

@@ -5,7 +5,7 @@ import type { ApproveTask, Expr, SleepTask, WaitTask } from './graph.ts';
 import { refInfo } from './refs.ts';
 import { isSchema, jsonSchemaOf } from './schema.ts';
 import { isSignal } from './signal.ts';
-import { bagOf, checkOptions, common, isFunction, naming, place, type Bag, type Ref } from './verb-parts.ts';
+import { bagOf, checkOptions, common, isFunction, naming, place, type Bag, type Ref } from './verbs.ts';
 
 const SLEEP_OPTIONS = ['id', 'after', 'join'];
 const TIMED_OPTIONS = ['after', 'join', 'timeout', 'onTimeout', 'allowFailure'];

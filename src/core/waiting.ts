@@ -12,16 +12,11 @@ import { earliest, keyProblem, type Wait, type Wake } from './waits.ts';
 
 /** A task that is itself a wait leaves `pending`: it waits at once, or ends where there is nothing to wait for. Null: it is no wait. */
 export function beginWait(turn: Turn, node: GraphNode, facts: TaskFacts): TaskState | null {
-  switch (node.task.kind) {
-    case 'sleep':
-      return beginSleep(turn, node, node.task, facts);
-    case 'wait':
-      return beginSignal(turn, node, node.task, facts);
-    case 'approve':
-      return waitFor(turn, facts, [{ kind: 'approval', name: null, dueAt: limitOf(turn, node.task.timeoutMs), since: turn.now }]);
-    default:
-      return null;
-  }
+  const { task } = node;
+  if (task.kind === 'sleep') return beginSleep(turn, node, task, facts);
+  if (task.kind === 'wait') return beginSignal(turn, node, task, facts);
+  if (task.kind !== 'approve') return null;
+  return waitFor(turn, facts, [{ kind: 'approval', name: null, dueAt: limitOf(turn, task.timeoutMs), since: turn.now }]);
 }
 
 function beginSleep(turn: Turn, node: GraphNode, task: SleepTask, facts: TaskFacts): TaskState {

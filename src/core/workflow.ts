@@ -2,20 +2,25 @@ import { builder } from './builder.ts';
 import { Building, settledNow } from './building.ts';
 import { inParens } from './call-site.ts';
 import { buildOrReport } from './collecting.ts';
+import { isBag } from './contract.ts';
 import { definitionOf, emptyWorkflow, headerOf } from './definition.ts';
 import { fromGraph } from './from-graph.ts';
 import type { Graph } from './graph.ts';
+import { GUARD_ID } from './guard.ts';
 import { reporter, shown, type Problem } from './problems.ts';
 import type { Schema, SIn, SOut } from './schema.ts';
-import type { Build, Out, Ref, Simplify, Tree, Workflow, WorkflowOpts } from './types.ts';
+import type { Build, Guard, Out, Ref, Simplify, Tree, Workflow, WorkflowOpts } from './types.ts';
 import { graphProblems } from './validate.ts';
 
 interface DefineWorkflow {
   <IS extends Schema, R>(
-    def: WorkflowOpts & { readonly input: IS },
+    def: WorkflowOpts & { readonly input: IS; readonly guard?: Guard<SOut<IS>> },
     build: (w: Build, input: Ref<SOut<IS>>) => R & Tree<R>,
   ): Workflow<SIn<IS>, Simplify<Out<R>>>;
-  <R>(def: WorkflowOpts & { readonly input?: undefined }, build: (w: Build) => R & Tree<R>): Workflow<void, Simplify<Out<R>>>;
+  <R>(
+    def: WorkflowOpts & { readonly input?: undefined; readonly guard?: Guard<undefined> },
+    build: (w: Build) => R & Tree<R>,
+  ): Workflow<void, Simplify<Out<R>>>;
   readonly fromGraph: typeof fromGraph;
 }
 
@@ -42,8 +47,13 @@ export const workflow: DefineWorkflow = Object.assign(
 function define(def: unknown, build: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, ['name', 'version', 'input', 'timeout'], report);
+  const header = headerOf(def, ['name', 'version', 'input', 'timeout', 'guard'], report);
   const building = new Building(header.name);
+  const guard: unknown = isBag(def) ? def['guard'] : undefined;
+  if (guard !== undefined) {
+    if (typeof guard !== 'function') report('bad_type', ['guard'], `guard must be a predicate over the input, not ${shown(guard)}`);
+    building.add({ id: GUARD_ID, kind: 'guard' }, { when: guard as (input: unknown) => boolean, rules: [] }, undefined);
+  }
   const output = isBuilder(build) ? outputOf(building, build, problems) : null;
   if (!isBuilder(build)) report('bad_type', [], `the builder must be a function, not ${shown(build)}`);
   const graph: Graph = { ...header.graph, tasks: building.tasks, output };

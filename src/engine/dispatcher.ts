@@ -1,4 +1,5 @@
 import { runIdText } from '../core/ids.ts';
+import { NumberMap } from '../core/number-map.ts';
 import type { RunningTask } from '../core/run-state.ts';
 import type { Outcome } from '../core/turn.ts';
 import type { Ctx, Log } from '../core/types.ts';
@@ -49,7 +50,7 @@ export class Dispatcher implements Claims, AttemptHost {
   readonly graceMs: number;
   private readonly options: DispatcherOptions;
   readonly slots: Slots;
-  private readonly active = new Map<number, Attempt>();
+  private readonly active = new NumberMap<Attempt>();
   private launched: [Attempt, CachedRun][] = [];
   /** What the last look left behind. */
   private leftRank: number | null = null;

@@ -206,5 +206,7 @@ function isRegistrable(value: unknown): boolean {
 function canRun(known: Known, node: number): boolean {
   const code = known.code[node];
   if (code === undefined) return false;
-  return known.compiled.nodes[node]?.task.kind === 'when' ? code.when !== undefined : code.body !== undefined;
+  const kind = known.compiled.nodes[node]?.task.kind;
+  if (kind === 'switch') return code.cases !== undefined;
+  return kind === 'when' || kind === 'guard' ? code.when !== undefined : code.body !== undefined;
 }

@@ -1,9 +1,14 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { signal, workflow } from '../../src/index.ts';
+import type { Store } from '../../src/store/store.ts';
 import { closeAll, engineOf, ok, stateOf } from './kit.ts';
 
 afterEach(closeAll);
+
+interface Inside {
+  readonly engine: { readonly runtime: { open(): Promise<{ readonly store: Store }> } };
+}
 
 const paid = signal('paid', z.object({ cents: z.number() }));
 
@@ -208,9 +213,7 @@ describe('wait', () => {
     const kit = engineOf(order);
     const run = await kit.start(order, { id: 'o' });
     await kit.settle();
-    const { store } = await (
-      kit as unknown as { engine: { runtime: { open(): Promise<{ store: import('../../src/store/store.ts').Store }> } } }
-    ).engine.runtime.open();
+    const { store } = await (kit as unknown as Inside).engine.runtime.open();
     await store.mailbox.send(
       { box: { signal: 'paid', key: 'o', run: null }, to: 'one', data: '{"cents":4}', dedupe: null },
       kit.clock.now().getTime(),

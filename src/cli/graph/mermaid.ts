@@ -10,6 +10,8 @@ const SHAPES: Readonly<Record<DrawnNode['kind'], readonly [string, string]>> = {
   task: ['[', ']'],
   map: ['[[', ']]'],
   when: ['{{', '}}'],
+  switch: ['{{', '}}'],
+  guard: ['{{', '}}'],
   branch: ['([', '])'],
   sleep: ['>', ']'],
   wait: ['>', ']'],
@@ -40,7 +42,8 @@ function shaped({ kind, facts, state }: DrawnNode, name: string): string {
 function arrow({ kind, label }: DrawnEdge): string {
   if (kind === 'order') return '-.->';
   if (kind === 'data') return '-->';
-  return `-->|${kind === 'branch' ? label : kind}|`;
+  const text = kind === 'branch' ? label : kind;
+  return `-->|${/^[a-z]+(, [a-z]+)*$/.test(text) ? text : `"${escaped(text)}"`}|`;
 }
 
 /**

@@ -51,13 +51,15 @@ export function drawSvg(model: DrawnGraph): string {
   ].join('\n');
 }
 
+const DECIDES: ReadonlySet<DrawnNode['kind']> = new Set(['when', 'switch', 'guard']);
+
 function shapeOf(node: DrawnNode, name: string): Shape {
   const looks = node.state && STATUS[node.state.status];
   const lines: Shape['lines'][number][] = [{ text: name, kind: 'label' }];
   if (node.state && looks) lines.push({ text: `${looks.glyph} ${itemsText(node.state) || looks.label}`, kind: 'state' });
   for (const fact of rows(node.facts)) lines.push({ text: fact, kind: 'fact' });
   const text = lines.reduce((most, line) => Math.max(most, textWidth(line.text, line.kind === 'label' ? 13 : 11)), 40);
-  const slant = node.kind === 'when' ? 24 : 0;
+  const slant = DECIDES.has(node.kind) ? 24 : 0;
   return { node, lines, width: Math.ceil(text) + 28 + slant, height: HEAD + LINE * (lines.length - 1) + 14 };
 }
 
@@ -127,7 +129,7 @@ function labels(edges: readonly DrawnEdge[], paths: readonly { readonly start: P
     if (label === '' || seen.has(key)) return [];
     seen.add(key);
     const { x, y } = at(paths, index).start;
-    return [`<text class="verdict" x="${n(x + 5)}" y="${n(y + 14)}">${label}</text>`];
+    return [`<text class="verdict" x="${n(x + 5)}" y="${n(y + 14)}">${xml(label)}</text>`];
   });
 }
 
@@ -138,7 +140,7 @@ const marker = (id: string, className: string): string =>
 function description({ nodes, edges }: DrawnGraph, { order }: Layers): string {
   return (
     `${nodes.length} nodes in ${order.length} layers, ${edges.length} edges. ` +
-    'Solid lines carry data, dashed ones are optional or settled reads, dotted ones are order only; a decision leads on by yes and no.'
+    'Solid lines carry data, dashed ones are optional or settled reads, dotted ones are order only; a decision leads on by yes and no, or by the names of its cases.'
   );
 }
 
