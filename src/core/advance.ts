@@ -24,7 +24,8 @@ import {
   type TaskState,
 } from './run-state.ts';
 import { isRunOver, type Reason } from './states.ts';
-import { afterDue, afterWake, beginWait, startedOf, totalEndOf } from './waiting.ts';
+import { restarted, suspended, totalEndOf } from './suspending.ts';
+import { afterDue, afterWake, beginWait, startedOf } from './waiting.ts';
 import { endDecision } from './switching.ts';
 import { contractOf, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
@@ -263,6 +264,12 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
       return true;
     case 'verdict':
       applyVerdict(turn, node, task, outcome.verdict);
+      return true;
+    case 'waits':
+      settle(turn, suspended(turn, node, task, outcome.waits));
+      return true;
+    case 'restart':
+      settle(turn, restarted(turn, node, task, outcome.input));
       return true;
     case 'lost':
     case 'released':

@@ -220,6 +220,19 @@ export interface Ctx {
   readonly traceparent?: string;
   /** Runs `fn` once under this name and records what it returns; later attempts read the record. In a loop name the turn: `['call', i]`. */
   step<T>(name: string | readonly (string | number)[], fn: (() => Promise<T> | T) & StorableFn<T>): Promise<T>;
+  /**
+   * Time that passes without a slot: so long, or until an instant. The body leaves (its call is rejected with an error that must leave the
+   * body too) and runs again from the top when it is over, with its records. Give the same arguments in every pass.
+   */
+  sleep(name: string | readonly (string | number)[], time: Duration | Date): Promise<void>;
+  /** The next message of a signal to the key, or without one to the run; waits as `sleep` does. Rejects with `SIGNAL_TIMEOUT`. */
+  wait<I, O>(
+    name: string | readonly (string | number)[],
+    signal: Signal<I, O>,
+    options?: { readonly key?: string; readonly timeout?: Duration },
+  ): Promise<O>;
+  /** Begins anew with another input (default: the same), without records and with all its attempts: for bodies that never end. */
+  restart(input?: unknown): Promise<never>;
   progress(done: number | { readonly done: number; readonly of: number; readonly note?: string }): void;
   beat(): void;
 }

@@ -4,9 +4,10 @@ import type { GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import type { SleepTask, WaitTask } from './graph.ts';
 import { judged } from './maps.ts';
-import type { EndedTask, QueuedTask, TaskFacts, TaskState, WaitingTask } from './run-state.ts';
+import type { EndedTask, TaskFacts, TaskState, WaitingTask } from './run-state.ts';
 import type { Reason } from './states.ts';
-import { bareFacts, contractOf, endTask, type Turn } from './turn.ts';
+import { bodyDue, bodyWoken, totalEndOf } from './suspending.ts';
+import { bareFacts, endTask, type Turn } from './turn.ts';
 import { RunScope } from './values.ts';
 import { earliest, keyProblem, type Wait, type Wake } from './waits.ts';
 
@@ -65,6 +66,7 @@ export function afterDue(turn: Turn, node: GraphNode, task: WaitingTask): TaskSt
   if (total !== null && total <= turn.now) {
     return endTask(startedOf(task), { status: 'failed', reason: 'total_timeout', ...judged(turn, node, task.item) }, turn.now);
   }
+  if (task.on[0]?.name != null) return bodyDue(turn, node, task);
   return timedOut(turn, node, task);
 }
 
@@ -104,7 +106,7 @@ export function afterWake(
   }
   if (by.kind !== wait.kind) return null;
   if (by.kind === 'signal') turn.changes.taken = [...turn.changes.taken, by.message];
-  if (wait.name !== null) return resumption(node, task);
+  if (wait.name !== null) return by.kind === 'signal' ? bodyWoken(turn, node, task, wait.name, by.data) : null;
   if (by.kind === 'approval') return answered(turn, node, task, by);
   return endTask(startedOf(task), { status: 'success', output: by.data }, turn.now);
 }
@@ -120,13 +122,3 @@ function answered(turn: Turn, node: GraphNode, task: WaitingTask, answer: Extrac
 
 /** A wait counts as the time in which the task ran. */
 export const startedOf = (task: WaitingTask): TaskFacts & { readonly startedAt: number } => ({ ...task, startedAt: task.since });
-
-/** The attempt goes on where it stopped: its body runs again, with its records. */
-export function resumption(node: GraphNode, task: WaitingTask): QueuedTask {
-  return { ...bareFacts(task), status: 'queued', phase: 'body', next: 'resume', expiresAt: totalEndOf(node, task.firstQueuedAt) };
-}
-
-export const totalEndOf = (node: GraphNode, firstQueuedAt: number): number | null => {
-  const totalMs = contractOf(node)?.timeout.totalMs;
-  return totalMs === undefined ? null : Math.min(LAST_INSTANT, firstQueuedAt + totalMs);
-};

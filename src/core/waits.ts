@@ -91,3 +91,31 @@ export function earliest(on: readonly Wait[], limit: number | null = null): numb
   for (const wait of on) if (wait.dueAt !== null && wait.dueAt < first) first = wait.dueAt;
   return first === Infinity ? null : first;
 }
+
+/** A call of a body that is open: its wait, under the name of its record, and what tells whether it is the same call in the next pass. */
+export interface BodyWait {
+  readonly wait: (TimeWait | SignalWait) & { readonly name: string };
+  readonly hash: string;
+  /** It has no record yet. */
+  readonly isNew: boolean;
+}
+
+/** How a record of a wait stands: since when it is open, or what it came to. */
+export interface WaitRecord {
+  readonly opened: { readonly since: number; readonly dueAt: number | null } | null;
+  readonly result: readonly ['ok', string | null] | readonly ['timeout'] | null;
+  readonly done: number | null;
+}
+
+export const openText = ({ since, dueAt }: Wait): string => JSON.stringify({ since, dueAt });
+export const resultText = (result: NonNullable<WaitRecord['result']>): string => JSON.stringify(result);
+
+export function readRecord({ value, done }: { readonly value: string | null; readonly done: number | null }): WaitRecord {
+  const held: unknown = JSON.parse(value ?? 'null');
+  if (done === null) return { opened: held as WaitRecord['opened'], result: null, done };
+  return { opened: null, result: held as WaitRecord['result'], done };
+}
+
+/** A wait that was opened in an earlier pass. */
+export const openedOf = (wait: BodyWait['wait'], { since, dueAt }: NonNullable<WaitRecord['opened']>): BodyWait['wait'] =>
+  wait.kind === 'time' ? { ...wait, since, dueAt: dueAt ?? since } : { ...wait, since, dueAt };

@@ -219,6 +219,10 @@ export type StoredLine = readonly [atMs: number, level: LogLevel, message: strin
 export interface StepRecord {
   readonly name: string;
   readonly kind: string;
+  /** Of a wait: of its arguments. */
+  readonly hash: string | null;
+  /** Of a wait that came to its end: its place in the order in which they did. */
+  readonly done: number | null;
   readonly value: string | null;
 }
 

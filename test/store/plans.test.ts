@@ -31,7 +31,7 @@ function fill(db: DatabaseSync): void {
     ${numbers(2_000)} INSERT INTO maps SELECT i, 1, 11, i, 9, 9, 9, 0, 0, 0, 0, 1 FROM n;
     ${numbers(5_000)} INSERT INTO keys SELECT 'w1', 'k' || i, i, 'h', NULL, i % 100 = 0 FROM n;
     ${numbers(5_000)} INSERT INTO attempts SELECT i, 0, -1, 1, 1, 'error', 'error', NULL, 1, i, i FROM n;
-    ${numbers(5_000)} INSERT INTO steps SELECT i, 0, -1, 1, 's', 'step', '1' FROM n;
+    ${numbers(5_000)} INSERT INTO steps SELECT i, 0, -1, 1, 's', 'step', NULL, NULL, '1' FROM n;
     ${numbers(5_000)} INSERT INTO logs SELECT i / 10, 0, -1, 1, 1 + i % 10, 0, i, '[]' FROM n;
     ${numbers(5_000)} INSERT INTO open_waits (run, node, item, generation, kind, name, signal, key, filtered, since)
       SELECT i, 0, -1, 1, CASE WHEN i % 5 = 0 THEN 'approval' ELSE 'signal' END, NULL, CASE WHEN i % 5 = 0 THEN NULL ELSE 's' || i % 3 END, 'k' || i, 0, i FROM n;
@@ -236,6 +236,9 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   dueRuns: ['runs runs_wake (wake_at)'],
   nextTaskDue: ['tasks tasks_due (due_at)'],
   nextRunDue: ['runs runs_wake (wake_at)'],
+  openRecord: [],
+  endRecord: ['steps PRIMARY KEY (run, node, item, generation, name)', 'steps PRIMARY KEY (run, node, item, generation)'],
+  forgetRecords: ['steps PRIMARY KEY (run, node, item, generation)'],
   openWait: [],
   closeWaits: ['open_waits open_waits_task (run, node, item)'],
   closeWaitsOf: ['open_waits open_waits_task (run)'],

@@ -160,7 +160,12 @@ const SQL = {
   // why: the insert is tied to the lease in one statement
   insertStep: `INSERT INTO steps (run, node, item, generation, name, kind, value)
     SELECT t.run, t.node, t.item, t.generation, ?, ?, ? FROM tasks t WHERE t.run = ? AND t.node = ? AND t.item = ? AND t.token = ? AND t.generation = ?`,
-  readSteps: `SELECT name, kind, value FROM steps s WHERE run = ?1 AND node = ?2 AND item = ?3
+  openRecord: `INSERT INTO steps (run, node, item, generation, name, kind, hash, value) VALUES (?,?,?,?,?,?,?,?)
+    ON CONFLICT (run, node, item, generation, name) DO NOTHING`,
+  endRecord: `UPDATE steps SET value = ?1, done = (SELECT coalesce(max(done), 0) + 1 FROM steps WHERE run = ?2 AND node = ?3 AND item = ?4 AND generation = ?5)
+    WHERE run = ?2 AND node = ?3 AND item = ?4 AND generation = ?5 AND name = ?6 AND done IS NULL`,
+  forgetRecords: 'DELETE FROM steps WHERE run = ? AND node = ? AND item = ? AND generation = ?',
+  readSteps: `SELECT name, kind, hash, done, value FROM steps s WHERE run = ?1 AND node = ?2 AND item = ?3
     AND generation = (SELECT generation FROM tasks WHERE run = ?1 AND node = ?2 AND item = ?3)`,
   // why: tied to the lease like a step; a chunk whose commit's outcome was unknown may be there already
   insertLog: `INSERT INTO logs (run, node, item, generation, attempt, chunk, seq, lines)

@@ -1,4 +1,4 @@
-import type { AttemptRecord, Changes } from '../../core/changes.ts';
+import type { AttemptRecord, Changes, RecordChange } from '../../core/changes.ts';
 import type { JournalWriter } from '../../core/journal.ts';
 import type { RunningTask, RunState, TaskState } from '../../core/run-state.ts';
 import { REQUEST_MS } from '../../core/reset.ts';
@@ -51,7 +51,7 @@ export class TaskWriter {
   }
 
   move(run: number, body: number, from: TaskState, to: TaskState): void {
-    if (from.generation !== to.generation || from.status === 'pending' || to.status === 'pending') {
+    if (from.generation !== to.generation || from.status === 'pending' || to.status === 'pending' || from.effect !== to.effect) {
       this.replace(run, body, from, to);
       return;
     }
@@ -227,6 +227,13 @@ export class RunWriter {
     }
   }
 
+  private record(run: number, record: RecordChange): void {
+    const at = [run, record.node, record.item, record.generation] as const;
+    if (record.kind === 'open') this.sql.openRecord.run(...at, record.name, record.call, record.hash, record.value);
+    else if (record.kind === 'done') this.sql.endRecord.run(record.value, ...at, record.name);
+    else this.sql.forgetRecords.run(...at);
+  }
+
   /** A message is taken once: whoever comes second meets nothing. */
   private take(run: number, message: number): void {
     if (this.sql.dropMessage.run(message).changes !== 1) throw new GuardFailed(run);
@@ -244,6 +251,7 @@ export class RunWriter {
       if (to.item < 0 && from?.generation !== to.generation && changes.cleared.includes(to.node)) this.tasks.clearMap(run, to.node);
       journal.task(from, to);
     }
+    for (const record of changes.records) this.record(run, record);
     for (const message of changes.taken) this.take(run, message);
     for (const attempt of changes.attempts) this.recordAttempt(run, attempt);
     for (const map of changes.maps.values()) {

@@ -188,6 +188,9 @@ CREATE TABLE steps (
   generation INTEGER NOT NULL,
   name TEXT NOT NULL,
   kind TEXT NOT NULL,
+  -- of a wait: its arguments, and its place in the order in which waits came to their end
+  hash TEXT,
+  done INTEGER,
   value TEXT,
   PRIMARY KEY (run, node, item, generation, name)
 ) STRICT, WITHOUT ROWID;
