@@ -134,7 +134,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         const kept = await endedMap(30, T0 + 60 * DAY);
         for (const { run } of [gone, kept]) {
           place.run(`INSERT INTO attempts SELECT run, node, item, 1, 1, 'error', 'error', NULL, 1, 1, 1 FROM tasks WHERE run = ${run};
-            INSERT INTO steps SELECT run, node, item, 1, 's', 'step', '1' FROM tasks WHERE run = ${run};
+            INSERT INTO steps SELECT run, node, item, 1, 's', 'step', NULL, NULL, '1' FROM tasks WHERE run = ${run};
             INSERT INTO parked (run, node, item, token, outcome, at) VALUES (${run}, 0, 0, 1, '{}', 1)`);
         }
         const { rows } = await store.care.prune(ask());
