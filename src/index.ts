@@ -6,10 +6,13 @@ export type { DeadAttempt, DeadLetter, DeadLetterDetail, DeadQuery, DeadRedriven
 export type { WorkerView } from './client/explain.ts';
 export type { RunQuery, StartOptions } from './client/client.ts';
 export type { SendOptions, SendReport } from './client/signals.ts';
+export type { BackfillOptions, BackfillPreview, BackfillView, FireView, NewScheduleOptions, ScheduleView } from './client/schedules.ts';
+export type { MoveOptions, MoveReport, Obstacle, ObstacleWhy, RunGroup, RunMoved, RunVerdict, VersionCheck } from './client/versions.ts';
 export type { RunView, TaskView } from './client/views.ts';
 export { tryDurationMs as parseDuration, type Duration } from './core/duration.ts';
 export { ERRORS, isPawlError, NonRetryableError, PawlError, RetryAfterError, type ErrorCode, type ErrorRecord } from './core/errors.ts';
 export type { Effects, Expr, Graph, GraphTask, Join } from './core/graph.ts';
+export type { ScheduleOpts, ScheduleTiming } from './core/schedule-opts.ts';
 export type { Schema, SIn, SOut } from './core/schema.ts';
 export { signal } from './core/signal.ts';
 export type { Reason, RunStatus, TaskStatus } from './core/states.ts';

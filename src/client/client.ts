@@ -8,14 +8,17 @@ import { exprRefs } from '../core/expr.ts';
 import type { Graph } from '../core/graph.ts';
 import { shown } from '../core/problems.ts';
 import { newRunId, parseRunId, runIdText } from '../core/ids.ts';
+import type { Obstacle } from '../core/moving.ts';
 import type { EndedTask, RunState } from '../core/run-state.ts';
 import { validate, type Schema } from '../core/schema.ts';
 import { isRunOver, isTerminal, RUN_STATUSES, type RunStatus } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
 import type { Workflow } from '../core/types.ts';
-import { settledError } from '../core/values.ts';
+import { RunScope, settledError } from '../core/values.ts';
 import type { KeyClaim, ListQuery, RunRow, Store } from '../store/store.ts';
 import type { Act } from './acts.ts';
+import { checkArgument, checkOptions } from '../core/options.ts';
+import { ARGUMENT, OPTIONS } from './options.ts';
 import { findRun, type FindOptions } from './find.ts';
 import { inspectRun, type InspectOptions, type RunDetail } from './inspect.ts';
 import { LogReader, nodeNamed, type LogFilter, type LogPage, type LogQuery } from './logs.ts';
@@ -67,11 +70,16 @@ export interface ClientWriter {
   release(run: number, act: Act): Promise<boolean>;
   /** Fails a quarantined run. */
   abandonRun(run: number, act: Act): Promise<void>;
+  /** Lets a run go on under another definition, where it may. */
+  move(run: number, definition: number, how: { readonly staysUntil: number | null; readonly act: Act }): Promise<Moved>;
   delay(ms: number): Promise<void>;
   /** How the run ended, null where the store must be asked for that; `'timeout'` when `ms` have passed first. */
   ended(run: number, ms: number | null): Promise<RunEnd | null | 'timeout'>;
   graph(definition: number): Promise<CompiledGraph | null>;
 }
+
+/** What a move came to, as the engine says it. */
+type Moved = { readonly kind: 'moved' | 'there' | 'held' | 'closed' } | { readonly kind: 'stays'; readonly obstacles: readonly Obstacle[] };
 
 export interface StartRequest {
   readonly definition: unknown;
@@ -124,6 +132,7 @@ export class Client {
   }
 
   async start(workflow: AnyWorkflow | string, input: unknown, options: StartOptions = {}): Promise<RunRef & { readonly created: boolean }> {
+    checkOptions(options, 'start', OPTIONS.start);
     this.writer.writable();
     const request = await this.request(workflow, input, options);
     const { uid, run, created } = await this.writer.start(request);
@@ -192,6 +201,7 @@ export class Client {
 
   private key(key: StartOptions['key'], input: unknown, now: number): { key: KeyClaim | null; rejectDuplicate: boolean } {
     if (key === undefined) return { key: null, rejectDuplicate: false };
+    if (typeof key === 'object') checkOptions(key, 'key', OPTIONS.key);
     const { value, for: life = 'kept', onDuplicate = 'return' } = typeof key === 'object' && key !== null ? key : { value: key };
     if (typeof value !== 'string' || value === '' || value.length > 500)
       throw new PawlError(
@@ -221,6 +231,8 @@ export class Client {
 
   /** The run that a person means by an id, a prefix of one, a key, or `@last`. */
   async resolve(text: string, options: FindOptions): Promise<RunRef> {
+    checkArgument(text, 'run', ARGUMENT.aString);
+    checkOptions(options, 'runs.find', OPTIONS.find);
     const row = await findRun(this.store, text, options);
     return { id: runIdText(row.uid), run: row.run };
   }
@@ -244,12 +256,13 @@ export class Client {
   }
 
   async list(query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> {
+    checkOptions(query, 'runs.list', OPTIONS.runs);
     const limit = Math.min(500, query.limit ?? 50);
     if (!Number.isInteger(limit) || limit < 1)
       throw new PawlError('CONFIG_OPTION', `limit: must be a whole number from 1 to 500, not ${shown(query.limit)}.`);
     const filter: ListQuery = {
       limit: limit + 1,
-      ...(query.workflow === undefined ? {} : { workflow: typeof query.workflow === 'string' ? query.workflow : query.workflow.name }),
+      ...(query.workflow === undefined ? {} : { workflow: nameOf(query.workflow) }),
       ...(query.status === undefined ? {} : { statuses: checkedStatuses(query.status) }),
       ...(query.tag === undefined ? {} : { tag: query.tag }),
       ...(query.key === undefined ? {} : { key: query.key }),
@@ -343,6 +356,7 @@ export class Client {
     const states = (await this.store.tasksOf(row.run, isMap)).filter((state) => state.node === node.index);
     const top = states.find((state) => state.item < 0);
     if (top?.status !== 'success') return undefined;
+    if (node.parts !== null) return this.firstOutput(row, name);
     // A map that is marked, or was empty, has its output itself.
     if (!isMap || top.output !== null) return decode(top.output);
     const settle = node.task.kind === 'map' && node.task.settle === true;
@@ -352,6 +366,12 @@ export class Client {
         item.status === 'success' ? { status: 'success', value: decode(item.output) } : { status: item.status, error: settledError(item) },
       );
     return items.filter((item) => item.status === 'success').map((item) => decode(item.output));
+  }
+
+  /** The row names the winner; its value is where it was made, which may be a branch that has no row. */
+  private async firstOutput(row: RunRow, name: string): Promise<unknown> {
+    const looked = await this.writer.look(row.run, true);
+    return looked?.graph == null || looked.state === null ? undefined : new RunScope(looked.graph, looked.state).output(name);
   }
 
   async logs(id: string, query: LogQuery = {}): Promise<LogPage> {
@@ -378,6 +398,12 @@ export class Client {
       throw new PawlError('STORE_CORRUPT', `The definition of run ${runIdText(row.uid)} (number ${row.definition}) is not in the store.`);
     return graph;
   }
+}
+
+function nameOf(workflow: AnyWorkflow | string): string {
+  const name: unknown = typeof workflow === 'object' && workflow !== null ? workflow.name : workflow;
+  if (typeof name === 'string') return name;
+  throw new PawlError('CONFIG_OPTION', `workflow: must be a workflow or its name, not ${shown(workflow)}.`);
 }
 
 function checkedTags(tags: readonly string[] = []): readonly string[] {

@@ -31,6 +31,9 @@ export interface RunView {
   readonly startAt?: Date;
   readonly deadlineAt?: Date;
   readonly finishedAt?: Date;
+  /** The schedule that started it, and the instant at which it was due. */
+  readonly schedule?: string;
+  readonly dueAt?: Date;
   /** Why nothing of it is claimed any more. */
   readonly quarantined?: string;
 }
@@ -48,6 +51,8 @@ export function viewOf(row: RunRow): RunView {
     ...(row.startAt === null ? {} : { startAt: new Date(row.startAt) }),
     ...(row.deadlineAt === null ? {} : { deadlineAt: new Date(row.deadlineAt) }),
     ...(row.finishedAt === null ? {} : { finishedAt: new Date(row.finishedAt) }),
+    ...(row.schedule === null ? {} : { schedule: row.schedule }),
+    ...(row.dueAt === null ? {} : { dueAt: new Date(row.dueAt) }),
     ...(row.quarantined === null ? {} : { quarantined: row.quarantined }),
   };
 }

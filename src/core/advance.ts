@@ -1,11 +1,12 @@
 import { isEnded, isUnderway, mapChange, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
-import { LAST_INSTANT } from './duration-text.ts';
 import { isPawlError } from './errors.ts';
-import { afterFailure, afterLoss, recordAttempt } from './failure.ts';
-import { judgeRun } from './guard.ts';
+import { cancelTask, end } from './ending.ts';
+import { afterFailure, afterLoss } from './failure.ts';
+import { supersedeLosers } from './first.ts';
 import { decideNode, tally } from './joining.ts';
-import { closeMap, expandMap, foldItem, judged, takeItems } from './maps.ts';
+import { closeMap, expandMap, judged, takeItems } from './maps.ts';
+import { isUntouched } from './moving.ts';
 import { decideOutcome } from './outcome.ts';
 import { replay } from './replay.ts';
 import { NumberMap } from './number-map.ts';
@@ -13,7 +14,6 @@ import { endedItem, isRefusal, planReset, type ResetRequest } from './reset.ts';
 import { applyReset } from './resetting.ts';
 import {
   emptyRunState,
-  type EndedTask,
   type Lease,
   type MapState,
   type QueuedTask,
@@ -23,11 +23,12 @@ import {
   type TaskFacts,
   type TaskState,
 } from './run-state.ts';
+import { endByLimit, enqueue, expiryOf } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
 import { restarted, suspended, totalEndOf } from './suspending.ts';
 import { afterDue, afterWake, beginWait, startedOf } from './waiting.ts';
 import { endDecision } from './switching.ts';
-import { contractOf, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
+import { bareFacts, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
 import { caseKeys, verdictText, type Verdict } from './verdict.ts';
 
@@ -61,6 +62,8 @@ export function openFork(
   const turn = newTurn(graph, state, changes, now, settings);
   for (const index of taken.nodes) takeOver(turn, taken.donor, index);
   replay(graph, state);
+  // The losers of what was won then are not begun anew.
+  for (const node of graph.nodes) supersedeLosers(turn, node);
   for (const node of graph.nodes) decide(turn, node);
   followUp(turn);
   return { state, changes };
@@ -93,6 +96,21 @@ export function advance(
     if (!apply(turn, event)) changes.refused.push(i);
     else followUp(turn);
   });
+  return changes;
+}
+
+/**
+ * What follows when a run goes on under another graph (moving.ts): `state` is of that graph, and every join in it is decided anew. A run that
+ * nobody has claimed yet stays so where its roots need nothing but a free slot.
+ */
+export function advanceMoved(graph: CompiledGraph, state: RunState, now: number, settings: KernelSettings): Changes {
+  const changes = noChanges();
+  const turn = newTurn(graph, state, changes, now, settings);
+  const waits = isUntouched(state) && (graph.plainRoots !== null || !isAdmitted(state));
+  replay(graph, state);
+  if (waits) return changes;
+  for (const node of graph.nodes) decide(turn, node);
+  followUp(turn);
   return changes;
 }
 
@@ -170,6 +188,11 @@ function apply(turn: Turn, event: RunEvent): boolean {
       return applyWake(turn, event);
     case 'take':
       return takeItems(turn, event.node, event.count);
+    case 'limit': {
+      const ended = endByLimit(turn, event);
+      if (ended !== null) end(turn, ended);
+      return ended !== null;
+    }
     case 'admit':
       if (state.status !== 'scheduled') return false;
       move(turn, 'running');
@@ -300,6 +323,10 @@ function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, verdict: V
     expand(turn, node, task);
     return;
   }
+  if (node.needs !== null) {
+    settle(turn, enqueue(turn, node, bareFacts(task)));
+    return;
+  }
   // The body starts in the claim that evaluated: it needs nothing that the claim does not hold already.
   putTask(turn.state, turn.changes, {
     ...task,
@@ -352,24 +379,11 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   return true;
 }
 
-/** Writes a task's next state, and follows it up where that is its end. */
-function settle(turn: Turn, to: TaskState): void {
+/** Writes a task's next state, and follows it up where that is its end. Null: it is written already. */
+function settle(turn: Turn, to: TaskState | null): void {
+  if (to === null) return;
   if (isEnded(to)) end(turn, to);
   else putTask(turn.state, turn.changes, to);
-}
-
-/** The one way a task or item becomes terminal. */
-function end(turn: Turn, task: EndedTask): void {
-  if (turn.graph.nodes[task.node]?.cases === null) putTask(turn.state, turn.changes, task);
-  else setTask(turn.state, task);
-  if (task.item >= 0) {
-    const map = foldItem(turn, task);
-    if (map !== null) end(turn, map);
-    return;
-  }
-  if (turn.graph.nodes[task.node]?.cases === null) turn.state.open--;
-  judgeRun(turn, task);
-  turn.ended.push(task);
 }
 
 function expand(turn: Turn, node: GraphNode, facts: TaskFacts): void {
@@ -407,10 +421,11 @@ function decide(turn: Turn, node: GraphNode): void {
       turn,
       endTask(
         freshTask(turn.state, node, turn.now),
-        { status: decision.as, ...(decision.unmet ? { reason: 'condition' as const } : {}) },
+        { status: decision.as, output: decision.output ?? null, ...(decision.unmet ? { reason: 'condition' as const } : {}) },
         turn.now,
       ),
     );
+    supersedeLosers(turn, node);
   }
 }
 
@@ -423,6 +438,10 @@ function start(turn: Turn, node: GraphNode): void {
   const evaluates = !('contract' in node.task) || node.task.when === true;
   if (node.task.kind === 'map' && !evaluates) {
     expand(turn, node, facts);
+    return;
+  }
+  if (node.needs !== null && !evaluates) {
+    settle(turn, enqueue(turn, node, facts));
     return;
   }
   const wait = beginWait(turn, node, facts);
@@ -439,37 +458,9 @@ function start(turn: Turn, node: GraphNode): void {
   });
 }
 
-function expiryOf(node: GraphNode, now: number): number | null {
-  const timeout = contractOf(node)?.timeout;
-  const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
-  return ms === Infinity ? null : Math.min(LAST_INSTANT, now + ms);
-}
-
 /** Every open task and item becomes cancelled; a map's unstarted items never existed. */
 function cancelOpen(turn: Turn, reason: Reason): void {
-  const { graph, state } = turn;
-  for (const node of graph.nodes) {
-    const task = state.tasks[node.index];
-    if (isEnded(task) || node.cases !== null) continue;
-    const map = state.maps.get(node.index);
-    if (map !== undefined && map.again.length > 0) mapChange(turn.changes, node.index).again -= map.again.splice(0).length;
-    for (const item of map?.open.values() ?? []) {
-      if (item.status === 'running') recordCancelled(turn, item, reason);
-      putTask(state, turn.changes, endTask(begunOf(item), { status: 'cancelled', reason }, turn.now));
-    }
-    if (task?.status === 'running' && task.lease !== null) recordCancelled(turn, task, reason);
-    end(
-      turn,
-      endTask(task === undefined ? freshTask(turn.state, node, turn.now) : begunOf(task), { status: 'cancelled', reason }, turn.now),
-    );
-  }
-}
-
-const begunOf = (task: TaskState): TaskFacts & { readonly startedAt?: number | null } =>
-  task.status === 'waiting' ? startedOf(task) : task;
-
-function recordCancelled(turn: Turn, task: RunningTask, reason: Reason): void {
-  if (task.phase === 'body') recordAttempt(turn, task, 'cancelled', reason, null);
+  for (const node of turn.graph.nodes) cancelTask(turn, node, reason);
 }
 
 function endRun(turn: Turn): void {

@@ -1,5 +1,5 @@
 /** The verbs of a builder: each checks its arguments, adds its tasks to the building and returns a ref. Types are those of `Build`. */
-import { switchOf, when } from './branching.ts';
+import { first, switchOf, when } from './branching.ts';
 import { settledNow, type Building, type Call } from './building.ts';
 import { isBag, TASK_OPTIONS } from './contract.ts';
 import type { BodyTask, Expr, MapTask } from './graph.ts';
@@ -23,6 +23,7 @@ export function builder(building: Building): Build {
     wait: (signal: unknown, opts: unknown) => wait(building, signal, opts),
     approve: (id: unknown, opts: unknown) => approve(building, id, opts),
     switch: (on: unknown, cases: unknown, opts: unknown) => switchOf(building, on, cases, opts),
+    first: (parts: unknown, opts: unknown) => first(building, parts, opts),
     settle: (parts: unknown) => settle(building, parts),
     optional: (...args: [ref: unknown, otherwise?: unknown]) => optional(building, args),
   };
@@ -80,7 +81,9 @@ function map(
   const { key } = opts;
   if (key !== undefined && !isFunction(key)) call.report('bad_type', `key must be a function of the item, not ${naming(key)}`);
   if (!isTask(task) || !isFunction(each)) return building.ref({ kind: 'lost' });
-  const { contract, rules } = building.contract(opts, call, task);
+  // The bound of the map is no limit of its task.
+  const { concurrency: _bound, ...limits } = opts;
+  const { contract, rules } = building.contract(limits, call, task);
   const ofItem = (make: (...args: unknown[]) => unknown, name: string) =>
     building.mapping(call.id, (item) => building.expr(settledNow(make(item), `${call.name}: the function of an item`), name, call));
   const made: MapTask = {

@@ -1,6 +1,6 @@
 /** What a builder has made so far: tasks, their code, the places where they were written, and everything that is wrong. */
 import { callSite, inParens, siteText, type CallSite } from './call-site.ts';
-import { contractOf, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
+import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
 import { PawlError } from './errors.ts';
 import { exprRefs } from './expr.ts';
 import type { CaseKey, Expr, GraphTask, Path } from './graph.ts';
@@ -176,10 +176,18 @@ export class Building {
     return [];
   }
 
+  /** The key of a limit may be put together from refs: as an expression it can stand in a graph. */
+  withKey<T extends { readonly concurrency?: unknown }>(options: T, call: Pick<Call, 'report'>): T {
+    const { concurrency } = options;
+    if (!isBag(concurrency) || concurrency['key'] === undefined) return options;
+    return { ...options, concurrency: { ...concurrency, key: this.expr(concurrency['key'], 'concurrency.key', call) } };
+  }
+
   contract(options: TaskOpts, call: Call, task?: AnyTask): Contract {
     const changes = TASK_OPTIONS.some((key) => options[key] !== undefined);
     if (task && !changes) return { contract: task.contract, rules: task.rules };
-    const made = contractOf(mergeOpts(task?.options ?? {}, options), (code, _at, message) => call.report(code, message));
+    const given = mergeOpts(task?.options ?? {}, this.withKey(options, call));
+    const made = contractOf(given, (code, _at, message) => call.report(code, message));
     return task ? { ...made, contract: withSchemas(made.contract, task) } : made;
   }
 }

@@ -1,6 +1,8 @@
 import { compileExpr, exprRefs, type Compiled } from './expr.ts';
-import { inputExpr } from './task-exprs.ts';
+import { inputExpr, taskExprs } from './task-exprs.ts';
 import type { BranchTask, CaseData, Graph, GraphTask, Join } from './graph.ts';
+import { compileKey, compileNeeds, type CompiledKey, type CompiledNeeds } from './needs.ts';
+import { DEFAULT_QUEUE } from './needs-options.ts';
 import { verdictText } from './verdict.ts';
 
 export type ReadMode = 'required' | 'optional' | 'settle';
@@ -35,8 +37,13 @@ export interface GraphNode {
   readonly input: Compiled;
   readonly each: Compiled | null;
   readonly key: Compiled | null;
+  /** Of a first: the values of its parts, by their names. */
+  readonly parts: ReadonlyMap<string, Compiled> | null;
   /** Of a branch: the decision, and what is chosen by its verdict. */
   readonly cases: { readonly when: number; readonly byVerdict: ReadonlyMap<string, BranchCase> } | null;
+  /** What a claim of its body takes beside a slot; null where that is nothing. */
+  readonly needs: CompiledNeeds | null;
+  readonly queue: string;
 }
 
 /** One case of a decision: its value, and the tasks that must end before it is decided, with how the value reads them. */
@@ -58,6 +65,10 @@ export interface CompiledGraph {
   readonly guard: number | null;
   /** Every node without upstreams and gate, in order; null where one of them asks for more than a free slot. */
   readonly plainRoots: readonly number[] | null;
+  /** Some of its tasks take more than a slot. */
+  readonly hasNeeds: boolean;
+  /** The key that its runs hold from admission to end. */
+  readonly gate: CompiledKey | null;
 }
 
 const STRICTNESS: Readonly<Record<ReadMode, number>> = { settle: 0, optional: 1, required: 2 };
@@ -100,12 +111,18 @@ export function compileGraph(graph: Graph): CompiledGraph {
       input: compileExpr(inputExpr(task)),
       each: task.kind === 'map' ? compileExpr(task.each) : null,
       key: task.kind === 'map' && task.key !== undefined ? compileExpr(task.key) : null,
+      parts: task.kind === 'first' ? new Map(task.parts.map((part) => [part.name, compileExpr(part.value)])) : null,
       cases: task.kind === 'branch' ? compileCases(task, at) : null,
+      needs: 'contract' in task ? compileNeeds(graph.workflow, task) : null,
+      queue: ('contract' in task ? task.contract.queue : undefined) ?? DEFAULT_QUEUE,
     };
   });
   const roots = nodes.filter((node) => node.in.length === 0 && node.gate === null && node.task.kind !== 'branch');
   const eager = nodes.some((node) => node.join === 'always' && node.in.length > 0);
-  const plain = guard === -1 && roots.length > 0 && !eager && roots.every((node) => isPlain(node.task));
+  // why: a run that waits as a whole is found by those who serve the queue of its roots
+  const isOneQueue = new Set(roots.map((node) => node.queue)).size === 1;
+  const isHeld = guard !== -1 || graph.concurrency !== undefined;
+  const plain = isOneQueue && !isHeld && !eager && roots.every((node) => isPlain(node.task) && node.needs === null);
   return {
     graph,
     nodes,
@@ -115,6 +132,8 @@ export function compileGraph(graph: Graph): CompiledGraph {
     taskCount: nodes.filter((node) => node.task.kind !== 'branch').length,
     guard: guard === -1 ? null : guard,
     plainRoots: plain ? roots.map((node) => node.index) : null,
+    hasNeeds: nodes.some((node) => node.needs !== null),
+    gate: graph.concurrency === undefined ? null : compileKey(graph.concurrency, `workflow:${graph.workflow}`),
   };
 }
 
@@ -161,9 +180,7 @@ function upstreamKinds(task: GraphTask, at: (id: string) => number): Map<number,
     for (const id of task.cases.flatMap(({ members }) => members)) kindOf(id).ordered = true;
     return kinds;
   }
-  const exprs = task.kind === 'map' ? [task.items, task.each, ...(task.key === undefined ? [] : [task.key])] : [inputExpr(task)];
-  if (task.kind === 'guard') return kinds;
-  for (const { id, mode } of exprs.flatMap((expr) => exprRefs(expr))) {
+  for (const { id, mode } of taskExprs(task).flatMap(({ reads }) => reads)) {
     const kind = kindOf(id);
     if (kind.read === null || STRICTNESS[mode] > STRICTNESS[kind.read]) kind.read = mode;
   }

@@ -48,6 +48,8 @@ export const RUN_FIELDS: Fields = {
   key: orNull(text(65_536)),
   tags: orNull(payload),
   traceparent: orNull(text(65_536)),
+  schedule: orNull(text(200)),
+  dueAt: orNull(instant),
   hasOutput: { kind: 'int', min: 0, max: 1 },
   input: orNull(payload),
   output: orNull(payload),

@@ -1,12 +1,13 @@
 import { membersOf } from './building.ts';
 import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
 import { definitionOf, headerOf } from './definition.ts';
-import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join } from './graph.ts';
+import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join, RefExpr } from './graph.ts';
 import { guardEntry } from './guard.ts';
 import { reporter, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
+import type { Scheduled, ScheduledPlain } from './schedule-opts.ts';
 import type { Schema, SIn, SOut } from './schema.ts';
 import { isTask, withSchemas } from './task.ts';
-import type { AnyTask, Body, Guard, NodeCode, Signal, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
+import type { AnyTask, Body, Guard, KeyLimit, NodeCode, Signal, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
 import { approveParts, waitParts } from './from-graph-waits.ts';
 import { graphProblems } from './validate.ts';
 
@@ -18,7 +19,8 @@ interface BaseDef {
   readonly if?: { readonly when: string; readonly is: CaseKey };
 }
 
-interface BodyDef<V> extends BaseDef, TaskOpts {
+interface BodyDef<V> extends BaseDef, Omit<TaskOpts, 'concurrency'> {
+  readonly concurrency?: number | KeyLimit<Expr>;
   /** The predicate over the task's input. */
   readonly when?: (input: V) => boolean;
   readonly allowFailure?: boolean;
@@ -36,7 +38,7 @@ export interface TaskDef<V = never> extends BodyDef<V> {
   readonly input?: Expr;
 }
 
-export interface MapDef<V = never> extends BodyDef<V> {
+export interface MapDef<V = never> extends Omit<BodyDef<V>, 'concurrency'> {
   readonly kind: 'map';
   readonly task: AnyTask | string;
   readonly items: Expr;
@@ -64,6 +66,12 @@ export interface SwitchDef<V = never> extends BaseDef {
   readonly cases: readonly { readonly name: string; readonly test: (value: V) => boolean }[];
   /** What happens where none holds: the case `default`, or nothing. Default: it fails. */
   readonly default?: 'branch' | 'skip';
+}
+
+export interface FirstDef extends Pick<BaseDef, 'if'> {
+  readonly id: string;
+  readonly kind: 'first';
+  readonly parts: readonly { readonly name: string; readonly value: RefExpr }[];
 }
 
 /** The same as the option `guard`. */
@@ -120,7 +128,9 @@ export interface ApproveDef extends BaseDef {
 }
 
 export interface GraphDef extends WorkflowOpts {
-  readonly tasks: readonly (TaskDef | MapDef | WhenDef | SwitchDef | GuardDef | BranchDef | SleepDef | WaitDef | ApproveDef)[];
+  /** Runs at the same time, of this workflow or of one key; the key may read `$input`. */
+  readonly concurrency?: number | KeyLimit<Expr>;
+  readonly tasks: readonly (TaskDef | MapDef | WhenDef | SwitchDef | FirstDef | GuardDef | BranchDef | SleepDef | WaitDef | ApproveDef)[];
   /** Default: undefined. */
   readonly output?: Expr;
   /** Tasks that `task` may name. */
@@ -142,13 +152,15 @@ interface Entry {
 
 /** A workflow from a graph as data: the form that a builder emits, with tasks and functions in place of their names. Throws `BUILD_INVALID`. */
 export function fromGraph<IS extends Schema>(
-  def: GraphDef & { readonly input: IS; readonly guard?: Guard<SOut<IS>> },
+  def: GraphDef & { readonly input: IS; readonly guard?: Guard<SOut<IS>>; readonly schedule?: Scheduled<SIn<IS>> },
 ): Workflow<SIn<IS>, unknown>;
-export function fromGraph(def: GraphDef & { readonly input?: undefined; readonly guard?: Guard<undefined> }): Workflow<void, unknown>;
+export function fromGraph(
+  def: GraphDef & { readonly input?: undefined; readonly guard?: Guard<undefined>; readonly schedule?: ScheduledPlain },
+): Workflow<void, unknown>;
 export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, ['name', 'version', 'input', 'timeout', 'guard', 'tasks', 'output', 'use'], report);
+  const header = headerOf(def, ['tasks', 'output', 'use'], report);
   const bag: Bag = isBag(def) ? def : {};
   const context: Context = { use: usable(bag['use'], report), code: new Map() };
   const given: unknown = bag['tasks'];
@@ -227,6 +239,10 @@ function bodyOf(entry: Entry, kind: 'task' | 'map', context: Context): unknown {
     timeout: _timeout,
     effects: _effects,
     priority: _priority,
+    queue: _queue,
+    pools: _pools,
+    rate: _rate,
+    concurrency,
     ...data
   } = bag;
   const task = resolve(entry, kind, context);
@@ -236,7 +252,7 @@ function bodyOf(entry: Entry, kind: 'task' | 'map', context: Context): unknown {
   if (task !== undefined && run !== undefined) report('bad_type', 'run', 'it has a task, which brings its own body; leave out run');
   if (when !== undefined && typeof when !== 'function')
     report('bad_type', 'when', `when must be a predicate over the input, not ${shown(when)}`);
-  const { contract, rules } = contractOfEntry(entry, task);
+  const { contract, rules } = contractOfEntry(entry, kind, task);
   if (typeof id === 'string' && !context.code.has(id)) context.code.set(id, codeOf({ task, body, when, rules }));
   return {
     id,
@@ -244,6 +260,8 @@ function bodyOf(entry: Entry, kind: 'task' | 'map', context: Context): unknown {
     ...(task ? { task: task.name } : typeof named === 'string' ? { task: named } : {}),
     ...(kind === 'task' ? { input: {} } : { maxItems: 10_000, onEmpty: 'success' }),
     ...data,
+    // Of a map it is the bound of its items, of a task a part of its contract.
+    ...(kind === 'map' && concurrency !== undefined ? { concurrency } : {}),
     ...(when === undefined ? {} : { when: true }),
     ...(allowFailure === undefined || allowFailure === false ? {} : { allowFailure }),
     ...(settle === undefined || settle === false ? {} : { settle }),
@@ -269,9 +287,11 @@ function resolve({ bag, report }: Entry, kind: 'task' | 'map', { use }: Context)
 
 function contractOfEntry(
   { bag, report }: Entry,
+  kind: 'task' | 'map',
   task: AnyTask | undefined,
 ): { readonly contract: unknown; readonly rules: Contract['rules'] } {
-  const options = Object.fromEntries(TASK_OPTIONS.flatMap((key) => (bag[key] === undefined ? [] : [[key, bag[key]]])));
+  const known = TASK_OPTIONS.filter((key) => kind === 'task' || key !== 'concurrency');
+  const options = Object.fromEntries(known.flatMap((key) => (bag[key] === undefined ? [] : [[key, bag[key]]])));
   const changes = Object.keys(options).length > 0;
   if (bag['contract'] !== undefined) {
     if (changes)

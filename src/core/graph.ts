@@ -83,12 +83,33 @@ export interface TimeoutData {
   readonly totalMs?: number;
 }
 
+/** A share of a rate: its own bucket, named after the task, or one that the engine declares under a name. */
+export type RateData = { readonly count: number; readonly perMs: number } | { readonly name: string };
+
+/** What happens to what is asked for beyond the limit of a key. */
+export type OnLimit = 'queue' | 'cancel_new' | 'cancel_old' | 'fail';
+
+/** How much of one key may run at the same time. Without `key` it is that of the task, or of the workflow. */
+export interface KeyData {
+  readonly key?: Expr;
+  readonly limit: number;
+  readonly onLimit: OnLimit;
+  /** Strictly in the order of submission. */
+  readonly serial?: true;
+}
+
 /** The contract of a body, as data. */
 export interface ContractData {
   readonly effects: Effects;
   readonly retry: RetryData;
   readonly timeout: TimeoutData;
   readonly priority?: number;
+  /** Which workers look for it. Default: `default`. */
+  readonly queue?: string;
+  /** Units of pools that an attempt holds while it runs. */
+  readonly pools?: Readonly<Record<string, number>>;
+  readonly concurrency?: KeyData;
+  readonly rate?: RateData;
   /** JSON Schema of input and output, where the schema library gives one. */
   readonly inputSchema?: unknown;
   readonly outputSchema?: unknown;
@@ -217,10 +238,19 @@ export interface CaseData {
   readonly members: readonly string[];
 }
 
+/**
+ * `w.first`: succeeds with the first of its parts that does; what only the others need is cancelled (`superseded`). It has a row and no body;
+ * its output names the winner, whose value is read where it is.
+ */
+export interface FirstTask extends GraphTaskBase {
+  readonly kind: 'first';
+  readonly parts: readonly { readonly name: string; readonly value: RefExpr }[];
+}
+
 /** Tasks whose output is a verdict: predicates and no body. */
 export type DecisionTask = WhenTask | SwitchTask | GuardTask;
 
-export type GraphTask = BodyTask | MapTask | DecisionTask | BranchTask | SleepTask | WaitTask | ApproveTask;
+export type GraphTask = BodyTask | MapTask | DecisionTask | FirstTask | BranchTask | SleepTask | WaitTask | ApproveTask;
 
 export interface Graph {
   readonly format: 1;
@@ -228,5 +258,9 @@ export interface Graph {
   readonly tasks: readonly GraphTask[];
   readonly output: Expr;
   readonly timeoutMs?: number;
+  /** Its runs stay with this version; otherwise they move to a newer one that fits. */
+  readonly onDeploy?: 'pin';
+  /** Held by a run from its admission to its end. */
+  readonly concurrency?: KeyData;
   readonly inputSchema?: unknown;
 }

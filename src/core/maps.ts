@@ -1,10 +1,12 @@
-import { mapChange, putTask } from './changes.ts';
+import { mapChange, putNeedy, putTask } from './changes.ts';
 import { decode } from './codec.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import type { GraphNode } from './compile.ts';
 import type { MapTask } from './graph.ts';
+import { needsAt } from './needs.ts';
 import { NumberMap } from './number-map.ts';
-import type { EndedTask, MapState, TaskFacts, TaskState } from './run-state.ts';
+import { ranked } from './queueing.ts';
+import type { EndedTask, MapState, QueuedTask, TaskFacts } from './run-state.ts';
 import { bareFacts, endTask, isAllowed, type Ending, type Turn } from './turn.ts';
 import { isWhole, RunScope } from './values.ts';
 
@@ -65,8 +67,18 @@ function listProblem(turn: Turn, node: GraphNode, task: MapTask, list: unknown):
 
 /** How many more items may start now. One that waits for a retry keeps its place: else its next attempt could exceed the bound. */
 export function startable(node: GraphNode, map: MapState): number {
-  const limit = (node.task.kind === 'map' ? node.task.concurrency : undefined) ?? Infinity;
+  const bound = (node.task.kind === 'map' ? node.task.concurrency : undefined) ?? Infinity;
+  const limit = node.needs === null ? bound : Math.min(bound, map.open.size - map.again.length + roomAhead(map));
   return Math.max(0, Math.min(map.n - map.next + map.again.length, limit - (map.open.size - map.again.length)));
+}
+
+/** Items that wait for more than a slot are put into the queue ahead of their time: only there it is known what fits. */
+const AHEAD = 100;
+
+function roomAhead(map: MapState): number {
+  let queued = 0;
+  for (const item of map.open.values()) if (item.status === 'queued') queued++;
+  return AHEAD - queued;
 }
 
 export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean {
@@ -79,10 +91,11 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
   const timeout = node.task.kind === 'map' ? node.task.contract.timeout : undefined;
   const expiry = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
   const again = Math.min(taken, map.again.length);
+  const needs = node.needs === null ? null : needsAt(node.needs, () => new RunScope(turn.graph, turn.state));
   for (let i = 0; i < taken; i++) {
     const item = i < again ? (map.again.shift() ?? -1) : map.next++;
     const before = map.open.get(item);
-    putTask(turn.state, turn.changes, {
+    const queued: QueuedTask = {
       node: nodeIndex,
       item,
       generation: before?.generation ?? task.generation,
@@ -101,7 +114,9 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
       phase: 'body',
       next: 'start',
       expiresAt: expiry === Infinity ? null : Math.min(LAST_INSTANT, turn.now + expiry),
-    } satisfies TaskState);
+    };
+    if (needs === null) putTask(turn.state, turn.changes, queued);
+    else putNeedy(turn.state, turn.changes, ranked(queued, needs), needs);
   }
   const change = mapChange(turn.changes, nodeIndex);
   change.next += taken - again;

@@ -36,6 +36,7 @@ export type RunEvent =
   | { readonly type: 'wake'; readonly node: number; readonly item: number; readonly name: string | null; readonly by: Wake }
   /** Start up to `count` more items of a map. */
   | { readonly type: 'take'; readonly node: number; readonly count: number }
+  | LimitEvent
   | { readonly type: 'admit' }
   | { readonly type: 'cancel'; readonly reason: Reason }
   | { readonly type: 'fail'; readonly reason: 'deadline' | 'stuck' | 'marked_failed' }
@@ -44,6 +45,17 @@ export type RunEvent =
   | { readonly type: 'reset'; readonly request: ResetRequest }
   | { readonly type: 'skip'; readonly node: number; readonly item: number }
   | { readonly type: 'discard'; readonly node: number; readonly item: number };
+
+/** A task that a limit ends: queued, or running under this token where it makes room for a newer one. */
+export interface LimitEvent {
+  readonly type: 'limit';
+  readonly node: number;
+  readonly item: number;
+  readonly token: number | null;
+  readonly status: 'failed' | 'cancelled';
+  readonly reason: 'unsatisfiable' | 'key_limit';
+  readonly message: string;
+}
 
 export interface KernelSettings {
   readonly maxPayload: number;

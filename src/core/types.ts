@@ -3,9 +3,10 @@
  * What happens at run time stands in refs.ts and builder.ts.
  */
 import type { Duration } from './duration.ts';
-import type { ContractData, Effects, Graph, Join } from './graph.ts';
-import type { Schema, SOut } from './schema.ts';
-import type { Approval, ApproveOpts, Missed, SignalOpts, Skips, WaitOpts } from './wait-types.ts';
+import type { ContractData, Effects, Graph, Join, OnLimit } from './graph.ts';
+import type { DeclaredSchedule } from './schedule-opts.ts';
+import type { Schema } from './schema.ts';
+import type { WaitCtx, WaitVerbs } from './wait-types.ts';
 
 export type { Duration, Effects, Join };
 
@@ -194,8 +195,30 @@ export interface TaskOpts {
   readonly timeout?: Duration | Timeouts;
   /** What running the body again means. Default 'idempotent'. */
   readonly effects?: Effects;
-  /** Higher goes first. Default 0. */
+  /** Higher goes first: one unit is worth a minute of waiting. Default 0. */
   readonly priority?: number;
+  /** Only workers that serve it run the task. Default 'default'. */
+  readonly queue?: string;
+  /** Units of pools that an attempt holds while it runs; each pool is declared by the engine's `limits`. */
+  readonly pools?: Readonly<Record<string, number>>;
+  /** Attempts of this task at the same time, over all processes; or of everything with the same key. */
+  readonly concurrency?: number | KeyLimit;
+  /** Starts per second, minute or hour, as a token bucket that holds so many: '10/s'. Or the name of a rate in the engine's `limits`. */
+  readonly rate?: string;
+}
+
+/** How much of one key may run at the same time, in all processes together. */
+export interface KeyLimit<K = string> {
+  /** The same key anywhere is the same one. Default: the task's, or the workflow's, own. */
+  readonly key?: K;
+  readonly limit: number;
+  /**
+   * What happens beyond the limit: 'queue' (default) waits; 'cancel_new' and 'fail' end what comes, as `key_limit`; 'cancel_old' cancels what
+   * has run longest.
+   */
+  readonly onLimit?: OnLimit;
+  /** 'serial': strictly in the order in which they were queued, whatever their priority; one that waits for a retry keeps its turn. */
+  readonly order?: 'serial';
 }
 
 export interface Log {
@@ -206,7 +229,7 @@ export interface Log {
 }
 
 /** What a body knows about its attempt, and what it may ask of the engine. */
-export interface Ctx {
+export interface Ctx extends WaitCtx {
   readonly runId: string;
   /** The task's id in the graph. */
   readonly task: string;
@@ -218,21 +241,10 @@ export interface Ctx {
   readonly deadline: Date;
   readonly log: Log;
   readonly traceparent?: string;
+  /** Of a run that a schedule started: the instant at which it was due, whenever it began. */
+  readonly dueAt?: Date;
   /** Runs `fn` once under this name and records what it returns; later attempts read the record. In a loop name the turn: `['call', i]`. */
   step<T>(name: string | readonly (string | number)[], fn: (() => Promise<T> | T) & StorableFn<T>): Promise<T>;
-  /**
-   * Time that passes without a slot: so long, or until an instant. The body leaves (its call is rejected with an error that must leave the
-   * body too) and runs again from the top when it is over, with its records. Give the same arguments in every pass.
-   */
-  sleep(name: string | readonly (string | number)[], time: Duration | Date): Promise<void>;
-  /** The next message of a signal to the key, or without one to the run; waits as `sleep` does. Rejects with `SIGNAL_TIMEOUT`. */
-  wait<I, O>(
-    name: string | readonly (string | number)[],
-    signal: Signal<I, O>,
-    options?: { readonly key?: string; readonly timeout?: Duration },
-  ): Promise<O>;
-  /** Begins anew with another input (default: the same), without records and with all its attempts: for bodies that never end. */
-  restart(input?: unknown): Promise<never>;
   progress(done: number | { readonly done: number; readonly of: number; readonly note?: string }): void;
   beat(): void;
 }
@@ -287,7 +299,9 @@ export type Settled<T> =
 export type SureJoin = 'none_failed' | 'all_done' | 'always';
 
 /** V: what the predicate sees. J and W are inferred: whether the task may be skipped. */
-export interface NodeOpts<V = any, J extends Join = Join, W extends boolean = boolean> extends TaskOpts {
+export interface NodeOpts<V = any, J extends Join = Join, W extends boolean = boolean> extends Omit<TaskOpts, 'concurrency'> {
+  /** As of a task; the key may be read from refs. */
+  readonly concurrency?: number | KeyLimit<In<string>>;
   /** Default: the task's name. */
   readonly id?: string;
   /** These must be over first; order without data. */
@@ -305,7 +319,7 @@ export interface MapOpts<
   J extends Join = Join,
   W extends boolean = boolean,
   Y extends 'success' | 'skip' = 'success' | 'skip',
-> extends NodeOpts<readonly E[], J, W> {
+> extends Omit<NodeOpts<readonly E[], J, W>, 'concurrency'> {
   /** Items that run at the same time. Default: no bound. */
   readonly concurrency?: number;
   /** Default 10,000; more fail the map. */
@@ -325,7 +339,7 @@ export interface WhenOpts<J extends Join = Join> {
   readonly join?: J;
 }
 
-type Result<T, J, W, Y = never> = [J] extends [SureJoin]
+export type Result<T, J, W, Y = never> = [J] extends [SureJoin]
   ? [W] extends [never]
     ? [Y] extends ['success']
       ? Ref<T>
@@ -346,11 +360,14 @@ export interface SwitchOpts<J extends Join = Join> {
   readonly join?: J;
 }
 
+/** What `w.first` gives: the name of the winner, and its value. */
+export type First<R> = { readonly [K in keyof R & string]: { winner: K; value: Out<R[K]> } }[keyof R & string];
+
 /** Values of the branches. */
 type CaseValue<C> = { readonly [K in keyof C]: Simplify<Out<C[K]>> }[keyof C];
 
 /** The verbs of a builder. */
-export interface Build {
+export interface Build extends WaitVerbs {
   /** A task. */
   run<I, O, B, J extends Join = never, W extends boolean = never>(
     task: Task<I, O, B, any>,
@@ -408,26 +425,11 @@ export interface Build {
     opts?: SwitchOpts<J> & { readonly default?: () => D & Tree<D> },
   ): Result<CaseValue<C> | Simplify<Out<D>>, J, never>;
   /**
-   * Time that passes, of any length, without a worker: `time` long, or until the instant that a ref gives (at once where that is over).
-   * Never ends early; fails with `definition_error` where the ref gives no valid Date.
+   * The part that succeeds first, and its value. What only the other parts need is cancelled (`superseded`) and counts for nothing in the
+   * outcome: their tasks, and what leads to them and to nothing else. Where no part can succeed any more it is upstream_failed, cancelled
+   * or skipped, in this order of precedence.
    */
-  sleep<J extends Join = never>(time: Duration | RefBase<Date>, opts?: WaitOpts<J>): Result<void, J, never>;
-  /**
-   * Waits for a message, without a worker; the output is its data. It takes the oldest that is there, else the next. A timeout fails it
-   * (`wait_timeout`, a dead letter) or skips it.
-   */
-  wait<I, O, J extends Join = never, M extends Missed = never>(
-    signal: Signal<I, O>,
-    opts?: SignalOpts<NoInfer<O>, J, M>,
-  ): Result<O, J, [M] extends [never] ? never : Skips<M>>;
-  /**
-   * Waits for the answer of a person, without a worker. A rejection fails it (`rejected`), as does a timeout (`approval_timeout`); neither is
-   * a dead letter. With 'skip' it is skipped instead.
-   */
-  approve<S extends Schema = never, J extends Join = never, M extends Missed = never, N extends Missed = never>(
-    id: string,
-    opts: ApproveOpts<J, M, N> & { readonly form?: S },
-  ): Result<Approval<[S] extends [never] ? undefined : SOut<S>>, J, [M | N] extends [never] ? never : Skips<M | N>>;
+  first<R extends Readonly<Record<string, RefBase<any>>>>(parts: R, opts?: { readonly id?: string }): Ref<First<R>>;
   /** How each part ended, whatever that is; never blocks. */
   settle<R extends Readonly<Record<string, AnyRef>>>(parts: R): { readonly [K in keyof R]: Ref<Settled<Out<R[K]>>> };
   /** Reads what may be skipped: then it is `undefined`, or `otherwise`. */
@@ -458,6 +460,8 @@ export interface Workflow<I, O> {
   readonly name: string;
   readonly version?: string;
   readonly input?: Schema;
+  /** When runs of it are started; no part of its version. */
+  readonly schedules?: readonly DeclaredSchedule[];
   readonly graph: Graph;
   /** The code of each task of the graph, by id. */
   readonly code: ReadonlyMap<string, NodeCode>;
@@ -476,4 +480,9 @@ export interface WorkflowOpts {
   readonly version?: string;
   /** Of a run, from its admission. */
   readonly timeout?: Duration;
+  /**
+   * What open runs of this version do when a newer one is registered: `'move'` (default), as soon as nothing of them runs, and only where every
+   * task that has begun is still there with the same id, contract and upstreams; or `'pin'`: they end as runs of this version.
+   */
+  readonly onDeploy?: 'move' | 'pin';
 }

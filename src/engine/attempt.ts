@@ -57,6 +57,7 @@ export class Attempt {
   slot = -1;
   private readonly host: AttemptHost;
   readonly traceparent: string | null;
+  readonly dueAt: number | null;
   private controller: AbortController | null = null;
   private abortReason: DOMException | null = null;
   private lastBeat: number;
@@ -69,7 +70,7 @@ export class Attempt {
 
   constructor(
     host: AttemptHost,
-    at: { run: number; runId: string; task: RunningTask; known: Known; chain: Chain; traceparent: string | null },
+    at: { run: number; runId: string; task: RunningTask; known: Known; chain: Chain; traceparent: string | null; dueAt: number | null },
   ) {
     this.host = host;
     this.run = at.run;
@@ -78,6 +79,7 @@ export class Attempt {
     this.known = at.known;
     this.chain = at.chain;
     this.traceparent = at.traceparent;
+    this.dueAt = at.dueAt;
     this.token = at.task.lease?.token ?? 0;
     this.lastBeat = at.task.startedAt;
   }

@@ -12,6 +12,8 @@ export interface CachedRun {
   readonly state: RunState;
   readonly uid: Uint8Array;
   readonly traceparent: string | null;
+  /** The instant at which its schedule was due. */
+  readonly dueAt: number | null;
   epoch: number;
   /** Null: others may hold its state too, so every write bumps the revision. */
   owner: number | null;

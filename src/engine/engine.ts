@@ -9,6 +9,8 @@ import { REQUEST_MS } from '../core/reset.ts';
 import type { RunState } from '../core/run-state.ts';
 import type { Schema } from '../core/schema.ts';
 import type { RunEvent } from '../core/turn.ts';
+import { pausedNames } from '../store/capacity.ts';
+import type { ScheduleRow } from '../store/schedules.ts';
 import type { NewMessage, Sent } from '../store/mailbox.ts';
 import { isBroken, type RunRow, type Store } from '../store/store.ts';
 import type { Attempt, Progress } from './attempt.ts';
@@ -21,6 +23,7 @@ import { Ends } from './ends.ts';
 import { boxesOf, Deliverer } from './mailbox.ts';
 import { EventReader } from './events.ts';
 import { Follower } from './follower.ts';
+import { checkLimits, type Declared } from '../core/limits.ts';
 import type { HeartFactory } from './heart.ts';
 import type { Host } from './host.ts';
 import type { Ports } from './ports.ts';
@@ -28,7 +31,10 @@ import { pulse } from './pulse.ts';
 import { asked, pruneBatches, runsToPrune, type PruneCounts, type PruneOptions } from './retention.ts';
 import { refuseOther } from './acts.ts';
 import { applyParked } from './sweeps/parked.ts';
+import { declareSchedules } from './declared-schedules.ts';
+import { ScheduleRunner } from './schedule-runner.ts';
 import { Registry, type Known, type Registrable } from './registry.ts';
+import type { Moved } from './moves.ts';
 import type { Act, Started, StartRequest } from './units.ts';
 import { Worker, type WorkerSettings } from './worker.ts';
 
@@ -46,6 +52,10 @@ export interface EngineParts {
   readonly logLines: number;
   readonly settings: WorkerSettings;
   readonly use: readonly Registrable[];
+  /** What the code declares. */
+  readonly limits: readonly Declared[];
+  /** Queues that `work()` serves; null: all of them. */
+  readonly queues: ReadonlySet<string> | null;
   readonly onEvent?: ((event: EngineEvent) => void) | undefined;
   readonly onProgress?: ((progress: TaskProgress) => void) | undefined;
   /** Stands between attempts and bodies: for the testing kit. */
@@ -87,6 +97,7 @@ interface Opened {
   readonly ends: Ends;
   readonly clock: StoreClock;
   readonly logs: LogBook;
+  readonly runner: ScheduleRunner;
 }
 
 /** A store, what is registered, and at most one worker at a time: everything of a process but its API. */
@@ -105,6 +116,7 @@ export class EngineRuntime {
     this.parts = parts;
     this.logger = redacted(parts.logger, parts.redactor);
     this.registry = new Registry(parts.use, (text) => parts.ports.digest(text));
+    checkLimits(this.registry.list().workflows, parts.limits);
   }
 
   open(): Promise<Opened> {
@@ -125,7 +137,10 @@ export class EngineRuntime {
     clock.raise(info.clock);
     if (info.isImmutable)
       logger.warn('the store cannot be read beside a writer: what is committed from now on is not seen', { path: info.path });
-    if (this.parts.access === 'write') await this.registry.define(store, clock.now());
+    if (this.parts.access === 'write') {
+      await this.define(store, clock.now());
+      await store.capacity.declare(this.parts.limits, clock.now());
+    }
     const { maxPayload, maxLost } = settings;
     const logs = new LogBook({
       // why: the book redacts once, for the store and the logger
@@ -144,11 +159,34 @@ export class EngineRuntime {
     committer.onCommit = (seq) => follower.committed(seq);
     committer.onBroken = (error) => void this.breakDown(error);
     committer.onUnknown = () => void this.opened?.then((parts) => this.rebirth(parts, null));
-    committer.onRunEnd = (run, end) => ends.ended(run, end);
+    committer.onRunEnd = (run, end) => {
+      ends.ended(run, end);
+      this.worker?.runEnded();
+    };
+    const runner = new ScheduleRunner({ store, committer, registry, clock, ports, logger, redactor, maxPayload });
     this.closing.signal.addEventListener('abort', () => ends.close());
     const events = new EventReader(store, this.registry);
     if (this.parts.onEvent !== undefined) void this.pump(events, follower, this.parts.onEvent);
-    return { store, committer, deliverer, follower, events, ends, clock, logs };
+    return { store, committer, deliverer, follower, events, ends, clock, logs, runner };
+  }
+
+  /** Writes what the code declares, before anything relies on it. */
+  private async define(store: Store, now: number): Promise<void> {
+    await this.registry.define(store, now);
+    await declareSchedules(store.schedules, this.registry.all, now);
+  }
+
+  /** A schedule was made or changed here: this process need not wait for its next sweep. */
+  schedulesChanged(): void {
+    this.worker?.fireSoon();
+  }
+
+  /** A run of a schedule, now; null where the schedule moved on meanwhile. */
+  async trigger(row: ScheduleRow): Promise<Started | null> {
+    this.writable();
+    const { runner } = await this.open();
+    if (this.broken !== null) throw this.broken;
+    return runner.trigger(row);
   }
 
   private async pump(events: EventReader, follower: Follower, onEvent: (event: EngineEvent) => void): Promise<void> {
@@ -203,7 +241,7 @@ export class EngineRuntime {
       return { runs, journalRows: keep.journalMs === null ? 0 : await store.care.prunableJournal(now - keep.journalMs) };
     }
     const isOver = (): boolean => options.signal?.aborted === true || this.closing.signal.aborted;
-    const { runs, journalRows } = await pruneBatches({ care: store.care, ports, keep, now, isOver });
+    const { runs, journalRows } = await pruneBatches({ care: store.care, schedules: store.schedules, ports, keep, now, isOver });
     return { runs, journalRows };
   }
 
@@ -280,6 +318,16 @@ export class EngineRuntime {
     return this.registry.signal(name);
   }
 
+  /** Lets a run go on under another definition, where it may. */
+  async move(run: number, definition: number, how: { readonly staysUntil: number | null; readonly act: Act }): Promise<Moved> {
+    this.writable();
+    const { store, committer } = await this.open();
+    const to = await this.registry.learn(store, definition);
+    if (to === null) throw new PawlError('STORE_CORRUPT', `The definition number ${definition} is not in the store.`);
+    if (this.broken !== null) throw this.broken;
+    return committer.move({ run, to, ...how });
+  }
+
   async doneRequest(actor: string, requestId: string): Promise<string | null> {
     const { store, clock } = await this.open();
     return (await store.findRequest(actor, requestId, clock.now() - REQUEST_MS))?.result ?? null;
@@ -324,20 +372,31 @@ export class EngineRuntime {
     yield* pulse(follower, signal, () => this.ended(run, null));
   }
 
-  async work(concurrency = this.parts.settings.concurrency): Promise<void> {
+  /** What an operator said of limits or pauses: what waited for it may go on. */
+  async heardOf(): Promise<void> {
+    const { store, follower } = await this.open();
+    const rows = await store.capacity.paused();
+    // why: by the time the caller hears of the pause nothing of it may go on here
+    this.worker?.dispatcher.pausedNow(pausedNames(rows));
+    follower.committed((await store.head()).seq);
+    await this.worker?.look();
+  }
+
+  async work(concurrency = this.parts.settings.concurrency, queues = this.parts.queues): Promise<void> {
     this.writable();
     if (this.worker !== null) return;
     if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 100_000) {
       throw new PawlError('CONFIG_OPTION', `concurrency: must be a whole number from 1 to 100000, not ${shown(concurrency)}.`);
     }
     const opened = await this.open();
+    this.registry.serve(queues);
     this.worker = await this.bootWorker(opened, concurrency);
     opened.follower.keepOn(true);
   }
 
   private async bootWorker(opened: Opened, concurrency: number): Promise<Worker> {
     const { ports, host, redactor, settings, intercept } = this.parts;
-    const { store, committer, deliverer, clock, logs } = opened;
+    const { store, committer, deliverer, clock, logs, runner } = opened;
     const options = {
       store,
       committer,
@@ -350,6 +409,7 @@ export class EngineRuntime {
       logger: this.logger,
       redactor,
       logs,
+      runner,
       settings: { ...settings, concurrency },
       onProgress: (attempt: Attempt, progress: Progress) => this.progressed(attempt, progress),
       intercept,

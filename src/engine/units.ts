@@ -1,11 +1,13 @@
 import type { RunState } from '../core/run-state.ts';
 import type { RunEvent } from '../core/turn.ts';
+import type { FireWrite } from '../store/schedules.ts';
 import type { KeyClaim, StepWrite } from '../store/store.ts';
 import type { Attempt } from './attempt.ts';
+import type { MoveUnit } from './moves.ts';
 import type { Known } from './registry.ts';
 
 /** What wants to be written: each joins the next commit. */
-export type Unit = StartUnit | EventUnit | StepUnit;
+export type Unit = StartUnit | EventUnit | StepUnit | MoveUnit;
 
 export interface StartRequest {
   readonly known: Known;
@@ -20,7 +22,12 @@ export interface StartRequest {
   /** Made from another run. */
   readonly from: StartFrom | null;
   readonly act: Act | null;
+  /** The due instant of a schedule that starts it. */
+  readonly fire?: FireWrite;
 }
+
+/** The schedule was written by another process: what is to be done is decided again. Expected, so it leaves the engine nowhere. */
+export class ScheduleMoved extends Error {}
 
 export interface StartFrom {
   readonly run: number;
@@ -38,6 +45,8 @@ export interface Act {
   /** JSON, for the audit. */
   readonly facts: string;
   readonly note: string | null;
+  /** The definition by whose numbers it names tasks, where it names any. */
+  readonly on?: number;
 }
 
 export interface Started {

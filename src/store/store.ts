@@ -3,9 +3,11 @@ import type { Graph } from '../core/graph.ts';
 import type { EndedTask, MapState, QueuedTask, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
 import type { LogLevel } from '../core/log.ts';
 import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
+import type { BodyPlace, CapacityStore, LimitedTask, PausedNames } from './capacity.ts';
 import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask } from './acts.ts';
 import type { Care } from './care.ts';
 import type { Mailbox } from './mailbox.ts';
+import type { FireWrite, Schedules } from './schedules.ts';
 
 /**
  * The port between the engine and a database. Each method is one transaction (or one read) and takes a batch; the kernel has decided
@@ -17,6 +19,9 @@ export interface Store {
   readonly care: Care;
   /** Messages, and who waits for them. */
   readonly mailbox: Mailbox;
+  readonly capacity: CapacityStore;
+  /** Rules that start runs at due instants, and what became of these. */
+  readonly schedules: Schedules;
   /** Opens the database, migrates it, checks that it is safe to use. Rejects with a `STORE_*` error that says what is wrong. */
   open(): Promise<StoreInfo>;
   close(): Promise<void>;
@@ -56,7 +61,15 @@ export interface Store {
   /** Running tasks, for the sweep that ends overdue attempts; ordered by key, after `after`. */
   running(after: TaskKey | null, limit: number): Promise<HeldTask[]>;
   /** Open, admitted runs after `after` with nothing that would ever wake them. */
-  stuck(after: number, limit: number): Promise<{ readonly runs: readonly StuckRun[]; readonly last: number | null }>;
+  stuck(after: OpenCursor | null, limit: number): Promise<{ readonly runs: readonly StuckRun[]; readonly last: OpenCursor | null }>;
+  /** The versions of these workflows, or of all, oldest first. */
+  versions(workflows: readonly string[] | null): Promise<VersionRow[]>;
+  /** Definitions that have open runs. */
+  openDefinitions(): Promise<number[]>;
+  /** Open runs of a definition that are not set aside, by their numbers, after `after`. */
+  openRuns(definition: number, after: number, limit: number): Promise<OpenRun[]>;
+  /** Where a run went on under another definition, oldest first. */
+  movesOf(run: number): Promise<MoveRow[]>;
   /** Sets a run aside: nothing of it is claimed any more. Outcomes that arrive for it are kept and not applied. */
   quarantine(run: number, why: string, outcomes: readonly ParkedOutcome[], now: number): Promise<void>;
   /** The last number of the journal, and whether another process may have written since the number the caller saw. */
@@ -80,8 +93,8 @@ export interface Store {
   logsOf(query: LogQuery, limit: number): Promise<LogRow[]>;
   /** What tasks of a run were in earlier generations, oldest first. */
   historyOf(run: number): Promise<PastTask[]>;
-  /** Dead letters, the last to die first, after `before`. */
-  deadLetters(before: DeadCursor | null, limit: number): Promise<DeadRow[]>;
+  /** Dead letters, the last to die first, after `before`; of one run where given. Leftovers of a run that is gone are none. */
+  deadLetters(before: DeadCursor | null, limit: number, run?: number): Promise<DeadRow[]>;
   /** Acts of people, the last first, before the act `before`; of one run where given. */
   audit(query: { readonly run?: number; readonly before?: number; readonly limit: number }): Promise<AuditRow[]>;
   /** What the act of this actor and request id came to, where it was done after `since`. */
@@ -164,6 +177,8 @@ export interface StartWrite {
   /** The run that it was made from; of a fork, the maps whose items are taken over as they are. */
   readonly link: StartLink | null;
   readonly act: ActWrite | null;
+  /** The due instant of a schedule that starts it. */
+  readonly fire?: FireWrite;
 }
 
 export interface StartLink {
@@ -180,6 +195,8 @@ export type StartResult =
   | { readonly created: false; readonly uid: Uint8Array; readonly run: number; readonly inputHash: string }
   /** The run that it takes over from is in another generation now. */
   | { readonly created: false; readonly moved: number }
+  /** The schedule that starts it moved on, or its instant has a run. */
+  | { readonly created: false; readonly decided: true }
   /** The act that starts it was done before. */
   | { readonly created: false; readonly done: DoneRequest };
 
@@ -193,6 +210,17 @@ export interface RunWrite {
   readonly changes: Changes;
   /** The act of a person that changed it. One that was done before is a conflict. */
   readonly act: ActWrite | null;
+  /** It goes on under another definition, `firstBody` and `state` are of that: all its rows are renumbered before the changes are written. */
+  readonly move: MoveWrite | null;
+}
+
+export interface MoveWrite {
+  readonly from: number;
+  readonly to: number;
+  /** Of each task that has rows, its number before and from then on. */
+  readonly nodes: ReadonlyMap<number, number>;
+  /** A person chose the definition: only one newer than this moves the run by itself. Null: any newer one does. */
+  readonly staysUntil: number | null;
 }
 
 export interface StepWrite extends TaskKey {
@@ -234,6 +262,8 @@ export interface ClaimRequest {
   /** Bodies it can run. */
   readonly bodies: ReadonlySet<number>;
   readonly firstToken: number;
+  /** Where its bodies belong, for what is paused. */
+  readonly places: ReadonlyMap<number, BodyPlace>;
 }
 
 export interface ClaimableDefinition {
@@ -263,6 +293,7 @@ export interface ClaimedTask {
 export interface ClaimedRun {
   readonly definition: number;
   readonly traceparent: string | null;
+  readonly dueAt: number | null;
   readonly facts: RunFacts;
   readonly uid: Uint8Array;
   /** Its roots: those that got a slot are running. */
@@ -283,6 +314,12 @@ export interface CommitResult {
   readonly logs: readonly boolean[];
   readonly claimedRuns: readonly ClaimedRun[];
   readonly claimedTasks: readonly ClaimedTask[];
+  /** Tasks that a limit ends: of those in the queue, and of those that make room for them. */
+  readonly limited: readonly LimitedTask[];
+  /** When a rate lets the next queued task go; null where none waits for one. */
+  readonly lookAt: number | null;
+  /** What was paused at this look; null where nothing looked. */
+  readonly paused: PausedNames | null;
   /** Maps of runs with items that may start. */
   readonly openMaps: readonly { readonly run: number; readonly node: number; readonly rank: number }[];
   /** The smallest rank that was left in the queue for lack of slots; null where nothing was. */
@@ -339,11 +376,16 @@ export interface RunRow {
   /** The run that it was forked or restarted from. */
   readonly linkedFrom: number | null;
   readonly link: 'fork' | 'restart' | null;
+  /** The schedule that started it, and the instant that it was due at. */
+  readonly schedule: string | null;
+  readonly dueAt: number | null;
 }
 
 export interface DeadRow {
   readonly row: RunRow;
   readonly task: EndedTask;
+  /** Why its row cannot be read: then the task holds little more than what names it. */
+  readonly broken?: string;
 }
 
 export interface WorkerFacts {
@@ -396,6 +438,32 @@ export interface ParkedOutcome {
 
 export interface ParkedRow extends ParkedOutcome {
   readonly id: number;
+}
+
+/** Open runs are gone through by definition and number. */
+export interface OpenCursor {
+  readonly definition: number;
+  readonly run: number;
+}
+
+export interface VersionRow {
+  readonly id: number;
+  readonly workflow: string;
+  readonly version: string;
+}
+
+export interface OpenRun {
+  readonly run: number;
+  readonly generation: number;
+  /** A person moved it: only a definition newer than this one moves it by itself. */
+  readonly staysUntil: number | null;
+}
+
+export interface MoveRow {
+  /** The commit's number in the journal. */
+  readonly seq: number;
+  readonly from: number;
+  readonly to: number;
 }
 
 export interface StuckRun {

@@ -5,16 +5,19 @@ import type { Client, RunQuery, RunRef } from '../client/client.ts';
 import type { DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from '../client/dead.ts';
 import type { Explainer } from '../client/explain.ts';
 import type { FindOptions } from '../client/find.ts';
+import type { MoveOptions, RunMoved, Versions } from '../client/versions.ts';
 import type { RunView } from '../client/views.ts';
 import type { SendOptions, SendReport } from '../client/signals.ts';
 import { Run, type RunHost } from '../client/run.ts';
-import { engineParts, openSqlite, type EngineOptions } from '../compose.ts';
+import { engineParts, openSqlite, PARTS, type EngineOptions } from '../compose.ts';
 import { durationMs, type Duration } from '../core/duration.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
+import { checkOptions } from '../core/options.ts';
 import type { Ctx, Signal, Task, Workflow } from '../core/types.ts';
 import type { EngineParts } from '../engine/engine.ts';
-import { Engine, type StartArgs } from '../facade.ts';
+import { Engine, scheduleVerbs, type StartArgs } from '../facade.ts';
+import type { ScheduleClient } from '../client/schedules.ts';
 import { jsonLogger } from '../observe/log.ts';
 import type { Store } from '../store/store.ts';
 import { VirtualTime } from './virtual-time.ts';
@@ -41,11 +44,12 @@ const QUIET_TURNS = 25;
 
 /** An engine in memory on a virtual clock: time passes only through `clock`. */
 export function testEngine(options: TestEngineOptions): TestEngine {
+  checkOptions(options, 'testEngine', PARTS);
   return new TestEngine(options);
 }
 
 export class TestEngine implements RunHost {
-  private readonly options: TestEngineOptions;
+  private options: TestEngineOptions;
   private readonly time = new VirtualTime();
   private readonly store: Promise<Store> = openSqlite(':memory:');
   private readonly stubs = new Map<string, AnyBody>();
@@ -70,6 +74,7 @@ export class TestEngine implements RunHost {
     const { settings, ...parts } = engineParts(this.options);
     const engine = new Engine({
       ...parts,
+      queues: null,
       openStore: () => this.store,
       heart: () => () => ({ stop: async () => undefined }),
       ports: this.time.ports(),
@@ -158,17 +163,22 @@ export class TestEngine implements RunHost {
     return new Promise<never>(() => undefined);
   }
 
-  /** Kills the process at once and starts another on the same store. */
-  async reboot(): Promise<void> {
-    this.rebooting = this.dieAndBoot(this.engine);
+  /**
+   * Kills the process at once and starts another on the same store: with other workflows where they are given, as a deploy does; after a time
+   * in which nobody works where one is given.
+   */
+  async reboot({ after, ...options }: Pick<Partial<TestEngineOptions>, 'use'> & { readonly after?: Duration } = {}): Promise<void> {
+    this.options = { ...this.options, ...options };
+    this.rebooting = this.dieAndBoot(this.engine, after === undefined ? 0 : durationMs(after, 'after'));
     await this.rebooting;
     await this.ready();
   }
 
-  private async dieAndBoot(crashed: Engine): Promise<void> {
+  private async dieAndBoot(crashed: Engine, downMs: number): Promise<void> {
     this.deadPids.add(this.boots);
     this.time.clear();
     await crashed.runtime.crash();
+    this.time.step(this.time.now() + downMs);
     this.engine = this.boot();
   }
 
@@ -213,9 +223,46 @@ export class TestEngine implements RunHost {
     }
   }
 
+  /** Schedules, as `engine.schedules`. */
+  readonly schedules = scheduleVerbs(this);
+
+  /** @internal */
+  async scheduleClient(): Promise<ScheduleClient> {
+    const client = await (await this.ready()).scheduleClient();
+    this.activity++;
+    return client;
+  }
+
   /** Acts of people, as `engine.audit`. */
   async audit(query: AuditQuery = {}): ReturnType<Engine['audit']> {
     return (await this.ready()).audit(query);
+  }
+
+  /** As `engine.limits`. */
+  readonly limits = {
+    list: async (): ReturnType<Engine['limits']['list']> => (await this.ready()).limits.list(),
+    set: async (...args: Parameters<Engine['limits']['set']>): Promise<void> => (await this.acting()).limits.set(...args),
+    clear: async (...args: Parameters<Engine['limits']['clear']>): Promise<boolean> => (await this.acting()).limits.clear(...args),
+  };
+
+  /** As `engine.queues`. */
+  readonly queues = {
+    list: async (): ReturnType<Engine['queues']['list']> => (await this.ready()).queues.list(),
+    pause: async (name: string): Promise<boolean> => (await this.acting()).queues.pause(name),
+    resume: async (name: string): Promise<boolean> => (await this.acting()).queues.resume(name),
+  };
+
+  /** As `engine.workflows`. */
+  readonly workflows = {
+    list: async (): ReturnType<Engine['workflows']['list']> => (await this.ready()).workflows.list(),
+    pause: async (name: string): Promise<boolean> => (await this.acting()).workflows.pause(name),
+    resume: async (name: string): Promise<boolean> => (await this.acting()).workflows.resume(name),
+  };
+
+  private async acting(): Promise<Engine> {
+    const engine = await this.ready();
+    this.activity++;
+    return engine;
   }
 
   readonly runs = {
@@ -223,7 +270,16 @@ export class TestEngine implements RunHost {
       (await this.ready()).runs.list(query),
     find: async (text: string, options: FindOptions = {}): Promise<Run<unknown>> =>
       this.handle(await (await this.client()).resolve(text, options), false),
+    move: (query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> => this.moveAll(query, options),
   };
+
+  private async *moveAll(query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> {
+    yield* (await this.versions()).moveAll(query, options);
+  }
+
+  async checkVersions(): ReturnType<Engine['checkVersions']> {
+    return (await this.ready()).checkVersions();
+  }
 
   async *watch(options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {
     yield* (await this.ready()).watch(options);
@@ -257,6 +313,13 @@ export class TestEngine implements RunHost {
   /** @internal */
   async explainer(): Promise<Explainer> {
     return (await this.ready()).explainer();
+  }
+
+  /** @internal */
+  async versions(): Promise<Versions> {
+    const versions = await (await this.ready()).versions();
+    this.activity++;
+    return versions;
   }
 
   /** @internal */

@@ -61,7 +61,7 @@ beforeAll(async () => {
   db.exec(`WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 199)
     INSERT INTO tasks (run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, ran_ms, rank, first_queued_at, phase, started_at, finished_at, flags)
     SELECT ${big}, 1, i, 2, 5, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0 FROM n;
-    INSERT INTO steps SELECT run, node, item, 1, 's', 'step', '1' FROM tasks WHERE run = ${big};
+    INSERT INTO steps SELECT run, node, item, 1, 's', 'step', NULL, NULL, '1' FROM tasks WHERE run = ${big};
     CREATE TABLE ballast (x BLOB);`);
   db.close();
   sizes.set(big, 203);
@@ -113,7 +113,7 @@ async function folded(store: SqliteStore): Promise<JournalFold> {
   const fold = new JournalFold();
   for (const { run, status, generation } of await store.care.checkpointRuns(0, 1_000)) {
     const tasks = await store.care.checkpointTasks(run);
-    fold.runs.set(run, { generation, status, tasks: new Map(tasks.map((task) => [`${task.node}:${task.item}`, task])) });
+    fold.runs.set(run, { generation, status, tasks: new Map(tasks.map((task) => [`${task.node}:${task.item}`, task])), renames: [] });
   }
   const { seq } = await store.care.checkpoint();
   for (const entry of (await store.journal(seq, 1_000)).entries) fold.add(readJournal(entry.changes));

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { waitStatements } from './statements-waits.ts';
 import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '../../core/document-fields.ts';
 
 /**
@@ -8,8 +9,17 @@ import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '.
 const TASK = `run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, draws, ran_ms, rank, first_queued_at,
   phase, next, token, worker, started_at, due_at, finished_at, reason, flags, waits, effect, edited, output, error`;
 
+/** Numbers of lanes lie above all numbers of bodies: a column holds either. */
+export const FIRST_LANE = 2 ** 40;
+
+const columnsOf = (table: string, columns: string): string =>
+  columns
+    .split(',')
+    .map((column) => `${table}.${column.trim()}`)
+    .join(', ');
+
 const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.generation, r.rev, r.format, r.owner, r.rank, r.unclaimed,
-  r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link
+  r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link, r.schedule, r.due_at
   FROM runs r JOIN definitions d ON d.id = r.definition`;
 
 /**
@@ -28,6 +38,7 @@ export const RUN_TABLES = {
   open_waits: 'id',
   messages: 'id',
   refusals: 'node, item, message',
+  moves: 'seq',
 } as const;
 export type RunTable = keyof typeof RUN_TABLES;
 
@@ -45,6 +56,24 @@ const clearing = Object.fromEntries(
     [`drop_${table}`, dropRow(table, key)],
   ]),
 ) as Record<`keys_${RunTable}` | `drop_${RunTable}`, string>;
+
+/** Tables that name a run's tasks by their numbers in its graph; of these some tell which body a row waits for. */
+export const NODE_TABLES = ['tasks', 'maps', 'attempts', 'steps', 'logs', 'generations', 'parked', 'open_waits', 'refusals'] as const;
+export type NodeTable = (typeof NODE_TABLES)[number];
+export const BODY_TABLES = ['tasks', 'maps'] as const;
+
+const renaming = {
+  ...(Object.fromEntries(
+    [...NODE_TABLES, 'checkpoint_tasks'].map((table) => [`rename_${table}`, `UPDATE ${table} SET node = ?2 WHERE run = ?1 AND node = ?3`]),
+  ) as Record<`rename_${NodeTable | 'checkpoint_tasks'}`, string>),
+  // why: below zero is what is paused
+  ...(Object.fromEntries(
+    BODY_TABLES.map((table) => [
+      `rebody_${table}`,
+      `UPDATE ${table} SET body = CASE WHEN body < 0 THEN -(?2 + node) ELSE ?2 + node END WHERE run = ?1`,
+    ]),
+  ) as Record<`rebody_${(typeof BODY_TABLES)[number]}`, string>),
+};
 
 /** A document's field as a column: `finishedAt` is `finished_at`. */
 const columnOf = (field: string): string => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
@@ -86,13 +115,9 @@ const transfer = {
   ) as Record<`export_${DocumentTable}` | `import_${DocumentTable}`, string>),
 };
 
-const OPEN_WAIT = `w.id, w.run, w.node, w.item, w.generation, w.kind, w.name, w.signal, w.key, w.filtered, w.since, r.definition
-  FROM open_waits w`;
-const ITS_RUN = 'CROSS JOIN runs r ON r.id = w.run';
-const BY_TASK = `INDEXED BY open_waits_task ${ITS_RUN}`;
-
 const SQL = {
   ...clearing,
+  ...renaming,
   beginWrite: 'BEGIN IMMEDIATE',
   beginRead: 'BEGIN',
   commit: 'COMMIT',
@@ -222,13 +247,47 @@ const SQL = {
   nextUnclaimedDefinition: 'SELECT definition FROM runs WHERE unclaimed = 1 AND definition > ? ORDER BY definition LIMIT 1',
   unclaimedRuns: `SELECT id, rank FROM runs WHERE unclaimed = 1 AND definition = ? AND format <= ? ORDER BY rank, id LIMIT ?`,
   claimRun: `UPDATE runs SET unclaimed = NULL, owner = ?, rev = rev + 1 WHERE id = ? AND unclaimed = 1
-    RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, traceparent, input`,
+    RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, traceparent, due_at, input`,
   nextQueuedBody: 'SELECT body FROM tasks WHERE status <= 4 AND status = 1 AND body > ? ORDER BY body LIMIT 1',
   queuedTasks: `SELECT t.run, t.node, t.item, t.rank FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2 WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
   claimable: `SELECT r.definition, r.owner FROM runs r WHERE r.id = ? AND r.quarantined IS NULL AND r.format <= ?`,
   readTask: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item = ?`,
   openMaps: `SELECT m.run, m.node, m.rank FROM maps m CROSS JOIN runs r ON r.id = m.run AND r.format <= ?2 WHERE m.body = ?1 AND m.closed IS NULL AND (m.next < m.n OR m.again > 0) ORDER BY m.rank LIMIT ?3`,
   nextMapBody: 'SELECT body FROM maps WHERE closed IS NULL AND (next < n OR again > 0) AND body > ? ORDER BY body LIMIT 1',
+
+  // limits: lanes, what they hold, and what is said of pools, keys and rates
+  readLane: 'SELECT id FROM lanes WHERE body = ? AND needs = ?',
+  insertLane: `INSERT INTO lanes (id, body, needs, key) SELECT coalesce(max(id), ${FIRST_LANE}) + 1, ?, ?, ? FROM lanes RETURNING id`,
+  putInLane: 'UPDATE tasks SET body = ? WHERE run = ? AND node = ? AND item = ?',
+  // why: from lane to lane by the index, with the first in each
+  queuedLanes: `WITH RECURSIVE queued(lane) AS (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > ?1 UNION ALL
+      SELECT (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > queued.lane) FROM queued WHERE queued.lane IS NOT NULL)
+    SELECT l.id, l.body, l.needs, t.rank, t.run, t.node, t.item, t.first_queued_at AS queuedAt FROM queued CROSS JOIN lanes l ON l.id = queued.lane
+    CROSS JOIN tasks t ON (t.run, t.node, t.item) = (SELECT run, node, item FROM tasks h WHERE h.status <= 4 AND h.status = 1 AND h.body = queued.lane
+      ORDER BY h.rank, h.run, h.node, h.item LIMIT 1) LIMIT ?2`,
+  laneTasks: `SELECT t.run, t.node, t.item, t.rank, t.first_queued_at AS queuedAt, t.next FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2
+    WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
+  heldLanes: `SELECT l.needs, count(*) AS n FROM tasks t CROSS JOIN lanes l ON l.id = t.body
+    WHERE t.status <= 4 AND t.status = 2 AND t.body > ${FIRST_LANE} GROUP BY t.body`,
+  // why: below zero stand paused runs and quarantined ones; of these what has ended is parked, and holds nothing
+  heldAside: `SELECT l.needs, count(*) AS n FROM tasks t CROSS JOIN lanes l ON l.id = -t.body WHERE t.status <= 4 AND t.status = 2
+    AND t.body < -${FIRST_LANE} AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.run = t.run AND p.token = t.token) GROUP BY t.body`,
+  keyRetrying: `SELECT t.rank, t.run, t.node, t.item FROM lanes l CROSS JOIN tasks t ON t.body IN (l.id, -l.id)
+    WHERE l.key = ? AND t.status <= 4 AND t.status = 3`,
+  keyHolders: `SELECT t.run, t.node, t.item, t.token FROM lanes l CROSS JOIN tasks t ON t.body IN (l.id, -l.id)
+    WHERE l.key = ? AND t.status <= 4 AND t.status = 2 ORDER BY t.started_at, t.run, t.node, t.item LIMIT ?`,
+  needsOfRun: `SELECT t.node, t.item, l.needs FROM tasks t CROSS JOIN lanes l ON l.id = abs(t.body)
+    WHERE t.run = ? AND +t.status <= 4 AND (t.body > ${FIRST_LANE} OR t.body < -${FIRST_LANE})`,
+  readLimits: 'SELECT kind, name, code, operator FROM limits ORDER BY kind, name',
+  declareLimit: `INSERT INTO limits (kind, name, code) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET code = ?3 WHERE code IS NOT ?3`,
+  setLimit: `INSERT INTO limits (kind, name, operator) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET operator = ?3`,
+  clearLimit: 'UPDATE limits SET operator = NULL WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NOT NULL',
+  dropLimit: 'DELETE FROM limits WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NULL',
+  readBucket: 'SELECT level, at FROM buckets WHERE name = ?',
+  putBucket: `INSERT INTO buckets (name, level, at) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET level = ?2, at = max(at, ?3)`,
+  readPaused: 'SELECT kind, name, at FROM paused ORDER BY kind, name',
+  pauseName: 'INSERT INTO paused (kind, name, at) VALUES (?, ?, ?) ON CONFLICT (kind, name) DO NOTHING',
+  resumeName: 'DELETE FROM paused WHERE kind = ? AND name = ?',
 
   // reads
   runById: `SELECT ${RUN} WHERE r.id = ?`,
@@ -251,11 +310,18 @@ const SQL = {
       SELECT (SELECT min(node) FROM tasks WHERE run = ?1 AND node > nodes.node) FROM nodes WHERE nodes.node IS NOT NULL)
     SELECT t.* FROM nodes CROSS JOIN tasks t ON t.run = ?1 AND t.node = nodes.node AND t.item = -1`,
   // why: by the key of the run this would read every ended item; without statistics the planner takes that for the better way
+  // why: items that wait for more than a slot stand in lanes of their body
+  laneItems: `SELECT ${columnsOf('t', TASK)} FROM lanes l CROSS JOIN tasks t INDEXED BY tasks_open
+    ON t.status <= 4 AND t.status IN (0, 1, 2, 3, 4) AND t.body IN (l.id, -l.id) WHERE l.body = ? AND t.run = ? AND t.item >= 0`,
   openItems: `SELECT ${TASK} FROM tasks INDEXED BY tasks_open
     WHERE status <= 4 AND status IN (0, 1, 2, 3, 4) AND body = ? AND run = ? AND item >= 0`,
   endedItems: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item >= 0 AND status >= 5 ORDER BY item`,
   mapsOf: 'SELECT node, body, n, next, ok, failed, cancelled, skipped, again FROM maps WHERE run = ?',
   deadLetters: `SELECT ${TASK} FROM tasks WHERE (flags & 4) = 4 AND (finished_at, run, node, item) < (?, ?, ?, ?)
+    -- why: left to the reader, a page of nothing but leftovers would look like the last
+    AND EXISTS (SELECT 1 FROM runs WHERE runs.id = tasks.run)
+    ORDER BY finished_at DESC, run DESC, node DESC, item DESC LIMIT ?`,
+  deadLettersOf: `SELECT ${TASK} FROM tasks WHERE run = ? AND (flags & 4) = 4 AND (finished_at, run, node, item) < (?, ?, ?, ?)
     ORDER BY finished_at DESC, run DESC, node DESC, item DESC LIMIT ?`,
   historyOf: `SELECT node, item, generation, attempt, status, reason, started_at AS startedAt, finished_at AS finishedAt, edited, output, error
     FROM generations WHERE run = ? ORDER BY node, item, generation`,
@@ -311,41 +377,7 @@ const SQL = {
 
   prunedTo: "SELECT value FROM meta WHERE name = 'pruned_to'",
 
-  // waits and messages
-  openWait: `INSERT INTO open_waits (run, node, item, generation, kind, name, signal, key, filtered, since) VALUES (?,?,?,?,?,?,?,?,?,?)`,
-  closeWaits: 'DELETE FROM open_waits WHERE run = ? AND node = ? AND item = ?',
-  closeWaitsOf: 'DELETE FROM open_waits WHERE run = ?',
-  dropRefusals: 'DELETE FROM refusals WHERE run = ? AND node = ? AND item = ?',
-  insertMessage: 'INSERT INTO messages (signal, run, key, at, expires_at, data) VALUES (?,?,?,?,?,?)',
-  hasMessage: 'SELECT 1 AS n FROM messages WHERE id = ?',
-  countByKey: 'SELECT count(*) AS n FROM (SELECT 1 FROM messages WHERE run IS NULL AND signal = ? AND key = ? LIMIT ?)',
-  countByRun: 'SELECT count(*) AS n FROM (SELECT 1 FROM messages WHERE run IS NOT NULL AND run = ? AND signal = ? LIMIT ?)',
-  firstByKey: 'SELECT expires_at AS at FROM messages WHERE run IS NULL AND signal = ? AND key = ? ORDER BY id LIMIT 1',
-  firstByRun: 'SELECT expires_at AS at FROM messages WHERE run IS NOT NULL AND run = ? AND signal = ? ORDER BY id LIMIT 1',
-  // why: a word that stood for a message is free again after its time
-  putSend: `INSERT INTO sends (signal, box, dedupe, at) VALUES (?1,?2,?3,?4) ON CONFLICT (signal, box, dedupe) DO UPDATE SET at = excluded.at
-    WHERE sends.at <= ?5`,
-  dropSend: 'DELETE FROM sends WHERE signal = ? AND box = ? AND dedupe = ?',
-  waitingRuns: `SELECT DISTINCT run FROM open_waits WHERE signal IS NOT NULL AND signal = ? AND key = ?`,
-  boxesByKey: `SELECT DISTINCT g.signal, g.key FROM messages g WHERE g.run IS NULL AND g.expires_at > ?1
-    AND EXISTS (SELECT 1 FROM open_waits w WHERE w.signal IS NOT NULL AND w.signal = g.signal AND w.key = g.key) LIMIT ?2`,
-  boxesByRun: `SELECT DISTINCT g.run, g.signal FROM messages g WHERE g.run IS NOT NULL AND g.expires_at > ?1
-    AND EXISTS (SELECT 1 FROM open_waits w INDEXED BY open_waits_task WHERE w.run = g.run AND w.signal = g.signal AND (g.key IS NULL OR w.key = g.key)) LIMIT ?2`,
-  waitsByKey: `SELECT ${OPEN_WAIT} ${ITS_RUN} WHERE w.signal IS NOT NULL AND w.signal = ? AND w.key = ? AND r.quarantined IS NULL ORDER BY w.since, w.id LIMIT ?`,
-  waitsByRun: `SELECT ${OPEN_WAIT} ${BY_TASK} WHERE w.run = ? AND w.signal = ? AND r.quarantined IS NULL ORDER BY w.since, w.id LIMIT ?`,
-  messagesByKey: `SELECT id, data, at FROM messages g WHERE g.run IS NULL AND g.signal = ?1 AND g.key = ?2 AND g.expires_at > ?3
-    AND NOT EXISTS (SELECT 1 FROM refusals f WHERE f.run = ?4 AND f.node = ?5 AND f.item = ?6 AND f.message = g.id) ORDER BY id LIMIT ?7`,
-  messagesByRun: `SELECT id, data, at FROM messages g WHERE g.run IS NOT NULL AND g.run = ?4 AND g.signal = ?1 AND (g.key IS NULL OR g.key = ?2) AND g.expires_at > ?3
-    AND NOT EXISTS (SELECT 1 FROM refusals f WHERE f.run = ?4 AND f.node = ?5 AND f.item = ?6 AND f.message = g.id) ORDER BY id LIMIT ?7`,
-  refuseMessage: `INSERT OR IGNORE INTO refusals (run, node, item, message) SELECT w.run, w.node, w.item, g.id FROM open_waits w CROSS JOIN messages g
-    WHERE w.id = ? AND +w.run = ? AND g.id = ?`,
-  expiredMessages: 'SELECT id, signal, run, key FROM messages WHERE expires_at <= ? ORDER BY expires_at LIMIT ?',
-  nextExpiry: 'SELECT expires_at AS at FROM messages ORDER BY expires_at LIMIT 1',
-  dropMessage: 'DELETE FROM messages WHERE id = ?',
-  forgetRefusals: 'DELETE FROM refusals WHERE message = ?',
-  oldSends: 'SELECT signal, box, dedupe FROM sends WHERE at <= ? ORDER BY at LIMIT ?',
-  openWaitsOf: `SELECT ${OPEN_WAIT} ${ITS_RUN} WHERE w.kind = ?1 AND w.id > ?2 ORDER BY w.id LIMIT ?3`,
-  openWaitsOfRun: `SELECT ${OPEN_WAIT} ${BY_TASK} WHERE w.run = ?1 AND w.kind = ?2 AND w.id > ?3 ORDER BY w.id LIMIT ?4`,
+  ...waitStatements,
 
   // definitions and numbers
   readDefinition: 'SELECT id, workflow, version, hash, graph, first_body AS firstBody FROM definitions WHERE workflow = ? AND version = ?',
@@ -371,6 +403,66 @@ const SQL = {
     JOIN runs r ON r.id = t.run WHERE t.status <= 4 AND t.status = 2 AND t.token IS NOT NULL AND (t.run, t.node, t.item) > (?, ?, ?) AND r.quarantined IS NULL
     ORDER BY t.run, t.node, t.item LIMIT ?`,
 
+  // schedules
+  insertSchedule: `INSERT INTO schedules (name, workflow, declared, rule, made_at, policy, input, is_made, cursor_at, next_at, watched, paused_at,
+    paused_why, removed_at, failures_from, created_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (name) DO NOTHING`,
+  scheduleByName: 'SELECT * FROM schedules WHERE name = ?',
+  scheduleById: 'SELECT * FROM schedules WHERE id = ?',
+  schedulesAfter: 'SELECT * FROM schedules WHERE name > ? ORDER BY name LIMIT ?',
+  dueSchedules: `SELECT id FROM schedules WHERE next_at IS NOT NULL AND next_at <= ?1 AND workflow IN (SELECT value FROM json_each(?2))
+    ORDER BY next_at LIMIT ?3`,
+  watchedSchedules: `SELECT id FROM schedules WHERE watched = 1 AND id > ?1 AND workflow IN (SELECT value FROM json_each(?2)) ORDER BY id LIMIT ?3`,
+  nextScheduleAt: `SELECT next_at AS at FROM schedules WHERE next_at IS NOT NULL AND next_at > ?1
+    AND workflow IN (SELECT value FROM json_each(?2)) ORDER BY next_at LIMIT 1`,
+  lateSchedules:
+    'SELECT name, workflow, next_at AS nextAt FROM schedules WHERE next_at IS NOT NULL AND next_at < ? ORDER BY next_at LIMIT 100',
+  moveSchedule: `UPDATE schedules SET cursor_at = ?, next_at = ?, watched = ?, paused_at = ?, paused_why = ?, removed_at = ?, failures_from = ?,
+    rev = rev + 1 WHERE id = ? AND rev = ?`,
+  setTerms: 'UPDATE schedules SET workflow = ?, declared = ?, rule = ?, made_at = ?, policy = ?, input = ?, is_made = ? WHERE id = ?',
+  watchSchedule: 'UPDATE schedules SET watched = 1, rev = rev + 1 WHERE id = ? AND rev = ?',
+  bumpSchedule: 'UPDATE schedules SET watched = 1, rev = rev + 1 WHERE id = (SELECT schedule FROM backfills WHERE id = ?)',
+  dropSchedule: 'DELETE FROM schedules WHERE id = ? AND rev = ?',
+  dropFires: 'DELETE FROM fires WHERE schedule = ?',
+  dropBackfills: 'DELETE FROM backfills WHERE schedule = ?',
+  readFire: 'SELECT state FROM fires WHERE schedule = ? AND due_at = ? AND backfill = ?',
+  insertFire:
+    'INSERT INTO fires (schedule, due_at, backfill, state, until_at, count, reason, note, run, uid, at) VALUES (?,?,?,?,?,?,?,?,?,?,?)',
+  startWaiting: 'UPDATE fires SET state = 1, run = ?, uid = ?, at = ? WHERE schedule = ? AND due_at = ? AND backfill = 0 AND state = 0',
+  dropWaiting: 'UPDATE fires SET state = 2, reason = ?, note = ?, at = ? WHERE schedule = ? AND due_at = ? AND backfill = 0 AND state = 0',
+  extendFire: `UPDATE fires SET until_at = ?, count = ?, at = ? WHERE schedule = ? AND due_at = ? AND backfill = 0 AND state = 2`,
+  scheduleRun: 'UPDATE runs SET schedule = ?, due_at = ? WHERE id = ?',
+  lastFire: `SELECT due_at, state, count, reason, note FROM fires WHERE schedule = ? AND due_at <= ? AND backfill = 0 ORDER BY due_at DESC LIMIT 1`,
+  openFires: `SELECT r.id AS run, r.status, f.due_at, f.backfill FROM runs r INDEXED BY runs_scheduled CROSS JOIN fires f ON f.run = r.id
+    WHERE r.schedule = ?1 AND r.schedule IS NOT NULL AND r.status < 6 AND r.quarantined IS NULL AND f.schedule = ?2 LIMIT 2000`,
+  waitingFires: 'SELECT due_at FROM fires WHERE schedule = ? AND state = 0 ORDER BY due_at',
+  endedFires: `SELECT r.status FROM fires f CROSS JOIN runs r ON r.id = f.run
+    WHERE f.schedule = ? AND f.due_at > ? AND f.backfill = 0 AND f.state = 1 AND r.status >= 6 ORDER BY f.due_at DESC LIMIT ?`,
+  firesBefore: `SELECT f.due_at, f.until_at, f.count, f.backfill, f.state, f.reason, f.note, f.at, f.uid, r.status FROM fires f
+    LEFT JOIN runs r ON r.id = f.run WHERE f.schedule = ? AND (f.due_at, f.backfill) < (?, ?) ORDER BY f.due_at DESC, f.backfill DESC LIMIT ?`,
+  // why: of several runs of one instant the last that was started
+  firesIn: `SELECT f.due_at, r.status, max(f.run) FROM fires f CROSS JOIN runs r ON r.id = f.run
+    WHERE f.schedule = ? AND f.due_at >= ? AND f.due_at <= ? AND f.state = 1 GROUP BY f.due_at`,
+  insertBackfill: `INSERT INTO backfills (schedule, from_at, to_at, reprocess, concurrency, cursor_at, created_at) VALUES (?,?,?,?,?,?,?)
+    RETURNING id`,
+  openBackfills: 'SELECT * FROM backfills WHERE schedule = ? AND state < 2 ORDER BY id',
+  backfillsOf: 'SELECT * FROM backfills WHERE schedule = ? ORDER BY id DESC LIMIT ?',
+  moveBackfill: 'UPDATE backfills SET cursor_at = ?, state = ?, started = started + ?, finished_at = ? WHERE id = ?',
+  cancelBackfill: 'UPDATE backfills SET state = 1 WHERE id = ? AND state = 0',
+  oldestFire: 'SELECT 1 AS n FROM fires WHERE state > 0 AND at <= ? LIMIT 1',
+  oldestBackfill: 'SELECT 1 AS n FROM backfills WHERE finished_at <= ? LIMIT 1',
+  pruneFires: `DELETE FROM fires WHERE (schedule, due_at, backfill) IN
+    (SELECT schedule, due_at, backfill FROM fires WHERE state > 0 AND at <= ?
+      AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = fires.run AND r.status < 6) ORDER BY at LIMIT ?)`,
+  pruneBackfills: 'DELETE FROM backfills WHERE id IN (SELECT id FROM backfills WHERE finished_at <= ? ORDER BY finished_at LIMIT ?)',
+  // versions
+  moveDefinition: 'UPDATE runs SET definition = ?, stays_until = ? WHERE id = ?',
+  insertMove: 'INSERT INTO moves (run, seq, from_definition, to_definition) VALUES (?,?,?,?)',
+  movesOf: 'SELECT seq, from_definition AS "from", to_definition AS "to" FROM moves WHERE run = ? ORDER BY seq',
+  versions: `SELECT id, workflow, version FROM definitions WHERE ?1 IS NULL OR workflow IN (SELECT value FROM json_each(?1)) ORDER BY id`,
+  nextOpenDefinition: 'SELECT definition FROM runs WHERE status < 6 AND definition > ? ORDER BY definition LIMIT 1',
+  openRuns: `SELECT id AS run, generation, stays_until AS staysUntil FROM runs INDEXED BY runs_open
+    WHERE status < 6 AND definition = ? AND id > ? AND quarantined IS NULL ORDER BY id LIMIT ?`,
+
   // timers
   // why: below zero lies what waits for a decision about its quarantined run
   dueTasks: 'SELECT run, node, item, due_at AS dueAt FROM tasks WHERE due_at >= 0 AND due_at <= ? ORDER BY due_at LIMIT ?',
@@ -378,10 +470,10 @@ const SQL = {
   nextTaskDue: 'SELECT due_at AS at FROM tasks WHERE due_at > ? ORDER BY due_at LIMIT 1',
   nextRunDue: 'SELECT wake_at AS at FROM runs WHERE wake_at > ? ORDER BY wake_at LIMIT 1',
   // why: driven by the index of open runs, one probe of the primary key each; the sweep pages through them
-  stuckRuns: `SELECT r.id AS run, r.rev, (r.status = 2 AND r.unclaimed IS NULL AND r.quarantined IS NULL AND NOT EXISTS
+  stuckRuns: `SELECT r.id AS run, r.definition, r.rev, (r.status = 2 AND r.unclaimed IS NULL AND r.quarantined IS NULL AND NOT EXISTS
       (SELECT 1 FROM tasks t WHERE t.run = r.id AND (t.token IS NOT NULL OR t.status IN (1, 3, 4))) AND NOT EXISTS
       (SELECT 1 FROM maps m WHERE m.run = r.id AND m.closed IS NULL AND (m.next < m.n OR m.again > 0))) AS stuck
-    FROM runs r INDEXED BY runs_open WHERE r.status < 6 AND r.id > ? ORDER BY r.id LIMIT ?`,
+    FROM runs r INDEXED BY runs_open WHERE r.status < 6 AND (r.definition, r.id) > (?, ?) ORDER BY r.definition, r.id LIMIT ?`,
 } as const;
 
 export type StatementName = keyof typeof SQL;

@@ -49,23 +49,37 @@ CREATE TABLE runs (
   resume_to INTEGER,
   linked_from INTEGER,
   link TEXT,
+  -- a person chose its definition: only one newer than this moves it by itself
+  stays_until INTEGER,
   finished_at INTEGER,
   reason TEXT,
   quarantined TEXT,
   key TEXT,
   tags TEXT,
   traceparent TEXT,
+  schedule TEXT,
+  due_at INTEGER,
   has_output INTEGER NOT NULL DEFAULT 0,
   input TEXT,
   output TEXT
 ) STRICT;
 CREATE INDEX runs_unclaimed ON runs (definition, rank, id) WHERE unclaimed = 1;
-CREATE INDEX runs_open ON runs (id) WHERE status < 6;
+CREATE INDEX runs_open ON runs (definition) WHERE status < 6;
 CREATE INDEX runs_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;
 CREATE INDEX runs_ended ON runs (status, finished_at) WHERE finished_at IS NOT NULL AND quarantined IS NULL;
 CREATE INDEX runs_quarantined ON runs (id) WHERE quarantined IS NOT NULL;
+CREATE INDEX runs_scheduled ON runs (schedule) WHERE schedule IS NOT NULL AND status < 6 AND quarantined IS NULL;
 -- runs that have rows and are no runs: pruned in part, or imported in part; from this instant on the rows may be deleted
 CREATE TABLE leftovers (run INTEGER PRIMARY KEY, due_at INTEGER NOT NULL) STRICT;
+
+-- where a run went on under another definition: journal rows before name its tasks by their numbers there
+CREATE TABLE moves (
+  run INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  from_definition INTEGER NOT NULL,
+  to_definition INTEGER NOT NULL,
+  PRIMARY KEY (run, seq)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE keys (
   workflow TEXT NOT NULL,
@@ -293,6 +307,34 @@ CREATE TABLE workers (
 ) STRICT;
 CREATE INDEX workers_live ON workers (id) WHERE ended_at IS NULL;
 
+-- pools (units), keys (how many at the same time) and rates ('10/s'): what the code declares, and what an operator says instead
+CREATE TABLE limits (
+  kind TEXT NOT NULL CHECK (kind IN ('pool', 'key', 'rate')),
+  name TEXT NOT NULL,
+  code TEXT,
+  operator TEXT,
+  PRIMARY KEY (kind, name),
+  CHECK (code IS NOT NULL OR operator IS NOT NULL)
+) STRICT, WITHOUT ROWID;
+-- tasks of one body whose claims take the same units stand in one lane: its number is in their column body. What is held is counted over running rows.
+CREATE TABLE lanes (
+  id INTEGER PRIMARY KEY,
+  body INTEGER NOT NULL,
+  needs TEXT NOT NULL CHECK (json_valid(needs)),
+  key TEXT,
+  UNIQUE (body, needs)
+) STRICT;
+CREATE INDEX lanes_key ON lanes (key) WHERE key IS NOT NULL;
+-- what is left of a rate's tokens
+CREATE TABLE buckets (name TEXT PRIMARY KEY, level REAL NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- queues and workflows of which nothing new is claimed
+CREATE TABLE paused (
+  kind TEXT NOT NULL CHECK (kind IN ('queue', 'workflow')),
+  name TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
+
 -- acts of people
 CREATE TABLE audit (
   id INTEGER PRIMARY KEY,
@@ -318,6 +360,68 @@ CREATE TABLE requests (
   PRIMARY KEY (actor, request)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX requests_at ON requests (at);
+
+CREATE TABLE schedules (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  rev INTEGER NOT NULL DEFAULT 1,
+  workflow TEXT NOT NULL,
+  declared INTEGER NOT NULL,
+  rule TEXT NOT NULL CHECK (json_valid(rule)),
+  made_at INTEGER NOT NULL,
+  policy TEXT NOT NULL CHECK (json_valid(policy)),
+  input TEXT,
+  is_made INTEGER NOT NULL,
+  cursor_at INTEGER NOT NULL,
+  next_at INTEGER,
+  watched INTEGER,
+  paused_at INTEGER,
+  paused_why TEXT,
+  removed_at INTEGER,
+  failures_from INTEGER NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX schedules_next ON schedules (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX schedules_watched ON schedules (id) WHERE watched = 1;
+
+-- what became of the due instants of a schedule: one row each, or one for many that have no run
+CREATE TABLE fires (
+  schedule INTEGER NOT NULL,
+  due_at INTEGER NOT NULL,
+  -- 0: the schedule's own, -1: asked for by a person, else a backfill's number
+  backfill INTEGER NOT NULL,
+  state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 2),
+  until_at INTEGER,
+  count INTEGER,
+  reason TEXT,
+  note TEXT,
+  run INTEGER,
+  uid BLOB,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (schedule, due_at, backfill),
+  CHECK ((state = 1) = (run IS NOT NULL)),
+  CHECK ((state = 2) = (reason IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX fires_run ON fires (run) WHERE run IS NOT NULL;
+CREATE INDEX fires_waiting ON fires (schedule, due_at) WHERE state = 0;
+CREATE INDEX fires_at ON fires (at) WHERE state > 0;
+
+CREATE TABLE backfills (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  schedule INTEGER NOT NULL,
+  from_at INTEGER NOT NULL,
+  to_at INTEGER NOT NULL,
+  reprocess TEXT NOT NULL,
+  concurrency INTEGER NOT NULL,
+  state INTEGER NOT NULL DEFAULT 0,
+  cursor_at INTEGER NOT NULL,
+  started INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL,
+  finished_at INTEGER
+) STRICT;
+CREATE INDEX backfills_open ON backfills (schedule) WHERE state < 2;
+CREATE INDEX backfills_of ON backfills (schedule, id);
+CREATE INDEX backfills_ended ON backfills (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE journal (
   seq INTEGER PRIMARY KEY,
