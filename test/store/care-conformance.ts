@@ -386,7 +386,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
       test('carry a finished run with everything to another store', async () => {
         const held = await endedMap(1_200, T0);
         place.run(`INSERT INTO attempts VALUES (${held.run}, 0, 7, 1, 1, 'error', 'error', '${failure}', 1, 1, 1);
-          INSERT INTO steps VALUES (${held.run}, 0, 7, 1, 's', 'step', '1');
+          INSERT INTO steps VALUES (${held.run}, 0, 7, 1, 's', 'step', NULL, NULL, '1');
           UPDATE runs SET tags = '["a"]', output = '{"x":1}', has_output = 1, traceparent = 't' WHERE id = ${held.run}`);
         const document = carried(await store.care.exportRun(held.write.uid));
         const run = await into(document);
