@@ -244,7 +244,7 @@ export class Engine implements RunHost {
 
   /** Runs that were set aside because their state cannot be advanced. */
   readonly quarantine = {
-    list: async (): Promise<readonly RunView[]> => (await (await this.runtime.open()).store.quarantinedRuns(500)).map(viewOf),
+    list: async (): Promise<readonly RunView[]> => (await (await this.runtime.open()).store.quarantinedRuns(500)).map((row) => viewOf(row)),
     /** Lets a run go on; false where it had to be set aside again. */
     retry: async (id: string, options: ActOptions = {}): Promise<boolean> => {
       checkOptions(options, 'quarantine.retry', OPTIONS.act);

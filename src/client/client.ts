@@ -22,7 +22,7 @@ import { ARGUMENT, OPTIONS } from './options.ts';
 import { findRun, type FindOptions } from './find.ts';
 import { inspectRun, type InspectOptions, type RunDetail } from './inspect.ts';
 import { LogReader, nodeNamed, type LogFilter, type LogPage, type LogQuery } from './logs.ts';
-import { taskView, viewOf, type RunView, type TaskView } from './views.ts';
+import { parkedOf, taskView, viewOf, type RunView, type TaskView } from './views.ts';
 
 type AnyWorkflow = Workflow<never, unknown>;
 
@@ -226,7 +226,8 @@ export class Client {
   }
 
   async view(id: string): Promise<RunView> {
-    return viewOf(await this.find(id));
+    const row = await this.find(id);
+    return viewOf(row, await parkedOf(this.store, [row]));
   }
 
   /** The run that a person means by an id, a prefix of one, a key, or `@last`. */
@@ -272,7 +273,11 @@ export class Client {
     const rows = await this.store.listRuns(filter);
     const page = rows.slice(0, limit);
     const last = page.at(-1);
-    return { runs: page.map(viewOf), ...(rows.length > limit && last !== undefined ? { next: String(last.run) } : {}) };
+    const parked = await parkedOf(this.store, page);
+    return {
+      runs: page.map((row) => viewOf(row, parked)),
+      ...(rows.length > limit && last !== undefined ? { next: String(last.run) } : {}),
+    };
   }
 
   /** The run's output. Rejects with `RUN_FAILED`, `RUN_CANCELLED`, `RUN_NO_OUTPUT`, or `RUN_TIMEOUT` while it goes on. */

@@ -19,6 +19,8 @@ export interface Mailbox {
   refuse(wait: OpenWait, message: number, now: number): Promise<void>;
   /** Deletes messages whose time is over, and records of `dedupe` that are older than 7 days; true where there is more. */
   expire(now: number, limit: number): Promise<boolean>;
+  /** Of these runs those in which something waits, and nothing else is under way: what is open of them is waiting or pending. */
+  parked(runs: readonly number[]): Promise<ReadonlySet<number>>;
   /** Open waits of this kind, the one that began first first, after a place in that order; of one run where given. */
   openWaits(query: OpenWaitQuery): Promise<OpenWait[]>;
 }

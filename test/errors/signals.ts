@@ -17,9 +17,7 @@ trigger('SIGNAL_MAILBOX_FULL', [/"paid"/, /"o-81"/, /10,000/], async (place) => 
   const engine = place.engine([order]);
   await engine.runs.list();
   const numbers = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)';
-  place
-    .sqlite(`${numbers} INSERT INTO messages (signal, key, at, expires_at, data) SELECT 'paid', 'o-81', 1, 9e15, '{}' FROM n`)
-    .close();
+  place.sqlite(`${numbers} INSERT INTO messages (signal, key, at, expires_at, data) SELECT 'paid', 'o-81', 1, 9e15, '{}' FROM n`).close();
   await engine.send(paid, { key: 'o-81', data: { cents: 1 } });
 });
 

@@ -293,6 +293,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   openRecord: [],
   endRecord: ['steps PRIMARY KEY (run, node, item, generation, name)', 'steps PRIMARY KEY (run, node, item, generation)'],
   forgetRecords: ['steps PRIMARY KEY (run, node, item, generation)'],
+  isParked: ['CONSTANT SCAN', 'tasks PRIMARY KEY (run)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
   openWait: [],
   closeWaits: ['open_waits open_waits_task (run, node, item)'],
   closeWaitsOf: ['open_waits open_waits_task (run)'],

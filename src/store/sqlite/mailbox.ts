@@ -97,6 +97,10 @@ export class SqliteMailbox implements Mailbox {
     });
   }
 
+  async parked(runs: readonly number[]): Promise<ReadonlySet<number>> {
+    return this.connection.read(() => new Set(runs.filter((run) => this.sql.isParked.get(run)?.['n'] === 1)));
+  }
+
   async openWaits({ kind, run, after = 0, limit }: OpenWaitQuery): Promise<OpenWait[]> {
     const rows = run === undefined ? this.sql.openWaitsOf.all(kind, after, limit) : this.sql.openWaitsOfRun.all(run, kind, after, limit);
     return (rows as Row[]).map(readWait);

@@ -5,6 +5,10 @@ const ITS_RUN = 'CROSS JOIN runs r ON r.id = w.run';
 const BY_TASK = `INDEXED BY open_waits_task ${ITS_RUN}`;
 
 export const waitStatements = {
+  // why: of a run that goes on; by its key, up to the first row that decides
+  isParked: `SELECT (EXISTS (SELECT 1 FROM tasks t WHERE t.run = ?1 AND t.status = 4)
+    AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.run = ?1 AND (t.status IN (1, 3) OR (t.status = 2 AND t.token IS NOT NULL)))
+    AND NOT EXISTS (SELECT 1 FROM maps m WHERE m.run = ?1 AND m.closed IS NULL AND (m.next < m.n OR m.again > 0))) AS n`,
   openWait: `INSERT INTO open_waits (run, node, item, generation, kind, name, signal, key, filtered, since) VALUES (?,?,?,?,?,?,?,?,?,?)`,
   closeWaits: 'DELETE FROM open_waits WHERE run = ? AND node = ? AND item = ?',
   closeWaitsOf: 'DELETE FROM open_waits WHERE run = ?',
