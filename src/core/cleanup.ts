@@ -83,12 +83,21 @@ function retriesLater(turn: Turn, { retry }: Upkeep): boolean {
   if (retry === null || flow.compensated || state.cause !== null || state.cancelAsked !== null) return false;
   if (flow.retryAt !== null) return true;
   if (flow.retries + 1 >= retry.maxAttempts || decideOutcome(graph, state).status !== 'failed') return false;
-  if (isRefusal(planReset(graph, state, REDRIVE_ALL))) return false;
+  if (!canRedrive(turn)) return false;
   const seed = { run: state.run, task: -1, item: -1, generation: state.generation, attempt: flow.retries + 1 };
   state.flow = { ...flow, retryAt: Math.min(LAST_INSTANT, now + backoffMs(retry, flow.retries + 1, retry.jitter, seed)) };
   changes.flow = true;
   if (state.status === 'finishing') move(turn, 'running');
   return true;
+}
+
+/** What it has set up is torn down by now: then it may be redriven although it is finishing. */
+function canRedrive({ graph, state }: Turn): boolean {
+  const { status } = state;
+  state.status = 'running';
+  const plan = planReset(graph, state, REDRIVE_ALL);
+  state.status = status;
+  return !isRefusal(plan);
 }
 
 // ---- compensations ------------------------------------------------------------------------------------------------------------------
@@ -146,7 +155,7 @@ export function compensationOf(rows: readonly TaskState[]): 'complete' | 'incomp
   return rows.some((row) => isEnded(row) && row.status !== 'success') ? 'incomplete' : 'complete';
 }
 
-const compensationRows = (graph: CompiledGraph, state: RunState): TaskState[] =>
+export const compensationRows = (graph: CompiledGraph, state: RunState): TaskState[] =>
   (graph.upkeep?.compensations ?? []).flatMap((node) => [state.tasks[node] ?? [], ...(state.served.get(node)?.values() ?? [])].flat());
 
 // ---- the end ------------------------------------------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ export const ERRORS = {
   TASK_UNKNOWN: entry(404, 3, "Name a task of the run's workflow."),
   TASK_NOT_DEAD: entry(409, 4, 'Redrive what failed or was cancelled; rerun what succeeded.'),
   TASK_NOT_ENDED: entry(409, 4, 'Wait until the task has ended, or cancel the run.'),
-  TASK_NOT_OPEN: entry(409, 4, 'Only a task that is pending, queued or retrying can be skipped.'),
+  TASK_NOT_OPEN: entry(409, 4, 'Only a task that is pending, queued, waiting or retrying can be skipped.'),
   TASK_OUTCOME_UNKNOWN: entry(409, 8, 'Find out whether the effect happened; then redrive with acceptUnknown, or mark the task.'),
   TASK_UNSAFE_RUNNING: entry(409, 4, 'Wait until the task has ended, then repeat the act.'),
   TASK_INPUT_INVALID: entry(400, 2, 'Correct the input at the path that the message names.'),

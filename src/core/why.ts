@@ -1,5 +1,6 @@
 import { isEnded, isUnderway } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
+import { compensationRows } from './cleanup.ts';
 import { decideNode } from './joining.ts';
 import { decideOutcome, rootCauses, runRootCauses } from './outcome.ts';
 import type { EndedTask, QueuedTask, RunningTask, RunState, TaskState } from './run-state.ts';
@@ -7,6 +8,7 @@ import { isRunOver, type RunStatus, type TaskStatus } from './states.ts';
 import { contractOf } from './turn.ts';
 import { parseError } from './values.ts';
 import { waitSentence } from './why-waits.ts';
+import { openDecisions, skippedBy } from './why-branches.ts';
 import { listText, spanText } from './words.ts';
 
 /** One sentence about a run or a task: what it waits for, since when, what lets it go on; or how and why it ended. */
@@ -110,10 +112,28 @@ function tellCleanup(facts: WhyFacts): Told {
   return told(`${ending}, cleaning up: ${lower(sentence)}`, about);
 }
 
+/** Such a run goes on no more: what is left is to be mended by hand. */
+function tellCompensated(facts: WhyFacts, ago: string): Told {
+  const { graph, state, finishedAt } = facts;
+  const left = compensationRows(graph, state).filter((row) => row.status !== 'success');
+  const ids = left.flatMap((row) => graph.nodes[row.node]?.id ?? []);
+  const causes = runRootCauses(graph, state);
+  const because = causes.length === 0 ? '' : ` because ${listText(causes)} failed`;
+  const undone =
+    left.length === 0
+      ? 'what its tasks had done was undone'
+      : `not everything could be undone: ${listText([...new Set(ids)])} did not succeed`;
+  return told(`It ${state.status === 'cancelled' ? 'was cancelled' : 'failed'}${ago}${because}; ${undone}.`, {
+    since: at(finishedAt),
+    tasks: ids.length > 0 ? [...new Set(ids)] : causes,
+  });
+}
+
 function tellEnd(facts: WhyFacts): Told {
   const { graph, state, finishedAt, now } = facts;
   const since = at(finishedAt);
   const ago = finishedAt === null ? '' : ` ${spanText(now - finishedAt)} ago`;
+  if (state.flow.compensated) return tellCompensated(facts, ago);
   switch (state.status) {
     case 'failed': {
       const causes = runRootCauses(graph, state);
@@ -130,8 +150,9 @@ function tellEnd(facts: WhyFacts): Told {
       return told(`It was cancelled${ago} (${reasonText(facts.reason)}); after "pawl redrive" it goes on where it stopped.`, { since });
     case 'partial':
       return told(`It ended as partial${ago}: some of its failures were excused.`, { since });
-    case 'success':
     case 'skipped':
+      return told(`It was skipped${ago}: its guard said no, and nothing of it ran.`, { since });
+    case 'success':
     case 'scheduled':
     case 'queued':
     case 'running':
@@ -195,7 +216,7 @@ function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskStat
 function tellPending(facts: WhyFacts, node: GraphNode): Told {
   const { graph, state } = facts;
   const open = node.in.map((edge) => edge.from).filter((from) => !isEnded(state.tasks[from]));
-  if (node.gate !== null && !isEnded(state.tasks[node.gate.when])) open.push(node.gate.when);
+  open.push(...openDecisions(graph, state, node));
   const names = [...new Set(open)].flatMap((index) => graph.nodes[index]?.id ?? []);
   if (names.length === 0)
     return told(decideNode(graph, state, node).kind === 'start' ? 'It is about to be queued.' : 'It is about to be decided.');
@@ -277,10 +298,7 @@ function tellEnded(facts: WhyFacts, node: GraphNode, task: EndedTask): Told {
       });
     }
     case 'skipped':
-      return told(
-        `It was skipped ${ago}: ${task.reason === 'manual' ? 'a person skipped it' : task.reason === 'condition' ? 'its condition said no' : 'what it depends on was skipped'}.`,
-        { since },
-      );
+      return told(`It was skipped ${ago}: ${skippedBy(facts.graph, facts.state, node, task)}.`, { since });
     case 'cancelled':
       return told(`It was cancelled ${ago} (${reasonText(task.reason)}).`, { since });
   }
