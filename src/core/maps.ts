@@ -59,7 +59,8 @@ function listProblem(turn: Turn, node: GraphNode, task: MapTask, list: unknown):
     if (typeof key !== 'string' && typeof key !== 'number')
       return fail('duplicate_key', `the key of item ${i} is neither a string nor a number`);
     const first = seen.get(String(key));
-    if (first !== undefined) return fail('duplicate_key', `items ${first} and ${i} both have the key ${JSON.stringify(String(key))}`);
+    // why: not the key itself, which is data and may be secret; what the kernel writes passes no redaction
+    if (first !== undefined) return fail('duplicate_key', `items ${first} and ${i} have the same key`);
     seen.set(String(key), i);
   }
   return null;

@@ -4,8 +4,7 @@ import type { CompiledGraph, GraphNode } from './compile.ts';
 import type { GraphTask } from './graph.ts';
 import { NumberMap } from './number-map.ts';
 import { isTerminal } from './states.ts';
-import { servedOf } from './run-state.ts';
-import type { MapState, RunState, TaskState } from './run-state.ts';
+import { servedOf, type MapState, type RunState, type TaskState } from './run-state.ts';
 
 /**
  * Whether a run of one version may go on as a run of another (semantics, section 10): every task that left `pending` must still be there with
@@ -66,7 +65,7 @@ function pairOf(from: At, to: { readonly graph: CompiledGraph; readonly node: Gr
 }
 
 /** How its input is put together, and which upstreams there are, is looked at by itself. */
-const INPUT_FIELDS = ['input', 'items', 'each', 'key'] as const;
+const INPUT_FIELDS = ['input', 'items', 'each', 'key', 'until', 'show'] as const;
 const ORDER_FIELDS = ['id', 'after', 'join', 'if'] as const;
 
 function contractPart(task: GraphTask): Record<string, unknown> {

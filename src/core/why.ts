@@ -8,6 +8,7 @@ import { isRunOver, type RunStatus, type TaskStatus } from './states.ts';
 import { contractOf } from './turn.ts';
 import { parseError } from './values.ts';
 import { waitSentence } from './why-waits.ts';
+import { openDecisions, skippedBy } from './why-branches.ts';
 import { listText, spanText } from './words.ts';
 
 /** One sentence about a run or a task: what it waits for, since when, what lets it go on; or how and why it ended. */
@@ -149,8 +150,9 @@ function tellEnd(facts: WhyFacts): Told {
       return told(`It was cancelled${ago} (${reasonText(facts.reason)}); after "pawl redrive" it goes on where it stopped.`, { since });
     case 'partial':
       return told(`It ended as partial${ago}: some of its failures were excused.`, { since });
-    case 'success':
     case 'skipped':
+      return told(`It was skipped${ago}: its guard said no, and nothing of it ran.`, { since });
+    case 'success':
     case 'scheduled':
     case 'queued':
     case 'running':
@@ -217,9 +219,9 @@ const tornDownAfter = (graph: CompiledGraph, setup: number): readonly number[] =
 function tellPending(facts: WhyFacts, node: GraphNode): Told {
   const { graph, state } = facts;
   const open = node.in.map((edge) => edge.from).filter((from) => !isEnded(state.tasks[from]));
-  if (node.gate !== null && !isEnded(state.tasks[node.gate.when])) open.push(node.gate.when);
   if (node.bracket >= 0) open.push(...[node.bracket].filter((setup) => !isEnded(state.tasks[setup])));
   if (node.serves?.role === 'teardown') open.push(...tornDownAfter(graph, node.serves.of).filter((index) => !isEnded(state.tasks[index])));
+  open.push(...openDecisions(graph, state, node));
   const names = [...new Set(open)].flatMap((index) => graph.nodes[index]?.id ?? []);
   if (names.length === 0)
     return told(decideNode(graph, state, node).kind === 'start' ? 'It is about to be queued.' : 'It is about to be decided.');
@@ -301,10 +303,7 @@ function tellEnded(facts: WhyFacts, node: GraphNode, task: EndedTask): Told {
       });
     }
     case 'skipped':
-      return told(
-        `It was skipped ${ago}: ${task.reason === 'manual' ? 'a person skipped it' : task.reason === 'condition' ? 'its condition said no' : 'what it depends on was skipped'}.`,
-        { since },
-      );
+      return told(`It was skipped ${ago}: ${skippedBy(facts.graph, facts.state, node, task)}.`, { since });
     case 'cancelled':
       return told(`It was cancelled ${ago} (${reasonText(task.reason)}).`, { since });
   }
