@@ -22,23 +22,13 @@ import {
   type TaskFacts,
   type TaskState,
 } from './run-state.ts';
-import { endByLimit, enqueue } from './queueing.ts';
+import { endByLimit, enqueue, expiryOf } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
 import { restarted, suspended, totalEndOf } from './suspending.ts';
 import { afterDue, afterWake, beginWait } from './waiting.ts';
 import { supersedeLosers } from './superseding.ts';
 import { endDecision } from './switching.ts';
-import {
-  bareFacts,
-  endTask,
-  expiryOf,
-  freshTask,
-  isAdmitted,
-  type KernelSettings,
-  type Outcome,
-  type RunEvent,
-  type Turn,
-} from './turn.ts';
+import { bareFacts, endTask, freshTask, isAdmitted, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { caseKeys, verdictText, type Verdict } from './verdict.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
