@@ -19,6 +19,7 @@ import type { SweepContext } from './sweeps/sweep.ts';
 import type { ScheduleRunner } from './schedule-runner.ts';
 import { ScheduleSweep } from './sweeps/schedules.ts';
 import { fireTimers } from './sweeps/timers.ts';
+import { Unserved } from './sweeps/unserved.ts';
 import { Mover } from './sweeps/versions.ts';
 import { Watchdog } from './sweeps/watchdog.ts';
 
@@ -65,6 +66,7 @@ export class Worker {
   private readonly heart: Heart;
   private readonly watchdog = new Watchdog();
   private readonly mover = new Mover();
+  private readonly unserved = new Unserved();
   private readonly pruner: Pruner;
   private readonly schedules: ScheduleSweep;
   private isStopped = false;
@@ -147,6 +149,7 @@ export class Worker {
       await endOverdue(this.context(), clock.now());
       await applyStranded(this.context());
       await this.mover.runOnce(this.context());
+      await this.unserved.runOnce(this.context(), clock.now());
       if (++this.sweeps % WATCHDOG_EVERY === 0) await this.watchdog.runOnce(this.context());
       await this.pruner.runOnce(clock.now());
     } catch (error) {

@@ -65,6 +65,8 @@ export interface Store {
   openDefinitions(): Promise<number[]>;
   /** Open runs of a definition that are not set aside, by their numbers, after `after`. */
   openRuns(definition: number, after: number, limit: number): Promise<OpenRun[]>;
+  /** Since when the first of what may be claimed of a version waits; null where nothing does. */
+  waitingSince(definition: Pick<StoredDefinition, 'id' | 'firstBody' | 'graph'>): Promise<number | null>;
   /** Outputs that are kept under these keys at `now`. */
   cached(keys: readonly string[], now: number): Promise<ReadonlyMap<string, string | null>>;
   /** Where a run went on under another definition, oldest first. */

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { task, workflow, type Run, type StartOptions } from '../../src/index.ts';
 import type { Task, Workflow } from '../../src/core/types.ts';
-import type { TestEngine } from '../../src/testing/index.ts';
+import { testEngine, type TestEngine } from '../../src/testing/index.ts';
 import { closeAll, engineOf } from './kit.ts';
 
 afterEach(closeAll);
@@ -111,6 +111,9 @@ describe('a run whose workflow was deployed anew', () => {
     await engine.clock.advance('1h');
     expect((await run.status()).status).toBe('running');
     expect(did).toEqual(['a@1', 'b@1']);
+    const { waitReason, sentence } = await run.why();
+    expect(waitReason).toBe('version');
+    expect(sentence).toMatch(/waits since 1 h for a worker of version "1": .* it cannot move to "2": task "b" has another contract there/);
     await engine.reboot({ use: [chain('1', () => 'b')] });
     await engine.clock.advance('1m');
     expect(await run.result()).toBe('c');
@@ -283,6 +286,24 @@ describe('a person', () => {
       'run.finished',
     ]);
   });
+});
+
+test('a version that runs wait for, and that no live worker has, is named after a minute', async () => {
+  const said: [string, unknown][] = [];
+  const logger = { debug: () => undefined, info: () => undefined, error: () => undefined, warn: (text: string, facts?: object) => void said.push([text, facts]) };
+  const fits = chain('1', failing);
+  const engine = testEngine({ use: [fits], logger });
+  const run = await engine.start(fits);
+  await engine.settle();
+  await engine.reboot({ use: [workflow({ name: 'chain', version: '2' }, (w) => w.run(step('other', '2'), {}))] });
+  await engine.clock.advance('30s');
+  await engine.reboot();
+  expect(said).toEqual([]);
+  await engine.clock.advance('1m');
+  await engine.reboot();
+  expect(said).toEqual([[expect.stringContaining('no live worker has version "1" of workflow "chain"'), expect.objectContaining({ version: '1' })]]);
+  expect((await run.status()).version).toBe('1');
+  await engine.close();
 });
 
 describe('a check before a deploy', () => {
