@@ -15,13 +15,15 @@ import {
   oneOf,
   type Checks,
 } from '../core/options.ts';
-import type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions } from './acts.ts';
+import type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions, RestartOptions } from './acts.ts';
 import type { AuditQuery } from './audit.ts';
+import type { LimitOptions } from './capacity.ts';
 import type { RunQuery, StartOptions } from './client.ts';
 import type { DeadQuery, DeadRedriveOptions } from './dead.ts';
 import type { FindOptions } from './find.ts';
 import type { InspectOptions } from './inspect.ts';
 import type { LogFilter, LogQuery } from './logs.ts';
+import type { MoveOptions } from './versions.ts';
 
 const item = either('the index or the key of an item', wholeNumber, text);
 const items = either('the index or the key of an item, or a list of them', item, listOf('items', item));
@@ -39,7 +41,10 @@ export const OPTIONS = {
   mark: { ...ACT, item, output: anything, dryRun: flag } satisfies Checks<MarkOptions>,
   skip: { ...ACT, item } satisfies Checks<ActOptions & { item?: ItemName }>,
   discard: { ...ACT, item } satisfies Checks<ActOptions & { item?: ItemName; note: string }>,
-  fork: { ...ACT, input: anything } satisfies Checks<ForkOptions>,
+  move: { ...ACT, to: text, dryRun: flag } satisfies Checks<MoveOptions>,
+  fork: { ...ACT, input: anything, version: text } satisfies Checks<ForkOptions>,
+  previewFork: { version: text } satisfies Checks<Pick<ForkOptions, 'version'>>,
+  restart: { ...ACT, input: anything } satisfies Checks<RestartOptions>,
   start: {
     key: anything,
     delay: anything,
@@ -60,6 +65,7 @@ export const OPTIONS = {
     limit: wholeNumber,
     cursor: text,
   } satisfies Checks<RunQuery>,
+  limit: { kind: anything } satisfies Checks<LimitOptions>,
   find: { workflow: text } satisfies Checks<FindOptions>,
   dead: { workflow: text, task: text, code: text, run: text, since: anything, limit: anything, cursor: text } satisfies Checks<DeadQuery>,
   deadRedrive: {

@@ -1,4 +1,5 @@
 import { setTask } from '../core/changes.ts';
+import { wakeOf } from '../core/run-flow.ts';
 import type { PawlError } from '../core/errors.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { RunEnd } from '../core/changes.ts';
@@ -316,7 +317,7 @@ export class Committer {
       const token = from?.status === 'running' ? from.lease?.token : undefined;
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
-    if (changes.moves.length > 0 || changes.reset !== null || move !== null) this.woken(state);
+    if (changes.moves.length > 0 || changes.reset !== null || changes.flow || move !== null) this.woken(state);
     if (move !== null) {
       this.cache.put(entry);
       move.unit.resolve({ kind: 'moved' });
@@ -330,10 +331,10 @@ export class Committer {
   }
 
   /** A run that was admitted, paused, resumed or reopened: what it waits for now, and what of it may be claimed. */
-  private woken({ status, startAt, deadlineAt, rank }: CachedRun['state']): void {
-    const wakeAt = status === 'scheduled' ? startAt : deadlineAt;
+  private woken(state: CachedRun['state']): void {
+    const wakeAt = wakeOf(state);
     if (wakeAt !== null) this.onDue(wakeAt);
-    if (status === 'running') this.claims?.queued(rank);
+    if (state.status === 'running') this.claims?.queued(state.rank);
   }
 
   private queued(rank: number, expiresAt: number | null): void {
@@ -373,7 +374,7 @@ export class Committer {
       held: 0,
     };
     if (launches.length > 0) this.cache.put(entry);
-    const wakeAt = write.state.status === 'scheduled' ? write.state.startAt : write.state.deadlineAt;
+    const wakeAt = wakeOf(write.state);
     if (wakeAt !== null) this.onDue(wakeAt);
     for (const { to } of write.changes.tasks) {
       if (to.status === 'queued') this.queued(to.rank, to.expiresAt);

@@ -187,7 +187,8 @@ export interface StartLink {
   readonly kind: 'fork' | 'restart';
   /** Generation of the run whose outputs are taken over; null where none are. */
   readonly generation: number | null;
-  readonly maps: readonly number[];
+  /** By their numbers in the graphs of that run and of this. */
+  readonly maps: readonly { readonly from: number; readonly to: number }[];
 }
 
 export type StartResult =
@@ -345,7 +346,10 @@ export interface LoadedRun {
   /** Top-level tasks, and open items. */
   readonly tasks: readonly TaskState[];
   readonly maps: readonly Omit<MapState, 'open' | 'list' | 'results'>[];
+  /** The ended items of the maps that were asked for; of a run whose compensation has begun those of all. */
   readonly items: readonly { readonly node: number; readonly items: readonly EndedTask[] }[];
+  /** The last place in the order of completion. */
+  readonly completions: number;
   readonly epoch: number;
 }
 

@@ -20,10 +20,22 @@ interface Node {
 }
 
 const NOW = 1_900_000_000_000;
-const JOINS: readonly (Join | undefined)[] = [undefined, undefined, 'none_failed', 'one_success', 'all_done', 'one_failed', 'all_done_min_one_success'];
+const JOINS: readonly (Join | undefined)[] = [
+  undefined,
+  undefined,
+  'none_failed',
+  'one_success',
+  'all_done',
+  'one_failed',
+  'all_done_min_one_success',
+];
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
 
-const node = fc.record({ ups: fc.array(fc.nat(20), { maxLength: 3 }), join: fc.constantFrom(...JOINS), attempts: fc.constantFrom(1, 1, 1, 2) });
+const node = fc.record({
+  ups: fc.array(fc.nat(20), { maxLength: 3 }),
+  join: fc.constantFrom(...JOINS),
+  attempts: fc.constantFrom(1, 1, 1, 2),
+});
 const order = fc.shuffledSubarray(NAMES, { minLength: 2 });
 const version = fc.tuple(order, fc.array(node, { minLength: 8, maxLength: 8 })).map(([names, nodes]) => built(names, nodes));
 
@@ -38,21 +50,32 @@ function built(names: readonly string[], nodes: Raw): Node[] {
 }
 
 /** Another version with some tasks as they were: moved, with others before, after and between them. */
-const pair = fc.tuple(version, fc.array(fc.constantFrom('keep', 'keep', 'keep', 'drop', 'retry', 'join'), { minLength: 8, maxLength: 8 }), fc.nat(8)).map(
-  ([before, what, at]) => {
+const pair = fc
+  .tuple(version, fc.array(fc.constantFrom('keep', 'keep', 'keep', 'drop', 'retry', 'join'), { minLength: 8, maxLength: 8 }), fc.nat(8))
+  .map(([before, what, at]) => {
     const dropped = new Set(before.filter((_, i) => what[i] === 'drop').map(({ name }) => name));
     const after = before
       .filter(({ name }) => !dropped.has(name))
       .map((one, i): Node => {
         const ups = one.after.filter((up) => !dropped.has(up));
         const joined = what[i] === 'join' && ups.length > 0 ? { join: 'all_done' as const } : {};
-        return { ...one, after: ups, ...joined, attempts: what[i] === 'retry' ? 9 : one.attempts, ...(ups.length === 0 ? { join: undefined } : {}) };
+        return {
+          ...one,
+          after: ups,
+          ...joined,
+          attempts: what[i] === 'retry' ? 9 : one.attempts,
+          ...(ups.length === 0 ? { join: undefined } : {}),
+        };
       });
-    const extra = ['x', 'y'].map((name, i): Node => ({ name, after: after.slice(i, i + 1).map((up) => up.name), join: undefined, attempts: 1 }));
+    const extra = ['x', 'y'].map((name, i): Node => ({
+      name,
+      after: after.slice(i, i + 1).map((up) => up.name),
+      join: undefined,
+      attempts: 1,
+    }));
     const front: Node = { name: 'z', after: [], join: undefined, attempts: 1 };
     return { before, after: [...(at % 2 === 0 ? [front] : []), ...after, ...extra.slice(0, at % 3)] };
-  },
-);
+  });
 
 const compiled = (nodes: readonly Node[]): CompiledGraph =>
   compileGraph(
@@ -90,7 +113,13 @@ function finished(nodes: readonly Node[], given: Readonly<Record<string, string>
   const all: Record<string, string> = {};
   for (const { name, after, join } of nodes) {
     const counts = { success: 0, failed: 0, upstreamFailed: 0, skipped: 0, cancelled: 0 };
-    const kinds: Record<string, keyof typeof counts> = { success: 'success', failed: 'failed', upstream_failed: 'upstreamFailed', skipped: 'skipped', cancelled: 'cancelled' };
+    const kinds: Record<string, keyof typeof counts> = {
+      success: 'success',
+      failed: 'failed',
+      upstream_failed: 'upstreamFailed',
+      skipped: 'skipped',
+      cancelled: 'cancelled',
+    };
     for (const up of after) counts[kinds[all[up] ?? ''] ?? 'success']++;
     const verdict = after.length === 0 ? 'run' : decideJoin(join ?? 'all_success', { n: after.length, ...counts });
     all[name] = given[name] ?? (verdict === 'run' ? (fails.has(name) ? 'failed' : 'success') : verdict);
@@ -141,7 +170,12 @@ test('moving and then finishing comes to what the new version makes of the resul
 });
 
 /** What has left pending runs, whatever its join is now. */
-function underway(graph: CompiledGraph, state: RunState, given: Record<string, string>, fails: ReadonlySet<string>): Record<string, string> {
+function underway(
+  graph: CompiledGraph,
+  state: RunState,
+  given: Record<string, string>,
+  fails: ReadonlySet<string>,
+): Record<string, string> {
   const open = graph.nodes.filter((one) => state.tasks[one.index]?.status === 'queued').map((one) => one.id);
   return { ...given, ...Object.fromEntries(open.map((name) => [name, fails.has(name) ? 'failed' : 'success'])) };
 }

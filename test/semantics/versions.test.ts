@@ -288,9 +288,52 @@ describe('a person', () => {
   });
 });
 
+describe('a fork under another version', () => {
+  const flow = (version: string): Workflow<void, unknown> =>
+    workflow({ name: 'forked', version, onDeploy: 'pin' }, (w) => {
+      if (version === '2') w.run(step('new', version), {});
+      const a = w.run(step('a', version), {});
+      const b = w.run(
+        step('b', version, () => 'b', version === '2' ? { retry: { maxAttempts: 5 } } : {}),
+        { a },
+      );
+      const items = w.map([1, 2], step('item', version), (n) => n);
+      return { c: w.run(step('c', version), { b, items }), d: w.run(step('d', version), { a, items }) };
+    });
+
+  test('takes over what is the same there, and does the rest anew', async () => {
+    const { engine, run } = await begun(flow('1'));
+    await run.result();
+    await engine.reboot({ use: [flow('2')] });
+    did = [];
+    expect((await run.previewFork('d', { version: '2' })).reused).toEqual(['a', 'item']);
+    const { run: forked, reused } = await run.fork('d', { version: '2', requestId: 'f1' });
+    expect(reused).toEqual(['a', 'item']);
+    expect(await forked.result()).toEqual({ c: 'c', d: 'd' });
+    expect((await forked.status()).version).toBe('2');
+    expect(did.toSorted()).toEqual(['b@2', 'c@2', 'd@2', 'new@2']);
+    expect((await forked.tasks({ items: true })).filter(({ task: id }) => id === 'item').map(({ status }) => status)).toEqual([
+      'success',
+      'success',
+      'success',
+    ]);
+    // The same act once more is the same act.
+    expect((await run.fork('d', { version: '2', requestId: 'f1' })).run.id).toBe(forked.id);
+    // A task that only the other version has may be named too.
+    expect((await run.previewFork('new', { version: '2' })).reused).toEqual(['a', 'item', 'd']);
+    await expect(run.fork('d', { version: '9' })).rejects.toMatchObject({ code: 'RUN_UNKNOWN_VERSION' });
+    await expect(run.fork('nowhere', { version: '2' })).rejects.toMatchObject({ code: 'TASK_UNKNOWN' });
+  });
+});
+
 test('a version that runs wait for, and that no live worker has, is named after a minute', async () => {
   const said: [string, unknown][] = [];
-  const logger = { debug: () => undefined, info: () => undefined, error: () => undefined, warn: (text: string, facts?: object) => void said.push([text, facts]) };
+  const logger = {
+    debug: () => undefined,
+    info: () => undefined,
+    error: () => undefined,
+    warn: (text: string, facts?: object) => void said.push([text, facts]),
+  };
   const fits = chain('1', failing);
   const engine = testEngine({ use: [fits], logger });
   const run = await engine.start(fits);
@@ -301,7 +344,9 @@ test('a version that runs wait for, and that no live worker has, is named after 
   expect(said).toEqual([]);
   await engine.clock.advance('1m');
   await engine.reboot();
-  expect(said).toEqual([[expect.stringContaining('no live worker has version "1" of workflow "chain"'), expect.objectContaining({ version: '1' })]]);
+  expect(said).toEqual([
+    [expect.stringContaining('no live worker has version "1" of workflow "chain"'), expect.objectContaining({ version: '1' })],
+  ]);
   expect((await run.status()).version).toBe('1');
   await engine.close();
 });
