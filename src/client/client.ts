@@ -182,9 +182,10 @@ export class Client {
   ): Promise<RunRef & { readonly created: boolean }> {
     const { workflow, definition, input: recorded, tags, traceparent } = row;
     const now = this.writer.now();
+    const { definition: chosen = definition, ...rest } = made;
     const input = 'input' in given ? await this.checkedInput(this.writer.current(workflow).workflow, given.input) : recorded;
     const { uid, run, created } = await this.writer.start({
-      definition: await this.writer.definitionFor(made.from.taken === null ? workflow : '', made.definition ?? definition),
+      definition: await this.writer.definitionFor(made.from.taken === null ? workflow : '', chosen),
       uid: newRunId(now, (count) => this.writer.randomBytes(count)),
       input,
       key: null,
@@ -192,7 +193,7 @@ export class Client {
       tags,
       startAt: null,
       traceparent,
-      ...made,
+      ...rest,
     });
     return { id: runIdText(uid), run, created };
   }
