@@ -172,10 +172,10 @@ const SQL = {
   removeMap: 'DELETE FROM maps WHERE run = ? AND node = ?',
   archiveRun: `INSERT INTO run_generations SELECT id, generation, status, reason, has_output, finished_at, output FROM runs WHERE id = ?`,
   // forks: items of maps that are taken over as they are
-  copyItems: `INSERT INTO tasks (${TASK}) SELECT ?1, node, item, ?2 + node, status, 1, 0, 0, 0, 0, 0, NULL, 0, rank, first_queued_at, 1, NULL, NULL, NULL,
+  copyItems: `INSERT INTO tasks (${TASK}) SELECT ?1, ?6, item, ?2 + ?6, status, 1, 0, 0, 0, 0, 0, NULL, 0, rank, first_queued_at, 1, NULL, NULL, NULL,
     NULL, NULL, ?3, reason, (flags & ~12) | 16, NULL, NULL, 1, edited, output, error FROM tasks WHERE run = ?4 AND node = ?5 AND item >= 0`,
   copyMap: `INSERT INTO maps (run, node, body, rank, n, next, ok, failed, cancelled, skipped, again, closed)
-    SELECT ?1, node, ?2 + node, rank, n, next, ok, failed, cancelled, skipped, 0, 1 FROM maps WHERE run = ?3 AND node = ?4`,
+    SELECT ?1, ?5, ?2 + ?5, rank, n, next, ok, failed, cancelled, skipped, 0, 1 FROM maps WHERE run = ?3 AND node = ?4`,
   closeMaps: 'UPDATE maps SET closed = 1 WHERE run = ?',
   closeMap: 'UPDATE maps SET closed = 1 WHERE run = ? AND node = ?',
   insertAttempt: `INSERT INTO attempts (run, node, item, attempt, generation, outcome, reason, error, worker, started_at, ended_at)
