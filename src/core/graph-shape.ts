@@ -211,7 +211,7 @@ const inputExpr: Check = (value, at, context) => {
 const rate: Check = (value, at, context) =>
   isBag(value) && 'name' in value ? bag({ name })(value, at, context) : bag({ count: whole(1), perMs: ms })(value, at, context);
 
-const contractWith = (key: Check): Check =>
+const contractShape = (key: Check): Check =>
   bag(
     {
       effects: oneOf('none', 'idempotent', 'unsafe'),
@@ -240,10 +240,21 @@ const contractWith = (key: Check): Check =>
       pools,
       concurrency: keyLimit(key),
       rate,
+      cache: bag({ ttlMs: ms }),
       inputSchema: any,
       outputSchema: any,
     },
   );
+
+const contractWith = (key: Check): Check => {
+  const shape = contractShape(key);
+  return (value, at, context) => {
+    if (!shape(value, at, context)) return false;
+    const { cache, effects } = value as Bag;
+    if (cache === undefined || effects === 'none') return true;
+    return bad('bad_option', [...at, 'cache'], `only a task with the effects "none" may be cached, not ${shown(effects)}`, context.report);
+  };
+};
 
 const contract = contractWith(expr);
 /** Of a map every item has the same key. */

@@ -15,6 +15,7 @@ import { isBroken, type RunRow, type Store } from '../store/store.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import { stateFromRows } from './cache.ts';
 import { LogBook } from './attempt-log.ts';
+import type { ClassifyError } from './classify.ts';
 import { StoreClock } from './clock.ts';
 import { Committer } from './committer.ts';
 import type { Intercept } from './dispatcher.ts';
@@ -58,6 +59,7 @@ export interface EngineParts {
   readonly onProgress?: ((progress: TaskProgress) => void) | undefined;
   /** Stands between attempts and bodies: for the testing kit. */
   readonly intercept?: Intercept | undefined;
+  readonly classifyError?: ClassifyError | undefined;
 }
 
 /** How long to wait before a worker is booted again. */
@@ -382,7 +384,7 @@ export class EngineRuntime {
   }
 
   private async bootWorker(opened: Opened, concurrency: number): Promise<Worker> {
-    const { ports, host, redactor, settings, intercept } = this.parts;
+    const { ports, host, redactor, settings, intercept, classifyError } = this.parts;
     const { store, committer, clock, logs, runner } = opened;
     const options = {
       store,
@@ -399,6 +401,7 @@ export class EngineRuntime {
       settings: { ...settings, concurrency },
       onProgress: (attempt: Attempt, progress: Progress) => this.progressed(attempt, progress),
       intercept,
+      classifyError,
     };
     return Worker.boot(options, () => void this.rebirth(opened, concurrency));
   }
