@@ -24,7 +24,8 @@ import {
 } from './run-state.ts';
 import { endByLimit, enqueue } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
-import { afterDue, afterWake, beginWait, totalEndOf } from './waiting.ts';
+import { restarted, suspended, totalEndOf } from './suspending.ts';
+import { afterDue, afterWake, beginWait } from './waiting.ts';
 import { supersedeLosers } from './superseding.ts';
 import { endDecision } from './switching.ts';
 import {
@@ -344,6 +345,12 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
       return true;
     case 'verdict':
       applyVerdict(turn, node, task, outcome.verdict);
+      return true;
+    case 'waits':
+      settle(turn, suspended(turn, node, task, outcome.waits));
+      return true;
+    case 'restart':
+      settle(turn, restarted(turn, node, task, outcome.input));
       return true;
     case 'lost':
     case 'released':
