@@ -189,14 +189,7 @@ export class Acts {
   }
 
   async skip(id: string, task: string, options: ActOptions & { readonly item?: ItemName } = {}): Promise<void> {
-    await this.onTask(
-      id,
-      task,
-      options,
-      'skip',
-      'TASK_NOT_OPEN',
-      'it is the guard of the run, or not pending, queued, waiting or retrying',
-    );
+    await this.onTask(id, task, options, 'skip', 'TASK_NOT_OPEN', 'it is not pending, queued, waiting or retrying');
   }
 
   private async onTask(
@@ -215,7 +208,8 @@ export class Acts {
       if ((await this.send(run.row, { type: action, node: node.index, item }, action, options, facts)) !== null) return;
       // It went on as a run of another version at the same moment: what was refused was said of the version before.
       if (tries < TRIES && (await this.client.find(id)).definition !== run.row.definition) continue;
-      throw new PawlError(code, `${nameOf(node, item)} of run ${runIdText(run.row.uid)}: ${why}.`, {
+      const because = node.task.kind === 'guard' && action === 'skip' ? 'it is the guard, which the run waits for' : why;
+      throw new PawlError(code, `${nameOf(node, item)} of run ${runIdText(run.row.uid)}: ${because}.`, {
         details: { ...facts, run: runIdText(run.row.uid) },
       });
     }
