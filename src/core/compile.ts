@@ -1,6 +1,9 @@
 import { compileExpr, exprRefs, type Compiled } from './expr.ts';
+import { rolesOf, type NodeRoles, type Upkeep } from './roles.ts';
 import { inputExpr, taskExprs } from './task-exprs.ts';
 import type { BranchTask, CaseData, Graph, GraphTask, Join } from './graph.ts';
+import { compileKey, compileNeeds, type CompiledKey, type CompiledNeeds } from './needs.ts';
+import { DEFAULT_QUEUE } from './needs-options.ts';
 import { verdictText } from './verdict.ts';
 
 export type ReadMode = 'required' | 'optional' | 'settle';
@@ -16,7 +19,7 @@ export interface Edge {
   readonly counts: boolean;
 }
 
-export interface GraphNode {
+export interface GraphNode extends NodeRoles {
   readonly index: number;
   readonly id: string;
   readonly task: GraphTask;
@@ -28,7 +31,9 @@ export interface GraphNode {
   /** Edges that take part in the join. */
   readonly n: number;
   readonly reads: number;
-  /** Branches whose decision this node is, and nodes made inside them; of the guard, all others: looked at again when it ends. */
+  /** A task with a row that the outcome of the run counts: neither a branch nor a handler. */
+  readonly isCounted: boolean;
+  /** Branches whose decision this node is, nodes made inside them or inside its bracket; of the guard, all others: looked at again when it ends. */
   readonly watchers: readonly number[];
   /** Its output is read by somebody, so a cache may want to keep it. */
   readonly isRead: boolean;
@@ -39,6 +44,9 @@ export interface GraphNode {
   readonly parts: ReadonlyMap<string, Compiled> | null;
   /** Of a branch: the decision, and what is chosen by its verdict. */
   readonly cases: { readonly when: number; readonly byVerdict: ReadonlyMap<string, BranchCase> } | null;
+  /** What a claim of its body takes beside a slot; null where that is nothing. */
+  readonly needs: CompiledNeeds | null;
+  readonly queue: string;
 }
 
 /** One case of a decision: its value, and the tasks that must end before it is decided, with how the value reads them. */
@@ -54,12 +62,17 @@ export interface CompiledGraph {
   readonly byId: ReadonlyMap<string, GraphNode>;
   readonly output: Compiled;
   readonly outputReads: readonly { readonly node: number; readonly mode: ReadMode }[];
-  /** Nodes that are tasks: all but branches. */
+  /** Nodes that are counted: all but branches and handlers. */
   readonly taskCount: number;
+  readonly upkeep: Upkeep | null;
   /** The node that is asked before any other may start. */
   readonly guard: number | null;
   /** Every node without upstreams and gate, in order; null where one of them asks for more than a free slot. */
   readonly plainRoots: readonly number[] | null;
+  /** Some of its tasks take more than a slot. */
+  readonly hasNeeds: boolean;
+  /** The key that its runs hold from admission to end. */
+  readonly gate: CompiledKey | null;
 }
 
 const STRICTNESS: Readonly<Record<ReadMode, number>> = { settle: 0, optional: 1, required: 2 };
@@ -81,13 +94,18 @@ export function compileGraph(graph: Graph): CompiledGraph {
   graph.tasks.forEach((task, i) => {
     if (guard !== -1 && i !== guard) watchers[guard]?.push(i);
     if (task.if) watchers[at(task.if.when)]?.push(i);
+    if (task.using !== undefined) watchers[at(task.using)]?.push(i);
     if (task.kind === 'branch') watchers[at(task.when)]?.push(i);
   });
   const outputReads = exprRefs(graph.output).map((ref) => ({ node: at(ref.id), mode: ref.mode }));
   const readByOutput = new Set(outputReads.map((read) => read.node));
+  const roles = rolesOf(graph, at);
   const nodes = graph.tasks.map((task, i): GraphNode => {
     const edges = edgesIn[i] ?? [];
+    const own = roles.of(i);
     return {
+      ...own,
+      isCounted: task.kind !== 'branch' && task.kind !== 'handler',
       index: i,
       id: task.id,
       task,
@@ -98,26 +116,37 @@ export function compileGraph(graph: Graph): CompiledGraph {
       n: edges.filter((edge) => edge.counts).length,
       reads: edges.filter((edge) => edge.read !== null).length,
       watchers: watchers[i] ?? [],
-      isRead: readByOutput.has(i) || (edgesOut[i] ?? []).some((edge) => edge.read !== null || graph.tasks[edge.to]?.kind === 'branch'),
+      isRead:
+        readByOutput.has(i) ||
+        own.compensation >= 0 ||
+        (edgesOut[i] ?? []).some((edge) => edge.read !== null || graph.tasks[edge.to]?.kind === 'branch'),
       input: compileExpr(inputExpr(task)),
       each: task.kind === 'map' ? compileExpr(task.each) : null,
       key: task.kind === 'map' && task.key !== undefined ? compileExpr(task.key) : null,
       parts: task.kind === 'first' ? new Map(task.parts.map((part) => [part.name, compileExpr(part.value)])) : null,
       cases: task.kind === 'branch' ? compileCases(task, at) : null,
+      needs: 'contract' in task ? compileNeeds(graph.workflow, task) : null,
+      queue: ('contract' in task ? task.contract.queue : undefined) ?? DEFAULT_QUEUE,
     };
   });
-  const roots = nodes.filter((node) => node.in.length === 0 && node.gate === null && node.task.kind !== 'branch');
+  const roots = nodes.filter((node) => node.in.length === 0 && node.gate === null && node.bracket < 0 && node.isCounted);
   const eager = nodes.some((node) => node.join === 'always' && node.in.length > 0);
-  const plain = guard === -1 && roots.length > 0 && !eager && roots.every((node) => isPlain(node.task));
+  // why: a run that waits as a whole is found by those who serve the queue of its roots
+  const isOneQueue = new Set(roots.map((node) => node.queue)).size === 1;
+  const isHeld = guard !== -1 || graph.concurrency !== undefined;
+  const plain = isOneQueue && !isHeld && !eager && roots.every((node) => isPlain(node.task) && node.needs === null);
   return {
     graph,
     nodes,
     byId: new Map(nodes.map((node) => [node.id, node])),
     output: compileExpr(graph.output),
     outputReads,
-    taskCount: nodes.filter((node) => node.task.kind !== 'branch').length,
+    taskCount: nodes.filter((node) => node.isCounted).length,
+    upkeep: roles.upkeep,
     guard: guard === -1 ? null : guard,
     plainRoots: plain ? roots.map((node) => node.index) : null,
+    hasNeeds: nodes.some((node) => node.needs !== null),
+    gate: graph.concurrency === undefined ? null : compileKey(graph.concurrency, `workflow:${graph.workflow}`),
   };
 }
 

@@ -1,13 +1,14 @@
 import { membersOf } from './building.ts';
 import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
 import { definitionOf, headerOf } from './definition.ts';
-import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join, RefExpr } from './graph.ts';
+import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join, RefExpr, Role } from './graph.ts';
 import { guardEntry } from './guard.ts';
+import { TEARDOWN_GRACE } from './handlers.ts';
 import { reporter, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import type { Scheduled, ScheduledPlain } from './schedule-opts.ts';
 import type { Schema, SIn, SOut } from './schema.ts';
 import { isTask, withSchemas } from './task.ts';
-import type { AnyTask, Body, Guard, NodeCode, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
+import type { AnyTask, Body, Guard, KeyLimit, NodeCode, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
 import { graphProblems } from './validate.ts';
 
 interface BaseDef {
@@ -16,9 +17,12 @@ interface BaseDef {
   readonly after?: readonly string[];
   readonly join?: Join;
   readonly if?: { readonly when: string; readonly is: CaseKey };
+  /** Made inside the bracket of that setup, which has a teardown. */
+  readonly using?: string;
 }
 
-interface BodyDef<V> extends BaseDef, TaskOpts {
+interface BodyDef<V> extends BaseDef, Omit<TaskOpts, 'concurrency'> {
+  readonly concurrency?: number | KeyLimit<Expr>;
   /** The predicate over the task's input. */
   readonly when?: (input: V) => boolean;
   readonly allowFailure?: boolean;
@@ -36,7 +40,7 @@ export interface TaskDef<V = never> extends BodyDef<V> {
   readonly input?: Expr;
 }
 
-export interface MapDef<V = never> extends BodyDef<V> {
+export interface MapDef<V = never> extends Omit<BodyDef<V>, 'concurrency'> {
   readonly kind: 'map';
   readonly task: AnyTask | string;
   readonly items: Expr;
@@ -101,8 +105,24 @@ export interface SleepDef extends BaseDef {
   readonly until?: Expr;
 }
 
+/** A teardown gets the output of the task `of`, a catch `{ input, error }`, a compensation `{ input, output }`. */
+export interface HandlerDef<V = never> extends TaskOpts {
+  readonly id: string;
+  readonly kind: 'handler';
+  readonly role: Role;
+  readonly of: string;
+  readonly task?: AnyTask | string;
+  /** The body, where there is no task. */
+  readonly run?: Body<V, unknown>;
+  /** Of a teardown: its failure fails the run. */
+  readonly failRun?: boolean;
+  readonly contract?: ContractData;
+}
+
 export interface GraphDef extends WorkflowOpts {
-  readonly tasks: readonly (TaskDef | MapDef | WhenDef | SwitchDef | FirstDef | GuardDef | BranchDef | SleepDef)[];
+  /** Runs at the same time, of this workflow or of one key; the key may read `$input`. */
+  readonly concurrency?: number | KeyLimit<Expr>;
+  readonly tasks: readonly (HandlerDef | TaskDef | MapDef | WhenDef | SwitchDef | FirstDef | GuardDef | BranchDef | SleepDef)[];
   /** Default: undefined. */
   readonly output?: Expr;
   /** Tasks that `task` may name. */
@@ -140,11 +160,20 @@ export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const entries = Array.isArray(given) ? [...(given as readonly unknown[]), ...guardEntry(bag['guard'])] : given;
   const tasks = Array.isArray(entries) ? entries.map((entry, i) => taskOf(entry, i, context, report)) : entries;
   const graph = { ...header.graph, tasks, output: bag['output'] === undefined ? { $undefined: true } : bag['output'] } as unknown as Graph;
+  for (const task of Array.isArray(tasks) ? (tasks as unknown[]) : []) giveOutput(task, context.code);
   // Members that were left out are found through the expressions, so only in a graph whose expressions are good.
   problems.push(...graphProblems(graph).filter((problem) => problem.code !== 'missing_member'));
   const complete = problems.length === 0 ? withMembers(graph) : graph;
   if (problems.length === 0) problems.push(...graphProblems(complete));
   return definitionOf({ header, graph: complete, code: context.code, problems });
+}
+
+/** What a `catch` gives must fit the task that it serves, unless it is a task that has a schema of its own. */
+function giveOutput(task: unknown, code: Map<string, NodeCode>): void {
+  if (!isBag(task) || task['role'] !== 'catch' || typeof task['id'] !== 'string') return;
+  const own = code.get(task['id']);
+  const output = code.get(String(task['of']))?.output;
+  if (own !== undefined && own.output === undefined && output !== undefined) code.set(task['id'], { ...own, output });
 }
 
 function usable(use: unknown, report: Report): Map<string, AnyTask> {
@@ -167,7 +196,7 @@ function taskOf(value: unknown, index: number, context: Context, report: Report)
   if (kind === 'when' || kind === 'guard') return whenOf(entry, context);
   if (kind === 'switch') return switchOf(entry, context);
   if (kind === 'branch') return { ...value, cases: Array.isArray(value['cases']) ? value['cases'].map(caseOf) : value['cases'] };
-  return kind === 'task' || kind === 'map' ? bodyOf(entry, kind, context) : value;
+  return kind === 'task' || kind === 'map' || kind === 'handler' ? bodyOf(entry, kind, context) : value;
 }
 
 function whenOf({ bag, id, report }: Entry, { code }: Context): unknown {
@@ -192,7 +221,7 @@ function caseOf(value: unknown): unknown {
   return isBag(value) && value['members'] === undefined ? { ...value, members: [] } : value;
 }
 
-function bodyOf(entry: Entry, kind: 'task' | 'map', context: Context): unknown {
+function bodyOf(entry: Entry, kind: 'task' | 'map' | 'handler', context: Context): unknown {
   const { bag, id, report } = entry;
   const {
     run,
@@ -200,11 +229,16 @@ function bodyOf(entry: Entry, kind: 'task' | 'map', context: Context): unknown {
     when,
     allowFailure,
     settle,
+    failRun,
     contract: _contract,
     retry: _retry,
     timeout: _timeout,
     effects: _effects,
     priority: _priority,
+    queue: _queue,
+    pools: _pools,
+    rate: _rate,
+    concurrency,
     ...data
   } = bag;
   const task = resolve(entry, kind, context);
@@ -214,25 +248,28 @@ function bodyOf(entry: Entry, kind: 'task' | 'map', context: Context): unknown {
   if (task !== undefined && run !== undefined) report('bad_type', 'run', 'it has a task, which brings its own body; leave out run');
   if (when !== undefined && typeof when !== 'function')
     report('bad_type', 'when', `when must be a predicate over the input, not ${shown(when)}`);
-  const { contract, rules } = contractOfEntry(entry, task);
+  const { contract, rules } = contractOfEntry(entry, kind, task);
   if (typeof id === 'string' && !context.code.has(id)) context.code.set(id, codeOf({ task, body, when, rules }));
   return {
     id,
     kind,
     ...(task ? { task: task.name } : typeof named === 'string' ? { task: named } : {}),
-    ...(kind === 'task' ? { input: {} } : { maxItems: 10_000, onEmpty: 'success' }),
+    ...(kind === 'task' ? { input: {} } : kind === 'map' ? { maxItems: 10_000, onEmpty: 'success' } : {}),
     ...data,
+    // Of a map it is the bound of its items, of a task a part of its contract.
+    ...(kind === 'map' && concurrency !== undefined ? { concurrency } : {}),
     ...(when === undefined ? {} : { when: true }),
     ...(allowFailure === undefined || allowFailure === false ? {} : { allowFailure }),
     ...(settle === undefined || settle === false ? {} : { settle }),
+    ...(failRun === undefined || failRun === false ? {} : { failRun }),
     contract,
   };
 }
 
-function resolve({ bag, report }: Entry, kind: 'task' | 'map', { use }: Context): AnyTask | undefined {
+function resolve({ bag, report }: Entry, kind: 'task' | 'map' | 'handler', { use }: Context): AnyTask | undefined {
   const named = bag['task'];
   if (isTask(named)) return named;
-  if (named === undefined && kind === 'task') return undefined;
+  if (named === undefined && kind !== 'map') return undefined;
   const task = typeof named === 'string' ? use.get(named) : undefined;
   if (task) return task;
   report(
@@ -247,9 +284,13 @@ function resolve({ bag, report }: Entry, kind: 'task' | 'map', { use }: Context)
 
 function contractOfEntry(
   { bag, report }: Entry,
+  kind: 'task' | 'map' | 'handler',
   task: AnyTask | undefined,
 ): { readonly contract: unknown; readonly rules: Contract['rules'] } {
-  const options = Object.fromEntries(TASK_OPTIONS.flatMap((key) => (bag[key] === undefined ? [] : [[key, bag[key]]])));
+  const known = TASK_OPTIONS.filter((key) => kind !== 'map' || key !== 'concurrency');
+  const given = Object.fromEntries(known.flatMap((key) => (bag[key] === undefined ? [] : [[key, bag[key]]])));
+  const isBare = bag['role'] === 'teardown' && bag['contract'] === undefined && (given['timeout'] ?? task?.options.timeout) === undefined;
+  const options: TaskOpts = isBare ? { ...given, timeout: TEARDOWN_GRACE } : given;
   const changes = Object.keys(options).length > 0;
   if (bag['contract'] !== undefined) {
     if (changes)

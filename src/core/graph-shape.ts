@@ -1,6 +1,8 @@
 /** The shape of graph data: which values may stand where. Of what others wrote nothing is taken for granted. */
 import { checkExpr } from './expr-check.ts';
-import { DEFAULT_CASE, PLAIN_JOINS, type Graph, type GraphTask } from './graph.ts';
+import { exprRefs } from './expr.ts';
+import { DEFAULT_CASE, FAILURE_POLICIES, PLAIN_JOINS, ROLES, type Expr, type Graph, type GraphTask } from './graph.ts';
+import { isUnits } from './needs-options.ts';
 import { nameProblem, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import { pathText } from './path.ts';
 
@@ -172,30 +174,80 @@ const ms = whole(1);
 
 const backoff = { initialMs: ms, factor: number(1, Infinity), maxDelayMs: ms };
 
-const contract = bag(
-  {
-    effects: oneOf('none', 'idempotent', 'unsafe'),
-    retry: bag(
-      {
-        ...backoff,
-        maxAttempts: whole(1),
-        capped: flag,
-        jitter: oneOf('none', 'full', 'equal'),
-        on: listOf(
-          bag({
-            ...backoff,
-            match: is((value) => value === null || (typeof value === 'string' && value !== ''), 'a text or null'),
-            action: oneOf('retry', 'fail'),
-            retries: whole(0),
-          }),
-        ),
-      },
-      { maxElapsedMs: ms },
-    ),
-    timeout: bag({ attemptMs: ms }, { queueMs: ms, heartbeatMs: ms, totalMs: ms }),
-  },
-  { priority: is(Number.isSafeInteger, 'a whole number', 'bad_option'), inputSchema: any, outputSchema: any },
-);
+const units = is((value) => isUnits(value), 'a whole number of units, from 1 to 1000000', 'bad_option');
+
+const pools: Check = (value, at, context) => {
+  if (!isBag(value)) return bad('bad_type', at, `${pathText('', at)} must be an object, not ${shown(value)}`, context.report);
+  let isGood = true;
+  for (const key of Object.keys(value)) {
+    isGood = name(key, [...at, key], context) && isGood;
+    isGood = units(value[key], [...at, key], context) && isGood;
+  }
+  return isGood;
+};
+
+/** What a key is made of, where it may read what. */
+const keyLimit =
+  (key: Check): Check =>
+  (value, at, context) => {
+    const isGood = bag({ limit: units, onLimit: oneOf('queue', 'cancel_new', 'cancel_old', 'fail') }, { key, serial: onlyTrue })(
+      value,
+      at,
+      context,
+    );
+    if (!isGood || !isBag(value) || value['serial'] !== true || value['onLimit'] === 'queue') return isGood;
+    return bad('bad_option', at, `${pathText('', at)}: serial is an order of what waits, so onLimit must be 'queue'`, context.report);
+  };
+
+/** Before a run is admitted there is its input, and nothing else. */
+const inputExpr: Check = (value, at, context) => {
+  if (!expr(value, at, context)) return false;
+  const read = exprRefs(value as Expr)[0];
+  return (
+    read === undefined || bad('bad_option', at, `${pathText('', at)} reads ${shown(read.id)}; it can read the input only`, context.report)
+  );
+};
+
+const rate: Check = (value, at, context) =>
+  isBag(value) && 'name' in value ? bag({ name })(value, at, context) : bag({ count: whole(1), perMs: ms })(value, at, context);
+
+const contractWith = (key: Check): Check =>
+  bag(
+    {
+      effects: oneOf('none', 'idempotent', 'unsafe'),
+      retry: bag(
+        {
+          ...backoff,
+          maxAttempts: whole(1),
+          capped: flag,
+          jitter: oneOf('none', 'full', 'equal'),
+          on: listOf(
+            bag({
+              ...backoff,
+              match: is((value) => value === null || (typeof value === 'string' && value !== ''), 'a text or null'),
+              action: oneOf('retry', 'fail'),
+              retries: whole(0),
+            }),
+          ),
+        },
+        { maxElapsedMs: ms },
+      ),
+      timeout: bag({ attemptMs: ms }, { queueMs: ms, heartbeatMs: ms, totalMs: ms }),
+    },
+    {
+      priority: is(Number.isSafeInteger, 'a whole number', 'bad_option'),
+      queue: name,
+      pools,
+      concurrency: keyLimit(key),
+      rate,
+      inputSchema: any,
+      outputSchema: any,
+    },
+  );
+
+const contract = contractWith(expr);
+/** Of a map every item has the same key. */
+const mapContract = contractWith(text);
 
 const ofCase: Check = (value, at, context) => typeof value === 'boolean' || name(value, at, context);
 const ownCase: Check = (value, at, context) =>
@@ -212,9 +264,20 @@ const someOf = (check: Check): Check => {
 const branchCase = bag({ is: ofCase, value: expr, members: listOf(text) });
 
 const base = { id: name, kind: any };
-const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }) };
+const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }), using: text };
 
-const HEADER: Fields = { needed: { format: oneOf(1), workflow: name }, also: { timeoutMs: ms, onDeploy: oneOf('pin'), inputSchema: any } };
+const HEADER: Fields = {
+  needed: { format: oneOf(1), workflow: name },
+  also: {
+    timeoutMs: ms,
+    onDeploy: oneOf('pin'),
+    concurrency: keyLimit(inputExpr),
+    inputSchema: any,
+    failurePolicy: oneOf(...FAILURE_POLICIES),
+    compensateOn: listOf(oneOf('failed', 'cancelled')),
+    retry: bag({ ...backoff, maxAttempts: whole(1), jitter: oneOf('none', 'full', 'equal') }),
+  },
+};
 
 const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
   task: {
@@ -222,7 +285,15 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
     also: { ...alsoBase, task: name, when: onlyTrue, allowFailure: onlyTrue },
   },
   map: {
-    needed: { ...base, task: name, items: expr, each: itemExpr, maxItems: whole(1), onEmpty: oneOf('success', 'skip'), contract },
+    needed: {
+      ...base,
+      task: name,
+      items: expr,
+      each: itemExpr,
+      maxItems: whole(1),
+      onEmpty: oneOf('success', 'skip'),
+      contract: mapContract,
+    },
     also: {
       ...alsoBase,
       key: itemExpr,
@@ -234,6 +305,7 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
     },
   },
   when: { needed: { ...base, input: expr }, also: alsoBase },
+  handler: { needed: { ...base, role: oneOf(...ROLES), of: text, contract }, also: { task: name, failRun: onlyTrue } },
   sleep: { needed: base, also: { ...alsoBase, ms, until: expr } },
   switch: { needed: { ...base, input: expr, cases: someOf(ownCase) }, also: { ...alsoBase, default: oneOf('branch', 'skip') } },
   first: { needed: { ...base, parts: someOf(bag({ name, value: ref })) }, also: { if: alsoBase.if } },

@@ -1,5 +1,5 @@
 import { exprRefs, type ExprRead } from './expr.ts';
-import type { CaseKey, Expr, GraphTask } from './graph.ts';
+import type { CaseKey, ContractData, Expr, GraphTask } from './graph.ts';
 import { caseName } from './verdict.ts';
 
 interface TaskExpr {
@@ -17,19 +17,26 @@ export function taskExprs(task: GraphTask): TaskExpr[] {
     value === undefined ? [] : [{ key, at: [key], reads: exprRefs(value) }];
   switch (task.kind) {
     case 'map':
-      return [...expr('items', task.items), ...expr('each', task.each), ...expr('key', task.key)];
+      return [...expr('items', task.items), ...expr('each', task.each), ...expr('key', task.key), ...limitExprs(task)];
     case 'branch':
       return task.cases.map(({ is, value }, i) => ({ key: caseName(is), at: ['cases', i, 'value'], reads: exprRefs(value), is }));
     case 'task':
+      return [...expr('input', task.input), ...limitExprs(task)];
     case 'when':
     case 'switch':
       return expr('input', task.input);
     case 'first':
       return task.parts.map(({ name, value }, i) => ({ key: `part ${name}`, at: ['parts', i, 'value'], reads: exprRefs(value) }));
     case 'guard':
+    case 'handler':
       return [];
     case 'sleep':
       return expr('until', task.until);
+  }
+
+  function limitExprs({ contract: { concurrency } }: { readonly contract: ContractData }): TaskExpr[] {
+    const key = concurrency?.key;
+    return key === undefined ? [] : [{ key: 'concurrency.key', at: ['contract', 'concurrency', 'key'], reads: exprRefs(key) }];
   }
 }
 
@@ -41,6 +48,7 @@ export function inputExpr(task: GraphTask): Expr {
     case 'map':
       return task.items;
     case 'branch':
+    case 'handler':
     case 'first':
       return null;
     case 'sleep':

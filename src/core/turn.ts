@@ -1,5 +1,6 @@
 import type { Changes } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
+import { LAST_INSTANT } from './duration-text.ts';
 import type { ContractData } from './graph.ts';
 import type { ResetRequest } from './reset.ts';
 import type { FailureFacts } from './retry.ts';
@@ -32,14 +33,28 @@ export type RunEvent =
   | { readonly type: 'wake'; readonly node: number; readonly item: number; readonly name: string | null; readonly by: Wake }
   /** Start up to `count` more items of a map. */
   | { readonly type: 'take'; readonly node: number; readonly count: number }
+  | LimitEvent
   | { readonly type: 'admit' }
   | { readonly type: 'cancel'; readonly reason: Reason }
   | { readonly type: 'fail'; readonly reason: 'deadline' | 'stuck' | 'marked_failed' }
+  /** The instant that the run as a whole waited for has come: its deadline, or its own retry. */
+  | { readonly type: 'run_due' }
   | { readonly type: 'pause' }
   | { readonly type: 'resume' }
   | { readonly type: 'reset'; readonly request: ResetRequest }
   | { readonly type: 'skip'; readonly node: number; readonly item: number }
   | { readonly type: 'discard'; readonly node: number; readonly item: number };
+
+/** A task that a limit ends: queued, or running under this token where it makes room for a newer one. */
+export interface LimitEvent {
+  readonly type: 'limit';
+  readonly node: number;
+  readonly item: number;
+  readonly token: number | null;
+  readonly status: 'failed' | 'cancelled';
+  readonly reason: 'unsatisfiable' | 'key_limit';
+  readonly message: string;
+}
 
 export interface KernelSettings {
   readonly maxPayload: number;
@@ -55,6 +70,8 @@ export interface Turn {
   readonly now: number;
   readonly settings: KernelSettings;
   readonly ended: EndedTask[];
+  /** Something failed in it that nothing excuses. */
+  hasFailed: boolean;
 }
 
 export interface Ending {
@@ -65,6 +82,7 @@ export interface Ending {
   readonly allowed?: boolean;
   readonly partial?: boolean;
   readonly dead?: boolean;
+  readonly handled?: boolean;
 }
 
 /** A task's last state: its facts, and how it ended. */
@@ -95,6 +113,8 @@ export function endTask(task: TaskFacts & { readonly startedAt?: number | null }
     dead: ending.dead ?? false,
     stale: false,
     cached: false,
+    handled: ending.handled ?? false,
+    completion: null,
   };
 }
 
@@ -148,3 +168,14 @@ export const bareFacts = (facts: TaskFacts): TaskFacts => ({
   effect: facts.effect,
   edited: facts.edited,
 });
+
+/** When its queue timeout or total timeout passes, if it is queued now. */
+export function expiryOf(node: GraphNode, now: number): number | null {
+  const timeout = contractOf(node)?.timeout;
+  const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
+  return ms === Infinity ? null : Math.min(LAST_INSTANT, now + ms);
+}
+
+/** Before its time nothing of a run starts, and it does not end by itself. */
+export const isAdmitted = ({ status, resumeTo }: RunState): boolean =>
+  status !== 'scheduled' && !(status === 'paused' && resumeTo === 'scheduled');

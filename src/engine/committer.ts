@@ -1,4 +1,5 @@
 import { setTask } from '../core/changes.ts';
+import { wakeOf } from '../core/run-flow.ts';
 import type { PawlError } from '../core/errors.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { RunEnd } from '../core/changes.ts';
@@ -210,6 +211,8 @@ export class Committer {
       // What happens to the run in this commit happens to it as it is now.
       if (byRun.has(unit.run) || moves.has(unit.run)) this.add(unit);
       else moves.set(unit.run, unit);
+      // A move that is refused writes nothing, and so would never learn that what this process holds of the run is out of date.
+      if (this.cache.get(unit.run)?.held === 0) this.cache.drop(unit.run);
     }
     const missing = [...byRun.keys(), ...moves.keys()].filter((run) => this.cache.get(run) === undefined);
     if (missing.length > 0) await this.loader.load(missing.map((run) => ({ run, items: [] })));
@@ -293,7 +296,7 @@ export class Committer {
       const token = from?.status === 'running' ? from.lease?.token : undefined;
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
-    if (changes.moves.length > 0 || changes.reset !== null || move !== null) this.woken(state);
+    if (changes.moves.length > 0 || changes.reset !== null || changes.flow || move !== null) this.woken(state);
     if (move !== null) {
       this.cache.put(entry);
       move.unit.resolve({ kind: 'moved' });
@@ -307,10 +310,10 @@ export class Committer {
   }
 
   /** A run that was admitted, paused, resumed or reopened: what it waits for now, and what of it may be claimed. */
-  private woken({ status, startAt, deadlineAt, rank }: CachedRun['state']): void {
-    const wakeAt = status === 'scheduled' ? startAt : deadlineAt;
+  private woken(state: CachedRun['state']): void {
+    const wakeAt = wakeOf(state);
     if (wakeAt !== null) this.onDue(wakeAt);
-    if (status === 'running') this.claims?.queued(rank);
+    if (state.status === 'running') this.claims?.queued(state.rank);
   }
 
   private queued(rank: number, expiresAt: number | null): void {
@@ -350,7 +353,7 @@ export class Committer {
       held: 0,
     };
     if (launches.length > 0) this.cache.put(entry);
-    const wakeAt = write.state.status === 'scheduled' ? write.state.startAt : write.state.deadlineAt;
+    const wakeAt = wakeOf(write.state);
     if (wakeAt !== null) this.onDue(wakeAt);
     for (const { to } of write.changes.tasks) {
       if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
@@ -383,6 +386,9 @@ export class Committer {
       for (const task of run.tasks) if (task.status === 'running') this.claims?.launch(entry, task, chain);
     }
     if (result.claimedTasks.length > 0) await this.takeTasks(result, chain);
+    for (const { run, ...limited } of result.limited) {
+      this.add({ kind: 'event', run, event: { type: 'limit', ...limited }, attempt: null, act: null, done: null });
+    }
     for (const map of result.openMaps) {
       if (!this.mayTake(map)) continue;
       this.add({ kind: 'event', run: map.run, event: { type: 'take', node: map.node, count: 0 }, attempt: null, act: null, done: null });

@@ -9,6 +9,7 @@ import { REQUEST_MS } from '../core/reset.ts';
 import type { RunState } from '../core/run-state.ts';
 import type { Schema } from '../core/schema.ts';
 import type { RunEvent } from '../core/turn.ts';
+import { pausedNames } from '../store/capacity.ts';
 import type { ScheduleRow } from '../store/schedules.ts';
 import { isBroken, type RunRow, type Store } from '../store/store.ts';
 import type { Attempt, Progress } from './attempt.ts';
@@ -20,6 +21,7 @@ import type { Intercept } from './dispatcher.ts';
 import { Ends } from './ends.ts';
 import { EventReader } from './events.ts';
 import { Follower } from './follower.ts';
+import { checkLimits, type Declared } from '../core/limits.ts';
 import type { HeartFactory } from './heart.ts';
 import type { Host } from './host.ts';
 import type { Ports } from './ports.ts';
@@ -48,6 +50,10 @@ export interface EngineParts {
   readonly logLines: number;
   readonly settings: WorkerSettings;
   readonly use: readonly Registrable[];
+  /** What the code declares. */
+  readonly limits: readonly Declared[];
+  /** Queues that `work()` serves; null: all of them. */
+  readonly queues: ReadonlySet<string> | null;
   readonly onEvent?: ((event: EngineEvent) => void) | undefined;
   readonly onProgress?: ((progress: TaskProgress) => void) | undefined;
   /** Stands between attempts and bodies: for the testing kit. */
@@ -94,12 +100,16 @@ export class EngineRuntime {
   private worker: Worker | null = null;
   private isClosed = false;
   private broken: Error | null = null;
+  private tellBroken: (error: Error) => void = () => undefined;
+  /** Resolves when this process has stopped working because a rule of the engine or the store is broken. */
+  readonly failure = new Promise<Error>((resolve) => (this.tellBroken = resolve));
   private readonly closing = new AbortController();
 
   constructor(parts: EngineParts) {
     this.parts = parts;
     this.logger = redacted(parts.logger, parts.redactor);
     this.registry = new Registry(parts.use, (text) => parts.ports.digest(text));
+    checkLimits(this.registry.list().workflows, parts.limits);
   }
 
   open(): Promise<Opened> {
@@ -116,11 +126,7 @@ export class EngineRuntime {
     const { logger } = this;
     const store = await this.parts.openStore();
     const clock = new StoreClock(ports, settings.leaseMs);
-    const info = await store.open();
-    clock.raise(info.clock);
-    if (info.isImmutable)
-      logger.warn('the store cannot be read beside a writer: what is committed from now on is not seen', { path: info.path });
-    if (this.parts.access === 'write') await this.define(store, clock.now());
+    await this.prepare(store, clock);
     const { maxPayload, maxLost } = settings;
     const logs = new LogBook({
       // why: the book redacts once, for the store and the logger
@@ -165,6 +171,22 @@ export class EngineRuntime {
     const { runner } = await this.open();
     if (this.broken !== null) throw this.broken;
     return runner.trigger(row);
+  }
+
+  /** A store that cannot be used as it must be is closed: the next call opens it anew. */
+  private async prepare(store: Store, clock: StoreClock): Promise<void> {
+    try {
+      const info = await store.open();
+      clock.raise(info.clock);
+      if (info.isImmutable)
+        this.logger.warn('the store cannot be read beside a writer: what is committed from now on is not seen', { path: info.path });
+      if (this.parts.access !== 'write') return;
+      await this.define(store, clock.now());
+      await store.capacity.declare(this.parts.limits, clock.now());
+    } catch (error) {
+      await store.close().catch((failure: unknown) => this.logger.warn('the store could not be closed', { error: textOf(failure) }));
+      throw error;
+    }
   }
 
   private async pump(events: EventReader, follower: Follower, onEvent: (event: EngineEvent) => void): Promise<void> {
@@ -337,13 +359,24 @@ export class EngineRuntime {
     yield* pulse(follower, signal, () => this.ended(run, null));
   }
 
-  async work(concurrency = this.parts.settings.concurrency): Promise<void> {
+  /** What an operator said of limits or pauses: what waited for it may go on. */
+  async heardOf(): Promise<void> {
+    const { store, follower } = await this.open();
+    const rows = await store.capacity.paused();
+    // why: by the time the caller hears of the pause nothing of it may go on here
+    this.worker?.dispatcher.pausedNow(pausedNames(rows));
+    follower.committed((await store.head()).seq);
+    await this.worker?.look();
+  }
+
+  async work(concurrency = this.parts.settings.concurrency, queues = this.parts.queues): Promise<void> {
     this.writable();
     if (this.worker !== null) return;
     if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 100_000) {
       throw new PawlError('CONFIG_OPTION', `concurrency: must be a whole number from 1 to 100000, not ${shown(concurrency)}.`);
     }
     const opened = await this.open();
+    this.registry.serve(queues);
     this.worker = await this.bootWorker(opened, concurrency);
     opened.follower.keepOn(true);
   }
@@ -403,6 +436,7 @@ export class EngineRuntime {
     this.logger.error('the engine stopped', { error: this.broken.stack ?? this.broken.message });
     await this.worker?.abandon('The engine stopped.');
     this.worker = null;
+    this.tellBroken(this.broken);
   }
 
   private progressed(attempt: Attempt, progress: Progress): void {

@@ -1,4 +1,5 @@
 import { advance, claimInPlace, openFork, openRun, takeMore } from '../core/advance.ts';
+import type { GraphNode } from '../core/compile.ts';
 import { noChanges, taskAt, type Changes } from '../core/changes.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { runIdText } from '../core/ids.ts';
@@ -107,7 +108,9 @@ export class Planner {
           ? openRun(known.compiled, facts, now, this.settings)
           : openFork(known.compiled, facts, taken, now, this.settings);
     const launches =
-      unclaimed || isLater ? [] : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain }, capacity, now);
+      unclaimed || isLater
+        ? []
+        : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain, hasNeeds: false }, capacity, now);
     if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
     const { uid, key, tags, traceparent, fire } = unit.request;
     const owner = launches.length > 0 ? capacity.worker : null;
@@ -146,7 +149,7 @@ export class Planner {
         this.settings,
       );
       const chain = nextChain(units, now);
-      const at = { state, changes, firstBody: known.stored.firstBody, chain };
+      const at = { state, changes, firstBody: known.stored.firstBody, chain, hasNeeds: known.compiled.hasNeeds };
       const launches = this.continueHere(known.compiled.nodes.length, at, capacity, now);
       if (state.maps.size > 0) launches.push(...this.takeItems(entry, changes, chain, capacity, now));
       plan.runs.push({ units, entry, changes, launches, act: actOf(units, changes), move: null });
@@ -170,7 +173,7 @@ export class Planner {
 
   private continueHere(
     nodes: number,
-    at: { state: RunState; changes: Changes; firstBody: number; chain: Chain },
+    at: { state: RunState; changes: Changes; firstBody: number; chain: Chain; hasNeeds: boolean },
     capacity: Capacity,
     now: number,
   ): Launch[] {
@@ -179,6 +182,8 @@ export class Planner {
     for (const change of at.changes.tasks) {
       // Later in the same commit it may have moved on: a loser of a first is cancelled as soon as it is queued.
       if (taskAt(at.state, change.to.node, change.to.item) !== change.to) continue;
+      // What it held is free in this transaction: whoever waited for it can have it in the same one.
+      if (at.hasNeeds && change.from?.status === 'running' && change.to.status !== 'running') capacity.waits(change.from.rank);
       if (change.to.status === 'running' && change.to.phase === 'body' && change.from?.status === 'running') {
         // The verdict was yes: the body starts under the claim, and in the slot, that evaluated.
         capacity.free--;
@@ -203,13 +208,29 @@ export class Planner {
     return launches;
   }
 
+  /** Items that need more than a slot wait in the queue: there it is known what fits. */
+  private queueItems(
+    known: CachedRun['known'],
+    state: RunState,
+    changes: Changes,
+    { node, count, now }: { node: GraphNode; count: number; now: number },
+  ): void {
+    takeMore(known.compiled, state, changes, { node: node.index, count, now, settings: this.settings });
+  }
+
   private takeItems(entry: Pick<CachedRun, 'state' | 'known'>, changes: Changes, chain: Chain, capacity: Capacity, now: number): Launch[] {
     const { state, known } = entry;
     const launches: Launch[] = [];
     for (const map of state.maps.values()) {
       const node = known.compiled.nodes[map.node];
       const task = state.tasks[map.node];
-      if (node === undefined || task?.status !== 'running' || capacity.free <= 0 || state.status === 'paused') continue;
+      if (node === undefined || task?.status !== 'running' || state.status === 'paused') continue;
+      if (node.needs !== null) {
+        this.queueItems(known, state, changes, { node, count: startable(node, map), now });
+        capacity.waits(task.rank);
+        continue;
+      }
+      if (capacity.free <= 0) continue;
       if (!capacity.mayContinue(known.stored.firstBody + map.node, task.rank, chain)) {
         if (startable(node, map) > 0) capacity.waits(task.rank);
         continue;
@@ -245,10 +266,14 @@ function linkOf(from: StartFrom | null, state: RunState): StartLink | null {
   return { run, kind, generation: taken?.donor.generation ?? null, maps: taken?.nodes.filter((node) => state.maps.has(node)) ?? [] };
 }
 
-function startAct({ request: { act, uid } }: StartUnit, run: number): ActWrite | null {
+function startAct({ request: { act, uid, from } }: StartUnit, run: number): ActWrite | null {
   if (act === null) return null;
   const facts = JSON.stringify({ ...(JSON.parse(act.facts) as object), made: runIdText(uid) });
-  return { ...act, facts, result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex') }) };
+  return {
+    ...act,
+    facts,
+    result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex'), ...(from?.taken == null ? {} : { reused: from.taken.nodes }) }),
+  };
 }
 
 /** The slot's chain goes on where an attempt of this process just ended; otherwise a new one begins. */

@@ -5,6 +5,7 @@ import { PawlError } from '../core/errors.ts';
 import type { Graph } from '../core/graph.ts';
 import { shown } from '../core/problems.ts';
 import type { AnyTask, Ctx, NodeCode, Signal, Workflow } from '../core/types.ts';
+import type { BodyPlace } from '../store/capacity.ts';
 import type { ClaimableDefinition, Store, StoredDefinition } from '../store/store.ts';
 
 /** Anything that may be registered: workflows, implementations of contracts, contracts, signals. */
@@ -46,6 +47,12 @@ type AnyWorkflow = Workflow<never, unknown>;
 export class Registry {
   readonly claimable = new Map<number, ClaimableDefinition>();
   readonly bodies = new Set<number>();
+  /** Where they belong. */
+  readonly places = new Map<number, BodyPlace>();
+  /** Those whose claims take more than a slot: they never go on locally. */
+  readonly needy = new Set<number>();
+  /** Queues that the worker of this process serves; null: all of them. */
+  private queues: ReadonlySet<string> | null = null;
   private readonly workflows = new Map<string, { workflow: AnyWorkflow; version: string; hash: string; known: Known | null }>();
   /** Names of declared schedules, and the workflows that declare them. */
   private readonly schedules = new Map<string, string>();
@@ -137,18 +144,37 @@ export class Registry {
     });
     const known: Known = { stored, compiled, code };
     this.known.set(stored.id, known);
-    const runs = compiled.nodes.map((node) => canRun(known, node.index));
+    this.offer(known);
+    return known;
+  }
+
+  /** What of a definition this process can run, of the queues that it serves. */
+  private offer(known: Known): void {
+    const { stored, compiled } = known;
+    const runs = compiled.nodes.map((node) => canRun(known, node.index) && (this.queues?.has(node.queue) ?? true));
     compiled.nodes.forEach((node, i) => {
-      if (runs[i]) this.bodies.add(stored.firstBody + node.index);
+      const body = stored.firstBody + node.index;
+      if (!runs[i]) return;
+      this.bodies.add(body);
+      this.places.set(body, { queue: node.queue, workflow: stored.workflow });
+      if (node.needs !== null) this.needy.add(body);
     });
     const roots = compiled.plainRoots;
     if (roots !== null && roots.every((root) => runs[root])) this.claimable.set(stored.id, { firstBody: stored.firstBody, roots });
-    return known;
+  }
+
+  /** From now on only tasks of these queues are taken on; null: of all. */
+  serve(queues: ReadonlySet<string> | null): void {
+    this.queues = queues;
+    this.bodies.clear();
+    this.claimable.clear();
+    for (const known of this.known.values()) if (known.code.length > 0) this.offer(known);
   }
 
   /** The registered version of a workflow. */
   current(workflow: AnyWorkflow | string): { readonly workflow: AnyWorkflow; readonly known: Known } {
-    const name = typeof workflow === 'string' ? workflow : workflow.name;
+    const name: unknown = typeof workflow === 'object' && workflow !== null ? workflow.name : workflow;
+    if (typeof name !== 'string') throw new PawlError('CONFIG_OPTION', `workflow: must be a workflow or its name, not ${shown(workflow)}.`);
     const entry = this.workflows.get(name);
     if (entry?.known == null || (typeof workflow !== 'string' && entry.workflow !== workflow)) {
       if (entry === undefined)

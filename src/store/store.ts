@@ -3,6 +3,7 @@ import type { Graph } from '../core/graph.ts';
 import type { EndedTask, MapState, QueuedTask, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
 import type { LogLevel } from '../core/log.ts';
 import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
+import type { BodyPlace, CapacityStore, LimitedTask, PausedNames } from './capacity.ts';
 import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask } from './acts.ts';
 import type { Care } from './care.ts';
 import type { FireWrite, Schedules } from './schedules.ts';
@@ -15,6 +16,7 @@ import type { FireWrite, Schedules } from './schedules.ts';
 export interface Store {
   /** Retention, backups, transfer and facts: what a person or a sweep does, beside running. */
   readonly care: Care;
+  readonly capacity: CapacityStore;
   /** Rules that start runs at due instants, and what became of these. */
   readonly schedules: Schedules;
   /** Opens the database, migrates it, checks that it is safe to use. Rejects with a `STORE_*` error that says what is wrong. */
@@ -253,6 +255,8 @@ export interface ClaimRequest {
   /** Bodies it can run. */
   readonly bodies: ReadonlySet<number>;
   readonly firstToken: number;
+  /** Where its bodies belong, for what is paused. */
+  readonly places: ReadonlyMap<number, BodyPlace>;
 }
 
 export interface ClaimableDefinition {
@@ -303,6 +307,12 @@ export interface CommitResult {
   readonly logs: readonly boolean[];
   readonly claimedRuns: readonly ClaimedRun[];
   readonly claimedTasks: readonly ClaimedTask[];
+  /** Tasks that a limit ends: of those in the queue, and of those that make room for them. */
+  readonly limited: readonly LimitedTask[];
+  /** When a rate lets the next queued task go; null where none waits for one. */
+  readonly lookAt: number | null;
+  /** What was paused at this look; null where nothing looked. */
+  readonly paused: PausedNames | null;
   /** Maps of runs with items that may start. */
   readonly openMaps: readonly { readonly run: number; readonly node: number; readonly rank: number }[];
   /** The smallest rank that was left in the queue for lack of slots; null where nothing was. */
@@ -322,7 +332,10 @@ export interface LoadedRun {
   /** Top-level tasks, and open items. */
   readonly tasks: readonly TaskState[];
   readonly maps: readonly Omit<MapState, 'open' | 'list' | 'results'>[];
+  /** The ended items of the maps that were asked for; of a run whose compensation has begun those of all. */
   readonly items: readonly { readonly node: number; readonly items: readonly EndedTask[] }[];
+  /** The last place in the order of completion. */
+  readonly completions: number;
   readonly epoch: number;
 }
 

@@ -7,10 +7,11 @@ import type { FindOptions } from '../client/find.ts';
 import type { MoveOptions, RunMoved, Versions } from '../client/versions.ts';
 import type { RunView } from '../client/views.ts';
 import { Run, type RunHost } from '../client/run.ts';
-import { engineParts, openSqlite, type EngineOptions } from '../compose.ts';
+import { engineParts, openSqlite, PARTS, type EngineOptions } from '../compose.ts';
 import { durationMs, type Duration } from '../core/duration.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
+import { checkOptions } from '../core/options.ts';
 import type { Ctx, Task, Workflow } from '../core/types.ts';
 import type { EngineParts } from '../engine/engine.ts';
 import { Engine, scheduleVerbs, type StartArgs } from '../facade.ts';
@@ -41,6 +42,7 @@ const QUIET_TURNS = 25;
 
 /** An engine in memory on a virtual clock: time passes only through `clock`. */
 export function testEngine(options: TestEngineOptions): TestEngine {
+  checkOptions(options, 'testEngine', PARTS);
   return new TestEngine(options);
 }
 
@@ -70,6 +72,7 @@ export class TestEngine implements RunHost {
     const { settings, ...parts } = engineParts(this.options);
     const engine = new Engine({
       ...parts,
+      queues: null,
       openStore: () => this.store,
       heart: () => () => ({ stop: async () => undefined }),
       ports: this.time.ports(),
@@ -216,6 +219,33 @@ export class TestEngine implements RunHost {
   /** Acts of people, as `engine.audit`. */
   async audit(query: AuditQuery = {}): ReturnType<Engine['audit']> {
     return (await this.ready()).audit(query);
+  }
+
+  /** As `engine.limits`. */
+  readonly limits = {
+    list: async (): ReturnType<Engine['limits']['list']> => (await this.ready()).limits.list(),
+    set: async (...args: Parameters<Engine['limits']['set']>): Promise<void> => (await this.acting()).limits.set(...args),
+    clear: async (...args: Parameters<Engine['limits']['clear']>): Promise<boolean> => (await this.acting()).limits.clear(...args),
+  };
+
+  /** As `engine.queues`. */
+  readonly queues = {
+    list: async (): ReturnType<Engine['queues']['list']> => (await this.ready()).queues.list(),
+    pause: async (name: string): Promise<boolean> => (await this.acting()).queues.pause(name),
+    resume: async (name: string): Promise<boolean> => (await this.acting()).queues.resume(name),
+  };
+
+  /** As `engine.workflows`. */
+  readonly workflows = {
+    list: async (): ReturnType<Engine['workflows']['list']> => (await this.ready()).workflows.list(),
+    pause: async (name: string): Promise<boolean> => (await this.acting()).workflows.pause(name),
+    resume: async (name: string): Promise<boolean> => (await this.acting()).workflows.resume(name),
+  };
+
+  private async acting(): Promise<Engine> {
+    const engine = await this.ready();
+    this.activity++;
+    return engine;
   }
 
   readonly runs = {

@@ -235,6 +235,8 @@ export const endedTask = (status: EndedTask['status'], over: Partial<EndedTask> 
   dead: false,
   stale: false,
   cached: false,
+  handled: false,
+  completion: null,
   ...over,
 });
 
@@ -265,6 +267,7 @@ export function claimOf(limit: number, firstToken: number, ...defined: Defined[]
     limit,
     firstToken,
     definitions: new Map(defined.map(({ stored, graph }) => [stored.id, { firstBody: stored.firstBody, roots: graph.plainRoots ?? [] }])),
+    places: new Map(),
     bodies: new Set(defined.flatMap(({ stored, graph }) => graph.nodes.map((node) => stored.firstBody + node.index))),
   };
 }

@@ -83,6 +83,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   logsOf: ['logs logs_order (run, seq)'],
   readSteps: ['steps PRIMARY KEY (run, node, item, generation)', TASK],
   moveRun: [RUN],
+  flowRun: [RUN],
   coverTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
   uncoverTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
   uncoverMaps: ['maps PRIMARY KEY (run)'],
@@ -141,8 +142,38 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   allTasks: ['tasks PRIMARY KEY (run)'],
   plainTasks: ['tasks PRIMARY KEY (run)'],
   // By the primary key it would read every ended item of the run, at every load.
+  laneItems: ['lanes sqlite_autoindex_lanes_1 (body)', 'tasks tasks_open (status, body)'],
+  readLane: ['lanes sqlite_autoindex_lanes_1 (body, needs)'],
+  insertLane: ['lanes  ()'],
+  putInLane: [TASK],
+  queuedLanes: [
+    'tasks tasks_open (status, body)',
+    'queued SCAN',
+    'tasks tasks_open (status, body)',
+    'queued SCAN',
+    'lanes INTEGER PRIMARY KEY',
+    'tasks PRIMARY KEY (run, node, item)',
+    'tasks tasks_open (status, body)',
+  ],
+  laneTasks: ['tasks tasks_open (status, body)', RUN],
+  heldLanes: ['tasks tasks_open (status, body)', 'lanes INTEGER PRIMARY KEY'],
+  heldAside: ['tasks tasks_open (status, body)', 'lanes INTEGER PRIMARY KEY', 'parked parked_run (run)'],
+  keyRetrying: ['lanes lanes_key (key)', 'tasks tasks_open (status, body)'],
+  keyHolders: ['lanes lanes_key (key)', 'tasks tasks_open (status, body)'],
+  needsOfRun: ['tasks PRIMARY KEY (run)', 'lanes INTEGER PRIMARY KEY'],
+  readLimits: ['limits SCAN'],
+  declareLimit: [],
+  setLimit: [],
+  clearLimit: ['limits PRIMARY KEY (kind, name)'],
+  dropLimit: ['limits PRIMARY KEY (kind, name)'],
+  readBucket: ['buckets PRIMARY KEY (name)'],
+  putBucket: [],
+  readPaused: ['paused SCAN'],
+  pauseName: [],
+  resumeName: ['paused PRIMARY KEY (kind, name)'],
   openItems: ['tasks tasks_open (status, body)'],
   endedItems: [TASK],
+  lastCompletion: ['tasks tasks_completed (run, completion)'],
   mapsOf: ['maps PRIMARY KEY (run)'],
   attemptsOf: ['attempts PRIMARY KEY (run, node, item)'],
   journalAfter: ['journal INTEGER PRIMARY KEY'],
@@ -167,6 +198,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   drop_run_generations: ['run_generations PRIMARY KEY (run, generation)'],
   oldestAudit: ['audit SCAN'],
   cutAudit: ['audit INTEGER PRIMARY KEY'],
+  dropWorkers: ['workers INTEGER PRIMARY KEY', 'workers SCAN'],
   oldRequests: ['requests requests_at (at)'],
   dropRequest: ['requests PRIMARY KEY (actor, request)'],
   export_logs: ['logs PRIMARY KEY (run)'],
@@ -293,9 +325,21 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   stuckRuns: ['runs runs_open (definition)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
 };
 /** Sorts what it found: everything else comes out of its index in order. */
-const MAY_SORT: readonly StatementName[] = ['runningAfter', 'deadLettersOf'];
 
-const ALIASES: Readonly<Record<string, string>> = { r: 'runs', t: 'tasks', m: 'maps', d: 'definitions', k: 'keys', s: 'steps', f: 'fires' };
+const MAY_SORT: readonly StatementName[] = ['runningAfter', 'deadLettersOf', 'keyHolders'];
+
+const ALIASES: Readonly<Record<string, string>> = {
+  r: 'runs',
+  t: 'tasks',
+  m: 'maps',
+  d: 'definitions',
+  k: 'keys',
+  s: 'steps',
+  l: 'lanes',
+  h: 'tasks',
+  p: 'parked',
+  f: 'fires',
+};
 
 /** `SEARCH t USING COVERING INDEX tasks_open (status=? AND body>?)` as `tasks tasks_open (status, body)`. */
 function access(line: string): string | null {

@@ -7,6 +7,7 @@ import type * as acts from '../acts.ts';
 import type * as port from '../store.ts';
 import { SqliteCare } from './care.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
+import { LimitBook, SqliteCapacity } from './limits.ts';
 import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
 import { openFile } from './open-to-read.ts';
@@ -24,6 +25,7 @@ const READ_FIX = { fix: "Open the store without access: 'read'." };
 /** One SQLite file (or `:memory:`), one connection, used by one process; other processes may have the same file open. */
 export class SqliteStore implements port.Store {
   readonly care: SqliteCare;
+  readonly capacity: SqliteCapacity;
   readonly schedules: SqliteSchedules;
   private readonly options: OpenOptions;
   private db: DatabaseSync | null = null;
@@ -53,6 +55,7 @@ export class SqliteStore implements port.Store {
       touched: (now: number) => this.touched(now),
     };
     this.care = new SqliteCare(connection, this);
+    this.capacity = new SqliteCapacity(connection);
     this.schedules = new SqliteSchedules(connection);
   }
 
@@ -72,7 +75,7 @@ export class SqliteStore implements port.Store {
     const tasks = new TaskWriter(this.sql);
     this.writer = new RunWriter(this.sql, tasks);
     this.aside = new Quarantine(this.sql, this.writer);
-    this.claimer = new Claimer(this.sql, tasks);
+    this.claimer = new Claimer(this.sql, tasks, new LimitBook(this.sql));
     this.dataVersion = -1;
   }
 
@@ -149,7 +152,7 @@ export class SqliteStore implements port.Store {
     for (const run of batch.share) this.sql.shareRun.run(run);
     const steps = batch.steps.map((step) => this.writer.step(step));
     const starts = batch.starts.map((start) => this.writer.start(start, now, journal));
-    const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, worker, now, journal);
+    const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, { worker, now, epoch: this.epoch }, journal);
     // why: a commit whose outcome is unknown is found again by its journal row, so one that writes anything has one
     if (!journal.isEmpty || steps.length + logs.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
     batch.runs.forEach(({ state, move }, i) => {

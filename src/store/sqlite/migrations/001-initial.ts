@@ -53,6 +53,8 @@ CREATE TABLE runs (
   stays_until INTEGER,
   finished_at INTEGER,
   reason TEXT,
+  -- what it remembers beside its tasks: cause, cancel, policy, compensation, its own retry
+  flow TEXT CHECK (json_valid(flow)),
   quarantined TEXT,
   key TEXT,
   tags TEXT,
@@ -117,6 +119,7 @@ CREATE TABLE tasks (
   finished_at INTEGER,
   reason TEXT,
   flags INTEGER NOT NULL,
+  completion INTEGER,
   -- what a waiting task waits for
   waits TEXT,
   effect INTEGER NOT NULL DEFAULT 1,
@@ -133,6 +136,9 @@ CREATE INDEX tasks_open ON tasks (status, body, rank) WHERE status <= 4;
 CREATE INDEX tasks_due ON tasks (due_at) WHERE due_at IS NOT NULL;
 -- dead letters, by when they died
 CREATE INDEX tasks_dead ON tasks (finished_at, run, node, item) WHERE (flags & 4) = 4;
+
+-- in which order what may have to be undone succeeded
+CREATE INDEX tasks_completed ON tasks (run, completion) WHERE completion IS NOT NULL;
 
 -- what reset tasks were in their earlier generations
 CREATE TABLE generations (
@@ -250,6 +256,34 @@ CREATE TABLE workers (
   ended_at INTEGER
 ) STRICT;
 CREATE INDEX workers_live ON workers (id) WHERE ended_at IS NULL;
+
+-- pools (units), keys (how many at the same time) and rates ('10/s'): what the code declares, and what an operator says instead
+CREATE TABLE limits (
+  kind TEXT NOT NULL CHECK (kind IN ('pool', 'key', 'rate')),
+  name TEXT NOT NULL,
+  code TEXT,
+  operator TEXT,
+  PRIMARY KEY (kind, name),
+  CHECK (code IS NOT NULL OR operator IS NOT NULL)
+) STRICT, WITHOUT ROWID;
+-- tasks of one body whose claims take the same units stand in one lane: its number is in their column body. What is held is counted over running rows.
+CREATE TABLE lanes (
+  id INTEGER PRIMARY KEY,
+  body INTEGER NOT NULL,
+  needs TEXT NOT NULL CHECK (json_valid(needs)),
+  key TEXT,
+  UNIQUE (body, needs)
+) STRICT;
+CREATE INDEX lanes_key ON lanes (key) WHERE key IS NOT NULL;
+-- what is left of a rate's tokens
+CREATE TABLE buckets (name TEXT PRIMARY KEY, level REAL NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- queues and workflows of which nothing new is claimed
+CREATE TABLE paused (
+  kind TEXT NOT NULL CHECK (kind IN ('queue', 'workflow')),
+  name TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
 
 -- acts of people
 CREATE TABLE audit (
