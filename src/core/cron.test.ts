@@ -40,7 +40,8 @@ function isFit(cron: string, text: string): boolean {
   return has(minutes, minute) && has(hours, hour) && has(months, month) && isDay;
 }
 
-const after = (text: string): string => new Date(Date.parse(`${text.replace(' ', 'T')}Z`) + MINUTE).toISOString().slice(0, 16).replace('T', ' ');
+const after = (text: string): string =>
+  new Date(Date.parse(`${text.replace(' ', 'T')}Z`) + MINUTE).toISOString().slice(0, 16).replace('T', ' ');
 
 /** What the rule says, by going from minute to minute: a jump of the local time is a gap, a time that was there before is a repetition. */
 function reference(cron: string, tz: string, dst: DstRule, from: number, to: number): number[] {
@@ -75,15 +76,73 @@ const RULES: readonly DstRule[] = [
 const CRONS = ['30 2 * * *', '59 1 * * *', '0 0 * * *', '*/20 * * * *', '15,45 1-3 * * 0', '0 12 13 * 5', '5 0 1 * *'];
 /** Days around every change of the clocks of these years, each zone with something of its own. */
 const ZONES: readonly [string, readonly [string, string][]][] = [
-  ['America/New_York', [['2024-03-08', '2024-03-13'], ['2024-11-01', '2024-11-06'], ['2027-03-12', '2027-03-16'], ['2027-11-05', '2027-11-09']]],
-  ['America/Los_Angeles', [['2020-03-06', '2020-03-10'], ['2020-10-30', '2020-11-03']]],
-  ['Europe/Oslo', [['2025-03-28', '2025-04-01'], ['2025-10-24', '2025-10-28'], ['2026-12-30', '2027-01-03']]],
-  ['Australia/Lord_Howe', [['2024-04-05', '2024-04-09'], ['2024-10-04', '2024-10-08']]],
-  ['Asia/Kathmandu', [['1985-12-30', '1986-01-03'], ['2024-06-01', '2024-06-04']]],
-  ['Pacific/Apia', [['2011-12-28', '2012-01-03'], ['2011-09-22', '2011-09-26'], ['2012-03-30', '2012-04-03']]],
-  ['America/Sao_Paulo', [['2018-11-02', '2018-11-06'], ['2019-02-15', '2019-02-19']]],
-  ['Africa/Casablanca', [['2024-03-08', '2024-03-12'], ['2024-04-12', '2024-04-16']]],
-  ['Antarctica/Troll', [['2024-03-29', '2024-04-02'], ['2024-10-25', '2024-10-29']]],
+  [
+    'America/New_York',
+    [
+      ['2024-03-08', '2024-03-13'],
+      ['2024-11-01', '2024-11-06'],
+      ['2027-03-12', '2027-03-16'],
+      ['2027-11-05', '2027-11-09'],
+    ],
+  ],
+  [
+    'America/Los_Angeles',
+    [
+      ['2020-03-06', '2020-03-10'],
+      ['2020-10-30', '2020-11-03'],
+    ],
+  ],
+  [
+    'Europe/Oslo',
+    [
+      ['2025-03-28', '2025-04-01'],
+      ['2025-10-24', '2025-10-28'],
+      ['2026-12-30', '2027-01-03'],
+    ],
+  ],
+  [
+    'Australia/Lord_Howe',
+    [
+      ['2024-04-05', '2024-04-09'],
+      ['2024-10-04', '2024-10-08'],
+    ],
+  ],
+  [
+    'Asia/Kathmandu',
+    [
+      ['1985-12-30', '1986-01-03'],
+      ['2024-06-01', '2024-06-04'],
+    ],
+  ],
+  [
+    'Pacific/Apia',
+    [
+      ['2011-12-28', '2012-01-03'],
+      ['2011-09-22', '2011-09-26'],
+      ['2012-03-30', '2012-04-03'],
+    ],
+  ],
+  [
+    'America/Sao_Paulo',
+    [
+      ['2018-11-02', '2018-11-06'],
+      ['2019-02-15', '2019-02-19'],
+    ],
+  ],
+  [
+    'Africa/Casablanca',
+    [
+      ['2024-03-08', '2024-03-12'],
+      ['2024-04-12', '2024-04-16'],
+    ],
+  ],
+  [
+    'Antarctica/Troll',
+    [
+      ['2024-03-29', '2024-04-02'],
+      ['2024-10-25', '2024-10-29'],
+    ],
+  ],
 ];
 
 describe.each(ZONES)('in %s', (tz, ranges) => {
@@ -142,7 +201,22 @@ describe('a cron expression', () => {
   });
 
   test('that nobody means is refused, in words', () => {
-    const refused = ['', '* * * *', '0 0 3 * * *', '61 * * * *', '* 24 * * *', '*/0 * * * *', 'now', '@reboot', '@never', '? * * * *', 'x * * * *', '2030-01-01T00:00:00', '-1 * * * *', '* * 0 * *'];
+    const refused = [
+      '',
+      '* * * *',
+      '0 0 3 * * *',
+      '61 * * * *',
+      '* 24 * * *',
+      '*/0 * * * *',
+      'now',
+      '@reboot',
+      '@never',
+      '? * * * *',
+      'x * * * *',
+      '2030-01-01T00:00:00',
+      '-1 * * * *',
+      '* * 0 * *',
+    ];
     expect(refused.filter((cron) => cronProblem(cron) === null)).toEqual([]);
     expect(cronProblem('0 0 3 * * *')).toContain('6 fields, not 5');
     expect(cronProblem(`${'1,'.repeat(400)}1 * * * *`)).toContain('500 characters');

@@ -14,7 +14,9 @@ export const report = workflow(
 let place: Place;
 beforeEach(async () => {
   place = new Place({ 'pawl.entry.ts': ENTRY });
-  await withEngine(async (engine) => void (await engine.schedules.create({ name: 'mine', workflow: 'report', every: '1w', anchor: '2020-01-01' })));
+  await withEngine(
+    async (engine) => void (await engine.schedules.create({ name: 'mine', workflow: 'report', every: '1w', anchor: '2020-01-01' })),
+  );
 });
 afterEach(() => place.remove());
 
@@ -35,9 +37,17 @@ const document = async (...argv: string[]): Promise<Record<string, never>> =>
 
 describe('pawl schedule', () => {
   test('lists schedules, and shows one with its terms', async () => {
-    expect(await said()).toMatch(/^NAME +WORKFLOW +RULE +OVERLAP +CATCH-UP +NEXT\nmine +report +every 7 d +allow +latest +2\S+Z\nnightly +report +0 3 \* \* \* Europe\/Oslo +skip +latest +2\S+Z\nexit 0$/);
+    expect(await said()).toMatch(
+      /^NAME +WORKFLOW +RULE +OVERLAP +CATCH-UP +NEXT\nmine +report +every 7 d +allow +latest +2\S+Z\nnightly +report +0 3 \* \* \* Europe\/Oslo +skip +latest +2\S+Z\nexit 0$/,
+    );
     expect(await said('show', 'nightly')).toMatch(/pauses +after 3 failures in a row\n/);
-    expect(await document('ls')).toMatchObject({ v: 1, schedules: [{ name: 'mine', source: 'data' }, { name: 'nightly', source: 'code', tz: 'Europe/Oslo' }] });
+    expect(await document('ls')).toMatchObject({
+      v: 1,
+      schedules: [
+        { name: 'mine', source: 'data' },
+        { name: 'nightly', source: 'code', tz: 'Europe/Oslo' },
+      ],
+    });
     expect(await said('show', 'none')).toMatch(/SCHEDULE_NOT_FOUND[^]*exit 3$/);
   });
 
@@ -65,7 +75,9 @@ describe('pawl schedule', () => {
 
   test('previews and begins a backfill, asks before many runs, and cancels it', async () => {
     const range = ['--from', '2026-01-01T00:00:00Z', '--to', '2026-01-10T00:00:00Z'];
-    expect(await said('backfill', 'nightly', ...range, '--dry-run')).toMatch(/^would start 9 runs; 0 instants would be left as they are\n {2}2026-01-01T02:00:00\.000Z\n/);
+    expect(await said('backfill', 'nightly', ...range, '--dry-run')).toMatch(
+      /^would start 9 runs; 0 instants would be left as they are\n {2}2026-01-01T02:00:00\.000Z\n/,
+    );
     const many = ['--from', '2025-01-01T00:00:00Z', '--to', '2026-01-01T00:00:00Z'];
     expect(await said('backfill', 'nightly', ...many)).toMatch(/RUN_UNCONFIRMED[^]*365 runs[^]*exit 8$/);
     expect(await said('backfill', 'nightly', ...range)).toBe('backfill 1: 9 runs\nexit 0');

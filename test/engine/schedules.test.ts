@@ -123,14 +123,19 @@ describe('several processes on one store', () => {
     await world.pass(20_000);
     const due: number[] = [];
     for (let at = from + 7_000; at <= world.time.now(); at += 7_000) due.push(at);
-    const runs = world.rows('SELECT r.schedule, r.due_at FROM runs r ORDER BY r.schedule, r.due_at') as unknown as { schedule: string; due_at: number }[];
+    const runs = world.rows('SELECT r.schedule, r.due_at FROM runs r ORDER BY r.schedule, r.due_at') as unknown as {
+      schedule: string;
+      due_at: number;
+    }[];
     const of = (name: string): number[] => runs.filter((run) => run.schedule === name).map((run) => run.due_at);
     expect(of('quick')).toEqual(due);
     expect(of('queued')).toEqual(due);
     expect(most).toBe(1);
     expect(new Set(of('skipping')).size).toBe(of('skipping').length);
     // An instant without a run has a record that says why.
-    const told = world.rows("SELECT due_at, coalesce(until_at, due_at) AS until_at, state FROM fires WHERE schedule = (SELECT id FROM schedules WHERE name = 'skipping')");
+    const told = world.rows(
+      "SELECT due_at, coalesce(until_at, due_at) AS until_at, state FROM fires WHERE schedule = (SELECT id FROM schedules WHERE name = 'skipping')",
+    );
     expect(due.filter((at) => !told.some((one) => (one['due_at'] ?? 0) <= at && at <= (one['until_at'] ?? 0)))).toEqual([]);
     expect(world.rows('SELECT count(*) AS n FROM runs WHERE status < 6')).toEqual([{ n: 0 }]);
   });
@@ -176,7 +181,11 @@ describe('a process that is killed while it catches up', () => {
       await once(child, 'exit');
     }
     expect(kills).toBeGreaterThan(1);
-    const fires = db.prepare('SELECT due_at, run, state FROM fires ORDER BY due_at').all() as { due_at: number; run: number; state: number }[];
+    const fires = db.prepare('SELECT due_at, run, state FROM fires ORDER BY due_at').all() as {
+      due_at: number;
+      run: number;
+      state: number;
+    }[];
     expect(fires.filter(({ state }) => state !== 1)).toEqual([]);
     expect(fires.map(({ due_at: due }, i) => due - (fires[0]?.due_at ?? 0) - i * 1_000).filter((off) => off !== 0)).toEqual([]);
     const runs = db.prepare('SELECT id, due_at FROM runs ORDER BY due_at').all() as { id: number; due_at: number }[];

@@ -111,18 +111,27 @@ describe('a process that was away', () => {
 });
 
 /** A workflow whose runs end when they are let go, by their due instants. */
-function held(schedule: object): { readonly workflow: ReturnType<typeof plain>; readonly open: Map<number, () => void>; readonly began: Date[] } {
+function held(schedule: object): {
+  readonly workflow: ReturnType<typeof plain>;
+  readonly open: Map<number, () => void>;
+  readonly began: Date[];
+} {
   const open = new Map<number, () => void>();
   const began: Date[] = [];
   const plain = () =>
     workflow({ name: 'held', schedule: { cron: '0 * * * *', tz: 'UTC', ...schedule } }, (w) =>
-      w.run('t', {}, (_, { dueAt, signal }) => {
-        if (dueAt !== undefined) began.push(dueAt);
-        return new Promise<void>((resolve, reject) => {
-          open.set(dueAt?.getTime() ?? 0, resolve);
-          (signal as unknown as EventTarget).addEventListener('abort', () => reject(new Error('given up')));
-        });
-      }, { timeout: '30d' }),
+      w.run(
+        't',
+        {},
+        (_, { dueAt, signal }) => {
+          if (dueAt !== undefined) began.push(dueAt);
+          return new Promise<void>((resolve, reject) => {
+            open.set(dueAt?.getTime() ?? 0, resolve);
+            (signal as unknown as EventTarget).addEventListener('abort', () => reject(new Error('given up')));
+          });
+        },
+        { timeout: '30d' },
+      ),
     );
   return { workflow: plain(), open, began };
 }
@@ -142,7 +151,13 @@ describe('an instant whose predecessor still runs', () => {
     const engine = engineOf({ use: [flow] });
     await engine.clock.advance('4h');
     expect(began).toEqual([at(1)]);
-    expect((await engine.schedules.history('held'))[0]).toEqual({ dueAt: at(2), untilAt: at(4), count: 3, state: 'skipped', reason: 'overlap' });
+    expect((await engine.schedules.history('held'))[0]).toEqual({
+      dueAt: at(2),
+      untilAt: at(4),
+      count: 3,
+      state: 'skipped',
+      reason: 'overlap',
+    });
     letGo(open, 1);
     await engine.clock.advance('1h');
     expect(began).toEqual([at(1), at(5)]);
@@ -197,7 +212,16 @@ describe('a schedule that an operator works on', () => {
   test('is made, looked at, triggered and deleted as data', async () => {
     const engine = engineOf({ use: [daily] });
     const made = await engine.schedules.create({ ...rule, name: 'mine', overlap: 'skip', pauseAfter: 3 });
-    expect(made).toMatchObject({ name: 'mine', workflow: 'daily', source: 'data', cron: '0 * * * *', overlap: 'skip', catchup: 'latest', nextAt: at(1), pauseAfter: 3 });
+    expect(made).toMatchObject({
+      name: 'mine',
+      workflow: 'daily',
+      source: 'data',
+      cron: '0 * * * *',
+      overlap: 'skip',
+      catchup: 'latest',
+      nextAt: at(1),
+      pauseAfter: 3,
+    });
     expect(await engine.schedules.next('mine', 2)).toEqual([at(1), at(2)]);
     const run = await engine.schedules.trigger('mine');
     expect(await run.result()).toBe(1);
@@ -224,16 +248,27 @@ describe('a schedule that an operator works on', () => {
     await engine.schedules.resume('mine');
     await engine.clock.advance('1h');
     expect(await dueOf(engine)).toEqual([at(4)]);
-    expect((await engine.schedules.history('mine')).at(-1)).toEqual({ dueAt: at(1), untilAt: at(3), count: 3, state: 'skipped', reason: 'paused' });
+    expect((await engine.schedules.history('mine')).at(-1)).toEqual({
+      dueAt: at(1),
+      untilAt: at(3),
+      count: 3,
+      state: 'skipped',
+      reason: 'paused',
+    });
   });
 
   test('pauses itself after as many failures in a row as it is told, at once, and counts anew when it is resumed', async () => {
     const results = [false, true, false, false, false, false];
     const flaky = workflow({ name: 'flaky', schedule: { cron: '0 * * * *', tz: 'UTC', pauseAfter: 2 } }, (w) =>
-      w.run('t', {}, () => {
-        if (results.shift() !== true) throw new Error('no');
-        return 1;
-      }, { retry: { maxAttempts: 1 } }),
+      w.run(
+        't',
+        {},
+        () => {
+          if (results.shift() !== true) throw new Error('no');
+          return 1;
+        },
+        { retry: { maxAttempts: 1 } },
+      ),
     );
     const engine = engineOf({ use: [flaky] });
     await engine.clock.advance('3h');
@@ -250,29 +285,40 @@ describe('a schedule that an operator works on', () => {
   });
 
   test('whose input no longer fits gives no run, says why, and does not stop the others', async () => {
-    const strict = workflow({ name: 'strict', input: z.object({ n: z.number() }), schedule: { every: '1h', input: () => ({ n: 'x' }) as never } }, (w, { n }) => w.run('t', { n }, () => 1));
+    const strict = workflow(
+      { name: 'strict', input: z.object({ n: z.number() }), schedule: { every: '1h', input: () => ({ n: 'x' }) as never } },
+      (w, { n }) => w.run('t', { n }, () => 1),
+    );
     const silent = { debug() {}, info() {}, warn() {}, error() {} };
     const engine = engineOf({ use: [strict, daily], logger: silent });
     await engine.schedules.create({ ...rule, name: 'mine' });
     await engine.clock.advance('1h');
     expect(await dueOf(engine)).toEqual([at(1)]);
-    expect(await engine.schedules.history('strict')).toMatchObject([{ dueAt: at(1), state: 'skipped', reason: 'input_invalid', note: expect.stringMatching(/input\.n/) as string }]);
+    expect(await engine.schedules.history('strict')).toMatchObject([
+      { dueAt: at(1), state: 'skipped', reason: 'input_invalid', note: expect.stringMatching(/input\.n/) as string },
+    ]);
   });
 
   test('whose input is never ready does not hold up the others', async () => {
-    const hanging = workflow({ name: 'hanging', input: z.object({}), schedule: { every: '1h', input: () => new Promise<never>(() => undefined) } }, (w) => w.run('t', {}, () => 1));
+    const hanging = workflow(
+      { name: 'hanging', input: z.object({}), schedule: { every: '1h', input: () => new Promise<never>(() => undefined) } },
+      (w) => w.run('t', {}, () => 1),
+    );
     const silent = { debug() {}, info() {}, warn() {}, error() {} };
     const engine = engineOf({ use: [hanging, daily], logger: silent });
     await engine.schedules.create({ ...rule, name: 'mine' });
     await engine.clock.advance('1h');
     expect(await dueOf(engine)).toEqual([at(1)]);
     await engine.clock.advance('10s');
-    expect(await engine.schedules.history('hanging')).toMatchObject([{ reason: 'input_invalid', note: expect.stringContaining('10000 ms') as string }]);
+    expect(await engine.schedules.history('hanging')).toMatchObject([
+      { reason: 'input_invalid', note: expect.stringContaining('10000 ms') as string },
+    ]);
   });
 });
 
 describe('a schedule that a workflow declares', () => {
-  const flow = (schedule?: object) => workflow({ name: 'flow', ...(schedule === undefined ? {} : { schedule: schedule as never }) }, (w) => w.run('t', {}, () => 1));
+  const flow = (schedule?: object) =>
+    workflow({ name: 'flow', ...(schedule === undefined ? {} : { schedule: schedule as never }) }, (w) => w.run('t', {}, () => 1));
 
   test('has the new rule from now on when it is changed', async () => {
     const engine = engineOf({ use: [flow({ cron: '0 * * * *', tz: 'UTC', catchup: 'all' })] });
@@ -322,11 +368,16 @@ describe('a backfill', () => {
   const numbers: Date[] = [];
   const failing = new Set<number>();
   const flow = workflow({ name: 'flow', schedule: { cron: '0 * * * *', tz: 'UTC', catchup: 'none' } }, (w) =>
-    w.run('t', {}, (_, { dueAt }) => {
-      if (dueAt !== undefined && failing.has(dueAt.getTime())) throw new Error('no');
-      numbers.push(dueAt ?? new Date(0));
-      return 1;
-    }, { retry: { maxAttempts: 1 } }),
+    w.run(
+      't',
+      {},
+      (_, { dueAt }) => {
+        if (dueAt !== undefined && failing.has(dueAt.getTime())) throw new Error('no');
+        numbers.push(dueAt ?? new Date(0));
+        return 1;
+      },
+      { retry: { maxAttempts: 1 } },
+    ),
   );
   afterEach(() => {
     numbers.length = 0;
@@ -352,7 +403,12 @@ describe('a backfill', () => {
     const engine = await engineWithHoles();
     const range = { from: at(1), to: at(5), reprocess };
     const due = hours.map((hour) => at(hour));
-    expect(await engine.schedules.backfill.preview('flow', range)).toEqual({ count: due.length, skipped: 5 - due.length, more: false, instants: due });
+    expect(await engine.schedules.backfill.preview('flow', range)).toEqual({
+      count: due.length,
+      skipped: 5 - due.length,
+      more: false,
+      instants: due,
+    });
     expect(numbers).toEqual([]);
     await engine.schedules.backfill('flow', range);
     await engine.settle();

@@ -72,8 +72,20 @@ export function schedulesConformance(kind: string, newPlace: () => Promise<Place
     };
 
     test('a name is there once, and what was written is read back', async () => {
-      const row = await made({ rule: { cron: '0 * * * *', tz: 'UTC', gap: 'shift', repeat: 'both' }, input: '{"a":1}', isMade: true, source: 'code' });
-      expect(row).toMatchObject({ ...newSchedule(), rule: { cron: '0 * * * *', tz: 'UTC', gap: 'shift', repeat: 'both' }, input: '{"a":1}', isMade: true, source: 'code', rev: 1 });
+      const row = await made({
+        rule: { cron: '0 * * * *', tz: 'UTC', gap: 'shift', repeat: 'both' },
+        input: '{"a":1}',
+        isMade: true,
+        source: 'code',
+      });
+      expect(row).toMatchObject({
+        ...newSchedule(),
+        rule: { cron: '0 * * * *', tz: 'UTC', gap: 'shift', repeat: 'both' },
+        input: '{"a":1}',
+        isMade: true,
+        source: 'code',
+        rev: 1,
+      });
       expect(await store.schedules.create(newSchedule(), T0)).toBe(false);
       expect(await store.schedules.get('two')).toBeNull();
       await made({ name: 'two' });
@@ -98,7 +110,9 @@ export function schedulesConformance(kind: string, newPlace: () => Promise<Place
       expect(results).toEqual([{ created: true }]);
       expect(await rowOf()).toMatchObject({ rev: 2, cursorAt: due(1), nextAt: due(2) });
       expect(await store.findRun(starts[0]?.uid ?? new Uint8Array(16))).toMatchObject({ schedule: 'one', dueAt: due(1) });
-      expect(await store.schedules.fires(row.id, null, 10)).toMatchObject([{ dueAt: due(1), state: 'started', backfill: 0, uid: starts[0]?.uid, status: 'running' }]);
+      expect(await store.schedules.fires(row.id, null, 10)).toMatchObject([
+        { dueAt: due(1), state: 'started', backfill: 0, uid: starts[0]?.uid, status: 'running' },
+      ]);
       const late = await startWith(fireOf(row, 1));
       expect(late.results).toEqual([{ created: false, decided: true }]);
       expect(await store.findRun(late.starts[0]?.uid ?? new Uint8Array(16))).toBeNull();
@@ -130,7 +144,10 @@ export function schedulesConformance(kind: string, newPlace: () => Promise<Place
       expect((await startWith(fireOf(await rowOf(), 1))).results).toEqual([{ created: false, decided: true }]);
       expect((await startWith(fireOf(await rowOf(), 1, { waited: true }))).results).toEqual([{ created: true }]);
       expect((await startWith(fireOf(await rowOf(), 1, { waited: true }))).results).toEqual([{ created: false, decided: true }]);
-      await store.schedules.write(writeOf(await rowOf(), { records: [{ kind: 'dropped', dueAt: due(2), reason: 'superseded', note: 'n' }] }), T0);
+      await store.schedules.write(
+        writeOf(await rowOf(), { records: [{ kind: 'dropped', dueAt: due(2), reason: 'superseded', note: 'n' }] }),
+        T0,
+      );
       expect((await store.schedules.fires(row.id, null, 10)).map(({ state, reason, note }) => [state, reason, note])).toEqual([
         ['skipped', 'superseded', 'n'],
         ['started', null, null],
@@ -144,7 +161,9 @@ export function schedulesConformance(kind: string, newPlace: () => Promise<Place
       expect((await store.schedules.look(row.id))?.lastSkip).toEqual({ dueAt: due(4), count: 1, reason: 'overlap' });
       await store.schedules.write(writeOf(await rowOf(), { extend: { dueAt: due(4), untilAt: due(6), count: 3 } }), T0);
       expect(await store.schedules.fires(row.id, null, 1)).toMatchObject([{ dueAt: due(4), untilAt: due(6), count: 3, reason: 'overlap' }]);
-      expect(await store.schedules.fires(row.id, { dueAt: due(4), backfill: 0 }, 5)).toMatchObject([{ dueAt: due(1), untilAt: due(3), count: 3, state: 'skipped' }]);
+      expect(await store.schedules.fires(row.id, { dueAt: due(4), backfill: 0 }, 5)).toMatchObject([
+        { dueAt: due(1), untilAt: due(3), count: 3, state: 'skipped' },
+      ]);
     });
 
     test('says what is due and watched of some workflows, and when the next is', async () => {
@@ -186,7 +205,9 @@ export function schedulesConformance(kind: string, newPlace: () => Promise<Place
       expect(await store.schedules.backfill(row.id, row.rev + 1, range, T0)).toBeNull();
       const id = (await store.schedules.backfill(row.id, row.rev, range, T0)) ?? 0;
       expect(await rowOf()).toMatchObject({ rev: 2, isWatched: true });
-      expect(await store.schedules.backfills(row.id, 5)).toMatchObject([{ id, ...range, state: 'running', started: 0, cursorAt: due(1) - 1, finishedAt: null }]);
+      expect(await store.schedules.backfills(row.id, 5)).toMatchObject([
+        { id, ...range, state: 'running', started: 0, cursorAt: due(1) - 1, finishedAt: null },
+      ]);
       const current = await rowOf();
       const write = writeOf(current, { backfill: { id, cursorAt: due(1), state: 'running', started: 1 } });
       await startWith(fireOf(current, 1, { backfill: id, write }));

@@ -32,7 +32,9 @@ export function define(command: Command, act: Act): void {
   named(command, 'next', 'The next due instants, in its time zone and in UTC.')
     .option('-n, --count <n>', 'so many', '5')
     .action(act((cli, name: string, options: { count: string }) => next(cli, name, options)));
-  named(command, 'run', 'Start a run now, whatever its rule says. Needs the code of the workflow.').action(act((cli, name: string) => trigger(cli, name)));
+  named(command, 'run', 'Start a run now, whatever its rule says. Needs the code of the workflow.').action(
+    act((cli, name: string) => trigger(cli, name)),
+  );
   named(command, 'pause', 'Start nothing more until it is resumed.')
     .option('--note <text>', 'why; shown with it')
     .action(act((cli, name: string, options: { note?: string }) => pause(cli, name, options)));
@@ -52,7 +54,8 @@ function named(command: Command, name: string, description: string): Command {
   return command.command(name).description(description).argument('<name>', 'which schedule');
 }
 
-const ruleText = ({ cron, tz, everyMs }: ScheduleView): string => (everyMs === undefined ? `${cron} ${tz}` : `every ${lengthText(everyMs)}`);
+const ruleText = ({ cron, tz, everyMs }: ScheduleView): string =>
+  everyMs === undefined ? `${cron} ${tz}` : `every ${lengthText(everyMs)}`;
 
 function stateText({ paused, removedAt, nextAt }: ScheduleView, cli: Cli): string {
   if (removedAt !== undefined) return 'removed from code';
@@ -77,7 +80,14 @@ async function list(cli: Cli): Promise<void> {
   if (out.format === 'jsonl') return schedules.forEach((schedule) => out.json({ schedule }));
   if (out.format === 'json') return out.json({ schedules });
   if (schedules.length === 0) return out.note('No schedule.');
-  const rows = schedules.map((one) => [safe(one.name), safe(one.workflow), safe(ruleText(one)), one.overlap, one.catchup, stateText(one, cli)]);
+  const rows = schedules.map((one) => [
+    safe(one.name),
+    safe(one.workflow),
+    safe(ruleText(one)),
+    one.overlap,
+    one.catchup,
+    stateText(one, cli),
+  ]);
   out.lines(table(SCHEDULES, rows, out.columns));
   out.next(`pawl schedule show ${shellWord(schedules[0]?.name ?? '')}`);
 }
@@ -87,7 +97,11 @@ const FIRES: readonly Column[] = [{ title: 'DUE' }, { title: 'BY' }, { title: 'S
 async function show(cli: Cli, name: string, options: { readonly history: string }): Promise<void> {
   const { schedules } = await cli.reader();
   const most = wholeNumber(options.history, '--history', { most: 1_000 });
-  const [schedule, history, backfills] = [await schedules.get(name), await schedules.history(name, { limit: most }), await schedules.backfill.list(name)];
+  const [schedule, history, backfills] = [
+    await schedules.get(name),
+    await schedules.history(name, { limit: most }),
+    await schedules.backfill.list(name),
+  ];
   const { out } = cli;
   if (out.format !== 'text') return out.json({ schedule, history, backfills });
   out.lines(factLines(schedule, cli));
@@ -100,7 +114,8 @@ async function show(cli: Cli, name: string, options: { readonly history: string 
 
 function factLines(one: ScheduleView, cli: Cli): string[] {
   const { out } = cli;
-  const input = one.source === 'code' && !('input' in one) ? 'made by the code of the workflow' : safe(JSON.stringify(plain(one.input)) ?? 'none');
+  const input =
+    one.source === 'code' && !('input' in one) ? 'made by the code of the workflow' : safe(JSON.stringify(plain(one.input)) ?? 'none');
   const facts: readonly (readonly [string, string])[] = [
     ['workflow', `${safe(one.workflow)}, ${one.source === 'code' ? 'which declares it' : 'made at run time'}`],
     ['rule', safe(ruleText(one))],
@@ -135,7 +150,11 @@ async function next(cli: Cli, name: string, options: { readonly count: string })
   if (schedule.paused !== undefined) out.note('It is paused: nothing is started until it is resumed.');
   if (instants.length === 0) return out.note('It is never due.');
   const local = new Intl.DateTimeFormat('sv-SE', { timeZone: schedule.tz ?? 'UTC', dateStyle: 'short', timeStyle: 'long' });
-  out.lines(instants.map((at) => (schedule.tz === undefined || schedule.tz === 'UTC' ? at.toISOString() : `${local.format(at)}  ${at.toISOString()}`)));
+  out.lines(
+    instants.map((at) =>
+      schedule.tz === undefined || schedule.tz === 'UTC' ? at.toISOString() : `${local.format(at)}  ${at.toISOString()}`,
+    ),
+  );
 }
 
 async function trigger(cli: Cli, name: string): Promise<void> {
@@ -187,7 +206,9 @@ async function backfill(cli: Cli, name: string, flags: BackfillFlags): Promise<v
   const preview = await engine.schedules.backfill.preview(name, options);
   if (flags.dryRun === true) {
     if (out.format !== 'text') return out.json({ schedule: name, preview });
-    out.line(`would start ${count(preview.count, 'run')}${preview.more ? ' and more' : ''}; ${count(preview.skipped, 'instant')} would be left as they are`);
+    out.line(
+      `would start ${count(preview.count, 'run')}${preview.more ? ' and more' : ''}; ${count(preview.skipped, 'instant')} would be left as they are`,
+    );
     out.lines(preview.instants.slice(0, PREVIEW_LINES).map((at) => `  ${at.toISOString()}`));
     if (preview.count > PREVIEW_LINES) out.line(`  and ${(preview.count - PREVIEW_LINES).toLocaleString('en-US')} more`);
     return;
@@ -222,7 +243,8 @@ async function backfills(cli: Cli, name: string): Promise<void> {
 
 async function cancel(cli: Cli, name: string, id: number): Promise<void> {
   const { schedules } = await cli.existing();
-  if (!(await schedules.backfill.list(name)).some((one) => one.id === id)) throw usage(`Schedule ${JSON.stringify(name)} has no backfill ${id}.`);
+  if (!(await schedules.backfill.list(name)).some((one) => one.id === id))
+    throw usage(`Schedule ${JSON.stringify(name)} has no backfill ${id}.`);
   const done = await schedules.backfill.cancel(id);
   const { out } = cli;
   if (out.format !== 'text') return out.json({ backfill: id, cancelling: done });
