@@ -34,6 +34,9 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     summary: 'schedules: ls, show, next, run, pause, resume, backfill',
     load: () => import('./commands/schedule.ts'),
   },
+  signal: { group: 'Runs:', summary: 'send a message to who waits for it', load: () => import('./commands/signal.ts') },
+  approve: { group: 'Runs:', summary: 'say yes to an approval that a run waits for', load: () => import('./commands/approve.ts') },
+  reject: { group: 'Runs:', summary: 'say no to one', load: () => import('./commands/reject.ts') },
   dead: { group: 'Mending:', summary: 'dead letters: ls, show, redrive, discard', load: () => import('./commands/dead.ts') },
   redrive: {
     group: 'Mending:',
