@@ -68,8 +68,9 @@ const WORK: Checks<WorkOptions> = {
   queues: anything,
   drainOn: listOf('SIGTERM and SIGINT', oneOf('SIGTERM', 'SIGINT')),
 };
+const BACKFILL: Checks<BackfillOptions> = { from: anything, to: anything, reprocess: anything, concurrency: anything };
 const PRUNE: Checks<PruneOptions> = { olderThan: anything, journal: anything, dryRun: flag, signal: abortSignal };
-const ITEM: OptionCheck = (value) => (typeof value === 'object' && value !== null ? null : 'a list of objects with an input');
+const ITEM: OptionCheck = (value) => (typeof value === 'object' && value !== null ? null : 'an object');
 const ITEMS: OptionCheck = (value) => (Array.isArray(value) ? null : 'a list of objects with an input');
 
 export type StartManyResult<O> =
@@ -179,6 +180,8 @@ export class Engine implements RunHost {
   };
 
   private async *moveAll(query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> {
+    checkOptions(query, 'runs.move', OPTIONS.runs);
+    checkOptions(options, 'runs.move', OPTIONS.move);
     yield* (await this.versions()).moveAll(query, options);
   }
 
@@ -265,10 +268,15 @@ export class Engine implements RunHost {
   readonly limits = {
     list: async (): Promise<readonly LimitView[]> => (await this.capacity()).list(),
     /** A number is units of a pool (or, with `kind: 'key'`, how much of a key runs at once), a text such as '10/s' a rate. Wins until cleared. */
-    set: async (name: string, value: number | string, options: LimitOptions = {}): Promise<void> =>
-      (await this.capacity()).set(name, value, options),
+    set: async (name: string, value: number | string, options: LimitOptions = {}): Promise<void> => {
+      checkOptions(options, 'limits.set', OPTIONS.limit);
+      await (await this.capacity()).set(name, value, options);
+    },
     /** Back to what the code says. False where no operator had set it. */
-    clear: async (name: string, options: LimitOptions = {}): Promise<boolean> => (await this.capacity()).clear(name, options),
+    clear: async (name: string, options: LimitOptions = {}): Promise<boolean> => {
+      checkOptions(options, 'limits.clear', OPTIONS.limit);
+      return (await this.capacity()).clear(name, options);
+    },
   };
 
   /** Queues: while one is paused nothing new of it is claimed; what runs goes on to its end. */
@@ -417,42 +425,65 @@ export type ScheduleVerbs = ReturnType<typeof scheduleVerbs>;
 /** What can be done with schedules, for an engine and for the testing kit. */
 export function scheduleVerbs(host: { scheduleClient(): Promise<ScheduleClient>; handle(ref: RunRef, created: boolean): Run<unknown> }) {
   const client = (): Promise<ScheduleClient> => host.scheduleClient();
+  const named = async (name: string): Promise<ScheduleClient> => {
+    checkArgument(name, 'name', ARGUMENT.aString);
+    return client();
+  };
   return {
     /**
      * Makes a schedule of a registered workflow; it is due from now on. Rejects with `SCHEDULE_INVALID` (all problems in one message, an
      * expression that is never due among them), `SCHEDULE_EXISTS`, `RUN_INPUT_INVALID`, `RUN_UNKNOWN_WORKFLOW`.
      */
-    create: async (options: NewScheduleOptions): Promise<ScheduleView> => (await client()).create(options),
+    create: async (options: NewScheduleOptions): Promise<ScheduleView> => {
+      checkArgument(options, 'options', ITEM);
+      return (await client()).create(options);
+    },
     /** By name. Rejects with `SCHEDULE_NOT_FOUND`, as all that follow do. */
-    get: async (name: string): Promise<ScheduleView> => (await client()).get(name),
+    get: async (name: string): Promise<ScheduleView> => (await named(name)).get(name),
     /** All, in the order of their names. */
     list: async (): Promise<ScheduleView[]> => (await client()).list(),
     /** The next due instants. Default 5. */
-    next: async (name: string, count = 5): Promise<Date[]> => (await client()).next(name, Math.min(1_000, count)),
+    next: async (name: string, count = 5): Promise<Date[]> => {
+      checkArgument(count, 'count', wholeNumber);
+      return (await named(name)).next(name, Math.min(1_000, count));
+    },
     /** What became of its instants, the last first. Default 50, at most 1,000. */
-    history: async (name: string, options: { readonly limit?: number } = {}): Promise<FireView[]> =>
-      (await client()).history(name, Math.min(1_000, options.limit ?? 50)),
+    history: async (name: string, options: { readonly limit?: number } = {}): Promise<FireView[]> => {
+      checkOptions(options, 'schedules.history', { limit: wholeNumber });
+      return (await named(name)).history(name, Math.min(1_000, options.limit ?? 50));
+    },
     /** Starts nothing more until it is resumed; instants that pass meanwhile are not caught up. Backfills go on. */
-    pause: async (name: string, options: { readonly why?: string } = {}): Promise<ScheduleView> =>
-      (await client()).pause(name, options.why ?? 'a person paused it'),
-    resume: async (name: string): Promise<ScheduleView> => (await client()).resume(name),
+    pause: async (name: string, options: { readonly why?: string } = {}): Promise<ScheduleView> => {
+      checkOptions(options, 'schedules.pause', { why: ARGUMENT.text });
+      return (await named(name)).pause(name, options.why ?? 'a person paused it');
+    },
+    resume: async (name: string): Promise<ScheduleView> => (await named(name)).resume(name),
     /** Deletes it with its history; its runs stay and go on. Rejects with `SCHEDULE_DECLARED` while its workflow declares it. */
-    delete: async (name: string): Promise<void> => (await client()).delete(name),
+    delete: async (name: string): Promise<void> => (await named(name)).delete(name),
     /** A run now, whatever the rule and `overlap` say; `ctx.dueAt` is this instant. Also while it is paused. */
-    trigger: async (name: string): Promise<Run<unknown>> => host.handle(await (await client()).trigger(name), true),
+    trigger: async (name: string): Promise<Run<unknown>> => host.handle(await (await named(name)).trigger(name), true),
     /**
      * Runs for the instants of a range that has passed, a few at a time, by the rule as it is now. It is kept in the store: any worker goes on
      * with it. `overlap` does not apply to its runs, nor do they count for it.
      */
     backfill: Object.assign(
-      async (name: string, options: BackfillOptions): Promise<BackfillView> => (await client()).backfill(name, options),
+      async (name: string, options: BackfillOptions): Promise<BackfillView> => {
+        checkOptions(options, 'schedules.backfill', BACKFILL);
+        return (await named(name)).backfill(name, options);
+      },
       {
         /** What `backfill` would do. */
-        preview: async (name: string, options: BackfillOptions): Promise<BackfillPreview> => (await client()).preview(name, options),
+        preview: async (name: string, options: BackfillOptions): Promise<BackfillPreview> => {
+          checkOptions(options, 'schedules.backfill.preview', BACKFILL);
+          return (await named(name)).preview(name, options);
+        },
         /** The last 100, the newest first. */
-        list: async (name: string): Promise<BackfillView[]> => (await client()).backfills(name),
+        list: async (name: string): Promise<BackfillView[]> => (await named(name)).backfills(name),
         /** Starts no more of its runs and cancels those that are open; false where it is over. */
-        cancel: async (id: number): Promise<boolean> => (await client()).cancelBackfill(id),
+        cancel: async (id: number): Promise<boolean> => {
+          checkArgument(id, 'id', wholeNumber);
+          return (await client()).cancelBackfill(id);
+        },
       },
     ),
   };

@@ -17,11 +17,13 @@ import {
 } from '../core/options.ts';
 import type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions } from './acts.ts';
 import type { AuditQuery } from './audit.ts';
+import type { LimitOptions } from './capacity.ts';
 import type { RunQuery, StartOptions } from './client.ts';
 import type { DeadQuery, DeadRedriveOptions } from './dead.ts';
 import type { FindOptions } from './find.ts';
 import type { InspectOptions } from './inspect.ts';
 import type { LogFilter, LogQuery } from './logs.ts';
+import type { MoveOptions } from './versions.ts';
 
 const item = either('the index or the key of an item', wholeNumber, text);
 const items = either('the index or the key of an item, or a list of them', item, listOf('items', item));
@@ -39,6 +41,7 @@ export const OPTIONS = {
   mark: { ...ACT, item, output: anything, dryRun: flag } satisfies Checks<MarkOptions>,
   skip: { ...ACT, item } satisfies Checks<ActOptions & { item?: ItemName }>,
   discard: { ...ACT, item } satisfies Checks<ActOptions & { item?: ItemName; note: string }>,
+  move: { ...ACT, to: text, dryRun: flag } satisfies Checks<MoveOptions>,
   fork: { ...ACT, input: anything } satisfies Checks<ForkOptions>,
   start: {
     key: anything,
@@ -60,6 +63,7 @@ export const OPTIONS = {
     limit: wholeNumber,
     cursor: text,
   } satisfies Checks<RunQuery>,
+  limit: { kind: anything } satisfies Checks<LimitOptions>,
   find: { workflow: text } satisfies Checks<FindOptions>,
   dead: { workflow: text, task: text, code: text, run: text, since: anything, limit: anything, cursor: text } satisfies Checks<DeadQuery>,
   deadRedrive: {

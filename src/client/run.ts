@@ -173,6 +173,7 @@ export class Run<O> {
    * that is in the store by now takes it back by itself. Rejects with `RUN_CANNOT_MOVE`, `RUN_UNKNOWN_VERSION`, `RUN_NOT_OPEN`.
    */
   async move(options: MoveOptions): Promise<MoveReport> {
+    checkOptions(options, 'move', OPTIONS.move);
     return (await this.host.versions()).move(this.ref.id, options);
   }
 

@@ -1,12 +1,14 @@
 import { isEnded, isUnderway } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
+import { compensationRows } from './cleanup.ts';
 import { decideNode } from './joining.ts';
-import { rootCauses, runRootCauses } from './outcome.ts';
+import { decideOutcome, rootCauses, runRootCauses } from './outcome.ts';
 import type { EndedTask, QueuedTask, RunningTask, RunState, TaskState } from './run-state.ts';
 import { isRunOver, type RunStatus, type TaskStatus } from './states.ts';
 import { contractOf } from './turn.ts';
 import { parseError } from './values.ts';
 import { waitSentence } from './why-waits.ts';
+import { openDecisions, skippedBy } from './why-branches.ts';
 import { listText, spanText } from './words.ts';
 
 /** One sentence about a run or a task: what it waits for, since when, what lets it go on; or how and why it ended. */
@@ -82,6 +84,14 @@ function tellRun(facts: WhyFacts): Told {
   if (state.status === 'scheduled') {
     return told(`It starts in ${spanText((state.startAt ?? now) - now)}.`, { since: at(state.acceptedAt), until: at(state.startAt) });
   }
+  if (state.status === 'cancelling' || state.status === 'finishing') return tellCleanup(facts);
+  if (state.flow.retryAt !== null) {
+    const at = new Date(state.flow.retryAt);
+    return told(`It failed, and is redriven as a whole in ${spanText(at.getTime() - now)}.`, {
+      until: at,
+      tasks: runRootCauses(facts.graph, state),
+    });
+  }
   if (facts.isUnclaimed)
     return waitsForWorker(
       facts,
@@ -92,10 +102,38 @@ function tellRun(facts: WhyFacts): Told {
   return tellOpen(facts);
 }
 
+/** How it will end, and what still cleans up. */
+function tellCleanup(facts: WhyFacts): Told {
+  const { graph, state } = facts;
+  const { status, reason } = decideOutcome(graph, state);
+  const ending =
+    status === 'failed' ? 'It failed' : status === 'cancelled' ? `It is being cancelled (${reasonText(reason)})` : `It ends as ${status}`;
+  const { sentence, ...about } = tellOpen(facts);
+  return told(`${ending}, cleaning up: ${lower(sentence)}`, about);
+}
+
+/** Such a run goes on no more: what is left is to be mended by hand. */
+function tellCompensated(facts: WhyFacts, ago: string): Told {
+  const { graph, state, finishedAt } = facts;
+  const left = compensationRows(graph, state).filter((row) => row.status !== 'success');
+  const ids = left.flatMap((row) => graph.nodes[row.node]?.id ?? []);
+  const causes = runRootCauses(graph, state);
+  const because = causes.length === 0 ? '' : ` because ${listText(causes)} failed`;
+  const undone =
+    left.length === 0
+      ? 'what its tasks had done was undone'
+      : `not everything could be undone: ${listText([...new Set(ids)])} did not succeed`;
+  return told(`It ${state.status === 'cancelled' ? 'was cancelled' : 'failed'}${ago}${because}; ${undone}.`, {
+    since: at(finishedAt),
+    tasks: ids.length > 0 ? [...new Set(ids)] : causes,
+  });
+}
+
 function tellEnd(facts: WhyFacts): Told {
   const { graph, state, finishedAt, now } = facts;
   const since = at(finishedAt);
   const ago = finishedAt === null ? '' : ` ${spanText(now - finishedAt)} ago`;
+  if (state.flow.compensated) return tellCompensated(facts, ago);
   switch (state.status) {
     case 'failed': {
       const causes = runRootCauses(graph, state);
@@ -112,8 +150,9 @@ function tellEnd(facts: WhyFacts): Told {
       return told(`It was cancelled${ago} (${reasonText(facts.reason)}); after "pawl redrive" it goes on where it stopped.`, { since });
     case 'partial':
       return told(`It ended as partial${ago}: some of its failures were excused.`, { since });
-    case 'success':
     case 'skipped':
+      return told(`It was skipped${ago}: its guard said no, and nothing of it ran.`, { since });
+    case 'success':
     case 'scheduled':
     case 'queued':
     case 'running':
@@ -144,7 +183,7 @@ function openTasks(facts: WhyFacts, status: 'running' | 'retrying' | 'queued' | 
   return graph.nodes.flatMap((node) => {
     const top = state.tasks[node.index];
     const map = state.maps.get(node.index);
-    const all = map === undefined ? [top] : [...map.open.values()];
+    const all = map === undefined ? [top, ...(state.served.get(node.index)?.values() ?? [])] : [...map.open.values()];
     return all.flatMap((task) => (task?.status === status ? [{ node, task }] : []));
   });
 }
@@ -159,6 +198,7 @@ function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskStat
     case 'retrying': {
       const error = parseError(task.error);
       const why = error === null ? task.reason : `${error.code ?? error.name}: ${firstLine(error.message)}`;
+      if (task.dueAt === null) return told(`It failed for good (${why}), and its catch handler runs.`, { tasks: [node.id] });
       const text = `Attempt ${task.attempt} failed (${why}); the next begins ${task.dueAt <= facts.now ? 'now' : `in ${spanText(task.dueAt - facts.now)}`}.`;
       return told(text, { until: at(task.dueAt), tasks: [node.id] });
     }
@@ -176,7 +216,7 @@ function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskStat
 function tellPending(facts: WhyFacts, node: GraphNode): Told {
   const { graph, state } = facts;
   const open = node.in.map((edge) => edge.from).filter((from) => !isEnded(state.tasks[from]));
-  if (node.gate !== null && !isEnded(state.tasks[node.gate.when])) open.push(node.gate.when);
+  open.push(...openDecisions(graph, state, node));
   const names = [...new Set(open)].flatMap((index) => graph.nodes[index]?.id ?? []);
   if (names.length === 0)
     return told(decideNode(graph, state, node).kind === 'start' ? 'It is about to be queued.' : 'It is about to be decided.');
@@ -244,6 +284,8 @@ function tellEnded(facts: WhyFacts, node: GraphNode, task: EndedTask): Told {
         { since },
       );
     case 'failed':
+      if (task.handled)
+        return told(`${upper(failureText(facts, node, task))} ${ago}; its catch handler took the failure.`, { since, tasks: [node.id] });
       return told(`${upper(failureText(facts, node, task))} ${ago}${task.dead ? '; it is a dead letter: redrive or discard it' : ''}.`, {
         since,
         tasks: [node.id],
@@ -256,10 +298,7 @@ function tellEnded(facts: WhyFacts, node: GraphNode, task: EndedTask): Told {
       });
     }
     case 'skipped':
-      return told(
-        `It was skipped ${ago}: ${task.reason === 'manual' ? 'a person skipped it' : task.reason === 'condition' ? 'its condition said no' : 'what it depends on was skipped'}.`,
-        { since },
-      );
+      return told(`It was skipped ${ago}: ${skippedBy(facts.graph, facts.state, node, task)}.`, { since });
     case 'cancelled':
       return told(`It was cancelled ${ago} (${reasonText(task.reason)}).`, { since });
   }

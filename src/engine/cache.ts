@@ -64,6 +64,7 @@ export class RunCache {
 /** A run's state from its rows. */
 export function stateFromRows(graph: CompiledGraph, loaded: LoadedRun): RunState {
   const state = emptyRunState(graph, loaded.facts);
+  state.completions = loaded.completions;
   for (const map of loaded.maps) {
     const isRead = graph.nodes[map.node]?.isRead === true;
     const complete = map.next === 0;

@@ -1,4 +1,5 @@
 import { setTask } from '../core/changes.ts';
+import { wakeOf } from '../core/run-flow.ts';
 import type { PawlError } from '../core/errors.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { RunEnd } from '../core/changes.ts';
@@ -295,12 +296,12 @@ export class Committer {
     if (entry.owner === null) state.rev++;
     for (const { from, to } of changes.tasks) {
       if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
-      if (to.status === 'retrying') this.onDue(to.dueAt);
+      if (to.status === 'retrying' && to.dueAt !== null) this.onDue(to.dueAt);
       if (to.status === 'waiting') this.parked(state.run, to);
       const token = from?.status === 'running' ? from.lease?.token : undefined;
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
-    if (changes.moves.length > 0 || changes.reset !== null || move !== null) this.woken(state);
+    if (changes.moves.length > 0 || changes.reset !== null || changes.flow || move !== null) this.woken(state);
     if (move !== null) {
       this.cache.put(entry);
       move.unit.resolve({ kind: 'moved' });
@@ -314,10 +315,10 @@ export class Committer {
   }
 
   /** A run that was admitted, paused, resumed or reopened: what it waits for now, and what of it may be claimed. */
-  private woken({ status, startAt, deadlineAt, rank }: CachedRun['state']): void {
-    const wakeAt = status === 'scheduled' ? startAt : deadlineAt;
+  private woken(state: CachedRun['state']): void {
+    const wakeAt = wakeOf(state);
     if (wakeAt !== null) this.onDue(wakeAt);
-    if (status === 'running') this.claims?.queued(rank);
+    if (state.status === 'running') this.claims?.queued(state.rank);
   }
 
   private parked(run: number, task: WaitingTask): void {
@@ -362,7 +363,7 @@ export class Committer {
       held: 0,
     };
     if (launches.length > 0) this.cache.put(entry);
-    const wakeAt = write.state.status === 'scheduled' ? write.state.startAt : write.state.deadlineAt;
+    const wakeAt = wakeOf(write.state);
     if (wakeAt !== null) this.onDue(wakeAt);
     for (const { to } of write.changes.tasks) {
       if (to.status === 'queued') this.queued(to.rank, to.expiresAt);

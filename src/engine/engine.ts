@@ -110,6 +110,9 @@ export class EngineRuntime {
   private worker: Worker | null = null;
   private isClosed = false;
   private broken: Error | null = null;
+  private tellBroken: (error: Error) => void = () => undefined;
+  /** Resolves when this process has stopped working because a rule of the engine or the store is broken. */
+  readonly failure = new Promise<Error>((resolve) => (this.tellBroken = resolve));
   private readonly closing = new AbortController();
 
   constructor(parts: EngineParts) {
@@ -133,14 +136,7 @@ export class EngineRuntime {
     const { logger } = this;
     const store = await this.parts.openStore();
     const clock = new StoreClock(ports, settings.leaseMs);
-    const info = await store.open();
-    clock.raise(info.clock);
-    if (info.isImmutable)
-      logger.warn('the store cannot be read beside a writer: what is committed from now on is not seen', { path: info.path });
-    if (this.parts.access === 'write') {
-      await this.define(store, clock.now());
-      await store.capacity.declare(this.parts.limits, clock.now());
-    }
+    await this.prepare(store, clock);
     const { maxPayload, maxLost } = settings;
     const logs = new LogBook({
       // why: the book redacts once, for the store and the logger
@@ -187,6 +183,22 @@ export class EngineRuntime {
     const { runner } = await this.open();
     if (this.broken !== null) throw this.broken;
     return runner.trigger(row);
+  }
+
+  /** A store that cannot be used as it must be is closed: the next call opens it anew. */
+  private async prepare(store: Store, clock: StoreClock): Promise<void> {
+    try {
+      const info = await store.open();
+      clock.raise(info.clock);
+      if (info.isImmutable)
+        this.logger.warn('the store cannot be read beside a writer: what is committed from now on is not seen', { path: info.path });
+      if (this.parts.access !== 'write') return;
+      await this.define(store, clock.now());
+      await store.capacity.declare(this.parts.limits, clock.now());
+    } catch (error) {
+      await store.close().catch((failure: unknown) => this.logger.warn('the store could not be closed', { error: textOf(failure) }));
+      throw error;
+    }
   }
 
   private async pump(events: EventReader, follower: Follower, onEvent: (event: EngineEvent) => void): Promise<void> {
@@ -450,6 +462,7 @@ export class EngineRuntime {
     this.logger.error('the engine stopped', { error: this.broken.stack ?? this.broken.message });
     await this.worker?.abandon('The engine stopped.');
     this.worker = null;
+    this.tellBroken(this.broken);
   }
 
   private progressed(attempt: Attempt, progress: Progress): void {

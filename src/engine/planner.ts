@@ -266,10 +266,14 @@ function linkOf(from: StartFrom | null, state: RunState): StartLink | null {
   return { run, kind, generation: taken?.donor.generation ?? null, maps: taken?.nodes.filter((node) => state.maps.has(node)) ?? [] };
 }
 
-function startAct({ request: { act, uid } }: StartUnit, run: number): ActWrite | null {
+function startAct({ request: { act, uid, from } }: StartUnit, run: number): ActWrite | null {
   if (act === null) return null;
   const facts = JSON.stringify({ ...(JSON.parse(act.facts) as object), made: runIdText(uid) });
-  return { ...act, facts, result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex') }) };
+  return {
+    ...act,
+    facts,
+    result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex'), ...(from?.taken == null ? {} : { reused: from.taken.nodes }) }),
+  };
 }
 
 /** The slot's chain goes on where an attempt of this process just ended; otherwise a new one begins. */

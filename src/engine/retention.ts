@@ -106,8 +106,10 @@ export async function pruneBatches({
   }
   let moreActs = true;
   while (moreActs && !isOver()) {
+    // The journal names workers by their numbers: they stay as long as it does.
+    const workersBefore = keep.journalMs === null ? null : now - keep.journalMs;
     const auditBefore = keep.auditMs === null ? null : now - keep.auditMs;
-    ({ more: moreActs } = await care.pruneActs({ auditBefore, requestsBefore: now - REQUEST_MS, rows: BATCH_ROWS }));
+    ({ more: moreActs } = await care.pruneActs({ auditBefore, requestsBefore: now - REQUEST_MS, workersBefore, rows: BATCH_ROWS }));
     await nextTurn();
   }
   // why: a record tells of a run as long as any of them may be there

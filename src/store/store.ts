@@ -339,7 +339,10 @@ export interface LoadedRun {
   /** Top-level tasks, and open items. */
   readonly tasks: readonly TaskState[];
   readonly maps: readonly Omit<MapState, 'open' | 'list' | 'results'>[];
+  /** The ended items of the maps that were asked for; of a run whose compensation has begun those of all. */
   readonly items: readonly { readonly node: number; readonly items: readonly EndedTask[] }[];
+  /** The last place in the order of completion. */
+  readonly completions: number;
   readonly epoch: number;
 }
 

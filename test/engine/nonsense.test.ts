@@ -40,6 +40,25 @@ const methods: Readonly<Record<string, { readonly call: () => Call; readonly goo
   'dead.redrive of a query': { call: () => engine.dead.redrive, good: [{}, { dryRun: true }], options: 0 },
   'quarantine.retry': { call: () => engine.quarantine.retry, good: ['x', {}], options: 1 },
   'quarantine.fail': { call: () => engine.quarantine.fail, good: ['x', {}], options: 1 },
+  'runs.move': { call: () => engine.runs.move, good: [{ tag: 'none' }, { to: '1', dryRun: true }], options: 1 },
+  'limits.set': { call: () => engine.limits.set, good: ['some', 5, {}], options: 2 },
+  'limits.clear': { call: () => engine.limits.clear, good: ['some', {}], options: 1 },
+  'queues.pause': { call: () => engine.queues.pause, good: ['some'] },
+  'queues.resume': { call: () => engine.queues.resume, good: ['some'] },
+  'workflows.pause': { call: () => engine.workflows.pause, good: ['some'] },
+  'workflows.resume': { call: () => engine.workflows.resume, good: ['some'] },
+  'schedules.get': { call: () => engine.schedules.get, good: ['some'] },
+  'schedules.next': { call: () => engine.schedules.next, good: ['some', 5] },
+  'schedules.history': { call: () => engine.schedules.history, good: ['some', {}], options: 1 },
+  'schedules.pause': { call: () => engine.schedules.pause, good: ['some', {}], options: 1 },
+  'schedules.resume': { call: () => engine.schedules.resume, good: ['some'] },
+  'schedules.delete': { call: () => engine.schedules.delete, good: ['some'] },
+  'schedules.trigger': { call: () => engine.schedules.trigger, good: ['some'] },
+  'schedules.backfill': { call: () => engine.schedules.backfill, good: ['some', {}], options: 1 },
+  'schedules.create': { call: () => engine.schedules.create, good: [{}] },
+  'schedules.backfill.preview': { call: () => engine.schedules.backfill.preview, good: ['some', {}] },
+  'schedules.backfill.list': { call: () => engine.schedules.backfill.list, good: ['some'] },
+  'schedules.backfill.cancel': { call: () => engine.schedules.backfill.cancel, good: [1] },
   audit: { call: () => engine.audit.bind(engine), good: [{}], options: 0 },
   watch: { call: () => engine.watch.bind(engine), good: [{ signal: AbortSignal.abort() }], options: 0 },
   prune: { call: () => engine.prune.bind(engine), good: [{ dryRun: true }], options: 0 },
@@ -61,6 +80,7 @@ const methods: Readonly<Record<string, { readonly call: () => Call; readonly goo
   'run.pause': { call: () => run.pause.bind(run), good: [{}], options: 0 },
   'run.resume': { call: () => run.resume.bind(run), good: [{}], options: 0 },
   'run.markFailed': { call: () => run.markFailed.bind(run), good: [{}], options: 0 },
+  'run.move': { call: () => run.move.bind(run), good: [{ to: '1', dryRun: true }], options: 0 },
   'run.fork': { call: () => run.fork.bind(run), good: ['nobody', {}], options: 1 },
   'run.previewFork': { call: () => run.previewFork.bind(run), good: ['fails'] },
   'run.restart': { call: () => run.restart.bind(run), good: [{}], options: 0 },
@@ -70,7 +90,20 @@ const methods: Readonly<Record<string, { readonly call: () => Call; readonly goo
   'run.followLogs': { call: () => run.followLogs.bind(run), good: [{ signal: AbortSignal.abort() }], options: 0 },
 };
 /** What takes nothing, or ends the engine; `backup` would write files of any name. */
-const elsewhere = ['close', 'workers', 'quarantine.list', 'backup', 'run.status', 'run.graph', 'registered'];
+const elsewhere = [
+  'close',
+  'workers',
+  'quarantine.list',
+  'limits.list',
+  'schedules.list',
+  'queues.list',
+  'workflows.list',
+  'checkVersions',
+  'backup',
+  'run.status',
+  'run.graph',
+  'registered',
+];
 
 const NONSENSE: readonly unknown[] = [
   null,
@@ -122,10 +155,26 @@ const isFine = (what: string): boolean => /^[A-Z_]+$/.test(what) || what === 'ok
 test('every method of an engine and of a run is here', () => {
   const own = (value: object): string[] =>
     Object.getOwnPropertyNames(Object.getPrototypeOf(value)).filter((name) => name !== 'constructor' && !name.startsWith('_'));
-  const grouped = (['runs', 'dead', 'quarantine'] as const).flatMap((group) =>
+  const grouped = (['runs', 'dead', 'quarantine', 'limits', 'queues', 'workflows', 'schedules'] as const).flatMap((group) =>
     Object.keys(engine[group]).map((name) => `${group}.${name}`),
   );
-  const internal = ['client', 'acts', 'explainer', 'handle', 'letters', 'resultOf', 'redriveAll', 'watchRun', 'pulse', 'examine', 'run.id'];
+  const internal = [
+    'client',
+    'acts',
+    'explainer',
+    'handle',
+    'letters',
+    'resultOf',
+    'redriveAll',
+    'watchRun',
+    'moveAll',
+    'versions',
+    'capacity',
+    'scheduleClient',
+    'pulse',
+    'examine',
+    'run.id',
+  ];
   const all = [...own(engine), ...grouped, ...own(run).map((name) => `run.${name}`)].filter((name) => !internal.includes(name));
   expect(all.filter((name) => !(name in methods) && !elsewhere.includes(name))).toEqual([]);
 });

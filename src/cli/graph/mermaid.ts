@@ -14,6 +14,7 @@ const SHAPES: Readonly<Record<DrawnNode['kind'], readonly [string, string]>> = {
   guard: ['{{', '}}'],
   first: ['([', '])'],
   branch: ['([', '])'],
+  handler: ['[/', '/]'],
   sleep: ['>', ']'],
   wait: ['>', ']'],
   approve: ['>', ']'],

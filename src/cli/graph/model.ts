@@ -99,6 +99,13 @@ function factsOf(task: GraphTask): string[] {
     return [...(task.id === 'switch' ? [] : ['switch']), ...(task.default === 'skip' ? ['may choose none'] : []), ...join];
   if (task.kind === 'first') return task.id === 'first' ? [] : ['first'];
   if (task.kind === 'branch') return [...(task.id === `${task.when}.result` ? [] : [`result of ${task.when}`]), ...join];
+  if (task.kind === 'handler')
+    return [
+      `${task.role} of ${task.of}`,
+      ...(task.task === undefined ? [] : [`task ${task.task}`]),
+      ...(task.failRun ? ['fails the run'] : []),
+      ...contractFacts(task.contract),
+    ];
   if (task.kind === 'sleep') return [task.ms === undefined ? 'sleeps until a time' : `sleeps ${spanText(task.ms)}`, ...join];
   if (task.kind === 'wait' || task.kind === 'approve') return [...waitFacts(task), ...join];
   return [

@@ -53,6 +53,8 @@ CREATE TABLE runs (
   stays_until INTEGER,
   finished_at INTEGER,
   reason TEXT,
+  -- what it remembers beside its tasks: cause, cancel, policy, compensation, its own retry
+  flow TEXT CHECK (json_valid(flow)),
   quarantined TEXT,
   key TEXT,
   tags TEXT,
@@ -117,6 +119,7 @@ CREATE TABLE tasks (
   finished_at INTEGER,
   reason TEXT,
   flags INTEGER NOT NULL,
+  completion INTEGER,
   -- what a waiting task waits for
   waits TEXT,
   effect INTEGER NOT NULL DEFAULT 1,
@@ -133,6 +136,9 @@ CREATE INDEX tasks_open ON tasks (status, body, rank) WHERE status <= 4;
 CREATE INDEX tasks_due ON tasks (due_at) WHERE due_at IS NOT NULL;
 -- dead letters, by when they died
 CREATE INDEX tasks_dead ON tasks (finished_at, run, node, item) WHERE (flags & 4) = 4;
+
+-- in which order what may have to be undone succeeded
+CREATE INDEX tasks_completed ON tasks (run, completion) WHERE completion IS NOT NULL;
 
 -- what reset tasks were in their earlier generations
 CREATE TABLE generations (
