@@ -52,6 +52,7 @@ export type { RedactOptions } from './core/redact.ts';
 export type { Check } from './client/doctor.ts';
 export type { RunDocument } from './core/run-document.ts';
 export type { PruneCounts, PruneOptions, Retention } from './engine/retention.ts';
+export type { ClassifyError, ErrorFacts, ErrorVerdict } from './engine/classify.ts';
 export type { TaskProgress } from './engine/engine.ts';
 export type { Engine, StartManyResult, WorkOptions } from './facade.ts';
 export type { Registrable } from './engine/registry.ts';

@@ -106,6 +106,20 @@ export interface SleepDef extends BaseDef {
   readonly until?: Expr;
 }
 
+/** A teardown gets the output of the task `of`, a catch `{ input, error }`, a compensation `{ input, output }`. */
+export interface HandlerDef<V = never> extends TaskOpts {
+  readonly id: string;
+  readonly kind: 'handler';
+  readonly role: Role;
+  readonly of: string;
+  readonly task?: AnyTask | string;
+  /** The body, where there is no task. */
+  readonly run?: Body<V, unknown>;
+  /** Of a teardown: its failure fails the run. */
+  readonly failRun?: boolean;
+  readonly contract?: ContractData;
+}
+
 /** `signal`: the signal, or the name of one that the engine has in `use`. */
 export interface WaitDef<V = never> extends BaseDef {
   readonly id: string;
@@ -128,20 +142,6 @@ export interface ApproveDef extends BaseDef {
   readonly onTimeout?: 'skip';
   readonly onReject?: 'skip';
   readonly allowFailure?: boolean;
-}
-
-/** A teardown gets the output of the task `of`, a catch `{ input, error }`, a compensation `{ input, output }`. */
-export interface HandlerDef<V = never> extends TaskOpts {
-  readonly id: string;
-  readonly kind: 'handler';
-  readonly role: Role;
-  readonly of: string;
-  readonly task?: AnyTask | string;
-  /** The body, where there is no task. */
-  readonly run?: Body<V, unknown>;
-  /** Of a teardown: its failure fails the run. */
-  readonly failRun?: boolean;
-  readonly contract?: ContractData;
 }
 
 export interface GraphDef extends WorkflowOpts {

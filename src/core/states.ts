@@ -118,6 +118,7 @@ export const TASK_TRANSITIONS: readonly Transition<TaskStatus>[] = [
   { from: 'pending', event: 'a part of a first won', to: ['success'] },
   { from: 'pending', event: 'join says never', to: ['upstream_failed', 'cancelled', 'skipped'] },
   { from: 'queued', event: 'claim', to: ['running'] },
+  { from: 'queued', event: 'cache hit', to: ['success'] },
   { from: 'queued', event: 'queue timeout', to: ['failed'] },
   { from: 'queued', event: 'total timeout', to: ['failed'] },
   { from: 'queued', event: 'no limit would ever let it run', to: ['failed'] },

@@ -37,6 +37,8 @@ export type RunEvent =
   | { readonly type: 'wake'; readonly node: number; readonly item: number; readonly name: string | null; readonly by: Wake }
   /** Start up to `count` more items of a map. */
   | { readonly type: 'take'; readonly node: number; readonly count: number }
+  /** A queued task ends with an output that was kept. */
+  | { readonly type: 'cached'; readonly node: number; readonly item: number; readonly output: string | null }
   | LimitEvent
   | { readonly type: 'admit' }
   | { readonly type: 'cancel'; readonly reason: Reason }

@@ -24,6 +24,8 @@ export interface AttemptHost {
   recordStep(step: StepWrite): Promise<boolean>;
   readSteps(task: TaskKey): Promise<StepRecord[]>;
   settle(attempt: Attempt, outcome: Outcome): void;
+  /** What the engine makes of an error about which neither the error itself nor a rule of the task has decided. */
+  classify(attempt: Attempt, error: unknown): FailureFacts;
   log(attempt: Attempt): Log;
   progressed(attempt: Attempt, progress: Progress): void;
   /** Calls a body. */
@@ -274,7 +276,8 @@ export class Attempt {
         : {}),
       ...(error instanceof RetryAfterError ? { retryAfterMs: Math.max(1, error.delayMs(this.host.now())) } : {}),
     };
-    return { kind: 'error', error: this.recordText(error), facts };
+    const decided = rule !== undefined || facts.nonRetryable === true || facts.retryAfterMs !== undefined;
+    return { kind: 'error', error: this.recordText(error), facts: decided ? facts : this.host.classify(this, error) };
   }
 
   private recordText(error: unknown): string {

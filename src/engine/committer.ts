@@ -15,6 +15,7 @@ import type { CachedRun, RunCache } from './cache.ts';
 import type { Claims } from './claims.ts';
 import type { StoreClock } from './clock.ts';
 import { RunLoader } from './loader.ts';
+import { lookUp } from './lookups.ts';
 import { admitWakes } from './mailbox.ts';
 import { Numbers } from './numbers.ts';
 import { Planner, type Capacity, type Launch, type Plan, type PlannedRun, type PlannedStart, type RunUnits } from './planner.ts';
@@ -75,7 +76,7 @@ export class Committer {
   constructor(options: CommitterOptions) {
     this.options = options;
     this.numbers = new Numbers(options.store);
-    this.planner = new Planner(options.settings, this.numbers);
+    this.planner = new Planner(options.settings, this.numbers, (text) => options.ports.digest(text));
     this.loader = new RunLoader(options, () => this.claims?.capacity(0).worker ?? 0);
     this.cache = this.loader.cache;
     options.logs.onDue = () => this.schedule();
@@ -164,8 +165,9 @@ export class Committer {
       now,
       worker: capacity.worker,
       starts: plan.starts.map((start) => start.write),
-      runs: plan.runs.map(({ entry, changes, act, move }) => ({
+      runs: plan.runs.map(({ entry, changes, act, move, cache }) => ({
         act,
+        cache,
         move: move?.write ?? null,
         firstBody: entry.known.stored.firstBody,
         state: entry.state,
@@ -201,7 +203,15 @@ export class Committer {
   }
 
   private async plan(units: readonly Unit[], starts: readonly StartUnit[], capacity: Capacity, now: number): Promise<Plan> {
-    const plan: Plan = { now, starts: [], runs: [], steps: units.filter((unit) => unit.kind === 'step'), broken: [], needItems: [] };
+    const plan: Plan = {
+      now,
+      starts: [],
+      runs: [],
+      steps: units.filter((unit) => unit.kind === 'step'),
+      broken: [],
+      needItems: [],
+      lookups: [],
+    };
     const byRun = new Map<number, EventUnit[]>();
     const moves = new Map<number, MoveUnit>();
     for (const unit of units) {
@@ -222,14 +232,25 @@ export class Committer {
     if (missing.length > 0) await this.loader.load(missing.map((run) => ({ run, items: [] })));
     for (const [run, events] of byRun) this.planRun(plan, run, events, capacity);
     for (const [run, unit] of moves) this.planRun(plan, run, [unit], capacity);
-    for (const needed of plan.needItems.splice(0)) {
-      this.cache.drop(needed.run);
-      await this.loader.load([{ run: needed.run, items: await this.loader.allMaps(needed.run) }]);
-      this.planRun(plan, needed.run, needed.units, capacity);
+    for (const unit of starts) this.planner.start(plan, unit, capacity);
+    while (plan.needItems.length + plan.lookups.length > 0) {
+      for (const needed of plan.needItems.splice(0)) {
+        this.cache.drop(needed.run);
+        await this.loader.load([{ run: needed.run, items: await this.loader.allMaps(needed.run) }]);
+        this.planRun(plan, needed.run, needed.units, capacity);
+      }
+      if (plan.lookups.length > 0) await this.lookUp(plan, capacity);
     }
     for (const broken of plan.broken.splice(0)) await this.loader.setAside(broken.run, broken.units, broken.error);
-    for (const unit of starts) this.planner.start(plan, unit, capacity);
     return plan;
+  }
+
+  private lookUp(plan: Plan, capacity: Capacity): Promise<void> {
+    const { store, ports, settings } = this.options;
+    const more = (run: number, node: number): void => {
+      this.add({ kind: 'event', run, event: { type: 'take', node, count: 0 }, attempt: null, act: null, done: null });
+    };
+    return lookUp(plan.lookups, capacity, plan.now, { store, digest: (text) => ports.digest(text), settings, more });
   }
 
   private planRun(plan: Plan, run: number, units: RunUnits, capacity: Capacity): void {

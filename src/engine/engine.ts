@@ -16,6 +16,7 @@ import { isBroken, type RunRow, type Store } from '../store/store.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import { stateFromRows } from './cache.ts';
 import { LogBook } from './attempt-log.ts';
+import type { ClassifyError } from './classify.ts';
 import { StoreClock } from './clock.ts';
 import { Committer } from './committer.ts';
 import type { Intercept } from './dispatcher.ts';
@@ -60,6 +61,7 @@ export interface EngineParts {
   readonly onProgress?: ((progress: TaskProgress) => void) | undefined;
   /** Stands between attempts and bodies: for the testing kit. */
   readonly intercept?: Intercept | undefined;
+  readonly classifyError?: ClassifyError | undefined;
 }
 
 /** How long to wait before a worker is booted again. */
@@ -407,7 +409,7 @@ export class EngineRuntime {
   }
 
   private async bootWorker(opened: Opened, concurrency: number): Promise<Worker> {
-    const { ports, host, redactor, settings, intercept } = this.parts;
+    const { ports, host, redactor, settings, intercept, classifyError } = this.parts;
     const { store, committer, deliverer, clock, logs, runner } = opened;
     const options = {
       store,
@@ -425,6 +427,7 @@ export class EngineRuntime {
       settings: { ...settings, concurrency },
       onProgress: (attempt: Attempt, progress: Progress) => this.progressed(attempt, progress),
       intercept,
+      classifyError,
     };
     return Worker.boot(options, () => void this.rebirth(opened, concurrency));
   }

@@ -2,6 +2,7 @@ import type { Store } from '../store/store.ts';
 import type { Logger, Redactor } from '../core/log.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import type { LogBook } from './attempt-log.ts';
+import type { ClassifyError } from './classify.ts';
 import type { StoreClock } from './clock.ts';
 import type { Committer } from './committer.ts';
 import type { Deliverer } from './mailbox.ts';
@@ -52,6 +53,7 @@ export interface WorkerOptions {
   readonly runner: ScheduleRunner;
   readonly onProgress: (attempt: Attempt, progress: Progress) => void;
   readonly intercept: Intercept | undefined;
+  readonly classifyError: ClassifyError | undefined;
 }
 
 /** The watchdog looks at every so many sweeps. */
@@ -93,6 +95,7 @@ export class Worker {
       graceMs,
       onProgress: options.onProgress,
       intercept: options.intercept,
+      classifyError: options.classifyError,
     });
     committer.attach(this.dispatcher);
     committer.onDue = (at) => this.expect(at);

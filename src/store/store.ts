@@ -68,6 +68,8 @@ export interface Store {
   openDefinitions(): Promise<number[]>;
   /** Open runs of a definition that are not set aside, by their numbers, after `after`. */
   openRuns(definition: number, after: number, limit: number): Promise<OpenRun[]>;
+  /** Outputs that are kept under these keys at `now`. */
+  cached(keys: readonly string[], now: number): Promise<ReadonlyMap<string, string | null>>;
   /** Where a run went on under another definition, oldest first. */
   movesOf(run: number): Promise<MoveRow[]>;
   /** Sets a run aside: nothing of it is claimed any more. Outcomes that arrive for it are kept and not applied. */
@@ -212,6 +214,15 @@ export interface RunWrite {
   readonly act: ActWrite | null;
   /** It goes on under another definition, `firstBody` and `state` are of that: all its rows are renumbered before the changes are written. */
   readonly move: MoveWrite | null;
+  /** Outputs to keep; null where there are none. */
+  readonly cache: readonly CacheWrite[] | null;
+}
+
+export interface CacheWrite {
+  readonly key: string;
+  readonly task: string;
+  readonly output: string | null;
+  readonly expiresAt: number;
 }
 
 export interface MoveWrite {

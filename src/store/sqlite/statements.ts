@@ -467,6 +467,13 @@ const SQL = {
   openRuns: `SELECT id AS run, generation, stays_until AS staysUntil FROM runs INDEXED BY runs_open
     WHERE status < 6 AND definition = ? AND id > ? AND quarantined IS NULL ORDER BY id LIMIT ?`,
 
+  // cache
+  readCache: 'SELECT output FROM cache WHERE key = ? AND expires_at > ?',
+  putCache: `INSERT INTO cache (key, task, output, expires_at) VALUES (?,?,?,?)
+    ON CONFLICT (key) DO UPDATE SET task = excluded.task, output = excluded.output, expires_at = excluded.expires_at`,
+  expiredCache: 'SELECT key FROM cache WHERE expires_at <= ? ORDER BY expires_at LIMIT ?',
+  dropCache: 'DELETE FROM cache WHERE key = ?',
+
   // timers
   // why: below zero lies what waits for a decision about its quarantined run
   dueTasks: 'SELECT run, node, item, due_at AS dueAt FROM tasks WHERE due_at >= 0 AND due_at <= ? ORDER BY due_at LIMIT ?',

@@ -300,6 +300,17 @@ export class SqliteStore implements port.Store {
     return this.reading().openRuns.all(definition, after, limit) as unknown as port.OpenRun[];
   }
 
+  async cached(keys: readonly string[], now: number): Promise<ReadonlyMap<string, string | null>> {
+    return this.read(() => {
+      const found = new Map<string, string | null>();
+      for (const key of keys) {
+        const row = this.sql.readCache.get(key, now);
+        if (row !== undefined) found.set(key, row['output'] as string | null);
+      }
+      return found;
+    });
+  }
+
   async movesOf(run: number): Promise<port.MoveRow[]> {
     return this.reading().movesOf.all(run) as unknown as port.MoveRow[];
   }

@@ -6,7 +6,7 @@ import { REQUEST_MS } from '../../core/reset.ts';
 import { flowText, wakeOf } from '../../core/run-flow.ts';
 import { isRunOver } from '../../core/states.ts';
 import type { ActWrite } from '../acts.ts';
-import type { KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
+import type { CacheWrite, KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { closeWaits, openWaits } from './mailbox.ts';
 import { Lanes } from './lanes.ts';
@@ -63,7 +63,7 @@ export class TaskWriter {
     const { changes } =
       token === null
         ? this.sql.moveFree.run(...changing(to), run, to.node, to.item, taskCode(from.status))
-        : to.status === 'success' && to.completion === null
+        : to.status === 'success' && to.completion === null && !to.cached
           ? this.sql.succeed.run(to.output, to.finishedAt, run, to.node, to.item, token)
           : this.sql.moveHeld.run(...changing(to), run, to.node, to.item, token);
     if (changes !== 1) throw new GuardFailed(run);
@@ -95,6 +95,8 @@ export class TaskWriter {
 /** What the short insert leaves to the columns' defaults is at its default. */
 const isPlainStart = (task: RunningTask): boolean =>
   task.losses === 0 && task.phase === 'body' && task.draws.length === 0 && task.effect === 1 && task.edited === null;
+
+const NOTHING: readonly CacheWrite[] = [];
 
 /** What the kernel decided about runs, as rows. */
 export class RunWriter {
@@ -207,6 +209,7 @@ export class RunWriter {
     if ((write.act !== null || write.move !== null) && changes.tasks.length > 0) this.sql.breakOpen.run(state.run);
     this.applyTasks(state, write.firstBody, changes, journal);
     if (changes.moves.some((move) => move.from === 'paused' || move.to === 'paused')) this.cover(state);
+    for (const { key, task, output, expiresAt } of write.cache ?? NOTHING) this.sql.putCache.run(key, task, output, expiresAt);
     if (write.shared) this.sql.bumpRev.run(state.run);
     if (changes.end !== null) this.endRun(state.run, changes.end, journal);
     // why: a redrive goes on with the maps of a run that ended while it was paused

@@ -83,6 +83,15 @@ CREATE TABLE moves (
   PRIMARY KEY (run, seq)
 ) STRICT, WITHOUT ROWID;
 
+-- outputs that any run may take over: the key is a hash of task, contract and input
+CREATE TABLE cache (
+  key TEXT PRIMARY KEY,
+  task TEXT NOT NULL,
+  output TEXT,
+  expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX cache_expires ON cache (expires_at);
+
 CREATE TABLE keys (
   workflow TEXT NOT NULL,
   key TEXT NOT NULL,
