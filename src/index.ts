@@ -1,5 +1,14 @@
 export { createEngine, type EngineOptions } from './compose.ts';
-export type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions, ResetReport } from './client/acts.ts';
+export type {
+  ActOptions,
+  ForkOptions,
+  ItemName,
+  MarkOptions,
+  RedriveOptions,
+  ResetOptions,
+  ResetReport,
+  RestartOptions,
+} from './client/acts.ts';
 export type { AnswerOptions, AnswerReport, ApprovalQuery, OpenApproval } from './client/approvals.ts';
 export type { AuditEntry, AuditQuery } from './client/audit.ts';
 export type { DeadAttempt, DeadLetter, DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from './client/dead.ts';
