@@ -91,19 +91,15 @@ describe('what is refused when a workflow is defined', () => {
   });
 
   test('of brackets and handlers', () => {
-    expect(built((w) => void w.using('db', { setup: ok } as never, () => undefined))).toMatch(
+    expect(built((w) => w.using('db', { setup: ok } as never, () => undefined))).toMatch(
       /setup "db".*teardown must be a task or a function, not undefined/,
     );
-    expect(built((w) => void w.using('db', { setup: 1, teardown: ok } as never, () => undefined))).toMatch(
-      /setup must be a task or a function/,
-    );
-    expect(built((w) => void w.using('db', { setup: ok, teardown: ok, grace: '0s', on: 1 } as never, () => undefined))).toMatch(
+    expect(built((w) => w.using('db', { setup: 1, teardown: ok } as never, () => undefined))).toMatch(/setup must be a task or a function/);
+    expect(built((w) => w.using('db', { setup: ok, teardown: ok, grace: '0s', on: 1 } as never, () => undefined))).toMatch(
       /on: there is no such option[^]*timeout/,
     );
-    expect(built((w) => void w.using('db', { setup: ok, teardown: ok }, 'x' as never))).toMatch(
-      /takes a function that makes the tasks inside/,
-    );
-    expect(built((w) => void w.using('db', { setup: ok, teardown: ok, failRun: 1 } as never, () => undefined))).toMatch(
+    expect(built((w) => w.using('db', { setup: ok, teardown: ok }, 'x' as never))).toMatch(/takes a function that makes the tasks inside/);
+    expect(built((w) => w.using('db', { setup: ok, teardown: ok, failRun: 1 } as never, () => undefined))).toMatch(
       /failRun must be true or false/,
     );
     expect(built((w) => void w.run('a', {}, ok, { catch: 'x' } as never))).toMatch(/task "a".*catch must be a task or a function/);
@@ -122,9 +118,7 @@ describe('what is refused when a workflow is defined', () => {
   });
 
   test('an async function of a bracket', () => {
-    expect(() => workflow({ name: 'case' }, (w) => void w.using('db', { setup: ok, teardown: ok }, async () => undefined))).toThrow(
-      /async/,
-    );
+    expect(() => workflow({ name: 'case' }, (w) => void w.using('db', { setup: ok, teardown: ok }, async () => undefined))).toThrow(/async/);
   });
 
   const contract = everything.graph.tasks.flatMap((one) => ('contract' in one ? one.contract : []))[0];
