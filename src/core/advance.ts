@@ -22,6 +22,7 @@ import {
   type TaskFacts,
   type TaskState,
 } from './run-state.ts';
+import { timeoutFrom } from './gates.ts';
 import { endByLimit, enqueue, expiryOf } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
 import { afterDue, afterWake, beginWait, startedOf, totalEndOf } from './waiting.ts';
@@ -176,11 +177,21 @@ function apply(turn: Turn, event: RunEvent): boolean {
     }
     case 'admit':
       if (state.status !== 'scheduled') return false;
-      move(turn, 'running');
+      move(turn, turn.graph.gate === null ? 'running' : 'queued');
       for (const node of turn.graph.nodes) decide(turn, node);
       return true;
+    case 'granted':
+      if (state.status !== 'queued') return false;
+      move(turn, 'running');
+      state.deadlineAt = timeoutFrom(turn.graph, turn.now);
+      for (const node of turn.graph.nodes) decide(turn, node);
+      return true;
+    case 'displaced':
+      state.cause = { status: event.status, reason: 'key_limit' };
+      cancelOpen(turn, 'key_limit');
+      return true;
     case 'pause':
-      if (state.status !== 'running' && state.status !== 'scheduled') return false;
+      if (state.status !== 'running' && state.status !== 'scheduled' && state.status !== 'queued') return false;
       state.resumeTo = state.status;
       move(turn, 'paused');
       return true;
@@ -202,7 +213,7 @@ function apply(turn: Turn, event: RunEvent): boolean {
   }
 }
 
-function move({ state, changes }: Turn, to: 'running' | 'scheduled' | 'paused'): void {
+function move({ state, changes }: Turn, to: 'running' | 'scheduled' | 'queued' | 'paused'): void {
   changes.moves = [...changes.moves, { from: state.status, to }];
   state.status = to;
 }
@@ -418,8 +429,10 @@ function decide(turn: Turn, node: GraphNode): void {
 }
 
 /** Before its time nothing of a run starts, and it does not end by itself. */
-const isAdmitted = ({ status, resumeTo }: RunState): boolean =>
-  status !== 'scheduled' && !(status === 'paused' && resumeTo === 'scheduled');
+const isAdmitted = ({ status, resumeTo }: RunState): boolean => {
+  const at = status === 'paused' ? resumeTo : status;
+  return at !== 'scheduled' && at !== 'queued';
+};
 
 function start(turn: Turn, node: GraphNode): void {
   const facts = freshTask(turn.state, node, turn.now);
@@ -487,6 +500,7 @@ function endRun(turn: Turn): void {
     finishedAt: now,
   };
   state.status = status;
+  if (graph.gate !== null) changes.gate = { kind: 'leave' };
 }
 
 /** An output that is put together from many may be too large although its parts were not: the run keeps its status and has no output. */

@@ -1,4 +1,4 @@
-import type { Need } from './needs.ts';
+import type { KeyNeed, Need } from './needs.ts';
 import type { ResetPlan } from './reset.ts';
 import type { EndedTask, PendingTask, QueuedTask, RunState, TaskState } from './run-state.ts';
 import type { AttemptOutcome, Reason, RunOutcome, RunStatus } from './states.ts';
@@ -42,6 +42,8 @@ export interface MapChange {
   dead: boolean | null;
 }
 
+export type GateChange = { readonly kind: 'enter'; readonly need: KeyNeed; readonly rank: number } | { readonly kind: 'leave' };
+
 export interface RunMove {
   readonly from: RunStatus;
   readonly to: RunStatus;
@@ -69,6 +71,8 @@ export interface Changes {
   /** A person's redrive, rerun or mark. */
   reset: ResetPlan | null;
   end: RunEnd | null;
+  /** The run asks for the key of its workflow, or gives it up. */
+  gate: GateChange | null;
   /** Positions of the events that were refused: a late report, or one about a task that moved on. They changed nothing. */
   readonly refused: number[];
 }
@@ -84,6 +88,7 @@ export const noChanges = (): Changes => ({
   cleared: NO_NODES,
   reset: null,
   end: null,
+  gate: null,
   refused: [],
 });
 

@@ -33,7 +33,12 @@ export type RunEvent =
   /** Start up to `count` more items of a map. */
   | { readonly type: 'take'; readonly node: number; readonly count: number }
   | LimitEvent
+  /** A run that starts later is due. */
   | { readonly type: 'admit' }
+  /** The key of the run's workflow has room for it. */
+  | { readonly type: 'granted' }
+  /** The key is taken, or a newer run takes it: this one ends. */
+  | { readonly type: 'displaced'; readonly status: 'failed' | 'cancelled' }
   | { readonly type: 'cancel'; readonly reason: Reason }
   | { readonly type: 'fail'; readonly reason: 'deadline' | 'stuck' | 'marked_failed' }
   | { readonly type: 'pause' }

@@ -64,6 +64,8 @@ export class Committer {
   onBroken: (error: unknown) => void = () => undefined;
   /** This worker may hold what it does not know of, or nothing any more: it must start anew. */
   onUnknown: () => void = () => undefined;
+  /** A run asked for the key of its workflow, or gave it up. */
+  onGate: () => void = () => undefined;
   /** Something will be due at this instant. */
   onDue: (at: number) => void = () => undefined;
 
@@ -277,6 +279,7 @@ export class Committer {
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
     if (changes.moves.length > 0 || changes.reset !== null) this.woken(state);
+    if (changes.gate !== null || changes.moves.at(-1)?.to === 'queued') this.onGate();
     units.forEach((unit, i) => unit.done?.(!changes.refused.includes(i), act?.result));
     for (const launch of launches) out.push([entry, launch]);
     if (changes.end !== null) {
@@ -333,6 +336,7 @@ export class Committer {
     if (write.unclaimed || write.changes.maps.size > 0) this.claims?.queued(write.state.rank);
     for (const launch of launches) out.push([entry, launch]);
     unit.resolve({ uid: write.uid, run: write.state.run, created: true });
+    if (write.changes.gate !== null) this.onGate();
     if (write.changes.end !== null) this.onRunEnd(write.state.run, write.changes.end);
   }
 

@@ -10,6 +10,7 @@ import type { RunState } from '../core/run-state.ts';
 import type { Schema } from '../core/schema.ts';
 import type { RunEvent } from '../core/turn.ts';
 import { pausedNames } from '../store/capacity.ts';
+import { Admission } from './admission.ts';
 import { isBroken, type RunRow, type Store } from '../store/store.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import { stateFromRows } from './cache.ts';
@@ -83,6 +84,7 @@ interface Opened {
   readonly ends: Ends;
   readonly clock: StoreClock;
   readonly logs: LogBook;
+  readonly admission: Admission;
 }
 
 /** A store, what is registered, and at most one worker at a time: everything of a process but its API. */
@@ -140,13 +142,15 @@ export class EngineRuntime {
     const follower = new Follower(store, ports, settings.background, () => void this.worker?.look());
     const ends = new Ends(store, follower, ports);
     committer.onCommit = (seq) => follower.committed(seq);
+    const admission = new Admission(store, committer, logger);
+    committer.onGate = () => admission.hint();
     committer.onBroken = (error) => void this.breakDown(error);
     committer.onUnknown = () => void this.opened?.then((parts) => this.rebirth(parts, null));
     committer.onRunEnd = (run, end) => ends.ended(run, end);
     this.closing.signal.addEventListener('abort', () => ends.close());
     const events = new EventReader(store, this.registry);
     if (this.parts.onEvent !== undefined) void this.pump(events, follower, this.parts.onEvent);
-    return { store, committer, follower, events, ends, clock, logs };
+    return { store, committer, follower, events, ends, clock, logs, admission };
   }
 
   private async pump(events: EventReader, follower: Follower, onEvent: (event: EngineEvent) => void): Promise<void> {
@@ -311,11 +315,12 @@ export class EngineRuntime {
 
   /** What an operator said of limits or pauses: what waited for it may go on. */
   async heardOf(): Promise<void> {
-    const { store, follower } = await this.open();
+    const { store, follower, admission } = await this.open();
     const rows = await store.capacity.paused();
     // why: by the time the caller hears of the pause nothing of it may go on here
     this.worker?.dispatcher.pausedNow(pausedNames(rows));
     follower.committed((await store.head()).seq);
+    admission.hint();
     await this.worker?.look();
   }
 
@@ -333,8 +338,9 @@ export class EngineRuntime {
 
   private async bootWorker(opened: Opened, concurrency: number): Promise<Worker> {
     const { ports, host, redactor, settings, intercept } = this.parts;
-    const { store, committer, clock, logs } = opened;
+    const { store, committer, clock, logs, admission } = opened;
     const options = {
+      admission,
       store,
       committer,
       registry: this.registry,
@@ -420,7 +426,8 @@ export class EngineRuntime {
 
   /** Nothing is left to write. For the testing kit. */
   async isIdle(): Promise<boolean> {
-    return (await this.open()).committer.isIdle;
+    const { committer, admission } = await this.open();
+    return committer.isIdle && admission.isIdle;
   }
 }
 

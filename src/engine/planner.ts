@@ -1,6 +1,9 @@
 import { advance, claimInPlace, openFork, openRun, takeMore } from '../core/advance.ts';
 import type { GraphNode } from '../core/compile.ts';
 import { noChanges, type Changes } from '../core/changes.ts';
+import { PawlError } from '../core/errors.ts';
+import { enterGate } from '../core/gates.ts';
+import { BadKey } from '../core/needs.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { runIdText } from '../core/ids.ts';
 import { startable } from '../core/maps.ts';
@@ -70,20 +73,31 @@ export class Planner {
   }
 
   start(plan: Plan, unit: StartUnit, capacity: Capacity): void {
+    try {
+      this.plan(plan, unit, capacity);
+    } catch (error) {
+      if (!(error instanceof BadKey)) throw error;
+      const { workflow } = unit.request.known.stored;
+      unit.reject(new PawlError('RUN_INPUT_INVALID', `The input of workflow "${workflow}" does not fit: ${error.message}.`));
+    }
+  }
+
+  private plan(plan: Plan, unit: StartUnit, capacity: Capacity): void {
     const { now } = plan;
     const { known, startAt, priority, input, from } = unit.request;
     const isLater = startAt !== null && startAt > now;
     const timeoutMs = known.compiled.graph.timeoutMs;
+    const isGated = known.compiled.gate !== null;
     const facts: RunFacts = {
       run: this.numbers.run(),
       generation: 1,
       rev: 1,
-      status: isLater ? 'scheduled' : 'running',
+      status: isLater ? 'scheduled' : isGated ? 'queued' : 'running',
       resumeTo: null,
       rank: (isLater ? startAt : now) - priority * MINUTE_MS,
       startAt: isLater ? startAt : null,
       acceptedAt: now,
-      deadlineAt: timeoutMs === undefined ? null : Math.min(LAST_INSTANT, (isLater ? startAt : now) + timeoutMs),
+      deadlineAt: timeoutMs === undefined || isGated ? null : Math.min(LAST_INSTANT, (isLater ? startAt : now) + timeoutMs),
       input,
       cause: null,
       cancelAsked: null,
@@ -96,16 +110,17 @@ export class Planner {
     const taken = from?.taken ?? null;
     const unclaimed = !isLater && roots !== null && !goesOn && taken === null;
     const { state, changes } =
-      unclaimed || isLater
+      unclaimed || isLater || (isGated && taken === null)
         ? { state: emptyRunState(known.compiled, facts), changes: noChanges() }
         : taken === null
           ? openRun(known.compiled, facts, now, this.settings)
           : openFork(known.compiled, facts, taken, now, this.settings);
+    if (isGated) changes.gate = enterGate(known.compiled, state);
     const launches =
-      unclaimed || isLater
+      unclaimed || isLater || isGated
         ? []
         : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain, hasNeeds: false }, capacity, now);
-    if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
+    if (state.maps.size > 0 && !isGated) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
     const { uid, key, tags, traceparent } = unit.request;
     const owner = launches.length > 0 ? capacity.worker : null;
     plan.starts.push({

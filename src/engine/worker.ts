@@ -1,5 +1,6 @@
 import type { Store } from '../store/store.ts';
 import type { Logger, Redactor } from '../core/log.ts';
+import type { Admission } from './admission.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import type { LogBook } from './attempt-log.ts';
 import type { StoreClock } from './clock.ts';
@@ -35,6 +36,7 @@ export interface WorkerSettings {
 export interface WorkerOptions {
   readonly store: Store;
   readonly committer: Committer;
+  readonly admission: Admission;
   readonly registry: Registry;
   readonly clock: StoreClock;
   readonly ports: Ports;
@@ -131,6 +133,7 @@ export class Worker {
     try {
       clock.watch();
       await reclaim(this.context(), clock.now());
+      this.options.admission.hint();
       // Whatever was missed, this finds.
       this.dispatcher.poll();
       await this.fire();
@@ -150,6 +153,7 @@ export class Worker {
   async look(): Promise<void> {
     if (this.isStopped) return;
     try {
+      this.options.admission.hint();
       this.dispatcher.poll();
       await this.dispatcher.checkHeld();
       await this.fire();

@@ -1,5 +1,5 @@
 import type { Declared, LimitName, LimitValue } from '../core/limits.ts';
-import type { Need } from '../core/needs.ts';
+import type { KeyNeed, Need } from '../core/needs.ts';
 import type { TaskKey } from './store.ts';
 
 export interface LimitRow extends LimitName {
@@ -43,6 +43,11 @@ export interface LimitedTask extends TaskKey {
 }
 
 /** Units that running tasks hold now: counted, not kept. */
+export interface Admitted {
+  readonly granted: readonly number[];
+  readonly displaced: readonly { readonly run: number; readonly status: 'failed' | 'cancelled' }[];
+}
+
 export interface HeldUnits {
   readonly kind: 'pool' | 'key';
   readonly name: string;
@@ -62,6 +67,13 @@ export interface CapacityStore {
   pause(kind: PausedRow['kind'], name: string, now: number): Promise<boolean>;
   resume(kind: PausedRow['kind'], name: string, now: number): Promise<boolean>;
   paused(): Promise<readonly PausedRow[]>;
+  /**
+   * Admits runs that wait for the key of their workflow, by the kernel's rule. What it says is to be done then: the runs that are granted go
+   * on, the others end. Until that is committed, the next call says it again.
+   */
+  admit(): Promise<Admitted>;
+  /** The key of a run's workflow, and whether the run holds it; with how many runs hold it. */
+  gateOf(run: number): Promise<{ readonly need: KeyNeed; readonly isHeld: boolean; readonly holders: number } | null>;
   /** Of open tasks of a run what their claims take. */
   needsOf(run: number): Promise<readonly (Pick<TaskKey, 'node' | 'item'> & { readonly needs: readonly Need[] })[]>;
 }

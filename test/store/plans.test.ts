@@ -155,6 +155,16 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   keyRetrying: ['lanes lanes_key (key)', 'tasks tasks_open (status, body)'],
   keyHolders: ['lanes lanes_key (key)', 'tasks tasks_open (status, body)'],
   needsOfRun: ['tasks PRIMARY KEY (run)', 'lanes INTEGER PRIMARY KEY'],
+  enterGate: [],
+  leaveGate: ['gates PRIMARY KEY (run)'],
+  nextGate: ['gates gates_waiting (name)'],
+  gateWaiting: ['gates gates_waiting (name)', RUN],
+  gateHolders: ['gates gates_held (name)', RUN],
+  takeGate: ['gates PRIMARY KEY (run, name)'],
+  gateGranted: ['gates SCAN gates_held', RUN],
+  gateOf: ['gates PRIMARY KEY (run)'],
+  keys_gates: ['gates PRIMARY KEY (run)'],
+  drop_gates: ['gates PRIMARY KEY (run, name)'],
   readLimits: ['limits SCAN'],
   declareLimit: [],
   setLimit: [],
@@ -266,6 +276,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
 const MAY_SORT: readonly StatementName[] = ['runningAfter', 'keyHolders'];
 
 const ALIASES: Readonly<Record<string, string>> = {
+  g: 'gates',
   r: 'runs',
   t: 'tasks',
   m: 'maps',

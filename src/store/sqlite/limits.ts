@@ -1,4 +1,6 @@
 import type { Rate } from '../../core/capacity.ts';
+import { admit, type GateAsker } from '../../core/gates.ts';
+import type { KeyNeed } from '../../core/needs.ts';
 import type { Declared, LimitKind, LimitName, LimitValue } from '../../core/limits.ts';
 import { parseRate, rateText } from '../../core/needs-options.ts';
 import * as port from '../capacity.ts';
@@ -106,6 +108,24 @@ export class SqliteCapacity implements port.CapacityStore {
     return this.connection.sql().readPaused.all() as unknown as port.PausedRow[];
   }
 
+  async admit(): Promise<port.Admitted> {
+    const { connection } = this;
+    const sql = connection.sql();
+    // why: usually nobody waits, and a look that finds that needs no lock
+    if (sql.nextGate.get('') === undefined && sql.gateGranted.get() === undefined) return { granted: [], displaced: [] };
+    return connection.write(() => admitRuns(connection.sql()));
+  }
+
+  async gateOf(run: number): ReturnType<port.CapacityStore['gateOf']> {
+    const { connection } = this;
+    return connection.read(() => {
+      const row = connection.sql().gateOf.get(run);
+      if (row === undefined) return null;
+      const holders = connection.sql().gateHolders.all(row['name'] ?? null, MAX_HOLDERS).length;
+      return { need: JSON.parse(String(row['need'])) as KeyNeed, isHeld: row['held'] === 1, holders };
+    });
+  }
+
   async needsOf(run: number): ReturnType<port.CapacityStore['needsOf']> {
     const rows = this.connection.sql().needsOfRun.all(run);
     return rows.map(({ node, item, needs }) => ({ node: Number(node), item: Number(item), needs: readNeeds(needs) }));
@@ -120,6 +140,29 @@ export class SqliteCapacity implements port.CapacityStore {
       return isChanged;
     });
   }
+}
+
+/** Of one key so many waiting runs are looked at, at once. */
+const MAX_WAITING = 200;
+const MAX_HOLDERS = 1_000_000;
+
+function admitRuns(sql: Statements): port.Admitted {
+  const said = new Map(readLimits(sql).flatMap(({ kind, name, operator }) => (kind === 'key' ? [[name, operator] as const] : [])));
+  const displaced: { run: number; status: 'failed' | 'cancelled' }[] = [];
+  for (let row = sql.nextGate.get(''); row !== undefined; row = sql.nextGate.get(row['name'] ?? null)) {
+    const name = String(row['name']);
+    const holders = sql.gateHolders.all(name, MAX_HOLDERS);
+    const waiting = sql.gateWaiting.all(name, MAX_WAITING).map(({ run, need }): GateAsker => {
+      const { limit, onLimit } = JSON.parse(String(need)) as KeyNeed;
+      return { run: Number(run), limit, onLimit };
+    });
+    const operator = said.get(name);
+    const admissions = admit(waiting, holders.length, typeof operator === 'number' ? operator : null);
+    for (const run of admissions.granted) sql.takeGate.run(run, name);
+    displaced.push(...admissions.refused);
+    if (admissions.displaces) displaced.push({ run: Number(holders[0]?.['run']), status: 'cancelled' });
+  }
+  return { granted: sql.gateGranted.all().map((row) => Number(row['run'])), displaced };
 }
 
 function readLimits(sql: Statements): port.LimitRow[] {

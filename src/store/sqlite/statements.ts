@@ -34,6 +34,7 @@ export const RUN_TABLES = {
   generations: 'node, item, generation',
   run_generations: 'generation',
   parked: 'id',
+  gates: 'name',
 } as const;
 export type RunTable = keyof typeof RUN_TABLES;
 
@@ -249,6 +250,18 @@ const SQL = {
     WHERE l.key = ? AND t.status <= 4 AND t.status = 2 ORDER BY t.started_at, t.run, t.node, t.item LIMIT ?`,
   needsOfRun: `SELECT t.node, t.item, l.needs FROM tasks t CROSS JOIN lanes l ON l.id = abs(t.body)
     WHERE t.run = ? AND +t.status <= 4 AND (t.body > ${FIRST_LANE} OR t.body < -${FIRST_LANE})`,
+  enterGate:
+    'INSERT INTO gates (run, name, need, rank, held) VALUES (?,?,?,?,0) ON CONFLICT (run, name) DO UPDATE SET held = 0, rank = excluded.rank',
+  leaveGate: 'DELETE FROM gates WHERE run = ?',
+  nextGate: 'SELECT name FROM gates WHERE held = 0 AND name > ? ORDER BY name LIMIT 1',
+  gateWaiting: `SELECT g.run, g.need FROM gates g CROSS JOIN runs r ON r.id = g.run AND r.status = 1 AND r.quarantined IS NULL
+    WHERE g.held = 0 AND g.name = ? ORDER BY g.rank, g.run LIMIT ?`,
+  gateHolders:
+    'SELECT g.run FROM gates g CROSS JOIN runs r ON r.id = g.run AND +r.status < 6 WHERE g.held = 1 AND g.name = ? ORDER BY g.run LIMIT ?',
+  takeGate: 'UPDATE gates SET held = 1 WHERE run = ? AND name = ? AND held = 0',
+  // why: their process may have died between the grant and the admission
+  gateGranted: 'SELECT g.run FROM gates g CROSS JOIN runs r ON r.id = g.run AND r.status = 1 WHERE g.held = 1',
+  gateOf: 'SELECT name, need, held FROM gates WHERE run = ?',
   readLimits: 'SELECT kind, name, code, operator FROM limits ORDER BY kind, name',
   declareLimit: `INSERT INTO limits (kind, name, code) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET code = ?3 WHERE code IS NOT ?3`,
   setLimit: `INSERT INTO limits (kind, name, operator) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET operator = ?3`,

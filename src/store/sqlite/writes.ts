@@ -145,6 +145,7 @@ export class RunWriter {
     // why: who asks what was done to a run looks there, not at what was made of it
     if (write.act !== null) this.act(write.link?.run ?? state.run, write.act, now);
     if (key !== null && !(key.until === 'open' && ended !== null)) this.putKey(write.workflow, key, state.run);
+    this.gate(state.run, write.changes);
     journal.run(state);
     journal.runMoved('-', ended === null ? state.status : 'running', null);
     this.applyTasks(state, write.firstBody, write.changes, journal);
@@ -190,11 +191,17 @@ export class RunWriter {
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
     if (write.act !== null && changes.tasks.length > 0) this.sql.breakOpen.run(state.run);
     this.applyTasks(state, write.firstBody, changes, journal);
+    this.gate(state.run, changes);
     if (changes.moves.some((move) => move.from === 'paused' || move.to === 'paused')) this.cover(state);
     if (write.shared) this.sql.bumpRev.run(state.run);
     if (changes.end !== null) this.endRun(state.run, changes.end, journal);
     // why: a redrive goes on with the maps of a run that ended while it was paused
     if (changes.end?.from === 'paused') this.sql.uncoverMaps.run(state.run);
+  }
+
+  private gate(run: number, { gate }: Changes): void {
+    if (gate?.kind === 'enter') this.sql.enterGate.run(run, gate.need.name, JSON.stringify(gate.need), gate.rank);
+    else if (gate !== null) this.sql.leaveGate.run(run);
   }
 
   /** Admission, pause, resume, and the new generation that a reset opens. */
