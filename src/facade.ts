@@ -13,6 +13,7 @@ import { Client, type RunQuery, type RunRef, type StartOptions } from './client/
 import { diagnose, unreadable, type Check } from './client/doctor.ts';
 import type { FindOptions } from './client/find.ts';
 import { Capacity, servedQueues, type LimitOptions, type LimitView, type PausedView } from './client/capacity.ts';
+import { Versions, type MoveOptions, type RunMoved, type VersionCheck } from './client/versions.ts';
 import { viewOf, type RunView } from './client/views.ts';
 import { Run, type RunHost } from './client/run.ts';
 import { exportRun, importRun } from './client/transfer.ts';
@@ -74,6 +75,12 @@ export class Engine implements RunHost {
   }
 
   /** @internal */
+  async versions(): Promise<Versions> {
+    const { store } = await this.runtime.open();
+    return new Versions(store, { client: await this.client(), writer: this.runtime, acts: await this.acts() });
+  }
+
+  /** @internal */
   handle(ref: RunRef, created: boolean): Run<unknown> {
     return new Run<unknown>(this, ref, created);
   }
@@ -131,7 +138,21 @@ export class Engine implements RunHost {
      */
     find: async (text: string, options: FindOptions = {}): Promise<Run<unknown>> =>
       new Run<unknown>(this, await (await this.client()).resolve(text, options), false),
+    /** Lets every open run that matches go on as a run of another version of its workflow; yields what became of each. */
+    move: (query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> => this.moveAll(query, options),
   };
+
+  private async *moveAll(query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> {
+    yield* (await this.versions()).moveAll(query, options);
+  }
+
+  /**
+   * What open runs of other versions would do if what is registered here were deployed. Nothing is written, and nothing need be stored yet:
+   * an engine with `access: 'read'` can ask.
+   */
+  async checkVersions(): Promise<readonly VersionCheck[]> {
+    return (await this.versions()).check(this.registered.workflows);
+  }
 
   /** Tasks that failed for good and wait for a person's decision. */
   readonly dead = {

@@ -1,10 +1,12 @@
 import { isEnded, isUnderway, mapChange, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { isPawlError } from './errors.ts';
-import { afterFailure, afterLoss, recordAttempt } from './failure.ts';
-import { judgeRun } from './guard.ts';
+import { cancelTask, end } from './ending.ts';
+import { afterFailure, afterLoss } from './failure.ts';
+import { supersedeLosers } from './first.ts';
 import { decideNode, tally } from './joining.ts';
-import { closeMap, expandMap, foldItem, judged, takeItems } from './maps.ts';
+import { closeMap, expandMap, judged, takeItems } from './maps.ts';
+import { isUntouched } from './moving.ts';
 import { decideOutcome } from './outcome.ts';
 import { replay } from './replay.ts';
 import { NumberMap } from './number-map.ts';
@@ -12,7 +14,6 @@ import { endedItem, isRefusal, planReset, type ResetRequest } from './reset.ts';
 import { applyReset } from './resetting.ts';
 import {
   emptyRunState,
-  type EndedTask,
   type Lease,
   type MapState,
   type QueuedTask,
@@ -25,7 +26,7 @@ import {
 import { timeoutFrom } from './gates.ts';
 import { endByLimit, enqueue, expiryOf } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
-import { afterDue, afterWake, beginWait, startedOf, totalEndOf } from './waiting.ts';
+import { afterDue, afterWake, beginWait, totalEndOf } from './waiting.ts';
 import { endDecision } from './switching.ts';
 import { bareFacts, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
@@ -61,6 +62,8 @@ export function openFork(
   const turn = newTurn(graph, state, changes, now, settings);
   for (const index of taken.nodes) takeOver(turn, taken.donor, index);
   replay(graph, state);
+  // The losers of what was won then are not begun anew.
+  for (const node of graph.nodes) supersedeLosers(turn, node);
   for (const node of graph.nodes) decide(turn, node);
   followUp(turn);
   return { state, changes };
@@ -93,6 +96,21 @@ export function advance(
     if (!apply(turn, event)) changes.refused.push(i);
     else followUp(turn);
   });
+  return changes;
+}
+
+/**
+ * What follows when a run goes on under another graph (moving.ts): `state` is of that graph, and every join in it is decided anew. A run that
+ * nobody has claimed yet stays so where its roots need nothing but a free slot.
+ */
+export function advanceMoved(graph: CompiledGraph, state: RunState, now: number, settings: KernelSettings): Changes {
+  const changes = noChanges();
+  const turn = newTurn(graph, state, changes, now, settings);
+  const waits = isUntouched(state) && (graph.plainRoots !== null || !isAdmitted(state));
+  replay(graph, state);
+  if (waits) return changes;
+  for (const node of graph.nodes) decide(turn, node);
+  followUp(turn);
   return changes;
 }
 
@@ -372,20 +390,6 @@ function settle(turn: Turn, to: TaskState | null): void {
   else putTask(turn.state, turn.changes, to);
 }
 
-/** The one way a task or item becomes terminal. */
-function end(turn: Turn, task: EndedTask): void {
-  if (turn.graph.nodes[task.node]?.cases === null) putTask(turn.state, turn.changes, task);
-  else setTask(turn.state, task);
-  if (task.item >= 0) {
-    const map = foldItem(turn, task);
-    if (map !== null) end(turn, map);
-    return;
-  }
-  if (turn.graph.nodes[task.node]?.cases === null) turn.state.open--;
-  judgeRun(turn, task);
-  turn.ended.push(task);
-}
-
 function expand(turn: Turn, node: GraphNode, facts: TaskFacts): void {
   const ended = expandMap(turn, node, facts);
   if (ended !== null) end(turn, ended);
@@ -421,10 +425,11 @@ function decide(turn: Turn, node: GraphNode): void {
       turn,
       endTask(
         freshTask(turn.state, node, turn.now),
-        { status: decision.as, ...(decision.unmet ? { reason: 'condition' as const } : {}) },
+        { status: decision.as, output: decision.output ?? null, ...(decision.unmet ? { reason: 'condition' as const } : {}) },
         turn.now,
       ),
     );
+    supersedeLosers(turn, node);
   }
 }
 
@@ -459,31 +464,9 @@ function start(turn: Turn, node: GraphNode): void {
   });
 }
 
-/** Every open task and item becomes cancelled; a map's unstarted items never existed. */
+/** Every open task and item becomes cancelled. */
 function cancelOpen(turn: Turn, reason: Reason): void {
-  const { graph, state } = turn;
-  for (const node of graph.nodes) {
-    const task = state.tasks[node.index];
-    if (isEnded(task) || node.cases !== null) continue;
-    const map = state.maps.get(node.index);
-    if (map !== undefined && map.again.length > 0) mapChange(turn.changes, node.index).again -= map.again.splice(0).length;
-    for (const item of map?.open.values() ?? []) {
-      if (item.status === 'running') recordCancelled(turn, item, reason);
-      putTask(state, turn.changes, endTask(begunOf(item), { status: 'cancelled', reason }, turn.now));
-    }
-    if (task?.status === 'running' && task.lease !== null) recordCancelled(turn, task, reason);
-    end(
-      turn,
-      endTask(task === undefined ? freshTask(turn.state, node, turn.now) : begunOf(task), { status: 'cancelled', reason }, turn.now),
-    );
-  }
-}
-
-const begunOf = (task: TaskState): TaskFacts & { readonly startedAt?: number | null } =>
-  task.status === 'waiting' ? startedOf(task) : task;
-
-function recordCancelled(turn: Turn, task: RunningTask, reason: Reason): void {
-  if (task.phase === 'body') recordAttempt(turn, task, 'cancelled', reason, null);
+  for (const node of turn.graph.nodes) cancelTask(turn, node, reason);
 }
 
 function endRun(turn: Turn): void {

@@ -1,7 +1,8 @@
-/** The verbs `when` and `switch`: a decision, the branches that hang on it, and their result (docs/adr/0006). */
+/** The verbs `when` and `switch`, a decision, the branches that hang on it, and their result (docs/adr/0006); and `first`. */
 import { membersOf, settledNow, type Building, type Call } from './building.ts';
 import { isBag } from './contract.ts';
-import { DEFAULT_CASE, type CaseData, type CaseKey, type DecisionTask, type SwitchTask } from './graph.ts';
+import { DEFAULT_CASE, type CaseData, type CaseKey, type DecisionTask, type FirstTask, type RefExpr, type SwitchTask } from './graph.ts';
+import { refInfo } from './refs.ts';
 import type { NodeCode } from './types.ts';
 import { bagOf, checkOptions, common, isFunction, naming, type Ref } from './verbs.ts';
 
@@ -41,6 +42,23 @@ export function switchOf(building: Building, on: unknown, given: unknown, option
   building.add(made, { cases: cases.map(({ name, test }) => ({ name, test })), rules: [] }, call.site);
   const branches = cases.map(({ name, make }) => [name, make] as const);
   return result(building, call, 'switch', isFunction(otherwise) ? [...branches, [DEFAULT_CASE, otherwise]] : branches);
+}
+
+export function first(building: Building, given: unknown, options: unknown): Ref {
+  const call = building.call('first', bagOf(options)['id'] ?? 'first', 'first');
+  checkOptions(options, ['id'], call);
+  if (!isBag(given)) call.report('bad_type', `w.first takes an object of refs, { name: ref, … }, not ${naming(given)}`);
+  const parts = Object.entries(bagOf(given)).map(([name, part]): FirstTask['parts'][number] => {
+    const kind = refInfo(part)?.source.kind;
+    if (kind !== 'task' && kind !== 'lost')
+      call.report('bad_type', `${JSON.stringify(name)} must be the ref of a task, or of a part of its output, not ${naming(part)}`);
+    return { name, value: building.expr(part, `part ${name}`, call) as RefExpr };
+  });
+  // A part that was refused has no expression that could be one.
+  const good = parts.filter(({ value }) => value !== null && typeof value === 'object' && '$ref' in value);
+  if (good.length < parts.length) return building.ref({ kind: 'lost' });
+  building.add({ id: call.id, kind: 'first', parts }, undefined, call.site);
+  return building.ref({ kind: 'task', id: call.id });
 }
 
 function casesOf(given: unknown, call: Call): { name: string; test: Predicate; make: Make }[] {

@@ -1,5 +1,5 @@
 /** The verbs of a builder: each checks its arguments, adds its tasks to the building and returns a ref. Types are those of `Build`. */
-import { switchOf, when } from './branching.ts';
+import { first, switchOf, when } from './branching.ts';
 import { settledNow, type Building, type Call } from './building.ts';
 import { isBag, TASK_OPTIONS } from './contract.ts';
 import type { BodyTask, Expr, MapTask } from './graph.ts';
@@ -21,6 +21,7 @@ export function builder(building: Building): Build {
     when: (on: unknown, test: unknown, ...rest: readonly unknown[]) => when(building, on, test, rest),
     sleep: (time: unknown, opts: unknown) => sleep(building, time, opts),
     switch: (on: unknown, cases: unknown, opts: unknown) => switchOf(building, on, cases, opts),
+    first: (parts: unknown, opts: unknown) => first(building, parts, opts),
     settle: (parts: unknown) => settle(building, parts),
     optional: (...args: [ref: unknown, otherwise?: unknown]) => optional(building, args),
   };

@@ -1,5 +1,5 @@
 import { compileExpr, exprRefs, type Compiled } from './expr.ts';
-import { inputExpr } from './task-exprs.ts';
+import { inputExpr, taskExprs } from './task-exprs.ts';
 import type { BranchTask, CaseData, Graph, GraphTask, Join } from './graph.ts';
 import { compileKey, compileNeeds, type CompiledKey, type CompiledNeeds } from './needs.ts';
 import { DEFAULT_QUEUE } from './needs-options.ts';
@@ -37,6 +37,8 @@ export interface GraphNode {
   readonly input: Compiled;
   readonly each: Compiled | null;
   readonly key: Compiled | null;
+  /** Of a first: the values of its parts, by their names. */
+  readonly parts: ReadonlyMap<string, Compiled> | null;
   /** Of a branch: the decision, and what is chosen by its verdict. */
   readonly cases: { readonly when: number; readonly byVerdict: ReadonlyMap<string, BranchCase> } | null;
   /** What a claim of its body takes beside a slot; null where that is nothing. */
@@ -109,6 +111,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
       input: compileExpr(inputExpr(task)),
       each: task.kind === 'map' ? compileExpr(task.each) : null,
       key: task.kind === 'map' && task.key !== undefined ? compileExpr(task.key) : null,
+      parts: task.kind === 'first' ? new Map(task.parts.map((part) => [part.name, compileExpr(part.value)])) : null,
       cases: task.kind === 'branch' ? compileCases(task, at) : null,
       needs: 'contract' in task ? compileNeeds(graph.workflow, task) : null,
       queue: ('contract' in task ? task.contract.queue : undefined) ?? DEFAULT_QUEUE,
@@ -177,10 +180,7 @@ function upstreamKinds(task: GraphTask, at: (id: string) => number): Map<number,
     for (const id of task.cases.flatMap(({ members }) => members)) kindOf(id).ordered = true;
     return kinds;
   }
-  const exprs = task.kind === 'map' ? [task.items, task.each, ...(task.key === undefined ? [] : [task.key])] : [inputExpr(task)];
-  if (task.kind === 'guard') return kinds;
-  if ('contract' in task && task.contract.concurrency?.key !== undefined) exprs.push(task.contract.concurrency.key);
-  for (const { id, mode } of exprs.flatMap((expr) => exprRefs(expr))) {
+  for (const { id, mode } of taskExprs(task).flatMap(({ reads }) => reads)) {
     const kind = kindOf(id);
     if (kind.read === null || STRICTNESS[mode] > STRICTNESS[kind.read]) kind.read = mode;
   }

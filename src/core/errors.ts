@@ -82,6 +82,8 @@ export const ERRORS = {
   RUN_QUARANTINED: entry(409, 4, 'Look at why with `pawl quarantine ls`, then let it go on with `pawl quarantine retry`.'),
   RUN_NOT_QUARANTINED: entry(409, 4, 'Nothing: the run is advanced like any other.'),
   RUN_REQUEST_CONFLICT: entry(409, 4, 'Give every act a request id of its own; repeat one only to learn what it came to.'),
+  RUN_CANNOT_MOVE: entry(409, 4, 'Let it end with a worker of its own version, or make the tasks that the message names as they were.'),
+  RUN_UNKNOWN_VERSION: entry(404, 3, 'Give a version that an engine has registered with this store.'),
   RUN_CHANGED: entry(409, 4, 'The run moved on at the same moment. Look at it again, and repeat the act if it is still wanted.'),
   RUN_INPUT_INVALID: entry(400, 2, 'Correct the input at the path that the message names.'),
   RUN_UNKNOWN_WORKFLOW: entry(404, 3, 'Register the workflow: createEngine({ use: [workflow, …] }).'),

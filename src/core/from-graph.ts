@@ -1,9 +1,10 @@
 import { membersOf } from './building.ts';
 import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
 import { definitionOf, headerOf } from './definition.ts';
-import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join } from './graph.ts';
+import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join, RefExpr } from './graph.ts';
 import { guardEntry } from './guard.ts';
 import { reporter, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
+import type { Scheduled, ScheduledPlain } from './schedule-opts.ts';
 import type { Schema, SIn, SOut } from './schema.ts';
 import { isTask, withSchemas } from './task.ts';
 import type { AnyTask, Body, Guard, KeyLimit, NodeCode, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
@@ -66,6 +67,12 @@ export interface SwitchDef<V = never> extends BaseDef {
   readonly default?: 'branch' | 'skip';
 }
 
+export interface FirstDef extends Pick<BaseDef, 'if'> {
+  readonly id: string;
+  readonly kind: 'first';
+  readonly parts: readonly { readonly name: string; readonly value: RefExpr }[];
+}
+
 /** The same as the option `guard`. */
 export interface GuardDef<V = never> {
   readonly id: string;
@@ -98,7 +105,7 @@ export interface SleepDef extends BaseDef {
 export interface GraphDef extends WorkflowOpts {
   /** Runs at the same time, of this workflow or of one key; the key may read `$input`. */
   readonly concurrency?: number | KeyLimit<Expr>;
-  readonly tasks: readonly (TaskDef | MapDef | WhenDef | SwitchDef | GuardDef | BranchDef | SleepDef)[];
+  readonly tasks: readonly (TaskDef | MapDef | WhenDef | SwitchDef | FirstDef | GuardDef | BranchDef | SleepDef)[];
   /** Default: undefined. */
   readonly output?: Expr;
   /** Tasks that `task` may name. */
@@ -120,13 +127,15 @@ interface Entry {
 
 /** A workflow from a graph as data: the form that a builder emits, with tasks and functions in place of their names. Throws `BUILD_INVALID`. */
 export function fromGraph<IS extends Schema>(
-  def: GraphDef & { readonly input: IS; readonly guard?: Guard<SOut<IS>> },
+  def: GraphDef & { readonly input: IS; readonly guard?: Guard<SOut<IS>>; readonly schedule?: Scheduled<SIn<IS>> },
 ): Workflow<SIn<IS>, unknown>;
-export function fromGraph(def: GraphDef & { readonly input?: undefined; readonly guard?: Guard<undefined> }): Workflow<void, unknown>;
+export function fromGraph(
+  def: GraphDef & { readonly input?: undefined; readonly guard?: Guard<undefined>; readonly schedule?: ScheduledPlain },
+): Workflow<void, unknown>;
 export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, ['name', 'version', 'input', 'timeout', 'concurrency', 'guard', 'tasks', 'output', 'use'], report);
+  const header = headerOf(def, ['tasks', 'output', 'use'], report);
   const bag: Bag = isBag(def) ? def : {};
   const context: Context = { use: usable(bag['use'], report), code: new Map() };
   const given: unknown = bag['tasks'];

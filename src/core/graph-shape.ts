@@ -26,7 +26,7 @@ export interface ShapedGraph {
 }
 
 const MAX_TASKS = 100_000;
-/** A switch asks them one by one. */
+/** A switch asks its cases one by one, a first looks at all its parts. */
 const MAX_CASES = 1_000;
 /** A literal in a graph may be as large as a payload; all of them together no larger than a process can hold many times. */
 const MAX_VALUES = 5_000_000;
@@ -87,6 +87,9 @@ const flag: Check = is((value) => typeof value === 'boolean', 'true or false');
 const onlyTrue: Check = is((value) => value === true, 'true where it is given');
 const any: Check = () => true;
 const expr: Check = (value, at, context) => checkExpr(value, at, { ...context, item: false });
+const ref: Check = (value, at, context) =>
+  expr(value, at, context) &&
+  ((isBag(value) && Object.hasOwn(value, '$ref')) || bad('bad_expr', at, `${pathText('', at)} must be { $ref: … }`, context.report));
 const itemExpr: Check = (value, at, context) => checkExpr(value, at, { ...context, item: true });
 
 function is(test: (value: unknown) => boolean, what: string, code: ProblemCode = 'bad_type'): Check {
@@ -255,7 +258,7 @@ const someOf = (check: Check): Check => {
   const list = listOf(check);
   return (value, at, context) =>
     Array.isArray(value) && (value.length === 0 || value.length > MAX_CASES)
-      ? bad('bad_option', at, `${pathText('', at)} must have from 1 to ${MAX_CASES} cases, not ${value.length}`, context.report)
+      ? bad('bad_option', at, `${pathText('', at)} must have from 1 to ${MAX_CASES} entries, not ${value.length}`, context.report)
       : list(value, at, context);
 };
 const branchCase = bag({ is: ofCase, value: expr, members: listOf(text) });
@@ -265,7 +268,7 @@ const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }
 
 const HEADER: Fields = {
   needed: { format: oneOf(1), workflow: name },
-  also: { timeoutMs: ms, concurrency: keyLimit(inputExpr), inputSchema: any },
+  also: { timeoutMs: ms, concurrency: keyLimit(inputExpr), onDeploy: oneOf('pin'), inputSchema: any },
 };
 
 const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
@@ -296,6 +299,7 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
   when: { needed: { ...base, input: expr }, also: alsoBase },
   sleep: { needed: base, also: { ...alsoBase, ms, until: expr } },
   switch: { needed: { ...base, input: expr, cases: someOf(ownCase) }, also: { ...alsoBase, default: oneOf('branch', 'skip') } },
+  first: { needed: { ...base, parts: someOf(bag({ name, value: ref })) }, also: { if: alsoBase.if } },
   guard: { needed: base, also: {} },
   branch: { needed: { ...base, when: text, cases: someOf(branchCase) }, also: alsoBase },
 };

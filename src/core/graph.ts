@@ -207,10 +207,19 @@ export interface CaseData {
   readonly members: readonly string[];
 }
 
+/**
+ * `w.first`: succeeds with the first of its parts that does; what only the others need is cancelled (`superseded`). It has a row and no body;
+ * its output names the winner, whose value is read where it is.
+ */
+export interface FirstTask extends GraphTaskBase {
+  readonly kind: 'first';
+  readonly parts: readonly { readonly name: string; readonly value: RefExpr }[];
+}
+
 /** Tasks whose output is a verdict: predicates and no body. */
 export type DecisionTask = WhenTask | SwitchTask | GuardTask;
 
-export type GraphTask = BodyTask | MapTask | DecisionTask | BranchTask | SleepTask;
+export type GraphTask = BodyTask | MapTask | DecisionTask | FirstTask | BranchTask | SleepTask;
 
 export interface Graph {
   readonly format: 1;
@@ -220,5 +229,7 @@ export interface Graph {
   readonly timeoutMs?: number;
   /** Held by a run from its admission to its end. */
   readonly concurrency?: KeyData;
+  /** Its runs stay with this version; otherwise they move to a newer one that fits. */
+  readonly onDeploy?: 'pin';
   readonly inputSchema?: unknown;
 }

@@ -1,5 +1,6 @@
 import { isEnded } from './changes.ts';
 import type { CompiledGraph, Edge, GraphNode, ReadMode } from './compile.ts';
+import type { FirstTask } from './graph.ts';
 import { decideJoin, strongest, type JoinVerdict, type Never } from './joins.ts';
 import type { EndedTask, RunState, UpstreamTally } from './run-state.ts';
 import { chosenCase, verdictOf } from './verdict.ts';
@@ -8,7 +9,7 @@ import { chosenCase, verdictOf } from './verdict.ts';
 export type Decision =
   | { readonly kind: 'wait' }
   | { readonly kind: 'start' }
-  | { readonly kind: 'end'; readonly as: Never | 'success'; readonly unmet: boolean };
+  | { readonly kind: 'end'; readonly as: Never | 'success'; readonly unmet: boolean; readonly output?: string };
 
 const WAIT: Decision = { kind: 'wait' };
 const START: Decision = { kind: 'start' };
@@ -94,6 +95,7 @@ export function decideNode(graph: CompiledGraph, state: RunState, node: GraphNod
     if (label !== null) return end(label);
     if (verdictOf(state, node.gate.when) !== node.gate.verdict) return end('skipped', true);
   }
+  if (node.task.kind === 'first') return decideFirst(graph, state, node.task);
   if (node.in.length === 0) return START;
   const t = tallyOf(graph, state, node.index);
   return combine(decideJoin(node.join, { n: node.n, ...t }), t);
@@ -114,6 +116,22 @@ function combine(verdict: JoinVerdict, t: UpstreamTally): Decision {
   if (verdict === 'wait' || t.readsOpen > 0) return WAIT;
   if (verdict === 'run') return t.override === null ? START : end(t.override);
   return end(t.override === null ? verdict : strongest(verdict, t.override));
+}
+
+/** The part that succeeded first; of several that did in one commit the one that was recorded first, which is when this is asked. */
+function decideFirst(graph: CompiledGraph, state: RunState, first: FirstTask): Decision {
+  let winner: { readonly name: string; readonly at: number } | null = null;
+  let worst: Never = 'skipped';
+  let open = false;
+  for (const { name, value } of first.parts) {
+    const part = state.tasks[graph.byId.get(value.$ref)?.index ?? -1];
+    const label = isEnded(part) ? neverOf(part) : null;
+    if (!isEnded(part)) open = true;
+    else if (label !== null) worst = strongest(worst, label);
+    else if (winner === null || part.finishedAt < winner.at) winner = { name, at: part.finishedAt };
+  }
+  if (winner !== null) return { kind: 'end', as: 'success', unmet: false, output: JSON.stringify({ winner: winner.name }) };
+  return open ? WAIT : end(worst);
 }
 
 /** The chosen branch's tasks, all of them; no branch for this verdict: skipped. */

@@ -18,7 +18,7 @@ export function decideOutcome(graph: CompiledGraph, state: RunState): { status: 
     const map = state.maps.get(node.index);
     if (task.status === 'success') success++;
     if (task.status === 'failed' && !task.allowed) failed = true;
-    if (task.status === 'cancelled') cancelled = true;
+    if (task.status === 'cancelled' && task.reason !== 'superseded') cancelled = true;
     if (task.partial || (task.status === 'failed' && task.allowed)) excused = true;
     // Of a map that succeeded, the failed items were tolerated or settled.
     if (task.status === 'success' && map !== undefined && map.failed > 0) excused = true;

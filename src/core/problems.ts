@@ -11,6 +11,7 @@ export type ProblemCode =
   | 'bad_type'
   | 'cycle'
   | 'duplicate_id'
+  | 'exclusive'
   | 'foreign_ref'
   | 'item_outside'
   | 'maybe_ref'

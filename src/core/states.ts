@@ -115,6 +115,7 @@ export const TASK_TRANSITIONS: readonly Transition<TaskStatus>[] = [
   { from: 'pending', event: 'join says run, claimed in the same commit', to: ['running'] },
   { from: 'pending', event: 'map starts', to: ['running'] },
   { from: 'pending', event: 'map is empty or not valid', to: ['success', 'skipped', 'failed'] },
+  { from: 'pending', event: 'a part of a first won', to: ['success'] },
   { from: 'pending', event: 'join says never', to: ['upstream_failed', 'cancelled', 'skipped'] },
   { from: 'queued', event: 'claim', to: ['running'] },
   { from: 'queued', event: 'queue timeout', to: ['failed'] },

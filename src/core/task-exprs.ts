@@ -25,6 +25,8 @@ export function taskExprs(task: GraphTask): TaskExpr[] {
     case 'when':
     case 'switch':
       return expr('input', task.input);
+    case 'first':
+      return task.parts.map(({ name, value }, i) => ({ key: `part ${name}`, at: ['parts', i, 'value'], reads: exprRefs(value) }));
     case 'guard':
       return [];
     case 'sleep':
@@ -45,6 +47,7 @@ export function inputExpr(task: GraphTask): Expr {
     case 'map':
       return task.items;
     case 'branch':
+    case 'first':
       return null;
     case 'sleep':
       return task.until ?? null;

@@ -4,6 +4,7 @@
  */
 import type { Duration } from './duration.ts';
 import type { ContractData, Effects, Graph, Join, OnLimit } from './graph.ts';
+import type { DeclaredSchedule } from './schedule-opts.ts';
 import type { Schema } from './schema.ts';
 
 export type { Duration, Effects, Join };
@@ -364,6 +365,9 @@ export interface SwitchOpts<J extends Join = Join> {
   readonly join?: J;
 }
 
+/** What `w.first` gives: the name of the winner, and its value. */
+export type First<R> = { readonly [K in keyof R & string]: { winner: K; value: Out<R[K]> } }[keyof R & string];
+
 /** Values of the branches. */
 type CaseValue<C> = { readonly [K in keyof C]: Simplify<Out<C[K]>> }[keyof C];
 
@@ -426,6 +430,12 @@ export interface Build {
     opts?: SwitchOpts<J> & { readonly default?: () => D & Tree<D> },
   ): Result<CaseValue<C> | Simplify<Out<D>>, J, never>;
   /**
+   * The part that succeeds first, and its value. What only the other parts need is cancelled (`superseded`) and counts for nothing in the
+   * outcome: their tasks, and what leads to them and to nothing else. Where no part can succeed any more it is upstream_failed, cancelled
+   * or skipped, in this order of precedence.
+   */
+  first<R extends Readonly<Record<string, RefBase<any>>>>(parts: R, opts?: { readonly id?: string }): Ref<First<R>>;
+  /**
    * Time that passes, of any length, without a worker: `time` long, or until the instant that a ref gives (at once where that is over).
    * Never ends early; fails with `definition_error` where the ref gives no valid Date.
    */
@@ -456,6 +466,8 @@ export interface Workflow<I, O> {
   readonly name: string;
   readonly version?: string;
   readonly input?: Schema;
+  /** When runs of it are started; no part of its version. */
+  readonly schedules?: readonly DeclaredSchedule[];
   readonly graph: Graph;
   /** The code of each task of the graph, by id. */
   readonly code: ReadonlyMap<string, NodeCode>;
@@ -474,4 +486,9 @@ export interface WorkflowOpts {
   readonly version?: string;
   /** Of a run, from its admission. */
   readonly timeout?: Duration;
+  /**
+   * What open runs of this version do when a newer one is registered: `'move'` (default), as soon as nothing of them runs, and only where every
+   * task that has begun is still there with the same id, contract and upstreams; or `'pin'`: they end as runs of this version.
+   */
+  readonly onDeploy?: 'move' | 'pin';
 }

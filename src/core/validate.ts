@@ -2,6 +2,7 @@
 import { exprRefs } from './expr.ts';
 import { cyclesOf, unreached } from './graph-cycles.ts';
 import type { CaseData, GraphTask } from './graph.ts';
+import { exclusiveProblems } from './graph-exclusive.ts';
 import { guardProblems } from './graph-guard.ts';
 import { shapeOf, type ShapedGraph } from './graph-shape.ts';
 import { skipProblems } from './graph-skips.ts';
@@ -56,7 +57,12 @@ function linkProblems(shape: ShapedGraph, report: Report): void {
   orderProblems(shape, links, report);
   branchProblems(shape, report);
   guardProblems(shape, (i) => links[i] ?? [], report);
-  skipProblems(shape, report);
+  const spoiled = new Set<unknown>();
+  skipProblems(shape, (code, at, message) => {
+    spoiled.add(at[1]);
+    report(code, at, message);
+  });
+  exclusiveProblems(shape, spoiled, report);
 }
 
 function linksOf(task: GraphTask): Link[] {
@@ -117,7 +123,13 @@ function branchProblems({ ids, tasks }: ShapedGraph, report: Report): void {
     const wrong: Wrong = (at, message, code) => report(code ?? 'bad_branch', ['tasks', index, ...at], `task ${shown(task.id)}: ${message}`);
     // Null where it is no decision; undefined where the task that is named is in no good shape itself.
     const keysOf = (id: string) => (!ids.has(id) || !byId.has(id) ? undefined : caseKeys(byId.get(id) ?? task));
-    if (task.kind === 'switch') switchProblems(task.cases, wrong);
+    if (task.kind === 'switch') nameTwice('case', task.cases, wrong);
+    if (task.kind === 'first')
+      nameTwice(
+        'part',
+        task.parts.map((part) => part.name),
+        wrong,
+      );
     if (task.if) {
       const keys = keysOf(task.if.when);
       if (keys === null) wrong(['if', 'when'], `if names ${shown(task.if.when)}, which is no when or switch`);
@@ -138,9 +150,9 @@ function branchProblems({ ids, tasks }: ShapedGraph, report: Report): void {
 
 type Wrong = (at: readonly (string | number)[], message: string, code?: 'missing_member') => void;
 
-function switchProblems(cases: readonly string[], wrong: Wrong): void {
-  const twice = cases.find((one, i) => cases.indexOf(one) < i);
-  if (twice !== undefined) wrong(['cases'], `the case ${shown(twice)} is there twice`);
+function nameTwice(what: 'case' | 'part', names: readonly string[], wrong: Wrong): void {
+  const twice = names.find((one, i) => names.indexOf(one) < i);
+  if (twice !== undefined) wrong([`${what}s`], `the ${what} ${shown(twice)} is there twice`);
 }
 
 /** A result waits for its members only, so they must hold all that its value reads. */

@@ -75,14 +75,23 @@ export class RunScope implements Scope {
     const task = this.state.tasks[node.index];
     if (!isEnded(task)) throw new RangeError(`task ${node.id} has not ended`);
     if (node.cases !== null) return this.branchValue(node);
+    if (node.parts !== null) return this.firstValue(node, task);
     const map = this.state.maps.get(node.index);
     return map === undefined ? decode(task.output) : mapValue(node, map);
+  }
+
+  private firstValue({ parts }: GraphNode, task: EndedTask): unknown {
+    const winner = winnerOf(task);
+    return { winner, value: parts?.get(winner)?.(this) };
   }
 
   private branchValue(node: GraphNode): unknown {
     return chosenCase(this.state, node)?.value(this);
   }
 }
+
+/** The part of a first that won. */
+export const winnerOf = (task: EndedTask): string => (decode(task.output) as { readonly winner: string }).winner;
 
 /** `T[]` in input order, or the settled results; the successes where failures were tolerated. */
 function mapValue(node: GraphNode, map: MapState): unknown[] {

@@ -8,6 +8,7 @@ import { fromGraph } from './from-graph.ts';
 import type { Graph } from './graph.ts';
 import { GUARD_ID } from './guard.ts';
 import { reporter, shown, type Problem, type Report } from './problems.ts';
+import type { Scheduled, ScheduledPlain } from './schedule-opts.ts';
 import type { Schema, SIn, SOut } from './schema.ts';
 import type { Build, Guard, In, KeyLimit, Out, Ref, Simplify, Tree, Workflow, WorkflowOpts } from './types.ts';
 import { graphProblems } from './validate.ts';
@@ -17,13 +18,19 @@ interface DefineWorkflow {
     def: WorkflowOpts & {
       readonly input: IS;
       readonly guard?: Guard<SOut<IS>>;
+      readonly schedule?: Scheduled<SIn<IS>>;
       /** Runs at the same time, of this workflow or of one key; the key is put together from the input. */
       readonly concurrency?: number | KeyLimit<string | ((input: Ref<SOut<IS>>) => In<string>)>;
     },
     build: (w: Build, input: Ref<SOut<IS>>) => R & Tree<R>,
   ): Workflow<SIn<IS>, Simplify<Out<R>>>;
   <R>(
-    def: WorkflowOpts & { readonly input?: undefined; readonly guard?: Guard<undefined>; readonly concurrency?: number | KeyLimit },
+    def: WorkflowOpts & {
+      readonly input?: undefined;
+      readonly guard?: Guard<undefined>;
+      readonly schedule?: ScheduledPlain;
+      readonly concurrency?: number | KeyLimit;
+    },
     build: (w: Build) => R & Tree<R>,
   ): Workflow<void, Simplify<Out<R>>>;
   readonly fromGraph: typeof fromGraph;
@@ -53,7 +60,7 @@ function define(def: unknown, build: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
   const building = new Building(isBag(def) && typeof def['name'] === 'string' ? def['name'] : '');
-  const header = headerOf(withKey(building, def, report), ['name', 'version', 'input', 'timeout', 'guard', 'concurrency'], report);
+  const header = headerOf(withKey(building, def, report), [], report);
   const guard: unknown = isBag(def) ? def['guard'] : undefined;
   if (guard !== undefined) {
     if (typeof guard !== 'function') report('bad_type', ['guard'], `guard must be a predicate over the input, not ${shown(guard)}`);

@@ -30,6 +30,7 @@ import { asked, pruneBatches, runsToPrune, type PruneCounts, type PruneOptions }
 import { refuseOther } from './acts.ts';
 import { applyParked } from './sweeps/parked.ts';
 import { Registry, type Known, type Registrable } from './registry.ts';
+import type { Moved } from './moves.ts';
 import type { Act, Started, StartRequest } from './units.ts';
 import { Worker, type WorkerSettings } from './worker.ts';
 
@@ -267,6 +268,16 @@ export class EngineRuntime {
     follower.committed((await store.head()).seq);
     ends.ended(run, null);
     await this.worker?.look();
+  }
+
+  /** Lets a run go on under another definition, where it may. */
+  async move(run: number, definition: number, how: { readonly staysUntil: number | null; readonly act: Act }): Promise<Moved> {
+    this.writable();
+    const { store, committer } = await this.open();
+    const to = await this.registry.learn(store, definition);
+    if (to === null) throw new PawlError('STORE_CORRUPT', `The definition number ${definition} is not in the store.`);
+    if (this.broken !== null) throw this.broken;
+    return committer.move({ run, to, ...how });
   }
 
   async doneRequest(actor: string, requestId: string): Promise<string | null> {

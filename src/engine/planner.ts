@@ -1,6 +1,6 @@
 import { advance, claimInPlace, openFork, openRun, takeMore } from '../core/advance.ts';
 import type { GraphNode } from '../core/compile.ts';
-import { noChanges, type Changes } from '../core/changes.ts';
+import { noChanges, taskAt, type Changes } from '../core/changes.ts';
 import { PawlError } from '../core/errors.ts';
 import { enterGate } from '../core/gates.ts';
 import { BadKey } from '../core/needs.ts';
@@ -13,9 +13,10 @@ import { resetResult } from '../core/reset.ts';
 import type { KernelSettings } from '../core/turn.ts';
 import { ItemsNeeded } from '../core/values.ts';
 import type { ActWrite } from '../store/acts.ts';
-import type { StartLink, StartWrite } from '../store/store.ts';
+import type { MoveWrite, StartLink, StartWrite } from '../store/store.ts';
 import type { Chain } from './attempt.ts';
 import type { CachedRun } from './cache.ts';
+import { decideMove, type MoveUnit } from './moves.ts';
 import type { Numbers } from './numbers.ts';
 import type { EventUnit, StartFrom, StartUnit, StepUnit } from './units.ts';
 
@@ -24,6 +25,9 @@ export interface Launch {
   readonly task: RunningTask;
   readonly chain: Chain;
 }
+
+/** What comes together for one run: events, or one move. */
+export type RunUnits = readonly EventUnit[] | readonly [MoveUnit];
 
 export interface PlannedStart {
   readonly unit: StartUnit;
@@ -37,6 +41,8 @@ export interface PlannedRun {
   readonly changes: Changes;
   readonly launches: readonly Launch[];
   readonly act: ActWrite | null;
+  /** It goes on under another definition, which `entry` is of; null in all other commits. */
+  readonly move: { readonly unit: MoveUnit; readonly write: MoveWrite } | null;
 }
 
 export interface Plan {
@@ -47,7 +53,7 @@ export interface Plan {
   /** Runs whose events the kernel could not take: their own data is at fault. */
   readonly broken: { readonly run: number; readonly units: readonly EventUnit[]; readonly error: unknown }[];
   /** Runs that need the items of these maps before they can be decided. */
-  readonly needItems: { readonly run: number; readonly nodes: readonly number[]; readonly units: readonly EventUnit[] }[];
+  readonly needItems: { readonly run: number; readonly nodes: readonly number[]; readonly units: RunUnits }[];
 }
 
 /** What this process may take on, asked while planning. */
@@ -160,10 +166,22 @@ export class Planner {
       const at = { state, changes, firstBody: known.stored.firstBody, chain, hasNeeds: known.compiled.hasNeeds };
       const launches = this.continueHere(known.compiled.nodes.length, at, capacity, now);
       if (state.maps.size > 0) launches.push(...this.takeItems(entry, changes, chain, capacity, now));
-      plan.runs.push({ units, entry, changes, launches, act: actOf(units, changes) });
+      plan.runs.push({ units, entry, changes, launches, act: actOf(units, changes), move: null });
     } catch (error) {
       if (error instanceof ItemsNeeded) plan.needItems.push({ run: state.run, nodes: error.nodes, units });
       else plan.broken.push({ run: state.run, units, error });
+    }
+  }
+
+  /** A run that is to go on under another definition. One that cannot be moved is no broken run: it stays what it is. */
+  move(plan: Plan, entry: CachedRun, unit: MoveUnit): void {
+    try {
+      const decided = decideMove(entry, unit, plan.now, this.settings);
+      if ('kind' in decided) unit.resolve(decided);
+      else plan.runs.push(decided);
+    } catch (error) {
+      if (error instanceof ItemsNeeded) plan.needItems.push({ run: unit.run, nodes: error.nodes, units: [unit] });
+      else unit.reject(error);
     }
   }
 
@@ -178,6 +196,8 @@ export class Planner {
     for (const change of at.changes.tasks) {
       // What it held is free in this transaction: whoever waited for it can have it in the same one.
       if (at.hasNeeds && change.from?.status === 'running' && change.to.status !== 'running') capacity.waits(change.from.rank);
+      // Later in the same commit it may have moved on: a loser of a first is cancelled as soon as it is queued.
+      if (taskAt(at.state, change.to.node, change.to.item) !== change.to) continue;
       if (change.to.status === 'running' && change.to.phase === 'body' && change.from?.status === 'running') {
         // The verdict was yes: the body starts under the claim, and in the slot, that evaluated.
         capacity.free--;

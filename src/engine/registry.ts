@@ -182,6 +182,11 @@ export class Registry {
     return this.workflows.get(workflow)?.known ?? undefined;
   }
 
+  /** What is registered, as it is stored. */
+  definitions(): Known[] {
+    return [...this.workflows.values()].flatMap(({ known }) => known ?? []);
+  }
+
   private registered(): string {
     const names = [...this.workflows.keys()].map(shown);
     return names.length === 0 ? 'no workflow is' : `registered: ${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}`;

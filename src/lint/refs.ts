@@ -4,7 +4,7 @@ import { bare, child, children, isFunction, isNode, nameOf, variableOf, type Nod
 /** `verb`: a verb that was taken out of the builder, `({ run }) => run(…)`. */
 type Kind = 'ref' | 'builder' | 'verb' | null;
 
-const VERBS = new Set(['run', 'map', 'when', 'switch', 'settle', 'optional']);
+const VERBS = new Set(['run', 'map', 'when', 'switch', 'first', 'settle', 'optional']);
 const TYPES: ReadonlyMap<string, Kind> = new Map([
   ['Build', 'builder'],
   ['Ref', 'ref'],

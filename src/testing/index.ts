@@ -4,6 +4,7 @@ import type { Client, RunQuery, RunRef } from '../client/client.ts';
 import type { DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from '../client/dead.ts';
 import type { Explainer } from '../client/explain.ts';
 import type { FindOptions } from '../client/find.ts';
+import type { MoveOptions, RunMoved, Versions } from '../client/versions.ts';
 import type { RunView } from '../client/views.ts';
 import { Run, type RunHost } from '../client/run.ts';
 import { engineParts, openSqlite, type EngineOptions } from '../compose.ts';
@@ -43,7 +44,7 @@ export function testEngine(options: TestEngineOptions): TestEngine {
 }
 
 export class TestEngine implements RunHost {
-  private readonly options: TestEngineOptions;
+  private options: TestEngineOptions;
   private readonly time = new VirtualTime();
   private readonly store: Promise<Store> = openSqlite(':memory:');
   private readonly stubs = new Map<string, AnyBody>();
@@ -157,8 +158,9 @@ export class TestEngine implements RunHost {
     return new Promise<never>(() => undefined);
   }
 
-  /** Kills the process at once and starts another on the same store. */
-  async reboot(): Promise<void> {
+  /** Kills the process at once and starts another on the same store: with other workflows where they are given, as a deploy does. */
+  async reboot(options: Pick<Partial<TestEngineOptions>, 'use'> = {}): Promise<void> {
+    this.options = { ...this.options, ...options };
     this.rebooting = this.dieAndBoot(this.engine);
     await this.rebooting;
     await this.ready();
@@ -234,7 +236,16 @@ export class TestEngine implements RunHost {
       (await this.ready()).runs.list(query),
     find: async (text: string, options: FindOptions = {}): Promise<Run<unknown>> =>
       this.handle(await (await this.client()).resolve(text, options), false),
+    move: (query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> => this.moveAll(query, options),
   };
+
+  private async *moveAll(query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> {
+    yield* (await this.versions()).moveAll(query, options);
+  }
+
+  async checkVersions(): ReturnType<Engine['checkVersions']> {
+    return (await this.ready()).checkVersions();
+  }
 
   async *watch(options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {
     yield* (await this.ready()).watch(options);
@@ -268,6 +279,13 @@ export class TestEngine implements RunHost {
   /** @internal */
   async explainer(): Promise<Explainer> {
     return (await this.ready()).explainer();
+  }
+
+  /** @internal */
+  async versions(): Promise<Versions> {
+    const versions = await (await this.ready()).versions();
+    this.activity++;
+    return versions;
   }
 
   /** @internal */

@@ -169,6 +169,7 @@ export const runWrite = (held: Pick<Held, 'state' | 'epoch' | 'write'>, decided:
   firstBody: held.write.firstBody,
   state: held.state,
   act: null,
+  move: null,
   epoch: held.epoch,
   shared,
   changes: decided,

@@ -100,7 +100,9 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   readRequest: ['requests PRIMARY KEY (actor, request)'],
   readAudit: ['audit INTEGER PRIMARY KEY'],
   readAuditOf: ['audit audit_run (run, id)'],
-  deadLetters: ['tasks tasks_dead ((finished_at,run,node,item)'],
+  deadLetters: ['tasks tasks_dead ((finished_at,run,node,item)', 'runs INTEGER PRIMARY KEY'],
+  // The rows of one run, put in order: no index of its own for what is asked rarely.
+  deadLettersOf: ['tasks PRIMARY KEY (run)|tasks tasks_dead ((finished_at,run,node,item)'],
   historyOf: ['generations PRIMARY KEY (run)'],
   // Rare, and both ways end: what is open of all runs, or all of this run.
   hideTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
@@ -140,6 +142,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   readLane: ['lanes sqlite_autoindex_lanes_1 (body, needs)'],
   insertLane: ['lanes  ()'],
   putInLane: [TASK],
+  relane: [TASK],
   queuedLanes: [
     'tasks tasks_open (status, body)',
     'queued SCAN',
@@ -266,14 +269,32 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   wedge: ['workers INTEGER PRIMARY KEY'],
   heldBy: ['tasks tasks_open (status)', RUN],
   runningAfter: ['tasks tasks_open (status)', RUN],
+  moveDefinition: [RUN],
+  insertMove: [],
+  movesOf: ['moves PRIMARY KEY (run)'],
+  versions: ['definitions SCAN'],
+  nextOpenDefinition: ['runs runs_open (definition)'],
+  openRuns: ['runs runs_open (definition, rowid)'],
+  keys_moves: ['moves PRIMARY KEY (run)'],
+  drop_moves: ['moves PRIMARY KEY (run, seq)'],
+  rename_tasks: ['tasks PRIMARY KEY (run, node)'],
+  rename_maps: ['maps PRIMARY KEY (run, node)'],
+  rename_attempts: ['attempts PRIMARY KEY (run, node)'],
+  rename_steps: ['steps PRIMARY KEY (run, node)'],
+  rename_logs: ['logs PRIMARY KEY (run, node)'],
+  rename_generations: ['generations PRIMARY KEY (run, node)'],
+  rename_parked: ['parked parked_run (run)'],
+  rename_checkpoint_tasks: ['checkpoint_tasks PRIMARY KEY (run, node)'],
+  rebody_tasks: ['tasks PRIMARY KEY (run)'],
+  rebody_maps: ['maps PRIMARY KEY (run)'],
   dueTasks: ['tasks tasks_due (due_at, due_at)'],
   dueRuns: ['runs runs_wake (wake_at)'],
   nextTaskDue: ['tasks tasks_due (due_at)'],
   nextRunDue: ['runs runs_wake (wake_at)'],
-  stuckRuns: ['runs runs_open (id)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
+  stuckRuns: ['runs runs_open (definition)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
 };
 /** Sorts what it found: everything else comes out of its index in order. */
-const MAY_SORT: readonly StatementName[] = ['runningAfter', 'keyHolders'];
+const MAY_SORT: readonly StatementName[] = ['runningAfter', 'deadLettersOf', 'keyHolders'];
 
 const ALIASES: Readonly<Record<string, string>> = {
   g: 'gates',
@@ -290,9 +311,10 @@ const ALIASES: Readonly<Record<string, string>> = {
 
 /** `SEARCH t USING COVERING INDEX tasks_open (status=? AND body>?)` as `tasks tasks_open (status, body)`. */
 function access(line: string): string | null {
-  const match = /^(SEARCH|SCAN) (\w+)(?: USING (?:COVERING )?(?:INDEX )?(INTEGER PRIMARY KEY|PRIMARY KEY|\w+)(?: \(([^)]*)\))?)?/.exec(
-    line,
-  );
+  const match =
+    /^(SEARCH|SCAN) (\w+)(?: EXISTS)?(?: USING (?:COVERING )?(?:INDEX )?(INTEGER PRIMARY KEY|PRIMARY KEY|\w+)(?: \(([^)]*)\))?)?/.exec(
+      line,
+    );
   if (match === null || line.includes('VIRTUAL TABLE')) return null;
   const [, how, name = '', index = '', columns] = match;
   const table = ALIASES[name] ?? name;

@@ -12,6 +12,7 @@ const SHAPES: Readonly<Record<DrawnNode['kind'], readonly [string, string]>> = {
   when: ['{{', '}}'],
   switch: ['{{', '}}'],
   guard: ['{{', '}}'],
+  first: ['([', '])'],
   branch: ['([', '])'],
   sleep: ['>', ']'],
 };

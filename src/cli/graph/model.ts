@@ -97,6 +97,7 @@ function factsOf(task: GraphTask): string[] {
   if (task.kind === 'when' || task.kind === 'guard') return [...(task.id === task.kind ? [] : [task.kind]), ...join];
   if (task.kind === 'switch')
     return [...(task.id === 'switch' ? [] : ['switch']), ...(task.default === 'skip' ? ['may choose none'] : []), ...join];
+  if (task.kind === 'first') return task.id === 'first' ? [] : ['first'];
   if (task.kind === 'branch') return [...(task.id === `${task.when}.result` ? [] : [`result of ${task.when}`]), ...join];
   if (task.kind === 'sleep') return [task.ms === undefined ? 'sleeps until a time' : `sleeps ${spanText(task.ms)}`, ...join];
   return [

@@ -35,6 +35,7 @@ export const RUN_TABLES = {
   run_generations: 'generation',
   parked: 'id',
   gates: 'name',
+  moves: 'seq',
 } as const;
 export type RunTable = keyof typeof RUN_TABLES;
 
@@ -52,6 +53,24 @@ const clearing = Object.fromEntries(
     [`drop_${table}`, dropRow(table, key)],
   ]),
 ) as Record<`keys_${RunTable}` | `drop_${RunTable}`, string>;
+
+/** Tables that name a run's tasks by their numbers in its graph; of these some tell which body a row waits for. */
+export const NODE_TABLES = ['tasks', 'maps', 'attempts', 'steps', 'logs', 'generations', 'parked'] as const;
+export type NodeTable = (typeof NODE_TABLES)[number];
+export const BODY_TABLES = ['tasks', 'maps'] as const;
+
+const renaming = {
+  ...(Object.fromEntries(
+    [...NODE_TABLES, 'checkpoint_tasks'].map((table) => [`rename_${table}`, `UPDATE ${table} SET node = ?2 WHERE run = ?1 AND node = ?3`]),
+  ) as Record<`rename_${NodeTable | 'checkpoint_tasks'}`, string>),
+  // why: below zero is what is paused
+  ...(Object.fromEntries(
+    BODY_TABLES.map((table) => [
+      `rebody_${table}`,
+      `UPDATE ${table} SET body = CASE WHEN body < 0 THEN -(?2 + node) ELSE ?2 + node END WHERE run = ?1`,
+    ]),
+  ) as Record<`rebody_${(typeof BODY_TABLES)[number]}`, string>),
+};
 
 /** A document's field as a column: `finishedAt` is `finished_at`. */
 const columnOf = (field: string): string => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
@@ -95,6 +114,7 @@ const transfer = {
 
 const SQL = {
   ...clearing,
+  ...renaming,
   beginWrite: 'BEGIN IMMEDIATE',
   beginRead: 'BEGIN',
   commit: 'COMMIT',
@@ -232,6 +252,7 @@ const SQL = {
   insertLane: `INSERT INTO lanes (id, body, needs, key) SELECT coalesce(max(id), ${FIRST_LANE}) + 1, ?, ?, ? FROM lanes RETURNING id`,
   putInLane: 'UPDATE tasks SET body = ? WHERE run = ? AND node = ? AND item = ?',
   // why: from lane to lane by the index, with the first in each
+  relane: 'UPDATE tasks SET body = CASE WHEN body < 0 THEN -?1 ELSE ?1 END WHERE run = ?2 AND node = ?3 AND item = ?4',
   queuedLanes: `WITH RECURSIVE queued(lane) AS (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > ?1 UNION ALL
       SELECT (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > queued.lane) FROM queued WHERE queued.lane IS NOT NULL)
     SELECT l.id, l.body, l.needs, t.rank, t.run, t.node, t.item, t.first_queued_at AS queuedAt FROM queued CROSS JOIN lanes l ON l.id = queued.lane
@@ -302,6 +323,10 @@ const SQL = {
   endedItems: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item >= 0 AND status >= 5 ORDER BY item`,
   mapsOf: 'SELECT node, body, n, next, ok, failed, cancelled, skipped, again FROM maps WHERE run = ?',
   deadLetters: `SELECT ${TASK} FROM tasks WHERE (flags & 4) = 4 AND (finished_at, run, node, item) < (?, ?, ?, ?)
+    -- why: left to the reader, a page of nothing but leftovers would look like the last
+    AND EXISTS (SELECT 1 FROM runs WHERE runs.id = tasks.run)
+    ORDER BY finished_at DESC, run DESC, node DESC, item DESC LIMIT ?`,
+  deadLettersOf: `SELECT ${TASK} FROM tasks WHERE run = ? AND (flags & 4) = 4 AND (finished_at, run, node, item) < (?, ?, ?, ?)
     ORDER BY finished_at DESC, run DESC, node DESC, item DESC LIMIT ?`,
   historyOf: `SELECT node, item, generation, attempt, status, reason, started_at AS startedAt, finished_at AS finishedAt, edited, output, error
     FROM generations WHERE run = ? ORDER BY node, item, generation`,
@@ -381,6 +406,15 @@ const SQL = {
     JOIN runs r ON r.id = t.run WHERE t.status <= 4 AND t.status = 2 AND t.token IS NOT NULL AND (t.run, t.node, t.item) > (?, ?, ?) AND r.quarantined IS NULL
     ORDER BY t.run, t.node, t.item LIMIT ?`,
 
+  // versions
+  moveDefinition: 'UPDATE runs SET definition = ?, stays_until = ? WHERE id = ?',
+  insertMove: 'INSERT INTO moves (run, seq, from_definition, to_definition) VALUES (?,?,?,?)',
+  movesOf: 'SELECT seq, from_definition AS "from", to_definition AS "to" FROM moves WHERE run = ? ORDER BY seq',
+  versions: `SELECT id, workflow, version FROM definitions WHERE ?1 IS NULL OR workflow IN (SELECT value FROM json_each(?1)) ORDER BY id`,
+  nextOpenDefinition: 'SELECT definition FROM runs WHERE status < 6 AND definition > ? ORDER BY definition LIMIT 1',
+  openRuns: `SELECT id AS run, generation, stays_until AS staysUntil FROM runs INDEXED BY runs_open
+    WHERE status < 6 AND definition = ? AND id > ? AND quarantined IS NULL ORDER BY id LIMIT ?`,
+
   // timers
   // why: below zero lies what waits for a decision about its quarantined run
   dueTasks: 'SELECT run, node, item, due_at AS dueAt FROM tasks WHERE due_at >= 0 AND due_at <= ? ORDER BY due_at LIMIT ?',
@@ -388,10 +422,10 @@ const SQL = {
   nextTaskDue: 'SELECT due_at AS at FROM tasks WHERE due_at > ? ORDER BY due_at LIMIT 1',
   nextRunDue: 'SELECT wake_at AS at FROM runs WHERE wake_at > ? ORDER BY wake_at LIMIT 1',
   // why: driven by the index of open runs, one probe of the primary key each; the sweep pages through them
-  stuckRuns: `SELECT r.id AS run, r.rev, (r.status = 2 AND r.unclaimed IS NULL AND r.quarantined IS NULL AND NOT EXISTS
+  stuckRuns: `SELECT r.id AS run, r.definition, r.rev, (r.status = 2 AND r.unclaimed IS NULL AND r.quarantined IS NULL AND NOT EXISTS
       (SELECT 1 FROM tasks t WHERE t.run = r.id AND (t.token IS NOT NULL OR t.status IN (1, 3, 4))) AND NOT EXISTS
       (SELECT 1 FROM maps m WHERE m.run = r.id AND m.closed IS NULL AND (m.next < m.n OR m.again > 0))) AS stuck
-    FROM runs r INDEXED BY runs_open WHERE r.status < 6 AND r.id > ? ORDER BY r.id LIMIT ?`,
+    FROM runs r INDEXED BY runs_open WHERE r.status < 6 AND (r.definition, r.id) > (?, ?) ORDER BY r.definition, r.id LIMIT ?`,
 } as const;
 
 export type StatementName = keyof typeof SQL;

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { PawlError } from '../../core/errors.ts';
 import { JournalWriter } from '../../core/journal.ts';
-import type { EndedTask, TaskState } from '../../core/run-state.ts';
+import type { TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as acts from '../acts.ts';
 import type * as port from '../store.ts';
@@ -11,8 +11,8 @@ import { LimitBook, SqliteCapacity } from './limits.ts';
 import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
 import { openFile } from './open-to-read.ts';
-import { readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
-import { listRuns, loadRun, readDefinition, readDue, readHolders, readStuck } from './lookups.ts';
+import { readDead, readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
+import { listRuns, loadRun, readDefinition, readDue, readHolders, readOpenDefinitions, readStuck } from './lookups.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
 
@@ -152,6 +152,9 @@ export class SqliteStore implements port.Store {
     const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, { worker, now, epoch: this.epoch }, journal);
     // why: a commit whose outcome is unknown is found again by its journal row, so one that writes anything has one
     if (!journal.isEmpty || steps.length + logs.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
+    batch.runs.forEach(({ state, move }, i) => {
+      if (move !== null && !conflicts.has(i)) this.sql.insertMove.run(state.run, this.written?.seq ?? 0, move.from, move.to);
+    });
     return {
       epoch: this.epoch,
       clock: Math.max(this.clock, now),
@@ -268,8 +271,24 @@ export class SqliteStore implements port.Store {
     return this.reading().runningAfter.all(at.run, at.node, at.item, limit) as unknown as port.HeldTask[];
   }
 
-  async stuck(after: number, limit: number): Promise<{ runs: port.StuckRun[]; last: number | null }> {
+  async stuck(after: port.OpenCursor | null, limit: number): Promise<{ runs: port.StuckRun[]; last: port.OpenCursor | null }> {
     return readStuck(this.reading(), after, limit);
+  }
+
+  async versions(workflows: readonly string[] | null): Promise<port.VersionRow[]> {
+    return this.reading().versions.all(workflows === null ? null : JSON.stringify(workflows)) as unknown as port.VersionRow[];
+  }
+
+  async openDefinitions(): Promise<number[]> {
+    return this.read(() => readOpenDefinitions(this.sql));
+  }
+
+  async openRuns(definition: number, after: number, limit: number): Promise<port.OpenRun[]> {
+    return this.reading().openRuns.all(definition, after, limit) as unknown as port.OpenRun[];
+  }
+
+  async movesOf(run: number): Promise<port.MoveRow[]> {
+    return this.reading().movesOf.all(run) as unknown as port.MoveRow[];
   }
 
   async quarantine(run: number, why: string, outcomes: readonly port.ParkedOutcome[], now: number): Promise<void> {
@@ -335,14 +354,13 @@ export class SqliteStore implements port.Store {
     return (this.reading().historyOf.all(run) as Row[]).map(readPast);
   }
 
-  async deadLetters(before: acts.DeadCursor | null, limit: number): Promise<port.DeadRow[]> {
+  async deadLetters(before: acts.DeadCursor | null, limit: number, only?: number): Promise<port.DeadRow[]> {
     const { at, run, node, item } = before ?? { at: Number.MAX_SAFE_INTEGER, run: 0, node: 0, item: 0 };
-    return this.read(() =>
-      (this.sql.deadLetters.all(at, run, node, item, limit) as Row[]).flatMap((row) => {
-        const of = this.sql.runById.get(row['run'] ?? null) as Row | undefined;
-        return of === undefined ? [] : [{ row: readRun(of), task: readTask(row) as EndedTask }];
-      }),
-    );
+    return this.read(() => {
+      const { deadLetters, deadLettersOf, runById } = this.sql;
+      const rows = only === undefined ? deadLetters.all(at, run, node, item, limit) : deadLettersOf.all(only, at, run, node, item, limit);
+      return readDead(rows, (id) => runById.get(id));
+    });
   }
 
   async audit(query: { readonly run?: number; readonly before?: number; readonly limit: number }): Promise<acts.AuditRow[]> {

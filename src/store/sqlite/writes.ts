@@ -1,14 +1,15 @@
 import type { AttemptRecord, Changes } from '../../core/changes.ts';
 import type { JournalWriter } from '../../core/journal.ts';
+import { renameSteps } from '../../core/moving.ts';
 import type { RunningTask, RunState, TaskState } from '../../core/run-state.ts';
 import { REQUEST_MS } from '../../core/reset.ts';
 import { isRunOver } from '../../core/states.ts';
 import type { ActWrite } from '../acts.ts';
-import type { KeyClaim, LogWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
+import type { KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
-import { Lanes } from './lanes.ts';
+import { Lanes, readNeeds } from './lanes.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
-import type { Statements } from './statements.ts';
+import { BODY_TABLES, NODE_TABLES, type Statements } from './statements.ts';
 
 /** A guard of this run's write did not hold: somebody else was first. The transaction is rolled back and done again without the run. */
 export class GuardFailed extends Error {
@@ -188,8 +189,9 @@ export class RunWriter {
     const { state, changes } = write;
     journal.run(state);
     if (write.act !== null) this.act(state.run, write.act, now);
+    if (write.move !== null) this.renumber(state.run, write.move, write.firstBody, journal);
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
-    if (write.act !== null && changes.tasks.length > 0) this.sql.breakOpen.run(state.run);
+    if ((write.act !== null || write.move !== null) && changes.tasks.length > 0) this.sql.breakOpen.run(state.run);
     this.applyTasks(state, write.firstBody, changes, journal);
     this.gate(state.run, changes);
     if (changes.moves.some((move) => move.from === 'paused' || move.to === 'paused')) this.cover(state);
@@ -202,6 +204,21 @@ export class RunWriter {
   private gate(run: number, { gate }: Changes): void {
     if (gate?.kind === 'enter') this.sql.enterGate.run(run, gate.need.name, JSON.stringify(gate.need), gate.rank);
     else if (gate !== null) this.sql.leaveGate.run(run);
+  }
+
+  /** All rows of a run that goes on under another definition get the numbers of its tasks there. */
+  private renumber(run: number, { from, to, nodes, staysUntil }: MoveWrite, firstBody: number, journal: JournalWriter): void {
+    const needy = this.sql.needsOfRun.all(run);
+    for (const step of renameSteps(nodes)) {
+      for (const table of NODE_TABLES) this.sql[`rename_${table}`].run(run, step.to, step.from);
+    }
+    for (const table of BODY_TABLES) this.sql[`rebody_${table}`].run(run, firstBody);
+    for (const { node, item, needs } of needy) {
+      const there = nodes.get(Number(node)) ?? Number(node);
+      this.sql.relane.run(this.lanes.laneOf(firstBody + there, readNeeds(needs)), run, there, item ?? null);
+    }
+    this.sql.moveDefinition.run(to, staysUntil, run);
+    journal.moved(from, to, nodes);
   }
 
   /** Admission, pause, resume, and the new generation that a reset opens. */

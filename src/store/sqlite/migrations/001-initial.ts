@@ -49,6 +49,8 @@ CREATE TABLE runs (
   resume_to INTEGER,
   linked_from INTEGER,
   link TEXT,
+  -- a person chose its definition: only one newer than this moves it by itself
+  stays_until INTEGER,
   finished_at INTEGER,
   reason TEXT,
   quarantined TEXT,
@@ -60,12 +62,21 @@ CREATE TABLE runs (
   output TEXT
 ) STRICT;
 CREATE INDEX runs_unclaimed ON runs (definition, rank, id) WHERE unclaimed = 1;
-CREATE INDEX runs_open ON runs (id) WHERE status < 6;
+CREATE INDEX runs_open ON runs (definition) WHERE status < 6;
 CREATE INDEX runs_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;
 CREATE INDEX runs_ended ON runs (status, finished_at) WHERE finished_at IS NOT NULL AND quarantined IS NULL;
 CREATE INDEX runs_quarantined ON runs (id) WHERE quarantined IS NOT NULL;
 -- runs that have rows and are no runs: pruned in part, or imported in part; from this instant on the rows may be deleted
 CREATE TABLE leftovers (run INTEGER PRIMARY KEY, due_at INTEGER NOT NULL) STRICT;
+
+-- where a run went on under another definition: journal rows before name its tasks by their numbers there
+CREATE TABLE moves (
+  run INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  from_definition INTEGER NOT NULL,
+  to_definition INTEGER NOT NULL,
+  PRIMARY KEY (run, seq)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE keys (
   workflow TEXT NOT NULL,
