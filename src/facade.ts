@@ -15,6 +15,7 @@ import type { FindOptions } from './client/find.ts';
 import { Capacity, servedQueues, type LimitOptions, type LimitView, type PausedView } from './client/capacity.ts';
 import { Versions, type MoveOptions, type RunMoved, type VersionCheck } from './client/versions.ts';
 import { viewOf, type RunView } from './client/views.ts';
+import { unserved } from './client/waits.ts';
 import { Run, type RunHost } from './client/run.ts';
 import { exportRun, importRun } from './client/transfer.ts';
 import type { Duration } from './core/duration.ts';
@@ -295,7 +296,9 @@ export class Engine implements RunHost {
     const { store } = await this.runtime.open();
     const facts = await store.care.facts({ checkUpTo: full ? Infinity : 2 ** 30 });
     const { journalMs } = this.runtime;
-    return diagnose({ facts, workers: await store.workers(), now: this.runtime.now(), node: process.version, journalMs });
+    const now = this.runtime.now();
+    const [workers, waiting] = [await store.workers(), await unserved(store, now)];
+    return diagnose({ facts, workers, unserved: waiting, now, node: process.version, journalMs });
   }
 
   /** This process takes on work until it is closed. Resolves when it is ready to. */

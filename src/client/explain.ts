@@ -5,6 +5,7 @@ import { isWhole, itemNumber } from '../core/values.ts';
 import { whyRun, whyTask, type Why, type WhyFacts, type WorkerFact } from '../core/why.ts';
 import type { Store, WorkerRow } from '../store/store.ts';
 import type { ItemName } from './acts.ts';
+import { capacityFacts } from './waits.ts';
 import type { Client, ClientWriter } from './client.ts';
 
 export interface WorkerView {
@@ -54,6 +55,7 @@ export class Explainer {
       workers: await this.workerFacts(),
       quarantined: row.quarantined,
       isUnclaimed: row.unclaimed,
+      capacity: await capacityFacts(this.store, row),
       reason: row.reason,
       finishedAt: row.finishedAt,
     };

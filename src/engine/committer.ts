@@ -17,6 +17,7 @@ import { RunLoader } from './loader.ts';
 import { Numbers } from './numbers.ts';
 import { Planner, type Capacity, type Launch, type Plan, type PlannedRun, type PlannedStart, type RunUnits } from './planner.ts';
 import { keyConflict } from './key-conflict.ts';
+import { queueFull } from './queue-full.ts';
 import type { Moved, MoveUnit } from './moves.ts';
 import type { Ports } from './ports.ts';
 import type { Registry } from './registry.ts';
@@ -37,6 +38,7 @@ export interface CommitterOptions {
   readonly redactor: Redactor;
   readonly logs: LogBook;
   readonly settings: KernelSettings;
+  readonly maxQueued: number | null;
 }
 
 /**
@@ -174,6 +176,7 @@ export class Committer {
       logs,
       share: [],
       claim,
+      ...(this.options.maxQueued === null ? {} : { maxQueued: this.options.maxQueued }),
     };
     let result: CommitResult;
     try {
@@ -326,6 +329,10 @@ export class Committer {
     const outcome = result.starts[i];
     if (outcome?.created === false && 'done' in outcome) {
       repeatedStart(unit, outcome.done);
+      return;
+    }
+    if (outcome?.created === false && 'queued' in outcome) {
+      unit.reject(queueFull(outcome.queued));
       return;
     }
     if (outcome?.created === false && 'moved' in outcome) {

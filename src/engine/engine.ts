@@ -50,6 +50,8 @@ export interface EngineParts {
   readonly use: readonly Registrable[];
   /** What the code declares. */
   readonly limits: readonly Declared[];
+  /** Starts are refused while so much waits; null: never. */
+  readonly maxQueued: number | null;
   /** Queues that `work()` serves; null: all of them. */
   readonly queues: ReadonlySet<string> | null;
   readonly onEvent?: ((event: EngineEvent) => void) | undefined;
@@ -117,7 +119,7 @@ export class EngineRuntime {
   }
 
   private async openParts(): Promise<Opened> {
-    const { ports, settings, redactor, logLines } = this.parts;
+    const { ports, settings, redactor, logLines, maxQueued } = this.parts;
     const { logger } = this;
     const store = await this.parts.openStore();
     const clock = new StoreClock(ports, settings.leaseMs);
@@ -139,7 +141,17 @@ export class EngineRuntime {
       timer: (ms, fn) => ports.timer(ms, fn),
     });
     const { registry } = this;
-    const committer = new Committer({ store, ports, clock, registry, logger, redactor, logs, settings: { maxPayload, maxLost } });
+    const committer = new Committer({
+      store,
+      ports,
+      clock,
+      registry,
+      logger,
+      redactor,
+      logs,
+      settings: { maxPayload, maxLost },
+      maxQueued,
+    });
     const follower = new Follower(store, ports, settings.background, () => void this.worker?.look());
     const ends = new Ends(store, follower, ports);
     committer.onCommit = (seq) => follower.committed(seq);

@@ -1,4 +1,5 @@
 import type { Declared, LimitName, LimitValue } from '../core/limits.ts';
+import type { Bucket } from '../core/capacity.ts';
 import type { KeyNeed, Need } from '../core/needs.ts';
 import type { TaskKey } from './store.ts';
 
@@ -43,6 +44,17 @@ export interface LimitedTask extends TaskKey {
 }
 
 /** Units that running tasks hold now: counted, not kept. */
+export interface CapacityLook {
+  readonly limits: readonly LimitRow[];
+  readonly held: readonly HeldUnits[];
+  readonly buckets: readonly (Bucket & { readonly name: string })[];
+  readonly paused: readonly PausedRow[];
+  /** Of open tasks of the run what their claims take. */
+  readonly needs: readonly (Pick<TaskKey, 'node' | 'item'> & { readonly needs: readonly Need[] })[];
+  /** The key of the run's workflow, whether the run holds it, and how many runs do. */
+  readonly gate: { readonly need: KeyNeed; readonly isHeld: boolean; readonly holders: number } | null;
+}
+
 export interface Admitted {
   readonly granted: readonly number[];
   readonly displaced: readonly { readonly run: number; readonly status: 'failed' | 'cancelled' }[];
@@ -72,8 +84,8 @@ export interface CapacityStore {
    * on, the others end. Until that is committed, the next call says it again.
    */
   admit(): Promise<Admitted>;
-  /** The key of a run's workflow, and whether the run holds it; with how many runs hold it. */
-  gateOf(run: number): Promise<{ readonly need: KeyNeed; readonly isHeld: boolean; readonly holders: number } | null>;
-  /** Of open tasks of a run what their claims take. */
-  needsOf(run: number): Promise<readonly (Pick<TaskKey, 'node' | 'item'> & { readonly needs: readonly Need[] })[]>;
+  /** What tasks are in the queue, of at most 1,000 kinds; without a node: runs that wait as a whole. */
+  queued(): Promise<readonly { readonly definition: number; readonly node: number | null }[]>;
+  /** Everything that a run may wait for, at one instant. */
+  look(run: number): Promise<CapacityLook>;
 }

@@ -139,6 +139,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   plainTasks: ['tasks PRIMARY KEY (run)'],
   // By the primary key it would read every ended item of the run, at every load.
   laneItems: ['lanes sqlite_autoindex_lanes_1 (body)', 'tasks tasks_open (status, body)'],
+  countQueued: ['CONSTANT SCAN', 'runs SCAN runs_unclaimed', 'tasks tasks_open (status, body)', 'gates SCAN gates_waiting'],
   readLane: ['lanes sqlite_autoindex_lanes_1 (body, needs)'],
   insertLane: ['lanes  ()'],
   putInLane: [TASK],
@@ -168,12 +169,15 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   gateOf: ['gates PRIMARY KEY (run)'],
   keys_gates: ['gates PRIMARY KEY (run)'],
   drop_gates: ['gates PRIMARY KEY (run, name)'],
+  definitionOfBody: ['definitions SCAN'],
+  laneBody: ['lanes INTEGER PRIMARY KEY'],
   readLimits: ['limits SCAN'],
   declareLimit: [],
   setLimit: [],
   clearLimit: ['limits PRIMARY KEY (kind, name)'],
   dropLimit: ['limits PRIMARY KEY (kind, name)'],
   readBucket: ['buckets PRIMARY KEY (name)'],
+  readBuckets: ['buckets SCAN'],
   putBucket: [],
   readPaused: ['paused SCAN'],
   pauseName: [],
@@ -294,7 +298,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   stuckRuns: ['runs runs_open (definition)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
 };
 /** Sorts what it found: everything else comes out of its index in order. */
-const MAY_SORT: readonly StatementName[] = ['runningAfter', 'deadLettersOf', 'keyHolders'];
+const MAY_SORT: readonly StatementName[] = ['runningAfter', 'deadLettersOf', 'keyHolders', 'definitionOfBody'];
 
 const ALIASES: Readonly<Record<string, string>> = {
   g: 'gates',

@@ -7,7 +7,7 @@ import * as port from '../capacity.ts';
 import type { Connection } from './connection.ts';
 import { heldUnits } from './grants.ts';
 import { readNeeds } from './lanes.ts';
-import type { Statements } from './statements.ts';
+import { FIRST_LANE, type Statements } from './statements.ts';
 
 /** What is said of limits and pauses, kept from transaction to transaction: read again when somebody may have changed it. */
 export class LimitBook {
@@ -90,10 +90,7 @@ export class SqliteCapacity implements port.CapacityStore {
 
   async held(): Promise<readonly port.HeldUnits[]> {
     const { connection } = this;
-    return [...connection.read(() => heldUnits(connection.sql()))].map(([id, units]) => {
-      const at = id.indexOf(':');
-      return { kind: id.slice(0, at) as 'pool' | 'key', name: id.slice(at + 1), units };
-    });
+    return connection.read(() => readHeld(connection.sql()));
   }
 
   async pause(kind: port.PausedRow['kind'], name: string, now: number): Promise<boolean> {
@@ -116,19 +113,26 @@ export class SqliteCapacity implements port.CapacityStore {
     return connection.write(() => admitRuns(connection.sql()));
   }
 
-  async gateOf(run: number): ReturnType<port.CapacityStore['gateOf']> {
+  async queued(): ReturnType<port.CapacityStore['queued']> {
     const { connection } = this;
-    return connection.read(() => {
-      const row = connection.sql().gateOf.get(run);
-      if (row === undefined) return null;
-      const holders = connection.sql().gateHolders.all(row['name'] ?? null, MAX_HOLDERS).length;
-      return { need: JSON.parse(String(row['need'])) as KeyNeed, isHeld: row['held'] === 1, holders };
-    });
+    return connection.read(() => queuedKinds(connection.sql()));
   }
 
-  async needsOf(run: number): ReturnType<port.CapacityStore['needsOf']> {
-    const rows = this.connection.sql().needsOfRun.all(run);
-    return rows.map(({ node, item, needs }) => ({ node: Number(node), item: Number(item), needs: readNeeds(needs) }));
+  async look(run: number): Promise<port.CapacityLook> {
+    const { connection } = this;
+    return connection.read(() => {
+      const sql = connection.sql();
+      return {
+        limits: readLimits(sql),
+        held: readHeld(sql),
+        buckets: sql.readBuckets.all() as unknown as port.CapacityLook['buckets'],
+        paused: sql.readPaused.all() as unknown as port.PausedRow[],
+        needs: sql.needsOfRun
+          .all(run)
+          .map(({ node, item, needs }) => ({ node: Number(node), item: Number(item), needs: readNeeds(needs) })),
+        gate: readGate(sql, run),
+      };
+    });
   }
 
   /** The journal row makes every process read it again. */
@@ -140,6 +144,41 @@ export class SqliteCapacity implements port.CapacityStore {
       return isChanged;
     });
   }
+}
+
+function readHeld(sql: Statements): port.HeldUnits[] {
+  return [...heldUnits(sql)].map(([id, units]) => {
+    const at = id.indexOf(':');
+    return { kind: id.slice(0, at) as 'pool' | 'key', name: id.slice(at + 1), units };
+  });
+}
+
+function readGate(sql: Statements, run: number): port.CapacityLook['gate'] {
+  const row = sql.gateOf.get(run);
+  if (row === undefined) return null;
+  const holders = sql.gateHolders.all(row['name'] ?? null, MAX_HOLDERS).length;
+  return { need: JSON.parse(String(row['need'])) as KeyNeed, isHeld: row['held'] === 1, holders };
+}
+
+const MAX_KINDS = 1_000;
+
+function queuedKinds(sql: Statements): { definition: number; node: number | null }[] {
+  const found = new Map<string, { definition: number; node: number | null }>();
+  for (
+    let row = sql.nextQueuedBody.get(0);
+    row !== undefined && found.size < MAX_KINDS;
+    row = sql.nextQueuedBody.get(row['body'] ?? null)
+  ) {
+    const body = Number(row['body']) > FIRST_LANE ? sql.laneBody.get(row['body'] ?? null)?.['body'] : row['body'];
+    const of = sql.definitionOfBody.get(body ?? null);
+    if (of !== undefined) found.set(String(body), { definition: Number(of['id']), node: Number(body) - Number(of['firstBody']) });
+  }
+  for (let row = sql.nextUnclaimedDefinition.get(-1); row !== undefined && found.size < MAX_KINDS;) {
+    const definition = Number(row['definition']);
+    found.set(`of ${definition}`, { definition, node: null });
+    row = sql.nextUnclaimedDefinition.get(definition);
+  }
+  return [...found.values()];
 }
 
 /** Of one key so many waiting runs are looked at, at once. */

@@ -247,6 +247,10 @@ const SQL = {
   openMaps: `SELECT m.run, m.node, m.rank FROM maps m CROSS JOIN runs r ON r.id = m.run AND r.format <= ?2 WHERE m.body = ?1 AND m.closed IS NULL AND (m.next < m.n OR m.again > 0) ORDER BY m.rank LIMIT ?3`,
   nextMapBody: 'SELECT body FROM maps WHERE closed IS NULL AND (next < n OR again > 0) AND body > ? ORDER BY body LIMIT 1',
 
+  // why: each part is counted no further than the bound
+  countQueued: `SELECT (SELECT count(*) FROM (SELECT 1 FROM runs WHERE unclaimed = 1 LIMIT ?1))
+    + (SELECT count(*) FROM (SELECT 1 FROM tasks WHERE status <= 4 AND status = 1 AND body > 0 LIMIT ?1))
+    + (SELECT count(*) FROM (SELECT 1 FROM gates WHERE held = 0 LIMIT ?1)) AS n`,
   // limits: lanes, what they hold, and what is said of pools, keys and rates
   readLane: 'SELECT id FROM lanes WHERE body = ? AND needs = ?',
   insertLane: `INSERT INTO lanes (id, body, needs, key) SELECT coalesce(max(id), ${FIRST_LANE}) + 1, ?, ?, ? FROM lanes RETURNING id`,
@@ -283,12 +287,16 @@ const SQL = {
   // why: their process may have died between the grant and the admission
   gateGranted: 'SELECT g.run FROM gates g CROSS JOIN runs r ON r.id = g.run AND r.status = 1 WHERE g.held = 1',
   gateOf: 'SELECT name, need, held FROM gates WHERE run = ?',
+  // why: the last definition that begins before the body has it
+  definitionOfBody: 'SELECT id, first_body AS firstBody FROM definitions WHERE first_body <= ? ORDER BY first_body DESC LIMIT 1',
+  laneBody: 'SELECT body FROM lanes WHERE id = ?',
   readLimits: 'SELECT kind, name, code, operator FROM limits ORDER BY kind, name',
   declareLimit: `INSERT INTO limits (kind, name, code) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET code = ?3 WHERE code IS NOT ?3`,
   setLimit: `INSERT INTO limits (kind, name, operator) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET operator = ?3`,
   clearLimit: 'UPDATE limits SET operator = NULL WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NOT NULL',
   dropLimit: 'DELETE FROM limits WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NULL',
   readBucket: 'SELECT level, at FROM buckets WHERE name = ?',
+  readBuckets: 'SELECT name, level, at FROM buckets ORDER BY name',
   putBucket: `INSERT INTO buckets (name, level, at) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET level = ?2, at = max(at, ?3)`,
   readPaused: 'SELECT kind, name, at FROM paused ORDER BY kind, name',
   pauseName: 'INSERT INTO paused (kind, name, at) VALUES (?, ?, ?) ON CONFLICT (kind, name) DO NOTHING',

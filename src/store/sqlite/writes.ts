@@ -101,7 +101,13 @@ export class RunWriter {
     this.lanes = new Lanes(sql);
   }
 
-  start(write: StartWrite, now: number, journal: JournalWriter): StartResult {
+  /** What waits in the queue, counted up to `bound`. */
+  backlog(bound: number): number {
+    return Number(this.sql.countQueued.get(bound)?.['n']);
+  }
+
+  /** `queue`: what waits in it, counting those that this transaction adds. */
+  start(write: StartWrite, now: number, journal: JournalWriter, queue?: { readonly bound: number; waiting: number }): StartResult {
     const { state, key } = write;
     if (write.act !== null) {
       const done = this.doneBefore(write.act, now);
@@ -112,7 +118,9 @@ export class RunWriter {
       const holder = this.holder(write.workflow, key, now);
       if (holder !== null) return holder;
     }
+    if (queue !== undefined && queue.waiting >= queue.bound) return { created: false, queued: queue.bound };
     const ended = write.changes.end;
+    if (queue !== undefined && write.owner === null && ended === null) queue.waiting++;
     this.sql.insertRun.run(
       state.run,
       write.uid,
