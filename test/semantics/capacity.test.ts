@@ -368,7 +368,7 @@ describe('what a queued task waits for', () => {
       ['paused', 'It is queued, and its queue "media" is paused; it goes on after "pawl resume queue:media".'],
     ]);
     await engine.queues.resume('media');
-    for (const run of [...second]) await run.cancel();
+    for (const run of second) await run.cancel();
     await endAll(engine, job, keyed, plain);
   });
 });
