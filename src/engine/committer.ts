@@ -1,4 +1,5 @@
 import { setTask } from '../core/changes.ts';
+import { wakeOf } from '../core/run-flow.ts';
 import type { PawlError } from '../core/errors.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { RunEnd } from '../core/changes.ts';
@@ -21,7 +22,7 @@ import { queueFull } from './queue-full.ts';
 import type { Moved, MoveUnit } from './moves.ts';
 import type { Ports } from './ports.ts';
 import type { Registry } from './registry.ts';
-import type { Act, EventUnit, StartUnit, StepUnit, Unit } from './units.ts';
+import { ScheduleMoved, type Act, type EventUnit, type StartUnit, type StepUnit, type Unit } from './units.ts';
 
 /** Changes in one commit: at 500 and more the event loop's p99 reaches 11 ms (hotpath, rule 3). */
 const MAX_UNITS = 200;
@@ -215,6 +216,8 @@ export class Committer {
       // What happens to the run in this commit happens to it as it is now.
       if (byRun.has(unit.run) || moves.has(unit.run)) this.add(unit);
       else moves.set(unit.run, unit);
+      // A move that is refused writes nothing, and so would never learn that what this process holds of the run is out of date.
+      if (this.cache.get(unit.run)?.held === 0) this.cache.drop(unit.run);
     }
     const missing = [...byRun.keys(), ...moves.keys()].filter((run) => this.cache.get(run) === undefined);
     if (missing.length > 0) await this.loader.load(missing.map((run) => ({ run, items: [] })));
@@ -298,7 +301,7 @@ export class Committer {
       const token = from?.status === 'running' ? from.lease?.token : undefined;
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
-    if (changes.moves.length > 0 || changes.reset !== null || move !== null) this.woken(state);
+    if (changes.moves.length > 0 || changes.reset !== null || changes.flow || move !== null) this.woken(state);
     if (changes.gate !== null || changes.moves.at(-1)?.to === 'queued') this.onGate();
     if (move !== null) {
       this.cache.put(entry);
@@ -313,10 +316,10 @@ export class Committer {
   }
 
   /** A run that was admitted, paused, resumed or reopened: what it waits for now, and what of it may be claimed. */
-  private woken({ status, startAt, deadlineAt, rank }: CachedRun['state']): void {
-    const wakeAt = status === 'scheduled' ? startAt : deadlineAt;
+  private woken(state: CachedRun['state']): void {
+    const wakeAt = wakeOf(state);
     if (wakeAt !== null) this.onDue(wakeAt);
-    if (status === 'running') this.claims?.queued(rank);
+    if (state.status === 'running') this.claims?.queued(state.rank);
   }
 
   private queued(rank: number, expiresAt: number | null): void {
@@ -335,6 +338,10 @@ export class Committer {
       unit.reject(queueFull(outcome.queued));
       return;
     }
+    if (outcome?.created === false && 'decided' in outcome) {
+      unit.reject(new ScheduleMoved());
+      return;
+    }
     if (outcome?.created === false && 'moved' in outcome) {
       unit.reject(movedOn());
       return;
@@ -350,12 +357,13 @@ export class Committer {
       state: write.state,
       uid: write.uid,
       traceparent: request.traceparent,
+      dueAt: request.fire?.dueAt ?? null,
       epoch: result.epoch,
       owner: write.owner,
       held: 0,
     };
     if (launches.length > 0) this.cache.put(entry);
-    const wakeAt = write.state.status === 'scheduled' ? write.state.startAt : write.state.deadlineAt;
+    const wakeAt = wakeOf(write.state);
     if (wakeAt !== null) this.onDue(wakeAt);
     for (const { to } of write.changes.tasks) {
       if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
@@ -380,6 +388,7 @@ export class Committer {
         state,
         uid: run.uid,
         traceparent: run.traceparent,
+        dueAt: run.dueAt,
         epoch: result.epoch,
         owner: this.claims?.capacity(0).worker ?? null,
         held: 0,

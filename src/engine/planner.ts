@@ -127,7 +127,7 @@ export class Planner {
         ? []
         : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain, hasNeeds: false }, capacity, now);
     if (state.maps.size > 0 && !isGated) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
-    const { uid, key, tags, traceparent } = unit.request;
+    const { uid, key, tags, traceparent, fire } = unit.request;
     const owner = launches.length > 0 ? capacity.worker : null;
     plan.starts.push({
       unit,
@@ -146,6 +146,7 @@ export class Planner {
         changes,
         link: linkOf(from, state),
         act: startAct(unit, state.run),
+        ...(fire === undefined ? {} : { fire }),
       },
     });
   }
@@ -280,10 +281,14 @@ function linkOf(from: StartFrom | null, state: RunState): StartLink | null {
   return { run, kind, generation: taken?.donor.generation ?? null, maps: taken?.nodes.filter((node) => state.maps.has(node)) ?? [] };
 }
 
-function startAct({ request: { act, uid } }: StartUnit, run: number): ActWrite | null {
+function startAct({ request: { act, uid, from } }: StartUnit, run: number): ActWrite | null {
   if (act === null) return null;
   const facts = JSON.stringify({ ...(JSON.parse(act.facts) as object), made: runIdText(uid) });
-  return { ...act, facts, result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex') }) };
+  return {
+    ...act,
+    facts,
+    result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex'), ...(from?.taken == null ? {} : { reused: from.taken.nodes }) }),
+  };
 }
 
 /** The slot's chain goes on where an attempt of this process just ended; otherwise a new one begins. */

@@ -14,6 +14,7 @@ const SHAPES: Readonly<Record<DrawnNode['kind'], readonly [string, string]>> = {
   guard: ['{{', '}}'],
   first: ['([', '])'],
   branch: ['([', '])'],
+  handler: ['[/', '/]'],
   sleep: ['>', ']'],
 };
 
@@ -42,7 +43,7 @@ function arrow({ kind, label }: DrawnEdge): string {
   if (kind === 'order') return '-.->';
   if (kind === 'data') return '-->';
   const text = kind === 'branch' ? label : kind;
-  return `-->|${/^[a-z]+(, [a-z]+)*$/.test(text) ? text : `"${escaped(text)}"`}|`;
+  return `-->|${kind !== 'branch' || /^(yes|no)(, no)?$/.test(text) ? text : `"${escaped(text)}"`}|`;
 }
 
 /**
