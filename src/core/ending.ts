@@ -4,6 +4,7 @@ import type { ErrorRecord } from './errors.ts';
 import { recordAttempt } from './failure.ts';
 import { judgeRun } from './guard.ts';
 import { foldItem, isBeyond } from './maps.ts';
+import { enqueue } from './queueing.ts';
 import type { EndedTask, RetryingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
 import type { Reason } from './states.ts';
 import { bareFacts, endTask, expiryOf, freshTask, isAllowed, type Turn } from './turn.ts';
@@ -66,12 +67,18 @@ function handle(turn: Turn, node: GraphNode, ending: EndedTask): void {
 export function startHandler(turn: Turn, node: GraphNode, item = -1): void {
   const { state, changes, now } = turn;
   const before = taskAt(state, node.index, item);
-  putTask(state, changes, {
+  const queued = {
     ...freshTask(state, node, now),
     item,
     ...(item < 0 ? {} : { attempt: before?.attempt ?? 0, effect: before?.effect ?? 1 }),
     expiresAt: expiryOf(node, now),
-  });
+  };
+  if (node.needs === null) {
+    putTask(state, changes, queued);
+    return;
+  }
+  const ended = enqueue(turn, node, queued);
+  if (ended !== null) endHandler(turn, node, ended);
 }
 
 function endHandler(turn: Turn, node: GraphNode, ending: EndedTask): void {

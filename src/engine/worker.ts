@@ -56,6 +56,8 @@ export interface WorkerOptions {
 
 /** The watchdog looks at every so many sweeps. */
 const WATCHDOG_EVERY = 15;
+/** Lanes without tasks that go at once. */
+const TIDIED = 500;
 const ANSWER_MS = 500;
 
 /** One identity of this process as a worker: booted with a lease, ended by a drain, or abandoned when the lease is gone. */
@@ -147,7 +149,10 @@ export class Worker {
       await endOverdue(this.context(), clock.now());
       await applyStranded(this.context());
       await this.mover.runOnce(this.context());
-      if (++this.sweeps % WATCHDOG_EVERY === 0) await this.watchdog.runOnce(this.context());
+      if (++this.sweeps % WATCHDOG_EVERY === 0) {
+        await this.watchdog.runOnce(this.context());
+        await this.options.store.capacity.tidy(TIDIED);
+      }
       await this.pruner.runOnce(clock.now());
     } catch (error) {
       // The sweep comes again; what it found undone stays undone until then.

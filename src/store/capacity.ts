@@ -84,6 +84,8 @@ export interface CapacityStore {
    * on, the others end. Until that is committed, the next call says it again.
    */
   admit(): Promise<Admitted>;
+  /** Forgets up to `limit` groups of tasks with the same needs in which no open task is left; how many. */
+  tidy(limit: number): Promise<number>;
   /** What tasks are in the queue, of at most 1,000 kinds; without a node: runs that wait as a whole. */
   queued(): Promise<readonly { readonly definition: number; readonly node: number | null }[]>;
   /** Everything that a run may wait for, at one instant. */

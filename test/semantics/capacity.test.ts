@@ -372,3 +372,30 @@ describe('what a queued task waits for', () => {
     await endAll(engine, job, keyed, plain);
   });
 });
+
+test('a compensation takes its units like any task', async () => {
+  const undo = gate('undo', { pools: { db: 1 } });
+  const holder = flowOf('holder', undo.task);
+  const flow = workflow({ name: 'flow', input: anyText }, (w, input) => {
+    const a = w.run('a', { input }, ({ input: id }) => id, {
+      compensate: task({ name: 'mend', pools: { db: 1 }, run: (_: unknown) => 'undone' }),
+    });
+    w.run(
+      'b',
+      { a },
+      (): string => {
+        throw new Error('no');
+      },
+      { retry: { maxAttempts: 1 } },
+    );
+  });
+  const engine = engineWith({ use: [holder, flow], limits: { db: 1 } });
+  await engine.start(holder, 'h');
+  await engine.settle();
+  const run = await engine.start(flow, 'x');
+  await engine.settle();
+  expect((await run.status()).status).toBe('finishing');
+  expect((await run.tasks()).find((one) => one.task === 'a.compensate')).toMatchObject({ status: 'queued' });
+  await endAll(engine, undo);
+  expect((await run.status()).status).toBe('failed');
+});

@@ -146,6 +146,8 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   countQueued: ['CONSTANT SCAN', 'runs SCAN runs_unclaimed', 'tasks tasks_open (status, body)', 'gates SCAN gates_waiting'],
   readLane: ['lanes sqlite_autoindex_lanes_1 (body, needs)'],
   insertLane: ['lanes  ()'],
+  emptyLanes: ['lanes INTEGER PRIMARY KEY', 'tasks tasks_open (status, body)'],
+  dropLane: ['lanes INTEGER PRIMARY KEY'],
   putInLane: [TASK],
   relane: [TASK],
   queuedLanes: [

@@ -113,6 +113,16 @@ export class SqliteCapacity implements port.CapacityStore {
     return connection.write(() => admitRuns(connection.sql()));
   }
 
+  async tidy(limit: number): Promise<number> {
+    const { connection } = this;
+    if (connection.sql().emptyLanes.get(0, 1) === undefined) return 0;
+    return connection.write(() => {
+      const empty = connection.sql().emptyLanes.all(0, limit);
+      for (const { id } of empty) connection.sql().dropLane.run(id ?? null);
+      return empty.length;
+    });
+  }
+
   async queued(): ReturnType<port.CapacityStore['queued']> {
     const { connection } = this;
     return connection.read(() => queuedKinds(connection.sql()));

@@ -256,6 +256,10 @@ const SQL = {
   // limits: lanes, what they hold, and what is said of pools, keys and rates
   readLane: 'SELECT id FROM lanes WHERE body = ? AND needs = ?',
   insertLane: `INSERT INTO lanes (id, body, needs, key) SELECT coalesce(max(id), ${FIRST_LANE}) + 1, ?, ?, ? FROM lanes RETURNING id`,
+  // why: by both signs, and by each open state, so that the index serves it
+  emptyLanes: `SELECT id FROM lanes l WHERE id > ?1 AND NOT EXISTS (SELECT 1 FROM tasks t INDEXED BY tasks_open
+    WHERE t.status <= 4 AND t.status IN (0, 1, 2, 3, 4) AND t.body IN (l.id, -l.id)) ORDER BY id LIMIT ?2`,
+  dropLane: 'DELETE FROM lanes WHERE id = ?',
   putInLane: 'UPDATE tasks SET body = ? WHERE run = ? AND node = ? AND item = ?',
   // why: from lane to lane by the index, with the first in each
   relane: 'UPDATE tasks SET body = CASE WHEN body < 0 THEN -?1 ELSE ?1 END WHERE run = ?2 AND node = ?3 AND item = ?4',
