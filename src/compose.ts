@@ -9,6 +9,7 @@ import { redactor, type RedactOptions } from './core/redact.ts';
 import { DEFAULT_QUEUE } from './core/needs-options.ts';
 import { declaredLimits, type Limits } from './core/limits.ts';
 import type { EngineParts, TaskProgress } from './engine/engine.ts';
+import type { ClassifyError } from './engine/classify.ts';
 import { timerHeart, type HeartFactory } from './engine/heart.ts';
 import { realHost } from './engine/host.ts';
 import { realPorts } from './engine/ports.ts';
@@ -63,6 +64,12 @@ export interface EngineOptions {
   readonly logLines?: number;
   /** What is taken out of log lines and errors, beside what Pawl knows to be secret. */
   readonly redact?: RedactOptions;
+  /**
+   * Decides about an error that a body threw: `'retry'` by the task's policy (as without it), `'fail'` at once, or `{ retryAfter }` another
+   * attempt then, of those that the policy has. Asked last: `NonRetryableError` and `RetryAfterError` decide for themselves, then the rules of
+   * the task. Undefined, a throw, or anything else: as without it. It can make no `unsafe` task run again. Must be quick and synchronous.
+   */
+  readonly classifyError?: ClassifyError;
   /** Called for everything that happens in the store, in commit order. */
   readonly onEvent?: (event: EngineEvent) => void;
   /** Called when a body in this process reports progress. */
@@ -129,6 +136,7 @@ export function engineParts(options: Omit<EngineOptions, 'store' | 'durability' 
     maxQueued: options.maxQueued === undefined ? null : count(options.maxQueued, 'maxQueued', 10_000_000),
     onEvent: options.onEvent,
     onProgress: options.onProgress,
+    classifyError: options.classifyError,
   };
 }
 
@@ -178,6 +186,7 @@ export const PARTS: Checks<Omit<EngineOptions, 'store' | 'durability' | 'access'
   redact: anything,
   onEvent: aFunction,
   onProgress: aFunction,
+  classifyError: aFunction,
 };
 const RETENTION: Checks<Retention> = { finished: anything, failed: anything, journal: anything, audit: anything };
 const REDACT: Checks<RedactOptions> = { keys: strings, values: strings };

@@ -9,6 +9,8 @@ import {
 } from './client/dead.ts';
 import { Explainer, type WorkerView } from './client/explain.ts';
 import { auditPage, type AuditEntry, type AuditQuery } from './client/audit.ts';
+import { Approvals, type AnswerOptions, type AnswerReport, type ApprovalQuery, type OpenApproval } from './client/approvals.ts';
+import { sendSignal, type SendOptions, type SendReport } from './client/signals.ts';
 import { Client, type RunQuery, type RunRef, type StartOptions } from './client/client.ts';
 import { diagnose, unreadable, type Check } from './client/doctor.ts';
 import type { FindOptions } from './client/find.ts';
@@ -44,7 +46,7 @@ import {
 } from './core/options.ts';
 import type { EngineEvent, WatchOptions } from './core/events.ts';
 import type { RunDocument } from './core/run-document.ts';
-import type { Workflow } from './core/types.ts';
+import type { Signal, Workflow } from './core/types.ts';
 import { EngineRuntime, type EngineParts } from './engine/engine.ts';
 import type { PruneCounts, PruneOptions } from './engine/retention.ts';
 import type { RegisteredDefinitions } from './engine/registry.ts';
@@ -67,8 +69,9 @@ const WORK: Checks<WorkOptions> = {
   queues: anything,
   drainOn: listOf('SIGTERM and SIGINT', oneOf('SIGTERM', 'SIGINT')),
 };
+const BACKFILL: Checks<BackfillOptions> = { from: anything, to: anything, reprocess: anything, concurrency: anything };
 const PRUNE: Checks<PruneOptions> = { olderThan: anything, journal: anything, dryRun: flag, signal: abortSignal };
-const ITEM: OptionCheck = (value) => (typeof value === 'object' && value !== null ? null : 'a list of objects with an input');
+const ITEM: OptionCheck = (value) => (typeof value === 'object' && value !== null ? null : 'an object');
 const ITEMS: OptionCheck = (value) => (Array.isArray(value) ? null : 'a list of objects with an input');
 
 export type StartManyResult<O> =
@@ -208,6 +211,32 @@ export class Engine implements RunHost {
     yield* (await this.letters()).redrive(query, options);
   }
 
+  /**
+   * Sends a message to whoever waits for the signal with the key, or to one run. It is durable when this resolves, and kept for 7 days where
+   * nobody takes it. Rejects with `SIGNAL_DATA_INVALID`, naming the path, `SIGNAL_UNKNOWN`, `SIGNAL_MAILBOX_FULL`, `RUN_NOT_OPEN`.
+   */
+  async send<I, O>(signal: Signal<I, O> | string, options: SendOptions<NoInfer<I>>): Promise<SendReport> {
+    return sendSignal({ client: await this.client(), writer: this.runtime, maxPayload: this.maxPayload }, signal, options);
+  }
+
+  private async answers(): Promise<Approvals> {
+    const { store } = await this.runtime.open();
+    const { runtime: writer, maxPayload } = this;
+    return new Approvals({ store, client: await this.client(), writer, acts: await this.acts(), maxPayload });
+  }
+
+  /** Tasks that wait for the answer of a person. */
+  readonly approvals = {
+    /** Open ones, the one that has waited longest first. */
+    list: async (query: ApprovalQuery = {}): Promise<{ readonly approvals: readonly OpenApproval[]; readonly next?: string }> =>
+      (await this.answers()).list(query),
+    /** By the run's id; rejects with `TASK_NOT_WAITING`, `TASK_FORM_INVALID`, `TASK_NO_CODE`. */
+    approve: async (runId: string, options: AnswerOptions = {}): Promise<AnswerReport> =>
+      (await this.answers()).answer(runId, 'approved', options),
+    reject: async (runId: string, options: AnswerOptions = {}): Promise<AnswerReport> =>
+      (await this.answers()).answer(runId, 'rejected', options),
+  };
+
   /** Rules that start runs at due instants: those that workflows declare, and those that are made here. */
   readonly schedules = scheduleVerbs(this);
 
@@ -219,7 +248,7 @@ export class Engine implements RunHost {
 
   /** Runs that were set aside because their state cannot be advanced. */
   readonly quarantine = {
-    list: async (): Promise<readonly RunView[]> => (await (await this.runtime.open()).store.quarantinedRuns(500)).map(viewOf),
+    list: async (): Promise<readonly RunView[]> => (await (await this.runtime.open()).store.quarantinedRuns(500)).map((row) => viewOf(row)),
     /** Lets a run go on; false where it had to be set aside again. */
     retry: async (id: string, options: ActOptions = {}): Promise<boolean> => {
       checkOptions(options, 'quarantine.retry', OPTIONS.act);
@@ -399,42 +428,65 @@ export type ScheduleVerbs = ReturnType<typeof scheduleVerbs>;
 /** What can be done with schedules, for an engine and for the testing kit. */
 export function scheduleVerbs(host: { scheduleClient(): Promise<ScheduleClient>; handle(ref: RunRef, created: boolean): Run<unknown> }) {
   const client = (): Promise<ScheduleClient> => host.scheduleClient();
+  const named = async (name: string): Promise<ScheduleClient> => {
+    checkArgument(name, 'name', ARGUMENT.aString);
+    return client();
+  };
   return {
     /**
      * Makes a schedule of a registered workflow; it is due from now on. Rejects with `SCHEDULE_INVALID` (all problems in one message, an
      * expression that is never due among them), `SCHEDULE_EXISTS`, `RUN_INPUT_INVALID`, `RUN_UNKNOWN_WORKFLOW`.
      */
-    create: async (options: NewScheduleOptions): Promise<ScheduleView> => (await client()).create(options),
+    create: async (options: NewScheduleOptions): Promise<ScheduleView> => {
+      checkArgument(options, 'options', ITEM);
+      return (await client()).create(options);
+    },
     /** By name. Rejects with `SCHEDULE_NOT_FOUND`, as all that follow do. */
-    get: async (name: string): Promise<ScheduleView> => (await client()).get(name),
+    get: async (name: string): Promise<ScheduleView> => (await named(name)).get(name),
     /** All, in the order of their names. */
     list: async (): Promise<ScheduleView[]> => (await client()).list(),
     /** The next due instants. Default 5. */
-    next: async (name: string, count = 5): Promise<Date[]> => (await client()).next(name, Math.min(1_000, count)),
+    next: async (name: string, count = 5): Promise<Date[]> => {
+      checkArgument(count, 'count', wholeNumber);
+      return (await named(name)).next(name, Math.min(1_000, count));
+    },
     /** What became of its instants, the last first. Default 50, at most 1,000. */
-    history: async (name: string, options: { readonly limit?: number } = {}): Promise<FireView[]> =>
-      (await client()).history(name, Math.min(1_000, options.limit ?? 50)),
+    history: async (name: string, options: { readonly limit?: number } = {}): Promise<FireView[]> => {
+      checkOptions(options, 'schedules.history', { limit: wholeNumber });
+      return (await named(name)).history(name, Math.min(1_000, options.limit ?? 50));
+    },
     /** Starts nothing more until it is resumed; instants that pass meanwhile are not caught up. Backfills go on. */
-    pause: async (name: string, options: { readonly why?: string } = {}): Promise<ScheduleView> =>
-      (await client()).pause(name, options.why ?? 'a person paused it'),
-    resume: async (name: string): Promise<ScheduleView> => (await client()).resume(name),
+    pause: async (name: string, options: { readonly why?: string } = {}): Promise<ScheduleView> => {
+      checkOptions(options, 'schedules.pause', { why: ARGUMENT.text });
+      return (await named(name)).pause(name, options.why ?? 'a person paused it');
+    },
+    resume: async (name: string): Promise<ScheduleView> => (await named(name)).resume(name),
     /** Deletes it with its history; its runs stay and go on. Rejects with `SCHEDULE_DECLARED` while its workflow declares it. */
-    delete: async (name: string): Promise<void> => (await client()).delete(name),
+    delete: async (name: string): Promise<void> => (await named(name)).delete(name),
     /** A run now, whatever the rule and `overlap` say; `ctx.dueAt` is this instant. Also while it is paused. */
-    trigger: async (name: string): Promise<Run<unknown>> => host.handle(await (await client()).trigger(name), true),
+    trigger: async (name: string): Promise<Run<unknown>> => host.handle(await (await named(name)).trigger(name), true),
     /**
      * Runs for the instants of a range that has passed, a few at a time, by the rule as it is now. It is kept in the store: any worker goes on
      * with it. `overlap` does not apply to its runs, nor do they count for it.
      */
     backfill: Object.assign(
-      async (name: string, options: BackfillOptions): Promise<BackfillView> => (await client()).backfill(name, options),
+      async (name: string, options: BackfillOptions): Promise<BackfillView> => {
+        checkOptions(options, 'schedules.backfill', BACKFILL);
+        return (await named(name)).backfill(name, options);
+      },
       {
         /** What `backfill` would do. */
-        preview: async (name: string, options: BackfillOptions): Promise<BackfillPreview> => (await client()).preview(name, options),
+        preview: async (name: string, options: BackfillOptions): Promise<BackfillPreview> => {
+          checkOptions(options, 'schedules.backfill.preview', BACKFILL);
+          return (await named(name)).preview(name, options);
+        },
         /** The last 100, the newest first. */
-        list: async (name: string): Promise<BackfillView[]> => (await client()).backfills(name),
+        list: async (name: string): Promise<BackfillView[]> => (await named(name)).backfills(name),
         /** Starts no more of its runs and cancels those that are open; false where it is over. */
-        cancel: async (id: number): Promise<boolean> => (await client()).cancelBackfill(id),
+        cancel: async (id: number): Promise<boolean> => {
+          checkArgument(id, 'id', wholeNumber);
+          return (await client()).cancelBackfill(id);
+        },
       },
     ),
   };

@@ -6,7 +6,6 @@ import { afterFailure, afterLoss } from './failure.ts';
 import { decideNode, tally } from './joining.ts';
 import { closeMap, expandMap, judged, takeItems } from './maps.ts';
 import { enforcePolicy } from './policy.ts';
-import { supersedeLosers } from './first.ts';
 import { isUntouched } from './moving.ts';
 import { replay } from './replay.ts';
 import { endedItem, isRefusal, planReset, REDRIVE_ALL, type ResetRequest } from './reset.ts';
@@ -26,7 +25,9 @@ import {
 import { timeoutFrom } from './gates.ts';
 import { endByLimit, enqueue } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
-import { afterDue, afterWake, beginWait, totalEndOf } from './waiting.ts';
+import { restarted, suspended, totalEndOf } from './suspending.ts';
+import { afterDue, afterWake, beginWait } from './waiting.ts';
+import { supersedeLosers } from './superseding.ts';
 import { endDecision } from './switching.ts';
 import {
   bareFacts,
@@ -123,6 +124,19 @@ export function advanceMoved(graph: CompiledGraph, state: RunState, now: number,
   return changes;
 }
 
+/** More events, in changes that are not committed yet. */
+export function advanceMore(
+  graph: CompiledGraph,
+  state: RunState,
+  changes: Changes,
+  events: readonly RunEvent[],
+  now: number,
+  settings: KernelSettings,
+): void {
+  const turn = newTurn(graph, state, changes, now, settings);
+  for (const event of events) if (apply(turn, event)) followUp(turn);
+}
+
 /** Starts more items of a map, in changes that are not committed yet. */
 export function takeMore(
   graph: CompiledGraph,
@@ -198,6 +212,8 @@ function apply(turn: Turn, event: RunEvent): boolean {
       return applyWake(turn, event);
     case 'take':
       return takeItems(turn, event.node, event.count);
+    case 'cached':
+      return applyCached(turn, event.node, event.item, event.output);
     case 'limit': {
       const ended = endByLimit(turn, event);
       if (ended !== null) end(turn, ended);
@@ -343,6 +359,12 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
     case 'verdict':
       applyVerdict(turn, node, task, outcome.verdict);
       return true;
+    case 'waits':
+      settle(turn, suspended(turn, node, task, outcome.waits));
+      return true;
+    case 'restart':
+      settle(turn, restarted(turn, node, task, outcome.input));
+      return true;
     case 'lost':
     case 'released':
       settle(turn, afterLoss(turn, node, task, outcome));
@@ -387,6 +409,15 @@ function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, verdict: V
     ranMs: 0,
     startedAt: turn.now,
   });
+}
+
+/** Before a body has begun, or in the commit in which it would have. */
+function applyCached(turn: Turn, nodeIndex: number, item: number, output: string | null): boolean {
+  const task = taskAt(turn.state, nodeIndex, item);
+  if (task === undefined || !('phase' in task) || task.phase !== 'body') return false;
+  const uncounted = task.status === 'running' ? { attempt: task.attempt - 1, begun: task.begun - 1, startedAt: null } : {};
+  end(turn, { ...endTask({ ...task, ...uncounted }, { status: 'success', output }, turn.now), cached: true });
+  return true;
 }
 
 function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {

@@ -44,7 +44,9 @@ function isUnknown(node: GraphNode, task: RunningTask, failure: Failure): boolea
   if (failure.kind === 'refused') return false;
   const { facts } = failure;
   const rule = facts.rule === undefined ? undefined : contract.retry.on[facts.rule];
-  return facts.nonRetryable !== true && facts.retryAfterMs === undefined && rule?.action !== 'retry';
+  // What an engine makes of all errors says nothing of whether this body had its effect.
+  const saysItself = facts.nonRetryable === true || (facts.retryAfterMs !== undefined && facts.classified === undefined);
+  return !saysItself && rule?.action !== 'retry';
 }
 
 /** Hand-backs are free nine times; the tenth, and every lease that was lost, draws on `maxLost`. */
@@ -68,7 +70,12 @@ const FREE_HAND_BACKS = 9;
 function handedBack(turn: Turn, node: GraphNode, task: RunningTask, outcome: Extract<Outcome, { kind: 'released' }>): TaskState {
   const handBacks = task.handBacks + (outcome.began && task.phase === 'body' ? 1 : 0);
   if (handBacks > FREE_HAND_BACKS) return lost(turn, node, { ...task, handBacks: 0 }, false);
-  return { ...factsOf(task), handBacks, ranMs: task.ranMs + outcome.ranMs, ...queued(node, task, 'return') };
+  return {
+    ...factsOf(task),
+    handBacks,
+    ranMs: task.ranMs + outcome.ranMs,
+    ...queued(node, task, task.resumed === true ? 'resume' : 'return'),
+  };
 }
 
 function lost(turn: Turn, node: GraphNode, task: RunningTask, crashed: boolean): TaskState {
@@ -93,7 +100,7 @@ function queued(node: GraphNode, task: RunningTask, next: QueuedTask['next']): P
 }
 
 function factsOf(task: RunningTask): TaskFacts {
-  const { status: _, phase: __, lease: ___, startedAt: ____, ...facts } = task;
+  const { status: _, phase: __, lease: ___, startedAt: ____, resumed: _____, ...facts } = task;
   return facts;
 }
 

@@ -211,7 +211,7 @@ const inputExpr: Check = (value, at, context) => {
 const rate: Check = (value, at, context) =>
   isBag(value) && 'name' in value ? bag({ name })(value, at, context) : bag({ count: whole(1), perMs: ms })(value, at, context);
 
-const contractWith = (key: Check): Check =>
+const contractShape = (key: Check): Check =>
   bag(
     {
       effects: oneOf('none', 'idempotent', 'unsafe'),
@@ -240,10 +240,21 @@ const contractWith = (key: Check): Check =>
       pools,
       concurrency: keyLimit(key),
       rate,
+      cache: bag({ ttlMs: ms }),
       inputSchema: any,
       outputSchema: any,
     },
   );
+
+const contractWith = (key: Check): Check => {
+  const shape = contractShape(key);
+  return (value, at, context) => {
+    if (!shape(value, at, context)) return false;
+    const { cache, effects } = value as Bag;
+    if (cache === undefined || effects === 'none') return true;
+    return bad('bad_option', [...at, 'cache'], `only a task with the effects "none" may be cached, not ${shown(effects)}`, context.report);
+  };
+};
 
 const contract = contractWith(expr);
 /** Of a map every item has the same key. */
@@ -265,6 +276,8 @@ const branchCase = bag({ is: ofCase, value: expr, members: listOf(text) });
 
 const base = { id: name, kind: any };
 const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }), using: text };
+
+const timed = { timeoutMs: ms, onTimeout: oneOf('skip'), allowFailure: onlyTrue };
 
 const HEADER: Fields = {
   needed: { format: oneOf(1), workflow: name },
@@ -306,6 +319,14 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
   },
   when: { needed: { ...base, input: expr }, also: alsoBase },
   handler: { needed: { ...base, role: oneOf(...ROLES), of: text, contract }, also: { task: name, failRun: onlyTrue } },
+  wait: {
+    needed: { ...base, signal: name },
+    also: { ...alsoBase, ...timed, key: expr, where: onlyTrue, dataSchema: any },
+  },
+  approve: {
+    needed: { ...base, who: listOf(text) },
+    also: { ...alsoBase, ...timed, show: expr, onReject: oneOf('skip'), form: onlyTrue, formSchema: any },
+  },
   sleep: { needed: base, also: { ...alsoBase, ms, until: expr } },
   switch: { needed: { ...base, input: expr, cases: someOf(ownCase) }, also: { ...alsoBase, default: oneOf('branch', 'skip') } },
   first: { needed: { ...base, parts: someOf(bag({ name, value: ref })) }, also: { if: alsoBase.if } },

@@ -58,7 +58,7 @@ interface Doing {
 function again({ turn, request, why }: Doing, task: TaskState, target: ResetTarget | undefined): TaskFacts {
   const { node, item, attempt, rank, effect } = task;
   // What is given by hand stands for what upstreams gave: it goes when they are done over.
-  const keepsInput = why !== 'downstream' && why !== 'ran_on_the_failure';
+  const keepsInput = why !== 'downstream' && why !== 'lost_the_race' && why !== 'ran_on_the_failure';
   const isDoneOver = task.status === 'success' || target?.edited !== undefined || (item < 0 && turn.state.maps.has(node));
   return {
     node,

@@ -6,7 +6,7 @@ import type { ResetRequest } from './reset.ts';
 import type { FailureFacts } from './retry.ts';
 import type { EndedTask, QueuedTask, RunState, TaskFacts } from './run-state.ts';
 import type { Reason, TerminalStatus } from './states.ts';
-import type { Wake } from './waits.ts';
+import type { BodyWait, Wake } from './waits.ts';
 import type { Verdict } from './verdict.ts';
 
 /** How a claim ended, as its worker reports it. */
@@ -23,6 +23,10 @@ export type Outcome =
     }
   /** Handed back unfinished by a worker that drains, or claimed and never started. */
   | { readonly kind: 'released'; readonly began: boolean; readonly ranMs: number }
+  /** The body waits: it left its slot. */
+  | { readonly kind: 'waits'; readonly waits: readonly BodyWait[] }
+  /** The body begins anew; null: with the same input. */
+  | { readonly kind: 'restart'; readonly input: string | null }
   | { readonly kind: 'lost'; readonly crashed: boolean };
 
 export type RunEvent =
@@ -33,6 +37,8 @@ export type RunEvent =
   | { readonly type: 'wake'; readonly node: number; readonly item: number; readonly name: string | null; readonly by: Wake }
   /** Start up to `count` more items of a map. */
   | { readonly type: 'take'; readonly node: number; readonly count: number }
+  /** A queued task ends with an output that was kept. */
+  | { readonly type: 'cached'; readonly node: number; readonly item: number; readonly output: string | null }
   | LimitEvent
   /** A run that starts later is due. */
   | { readonly type: 'admit' }

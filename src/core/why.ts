@@ -10,6 +10,7 @@ import { parseError } from './values.ts';
 import { waitSentence } from './why-waits.ts';
 import { gateText, limitWait, type CapacityFacts, type WaitReason } from './why-capacity.ts';
 import { DEFAULT_QUEUE } from './needs-options.ts';
+import { openDecisions, skippedBy } from './why-branches.ts';
 import { listText, spanText } from './words.ts';
 
 /** One sentence about a run or a task: what it waits for, since when, what lets it go on; or how and why it ended. */
@@ -163,8 +164,9 @@ function tellEnd(facts: WhyFacts): Told {
       return told(`It was cancelled${ago} (${reasonText(facts.reason)}); after "pawl redrive" it goes on where it stopped.`, { since });
     case 'partial':
       return told(`It ended as partial${ago}: some of its failures were excused.`, { since });
-    case 'success':
     case 'skipped':
+      return told(`It was skipped${ago}: its guard said no, and nothing of it ran.`, { since });
+    case 'success':
     case 'scheduled':
     case 'queued':
     case 'running':
@@ -228,7 +230,7 @@ function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskStat
 function tellPending(facts: WhyFacts, node: GraphNode): Told {
   const { graph, state } = facts;
   const open = node.in.map((edge) => edge.from).filter((from) => !isEnded(state.tasks[from]));
-  if (node.gate !== null && !isEnded(state.tasks[node.gate.when])) open.push(node.gate.when);
+  open.push(...openDecisions(graph, state, node));
   const names = [...new Set(open)].flatMap((index) => graph.nodes[index]?.id ?? []);
   if (names.length === 0)
     return told(decideNode(graph, state, node).kind === 'start' ? 'It is about to be queued.' : 'It is about to be decided.');
@@ -332,10 +334,7 @@ function tellEnded(facts: WhyFacts, node: GraphNode, task: EndedTask): Told {
       });
     }
     case 'skipped':
-      return told(
-        `It was skipped ${ago}: ${task.reason === 'manual' ? 'a person skipped it' : task.reason === 'condition' ? 'its condition said no' : 'what it depends on was skipped'}.`,
-        { since },
-      );
+      return told(`It was skipped ${ago}: ${skippedBy(facts.graph, facts.state, node, task)}.`, { since });
     case 'cancelled':
       return told(`It was cancelled ${ago} (${reasonText(task.reason)}).`, { since });
   }

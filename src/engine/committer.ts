@@ -4,7 +4,7 @@ import type { PawlError } from '../core/errors.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { RunEnd } from '../core/changes.ts';
 import { startable } from '../core/maps.ts';
-import { emptyRunState } from '../core/run-state.ts';
+import { emptyRunState, type WaitingTask } from '../core/run-state.ts';
 import type { KernelSettings, Outcome } from '../core/turn.ts';
 import type { Logger, Redactor } from '../core/log.ts';
 import type { Batch, CommitResult, LogWrite, Store } from '../store/store.ts';
@@ -15,6 +15,8 @@ import type { CachedRun, RunCache } from './cache.ts';
 import type { Claims } from './claims.ts';
 import type { StoreClock } from './clock.ts';
 import { RunLoader } from './loader.ts';
+import { lookUp } from './lookups.ts';
+import { admitWakes } from './mailbox.ts';
 import { Numbers } from './numbers.ts';
 import { Planner, type Capacity, type Launch, type Plan, type PlannedRun, type PlannedStart, type RunUnits } from './planner.ts';
 import { keyConflict } from './key-conflict.ts';
@@ -70,13 +72,15 @@ export class Committer {
   onUnknown: () => void = () => undefined;
   /** A run asked for the key of its workflow, or gave it up. */
   onGate: () => void = () => undefined;
+  /** A task began to wait for messages. */
+  onWait: (run: number, task: WaitingTask) => void = () => undefined;
   /** Something will be due at this instant. */
   onDue: (at: number) => void = () => undefined;
 
   constructor(options: CommitterOptions) {
     this.options = options;
     this.numbers = new Numbers(options.store);
-    this.planner = new Planner(options.settings, this.numbers);
+    this.planner = new Planner(options.settings, this.numbers, (text) => options.ports.digest(text));
     this.loader = new RunLoader(options, () => this.claims?.capacity(0).worker ?? 0);
     this.cache = this.loader.cache;
     options.logs.onDue = () => this.schedule();
@@ -130,7 +134,8 @@ export class Committer {
     this.isBusy = true;
     const units = this.take();
     try {
-      await this.commit(await admitActs(this.options.store, units, this.options.clock.now(), (unit) => this.add(unit)));
+      const admitted = await admitActs(this.options.store, units, this.options.clock.now(), (unit) => this.add(unit));
+      await this.commit(await admitWakes(this.options.store, admitted));
     } catch (error) {
       if (isPawlError(error)) this.storeFailed(units, error);
       else this.giveUp(units, error);
@@ -164,8 +169,9 @@ export class Committer {
       now,
       worker: capacity.worker,
       starts: plan.starts.map((start) => start.write),
-      runs: plan.runs.map(({ entry, changes, act, move }) => ({
+      runs: plan.runs.map(({ entry, changes, act, move, cache }) => ({
         act,
+        cache,
         move: move?.write ?? null,
         firstBody: entry.known.stored.firstBody,
         state: entry.state,
@@ -202,7 +208,15 @@ export class Committer {
   }
 
   private async plan(units: readonly Unit[], starts: readonly StartUnit[], capacity: Capacity, now: number): Promise<Plan> {
-    const plan: Plan = { now, starts: [], runs: [], steps: units.filter((unit) => unit.kind === 'step'), broken: [], needItems: [] };
+    const plan: Plan = {
+      now,
+      starts: [],
+      runs: [],
+      steps: units.filter((unit) => unit.kind === 'step'),
+      broken: [],
+      needItems: [],
+      lookups: [],
+    };
     const byRun = new Map<number, EventUnit[]>();
     const moves = new Map<number, MoveUnit>();
     for (const unit of units) {
@@ -223,14 +237,25 @@ export class Committer {
     if (missing.length > 0) await this.loader.load(missing.map((run) => ({ run, items: [] })));
     for (const [run, events] of byRun) this.planRun(plan, run, events, capacity);
     for (const [run, unit] of moves) this.planRun(plan, run, [unit], capacity);
-    for (const needed of plan.needItems.splice(0)) {
-      this.cache.drop(needed.run);
-      await this.loader.load([{ run: needed.run, items: await this.loader.allMaps(needed.run) }]);
-      this.planRun(plan, needed.run, needed.units, capacity);
+    for (const unit of starts) this.planner.start(plan, unit, capacity);
+    while (plan.needItems.length + plan.lookups.length > 0) {
+      for (const needed of plan.needItems.splice(0)) {
+        this.cache.drop(needed.run);
+        await this.loader.load([{ run: needed.run, items: await this.loader.allMaps(needed.run) }]);
+        this.planRun(plan, needed.run, needed.units, capacity);
+      }
+      if (plan.lookups.length > 0) await this.lookUp(plan, capacity);
     }
     for (const broken of plan.broken.splice(0)) await this.loader.setAside(broken.run, broken.units, broken.error);
-    for (const unit of starts) this.planner.start(plan, unit, capacity);
     return plan;
+  }
+
+  private lookUp(plan: Plan, capacity: Capacity): Promise<void> {
+    const { store, ports, settings } = this.options;
+    const more = (run: number, node: number): void => {
+      this.add({ kind: 'event', run, event: { type: 'take', node, count: 0 }, attempt: null, act: null, done: null });
+    };
+    return lookUp(plan.lookups, capacity, plan.now, { store, digest: (text) => ports.digest(text), settings, more });
   }
 
   private planRun(plan: Plan, run: number, units: RunUnits, capacity: Capacity): void {
@@ -297,7 +322,8 @@ export class Committer {
     if (entry.owner === null) state.rev++;
     for (const { from, to } of changes.tasks) {
       if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
-      if ((to.status === 'retrying' || to.status === 'waiting') && to.dueAt !== null) this.onDue(to.dueAt);
+      if (to.status === 'retrying' && to.dueAt !== null) this.onDue(to.dueAt);
+      if (to.status === 'waiting') this.parked(state.run, to);
       const token = from?.status === 'running' ? from.lease?.token : undefined;
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
@@ -320,6 +346,11 @@ export class Committer {
     const wakeAt = wakeOf(state);
     if (wakeAt !== null) this.onDue(wakeAt);
     if (state.status === 'running') this.claims?.queued(state.rank);
+  }
+
+  private parked(run: number, task: WaitingTask): void {
+    if (task.dueAt !== null) this.onDue(task.dueAt);
+    this.onWait(run, task);
   }
 
   private queued(rank: number, expiresAt: number | null): void {
@@ -367,7 +398,7 @@ export class Committer {
     if (wakeAt !== null) this.onDue(wakeAt);
     for (const { to } of write.changes.tasks) {
       if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
-      if (to.status === 'waiting' && to.dueAt !== null) this.onDue(to.dueAt);
+      if (to.status === 'waiting') this.parked(write.state.run, to);
     }
     if (write.unclaimed || write.changes.maps.size > 0) this.claims?.queued(write.state.rank);
     for (const launch of launches) out.push([entry, launch]);

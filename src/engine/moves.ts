@@ -55,6 +55,7 @@ export function decideMove(
     launches: [],
     act: act === null ? null : actWrite(act),
     move: { unit, write: { from: from.stored.id, to: to.stored.id, nodes: plan.nodes, staysUntil } },
+    cache: null,
   };
 }
 

@@ -1,4 +1,5 @@
 import { advance, claimInPlace, openFork, openRun, takeMore } from '../core/advance.ts';
+import { cacheEntries, isCached } from '../core/caching.ts';
 import type { GraphNode } from '../core/compile.ts';
 import { noChanges, taskAt, type Changes } from '../core/changes.ts';
 import { PawlError } from '../core/errors.ts';
@@ -13,10 +14,12 @@ import { resetResult } from '../core/reset.ts';
 import type { KernelSettings } from '../core/turn.ts';
 import { ItemsNeeded } from '../core/values.ts';
 import type { ActWrite } from '../store/acts.ts';
-import type { MoveWrite, StartLink, StartWrite } from '../store/store.ts';
+import type { CacheWrite, MoveWrite, StartLink, StartWrite } from '../store/store.ts';
 import type { Chain } from './attempt.ts';
 import type { CachedRun } from './cache.ts';
 import { decideMove, type MoveUnit } from './moves.ts';
+import type { Lookup } from './lookups.ts';
+import type { Known } from './registry.ts';
 import type { Numbers } from './numbers.ts';
 import type { EventUnit, StartFrom, StartUnit, StepUnit } from './units.ts';
 
@@ -43,6 +46,7 @@ export interface PlannedRun {
   readonly act: ActWrite | null;
   /** It goes on under another definition, which `entry` is of; null in all other commits. */
   readonly move: { readonly unit: MoveUnit; readonly write: MoveWrite } | null;
+  readonly cache: readonly CacheWrite[] | null;
 }
 
 export interface Plan {
@@ -53,6 +57,8 @@ export interface Plan {
   /** Runs whose events the kernel could not take: their own data is at fault. */
   readonly broken: { readonly run: number; readonly units: readonly EventUnit[]; readonly error: unknown }[];
   /** Runs that need the items of these maps before they can be decided. */
+  /** Runs of workflows with a cache: what is kept may end tasks of them, before the rest of them is decided. */
+  readonly lookups: Lookup[];
   readonly needItems: { readonly run: number; readonly nodes: readonly number[]; readonly units: RunUnits }[];
 }
 
@@ -72,8 +78,10 @@ const MINUTE_MS = 60_000;
 export class Planner {
   private readonly settings: KernelSettings;
   private readonly numbers: Numbers;
+  private readonly digest: (text: string) => string;
 
-  constructor(settings: KernelSettings, numbers: Numbers) {
+  constructor(settings: KernelSettings, numbers: Numbers, digest: (text: string) => string) {
+    this.digest = digest;
     this.settings = settings;
     this.numbers = numbers;
   }
@@ -122,33 +130,35 @@ export class Planner {
           ? openRun(known.compiled, facts, now, this.settings)
           : openFork(known.compiled, facts, taken, now, this.settings);
     if (isGated) changes.gate = enterGate(known.compiled, state);
-    const launches =
-      unclaimed || isLater || isGated
-        ? []
-        : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain, hasNeeds: false }, capacity, now);
-    if (state.maps.size > 0 && !isGated) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
-    const { uid, key, tags, traceparent, fire } = unit.request;
-    const owner = launches.length > 0 ? capacity.worker : null;
-    plan.starts.push({
-      unit,
-      launches,
-      write: {
-        uid,
-        definition: id,
-        firstBody,
-        workflow,
-        key,
-        tags,
-        traceparent,
-        unclaimed,
-        owner,
-        state,
-        changes,
-        link: linkOf(from, state),
-        act: startAct(unit, state.run),
-        ...(fire === undefined ? {} : { fire }),
-      },
-    });
+    const finish = (): void => {
+      const at = { state, changes, firstBody, chain, hasNeeds: false };
+      const launches = unclaimed || isLater || isGated ? [] : this.continueHere(known.compiled.nodes.length, at, capacity, now);
+      if (state.maps.size > 0 && !isGated) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
+      const { uid, key, tags, traceparent, fire } = unit.request;
+      const owner = launches.length > 0 ? capacity.worker : null;
+      plan.starts.push({
+        unit,
+        launches,
+        write: {
+          uid,
+          definition: id,
+          firstBody,
+          workflow,
+          key,
+          tags,
+          traceparent,
+          unclaimed,
+          owner,
+          state,
+          changes,
+          link: linkOf(from, state),
+          act: startAct(unit, state.run),
+          ...(fire === undefined ? {} : { fire }),
+        },
+      });
+    };
+    if (!known.compiled.caches || unclaimed || isLater || isGated) finish();
+    else plan.lookups.push({ known, state, changes, seen: 0, misses: 0, rounds: 0, finish, fail: unit.reject });
   }
 
   /** All events of one run that came together, in their order. */
@@ -163,15 +173,55 @@ export class Planner {
         now,
         this.settings,
       );
-      const chain = nextChain(units, now);
-      const at = { state, changes, firstBody: known.stored.firstBody, chain, hasNeeds: known.compiled.hasNeeds };
-      const launches = this.continueHere(known.compiled.nodes.length, at, capacity, now);
-      if (state.maps.size > 0) launches.push(...this.takeItems(entry, changes, chain, capacity, now));
-      plan.runs.push({ units, entry, changes, launches, act: actOf(units, changes), move: null });
+      if (!known.compiled.caches) {
+        this.goOn(plan, { entry, units, changes, cache: null }, capacity);
+        return;
+      }
+      const cache = this.kept(known, state, changes, now);
+      const finish = (): void => this.guarded(plan, entry, units, () => this.goOn(plan, { entry, units, changes, cache }, capacity));
+      const fail = (error: unknown): void => this.failed(plan, entry, units, error);
+      plan.lookups.push({ known, state, changes, seen: 0, misses: 0, rounds: 0, finish, fail });
     } catch (error) {
-      if (error instanceof ItemsNeeded) plan.needItems.push({ run: state.run, nodes: error.nodes, units });
-      else plan.broken.push({ run: state.run, units, error });
+      this.failed(plan, entry, units, error);
     }
+  }
+
+  /** What of the run goes on in this process. */
+  private goOn(
+    plan: Plan,
+    { entry, units, changes, cache }: Pick<PlannedRun, 'entry' | 'units' | 'changes' | 'cache'>,
+    capacity: Capacity,
+  ): void {
+    const { state, known } = entry;
+    const chain = nextChain(units, plan.now);
+    const at = { state, changes, firstBody: known.stored.firstBody, chain, hasNeeds: known.compiled.hasNeeds };
+    const launches = this.continueHere(known.compiled.nodes.length, at, capacity, plan.now);
+    if (state.maps.size > 0) launches.push(...this.takeItems(entry, changes, chain, capacity, plan.now));
+    plan.runs.push({ units, entry, changes, launches, act: actOf(units, changes), move: null, cache });
+  }
+
+  private guarded(plan: Plan, entry: CachedRun, units: readonly EventUnit[], work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.failed(plan, entry, units, error);
+    }
+  }
+
+  private failed(plan: Plan, { state }: CachedRun, units: readonly EventUnit[], error: unknown): void {
+    if (error instanceof ItemsNeeded) plan.needItems.push({ run: state.run, nodes: error.nodes, units });
+    else plan.broken.push({ run: state.run, units, error });
+  }
+
+  private kept({ compiled }: Known, state: RunState, changes: Changes, now: number): CacheWrite[] | null {
+    const entries = cacheEntries(compiled, state, changes);
+    if (entries.length === 0) return null;
+    return entries.map(({ task, text, output, ttlMs }) => ({
+      key: this.digest(text),
+      task,
+      output,
+      expiresAt: Math.min(LAST_INSTANT, now + ttlMs),
+    }));
   }
 
   /** A run that is to go on under another definition. One that cannot be moved is no broken run: it stays what it is. */
@@ -239,7 +289,8 @@ export class Planner {
     for (const map of state.maps.values()) {
       const node = known.compiled.nodes[map.node];
       const task = state.tasks[map.node];
-      if (node === undefined || task?.status !== 'running' || state.status === 'paused') continue;
+      // Of a map with a cache items were taken with the look into it.
+      if (node === undefined || isCached(node) || task?.status !== 'running' || state.status === 'paused') continue;
       if (node.needs !== null) {
         this.queueItems(known, state, changes, { node, count: startable(node, map), now });
         capacity.waits(task.rank);

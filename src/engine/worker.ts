@@ -3,8 +3,10 @@ import type { Logger, Redactor } from '../core/log.ts';
 import type { Admission } from './admission.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import type { LogBook } from './attempt-log.ts';
+import type { ClassifyError } from './classify.ts';
 import type { StoreClock } from './clock.ts';
 import type { Committer } from './committer.ts';
+import type { Deliverer } from './mailbox.ts';
 import { Dispatcher, type Intercept } from './dispatcher.ts';
 import type { Heart, HeartFactory } from './heart.ts';
 import type { Host } from './host.ts';
@@ -40,6 +42,7 @@ export interface WorkerOptions {
   readonly store: Store;
   readonly committer: Committer;
   readonly admission: Admission;
+  readonly deliverer: Deliverer;
   readonly registry: Registry;
   readonly clock: StoreClock;
   readonly ports: Ports;
@@ -52,6 +55,7 @@ export interface WorkerOptions {
   readonly runner: ScheduleRunner;
   readonly onProgress: (attempt: Attempt, progress: Progress) => void;
   readonly intercept: Intercept | undefined;
+  readonly classifyError: ClassifyError | undefined;
 }
 
 /** The watchdog looks at every so many sweeps. */
@@ -95,9 +99,11 @@ export class Worker {
       graceMs,
       onProgress: options.onProgress,
       intercept: options.intercept,
+      classifyError: options.classifyError,
     });
     committer.attach(this.dispatcher);
     committer.onDue = (at) => this.expect(at);
+    options.deliverer.evaluates = true;
     this.heart = options.heart({
       worker: id,
       leaseMs,
@@ -132,8 +138,19 @@ export class Worker {
   }
 
   private context(): SweepContext {
-    const { store, committer, clock, registry, host, logger, settings } = this.options;
-    return { store, committer, clock, registry, host, logger, worker: this.id, graceMs: settings.graceMs, isAlone: !settings.background };
+    const { store, committer, deliverer, clock, registry, host, logger, settings } = this.options;
+    return {
+      store,
+      committer,
+      deliverer,
+      clock,
+      registry,
+      host,
+      logger,
+      worker: this.id,
+      graceMs: settings.graceMs,
+      isAlone: !settings.background,
+    };
   }
 
   /** Reclaim, timers, overdue attempts, watchdog, retention; again after the sweep interval, give or take a fifth. */
@@ -148,6 +165,7 @@ export class Worker {
       await this.fire();
       await endOverdue(this.context(), clock.now());
       await applyStranded(this.context());
+      await this.options.deliverer.sweep();
       await this.mover.runOnce(this.context());
       if (++this.sweeps % WATCHDOG_EVERY === 0) {
         await this.watchdog.runOnce(this.context());

@@ -6,6 +6,7 @@ import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
 import type { BodyPlace, CapacityStore, LimitedTask, PausedNames } from './capacity.ts';
 import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask } from './acts.ts';
 import type { Care } from './care.ts';
+import type { Mailbox } from './mailbox.ts';
 import type { FireWrite, Schedules } from './schedules.ts';
 
 /**
@@ -16,6 +17,8 @@ import type { FireWrite, Schedules } from './schedules.ts';
 export interface Store {
   /** Retention, backups, transfer and facts: what a person or a sweep does, beside running. */
   readonly care: Care;
+  /** Messages, and who waits for them. */
+  readonly mailbox: Mailbox;
   readonly capacity: CapacityStore;
   /** Rules that start runs at due instants, and what became of these. */
   readonly schedules: Schedules;
@@ -65,6 +68,8 @@ export interface Store {
   openDefinitions(): Promise<number[]>;
   /** Open runs of a definition that are not set aside, by their numbers, after `after`. */
   openRuns(definition: number, after: number, limit: number): Promise<OpenRun[]>;
+  /** Outputs that are kept under these keys at `now`. */
+  cached(keys: readonly string[], now: number): Promise<ReadonlyMap<string, string | null>>;
   /** Where a run went on under another definition, oldest first. */
   movesOf(run: number): Promise<MoveRow[]>;
   /** Sets a run aside: nothing of it is claimed any more. Outcomes that arrive for it are kept and not applied. */
@@ -211,6 +216,15 @@ export interface RunWrite {
   readonly act: ActWrite | null;
   /** It goes on under another definition, `firstBody` and `state` are of that: all its rows are renumbered before the changes are written. */
   readonly move: MoveWrite | null;
+  /** Outputs to keep; null where there are none. */
+  readonly cache: readonly CacheWrite[] | null;
+}
+
+export interface CacheWrite {
+  readonly key: string;
+  readonly task: string;
+  readonly output: string | null;
+  readonly expiresAt: number;
 }
 
 export interface MoveWrite {
@@ -246,6 +260,10 @@ export type StoredLine = readonly [atMs: number, level: LogLevel, message: strin
 export interface StepRecord {
   readonly name: string;
   readonly kind: string;
+  /** Of a wait: of its arguments. */
+  readonly hash: string | null;
+  /** Of a wait that came to its end: its place in the order in which they did. */
+  readonly done: number | null;
   readonly value: string | null;
 }
 
@@ -424,6 +442,8 @@ export interface Due {
   readonly tasks: readonly (TaskKey & { readonly dueAt: number })[];
   readonly runs: readonly { readonly run: number; readonly event: 'admit' | 'deadline'; readonly dueAt: number }[];
   readonly nextAt: number | null;
+  /** Messages whose time is over. */
+  readonly expired: boolean;
 }
 
 export interface ParkedOutcome {

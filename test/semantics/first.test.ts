@@ -200,6 +200,32 @@ describe('after a first', () => {
     expect((await stateOf(run)).tasks).toEqual({ go: 'success', a: superseded, b: 'success', first: 'success' });
   });
 
+  test('a rerun of the winner alone lets the losers race again too, with what led to them', async () => {
+    const naps = new Naps();
+    let wait = 1;
+    const one = workflow({ name: 'again' }, (w) => {
+      const a = w.run('a', {}, () => naps.sleep(wait).then(() => 'a'));
+      const b = w.run('b', { root: w.run('root', {}, () => naps.sleep(2)) }, () => naps.sleep(2).then(() => 'b'));
+      return w.first({ a, b });
+    });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(10);
+    expect((await stateOf(run)).tasks).toEqual({ a: 'success', root: superseded, b: superseded, first: 'success' });
+    wait = 50;
+    const { tasks } = await run.rerun('a', { dryRun: true });
+    expect(tasks.map(({ task, why }) => `${task} ${why}`).toSorted()).toEqual([
+      'a named',
+      'b lost_the_race',
+      'first downstream',
+      'root lost_the_race',
+    ]);
+    await run.rerun('a');
+    await naps.pass(20);
+    expect(await run.result()).toEqual({ winner: 'b', value: 'b' });
+    expect((await stateOf(run)).tasks).toEqual({ a: superseded, root: 'success', b: 'success', first: 'success' });
+  });
+
   test('a rerun of a loser alone gives the same winner, and the loser does not run', async () => {
     const naps = new Naps();
     const one = race(naps, { a: 1, b: 9 });
@@ -249,6 +275,17 @@ describe('after a first', () => {
     await naps.pass(30);
     expect(await run.result()).toEqual({ winner: 'a', value: 'a' });
     expect((await stateOf(run)).tasks).toMatchObject({ a: 'success', b: superseded, first: 'success' });
+  });
+
+  test('a process that dies during the race leaves it open: another one ends it', async () => {
+    const naps = new Naps();
+    const one = race(naps, { a: 3, b: 9, c: -1 });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(2);
+    await kit.reboot();
+    await naps.pass(30);
+    expect((await stateOf(run)).tasks).toEqual({ a: 'success', b: superseded, c: 'failed', first: 'success' });
   });
 
   test('cannot be marked itself; a part that is marked wins', async () => {

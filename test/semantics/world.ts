@@ -4,7 +4,7 @@
  */
 import { expect } from 'vitest';
 import { advance, claimInPlace, claimTask, openRun, takeMore } from '../../src/core/advance.ts';
-import { isEnded, setTask, type Changes } from '../../src/core/changes.ts';
+import { isEnded, setTask, taskAt, type Changes } from '../../src/core/changes.ts';
 import { compileGraph, type CompiledGraph } from '../../src/core/compile.ts';
 import type { Graph } from '../../src/core/graph.ts';
 import { startable } from '../../src/core/maps.ts';
@@ -128,6 +128,7 @@ export class World {
     expect(textOf(other.changes)).toBe(textOf(changes));
     const claimed: RunningTask[] = [];
     for (const change of changes.tasks) {
+      if (taskAt(this.live, change.to.node, change.to.item) !== change.to) continue;
       if (change.to.status !== 'queued' || change.from?.status === 'running' || !goOn(change.to.node)) continue;
       const running = claimInPlace(this.live, change, this.lease(), this.now);
       setTask(this.carried, running);

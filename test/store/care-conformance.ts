@@ -135,7 +135,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         const kept = await endedMap(30, T0 + 60 * DAY);
         for (const { run } of [gone, kept]) {
           place.run(`INSERT INTO attempts SELECT run, node, item, 1, 1, 'error', 'error', NULL, 1, 1, 1 FROM tasks WHERE run = ${run};
-            INSERT INTO steps SELECT run, node, item, 1, 's', 'step', '1' FROM tasks WHERE run = ${run};
+            INSERT INTO steps SELECT run, node, item, 1, 's', 'step', NULL, NULL, '1' FROM tasks WHERE run = ${run};
             INSERT INTO parked (run, node, item, token, outcome, at) VALUES (${run}, 0, 0, 1, '{}', 1)`);
         }
         const { rows } = await store.care.prune(ask());
@@ -348,7 +348,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
 
       test('deletes entries of the audit and request ids that are old, a few at a time', async () => {
         for (const [i, actor] of ['a', 'b', 'c', 'd'].entries()) await actAt(T0 + i * DAY, actor);
-        const request = { auditBefore: T0 + 2 * DAY, requestsBefore: T0 + DAY, workersBefore: null, rows: 2 };
+        const request = { now: T0, auditBefore: T0 + 2 * DAY, requestsBefore: T0 + DAY, workersBefore: null, rows: 2 };
         expect(await store.care.pruneActs(request)).toEqual({ entries: 2, more: true });
         expect(await store.care.pruneActs(request)).toEqual({ entries: 1, more: false });
         expect(await actors()).toEqual(['d']);
@@ -360,7 +360,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         const ids: number[] = [];
         for (let i = 0; i < 4; i++) ids.push(await store.boot(facts({ name: `w${i}` }), T0 + 100));
         for (const [i, id] of ids.slice(0, 3).entries()) await store.leave(id, T0 + i);
-        const request = { auditBefore: null, requestsBefore: 0, workersBefore: T0 + 1, rows: 1 };
+        const request = { now: T0, auditBefore: null, requestsBefore: 0, workersBefore: T0 + 1, rows: 1 };
         const ended = async (): Promise<string[]> => (await store.endedWorkers(9)).map(({ name }) => name).toSorted();
         expect(await store.care.pruneActs({ ...request, workersBefore: null })).toEqual({ entries: 0, more: false });
         expect(await ended()).toEqual(['w0', 'w1', 'w2']);
@@ -378,7 +378,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
       test('keeps the audit for ever where it is asked to, and of a run that was pruned', async () => {
         await actAt(T0, 'a');
         expect((await store.care.prune(ask())).runs).toBe(1);
-        expect(await store.care.pruneActs({ auditBefore: null, requestsBefore: T0, workersBefore: null, rows: 9 })).toEqual({
+        expect(await store.care.pruneActs({ now: 0, auditBefore: null, requestsBefore: T0, workersBefore: null, rows: 9 })).toEqual({
           entries: 0,
           more: false,
         });
@@ -409,7 +409,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
       test('carry a finished run with everything to another store', async () => {
         const held = await endedMap(1_200, T0);
         place.run(`INSERT INTO attempts VALUES (${held.run}, 0, 7, 1, 1, 'error', 'error', '${failure}', 1, 1, 1);
-          INSERT INTO steps VALUES (${held.run}, 0, 7, 1, 's', 'step', '1');
+          INSERT INTO steps VALUES (${held.run}, 0, 7, 1, 's', 'step', NULL, NULL, '1');
           UPDATE runs SET tags = '["a"]', output = '{"x":1}', has_output = 1, traceparent = 't' WHERE id = ${held.run}`);
         const document = carried(await store.care.exportRun(held.write.uid));
         const run = await into(document);

@@ -3,7 +3,7 @@ import { spanText } from '../../core/words.ts';
 import { clipMiddle, safe } from '../text.ts';
 import { compileGraph, type CompiledGraph, type Edge, type GraphNode, type ReadMode } from '../../core/compile.ts';
 import { DEFAULTS } from '../../core/contract.ts';
-import type { CaseKey, ContractData, Graph, GraphTask, MapTask } from '../../core/graph.ts';
+import type { CaseKey, ContractData, Graph, GraphTask, MapTask, ApproveTask, WaitTask } from '../../core/graph.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../core/states.ts';
 import { caseKeys } from '../../core/verdict.ts';
 import { STATUS } from '../status.ts';
@@ -107,6 +107,7 @@ function factsOf(task: GraphTask): string[] {
       ...contractFacts(task.contract),
     ];
   if (task.kind === 'sleep') return [task.ms === undefined ? 'sleeps until a time' : `sleeps ${spanText(task.ms)}`, ...join];
+  if (task.kind === 'wait' || task.kind === 'approve') return [...waitFacts(task), ...join];
   return [
     ...(task.kind === 'map' ? mapFacts(task) : []),
     ...(task.task !== undefined && task.task !== task.id ? [`task ${task.task}`] : []),
@@ -114,6 +115,15 @@ function factsOf(task: GraphTask): string[] {
     ...join,
     ...(task.allowFailure ? ['may fail'] : []),
     ...contractFacts(task.contract),
+  ];
+}
+
+function waitFacts(task: WaitTask | ApproveTask): string[] {
+  const isSkipped = task.onTimeout === 'skip';
+  return [
+    task.kind === 'wait' ? `waits for ${task.signal}` : `asks ${task.who.join(', ')}`,
+    ...(task.timeoutMs === undefined ? [] : [`${isSkipped ? 'skipped' : 'fails'} after ${spanText(task.timeoutMs)}`]),
+    ...(task.allowFailure ? ['may fail'] : []),
   ];
 }
 

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { waitStatements } from './statements-waits.ts';
 import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '../../core/document-fields.ts';
 
 /**
@@ -35,6 +36,9 @@ export const RUN_TABLES = {
   run_generations: 'generation',
   parked: 'id',
   gates: 'name',
+  open_waits: 'id',
+  messages: 'id',
+  refusals: 'node, item, message',
   moves: 'seq',
 } as const;
 export type RunTable = keyof typeof RUN_TABLES;
@@ -55,7 +59,7 @@ const clearing = Object.fromEntries(
 ) as Record<`keys_${RunTable}` | `drop_${RunTable}`, string>;
 
 /** Tables that name a run's tasks by their numbers in its graph; of these some tell which body a row waits for. */
-export const NODE_TABLES = ['tasks', 'maps', 'attempts', 'steps', 'logs', 'generations', 'parked'] as const;
+export const NODE_TABLES = ['tasks', 'maps', 'attempts', 'steps', 'logs', 'generations', 'parked', 'open_waits', 'refusals'] as const;
 export type NodeTable = (typeof NODE_TABLES)[number];
 export const BODY_TABLES = ['tasks', 'maps'] as const;
 
@@ -182,7 +186,12 @@ const SQL = {
   // why: the insert is tied to the lease in one statement
   insertStep: `INSERT INTO steps (run, node, item, generation, name, kind, value)
     SELECT t.run, t.node, t.item, t.generation, ?, ?, ? FROM tasks t WHERE t.run = ? AND t.node = ? AND t.item = ? AND t.token = ? AND t.generation = ?`,
-  readSteps: `SELECT name, kind, value FROM steps s WHERE run = ?1 AND node = ?2 AND item = ?3
+  openRecord: `INSERT INTO steps (run, node, item, generation, name, kind, hash, value) VALUES (?,?,?,?,?,?,?,?)
+    ON CONFLICT (run, node, item, generation, name) DO NOTHING`,
+  endRecord: `UPDATE steps SET value = ?1, done = (SELECT coalesce(max(done), 0) + 1 FROM steps WHERE run = ?2 AND node = ?3 AND item = ?4 AND generation = ?5)
+    WHERE run = ?2 AND node = ?3 AND item = ?4 AND generation = ?5 AND name = ?6 AND done IS NULL`,
+  forgetRecords: 'DELETE FROM steps WHERE run = ? AND node = ? AND item = ? AND generation = ?',
+  readSteps: `SELECT name, kind, hash, done, value FROM steps s WHERE run = ?1 AND node = ?2 AND item = ?3
     AND generation = (SELECT generation FROM tasks WHERE run = ?1 AND node = ?2 AND item = ?3)`,
   // why: tied to the lease like a step; a chunk whose commit's outcome was unknown may be there already
   insertLog: `INSERT INTO logs (run, node, item, generation, attempt, chunk, seq, lines)
@@ -285,13 +294,13 @@ const SQL = {
     'INSERT INTO gates (run, name, need, rank, held) VALUES (?,?,?,?,0) ON CONFLICT (run, name) DO UPDATE SET held = 0, rank = excluded.rank',
   leaveGate: 'DELETE FROM gates WHERE run = ?',
   nextGate: 'SELECT name FROM gates WHERE held = 0 AND name > ? ORDER BY name LIMIT 1',
-  gateWaiting: `SELECT g.run, g.need FROM gates g CROSS JOIN runs r ON r.id = g.run AND r.status = 1 AND r.quarantined IS NULL
-    WHERE g.held = 0 AND g.name = ? ORDER BY g.rank, g.run LIMIT ?`,
+  gateWaiting: `SELECT e.run, e.need FROM gates e CROSS JOIN runs r ON r.id = e.run AND r.status = 1 AND r.quarantined IS NULL
+    WHERE e.held = 0 AND e.name = ? ORDER BY e.rank, e.run LIMIT ?`,
   gateHolders:
-    'SELECT g.run FROM gates g CROSS JOIN runs r ON r.id = g.run AND +r.status < 6 WHERE g.held = 1 AND g.name = ? ORDER BY g.run LIMIT ?',
+    'SELECT e.run FROM gates e CROSS JOIN runs r ON r.id = e.run AND +r.status < 6 WHERE e.held = 1 AND e.name = ? ORDER BY e.run LIMIT ?',
   takeGate: 'UPDATE gates SET held = 1 WHERE run = ? AND name = ? AND held = 0',
   // why: their process may have died between the grant and the admission
-  gateGranted: 'SELECT g.run FROM gates g CROSS JOIN runs r ON r.id = g.run AND r.status = 1 WHERE g.held = 1',
+  gateGranted: 'SELECT e.run FROM gates e CROSS JOIN runs r ON r.id = e.run AND r.status = 1 WHERE e.held = 1',
   gateOf: 'SELECT name, need, held FROM gates WHERE run = ?',
   // why: the last definition that begins before the body has it
   definitionOfBody: 'SELECT id, first_body AS firstBody FROM definitions WHERE first_body <= ? ORDER BY first_body DESC LIMIT 1',
@@ -398,6 +407,8 @@ const SQL = {
 
   prunedTo: "SELECT value FROM meta WHERE name = 'pruned_to'",
 
+  ...waitStatements,
+
   // definitions and numbers
   readDefinition: 'SELECT id, workflow, version, hash, graph, first_body AS firstBody FROM definitions WHERE workflow = ? AND version = ?',
   definitionById: 'SELECT id, workflow, version, hash, graph, first_body AS firstBody FROM definitions WHERE id = ?',
@@ -481,6 +492,13 @@ const SQL = {
   nextOpenDefinition: 'SELECT definition FROM runs WHERE status < 6 AND definition > ? ORDER BY definition LIMIT 1',
   openRuns: `SELECT id AS run, generation, stays_until AS staysUntil FROM runs INDEXED BY runs_open
     WHERE status < 6 AND definition = ? AND id > ? AND quarantined IS NULL ORDER BY id LIMIT ?`,
+
+  // cache
+  readCache: 'SELECT output FROM cache WHERE key = ? AND expires_at > ?',
+  putCache: `INSERT INTO cache (key, task, output, expires_at) VALUES (?,?,?,?)
+    ON CONFLICT (key) DO UPDATE SET task = excluded.task, output = excluded.output, expires_at = excluded.expires_at`,
+  expiredCache: 'SELECT key FROM cache WHERE expires_at <= ? ORDER BY expires_at LIMIT ?',
+  dropCache: 'DELETE FROM cache WHERE key = ?',
 
   // timers
   // why: below zero lies what waits for a decision about its quarantined run

@@ -7,6 +7,7 @@ import type * as acts from '../acts.ts';
 import type * as port from '../store.ts';
 import { SqliteCare } from './care.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
+import { SqliteMailbox } from './mailbox.ts';
 import { LimitBook, SqliteCapacity } from './limits.ts';
 import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
@@ -25,6 +26,7 @@ const READ_FIX = { fix: "Open the store without access: 'read'." };
 /** One SQLite file (or `:memory:`), one connection, used by one process; other processes may have the same file open. */
 export class SqliteStore implements port.Store {
   readonly care: SqliteCare;
+  readonly mailbox: SqliteMailbox;
   readonly capacity: SqliteCapacity;
   readonly schedules: SqliteSchedules;
   private readonly options: OpenOptions;
@@ -53,10 +55,12 @@ export class SqliteStore implements port.Store {
       read: <T>(work: () => T): T => this.read(work),
       write: <T>(work: () => T): Promise<T> => this.write(work),
       touched: (now: number) => this.touched(now),
+      note: (now: number, changes: string) => this.note(now, changes),
     };
     this.care = new SqliteCare(connection, this);
     this.capacity = new SqliteCapacity(connection);
     this.schedules = new SqliteSchedules(connection);
+    this.mailbox = new SqliteMailbox(connection);
   }
 
   async open(): Promise<port.StoreInfo> {
@@ -205,6 +209,12 @@ export class SqliteStore implements port.Store {
     this.record(now, 0, changes);
   }
 
+  /** A row of the journal for what touches no run's state. */
+  private note(now: number, changes: string): void {
+    this.noticeOthers();
+    this.record(now, 0, changes);
+  }
+
   private isStale(write: port.RunWrite): boolean {
     if (write.epoch === this.epoch) return false;
     const row = this.sql.readRev.get(write.state.run);
@@ -291,6 +301,17 @@ export class SqliteStore implements port.Store {
 
   async openRuns(definition: number, after: number, limit: number): Promise<port.OpenRun[]> {
     return this.reading().openRuns.all(definition, after, limit) as unknown as port.OpenRun[];
+  }
+
+  async cached(keys: readonly string[], now: number): Promise<ReadonlyMap<string, string | null>> {
+    return this.read(() => {
+      const found = new Map<string, string | null>();
+      for (const key of keys) {
+        const row = this.sql.readCache.get(key, now);
+        if (row !== undefined) found.set(key, row['output'] as string | null);
+      }
+      return found;
+    });
   }
 
   async movesOf(run: number): Promise<port.MoveRow[]> {
