@@ -1,9 +1,10 @@
-import { compileGraph } from '../core/compile.ts';
+import { compileGraph, type CompiledGraph } from '../core/compile.ts';
 import type { LimitValue } from '../core/limits.ts';
 import type { Need } from '../core/needs.ts';
 import { DEFAULT_QUEUE } from '../core/needs-options.ts';
-import type { CapacityFacts } from '../core/why-capacity.ts';
+import { limitWait, type CapacityFacts } from '../core/why-capacity.ts';
 import type { RunRow, Store } from '../store/store.ts';
+import type { TaskDetail } from './inspect.ts';
 
 const NOTHING: readonly Need[] = [];
 
@@ -23,6 +24,25 @@ export async function unserved(store: Store, now: number): Promise<readonly stri
     }
   }
   return [...names];
+}
+
+/** The tasks of a run, the queued ones with why they are not claimed. */
+export async function withWaitReasons(
+  store: Store,
+  { row, graph, tasks, now }: { row: RunRow; graph: CompiledGraph; tasks: readonly TaskDetail[]; now: number },
+): Promise<readonly TaskDetail[]> {
+  if (!tasks.some((task) => task.status === 'queued')) return tasks;
+  const capacity = await capacityFacts(store, row);
+  const firstBody = (await store.definition(row.definition))?.firstBody ?? 0;
+  const served = new Set((await store.workers()).filter((one) => !one.fenced && one.leaseUntil >= now).flatMap((one) => one.serves));
+  return tasks.map((task) => {
+    const node = graph.byId.get(task.task);
+    if (task.status !== 'queued' || node === undefined) return task;
+    const isPaused = row.status === 'paused' || capacity.isWorkflowPaused || capacity.pausedQueues.has(node.queue);
+    if (isPaused) return { ...task, waitReason: 'paused' };
+    const waits = served.has(firstBody + node.index) ? limitWait(capacity, capacity.needsOf(node.index, task.item ?? -1), now) : null;
+    return { ...task, waitReason: waits?.reason ?? 'worker' };
+  });
 }
 
 /** What is held, and what the tasks of a run ask for. */

@@ -115,3 +115,21 @@ test('an operator says how many of a key may run, until it is cleared', async ()
   expect(job.running()).toEqual(['b']);
   await endAll(engine, job);
 });
+
+test('a run whose key was granted by a process that died before it went on is admitted by the next', async () => {
+  const job = gate('job');
+  const flow = flowOf('flow', job.task, { concurrency: { key: 'k', limit: 1 } });
+  const engine = engineWith({ use: [flow] });
+  await engine.start(flow, 'a');
+  const second = await engine.start(flow, 'b');
+  await engine.settle();
+  const store = await engine.storeOf;
+  await store.capacity.set({ kind: 'key', name: 'k', value: 2 }, engine.clock.now().getTime());
+  expect((await store.capacity.admit()).granted).toHaveLength(1);
+  expect((await second.status()).status).toBe('queued');
+  await engine.reboot();
+  await engine.settle();
+  expect((await second.status()).status).toBe('running');
+  expect(job.running().toSorted()).toEqual(['a', 'b']);
+  await endAll(engine, job);
+});

@@ -367,6 +367,8 @@ describe('what a queued task waits for', () => {
       ['key', 'It waits for its turn: 1 of 1 runs of its workflow are admitted; it goes on when one of them ends.'],
       ['paused', 'It is queued, and its queue "media" is paused; it goes on after "pawl resume queue:media".'],
     ]);
+    const inspected = await Promise.all(second.slice(0, 3).map(async (run) => (await run.inspect()).tasks[0]?.waitReason));
+    expect(inspected).toEqual(['pool', 'key', 'rate']);
     await engine.queues.resume('media');
     for (const run of second) await run.cancel();
     await endAll(engine, job, keyed, plain);
