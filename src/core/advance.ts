@@ -24,6 +24,7 @@ import {
   type TaskState,
 } from './run-state.ts';
 import { endByLimit, enqueue, expiryOf } from './queueing.ts';
+import { timeoutFrom } from './gates.ts';
 import { isRunOver, type Reason } from './states.ts';
 import { restarted, suspended, totalEndOf } from './suspending.ts';
 import { afterDue, afterWake, beginWait } from './waiting.ts';
@@ -211,11 +212,23 @@ function apply(turn: Turn, event: RunEvent): boolean {
     }
     case 'admit':
       if (state.status !== 'scheduled') return false;
-      move(turn, 'running');
+      move(turn, turn.graph.gate === null ? 'running' : 'queued');
       for (const node of turn.graph.nodes) decide(turn, node);
       return true;
+    case 'granted':
+      if (state.status !== 'queued') return false;
+      move(turn, 'running');
+      state.deadlineAt = timeoutFrom(turn.graph, turn.now);
+      for (const node of turn.graph.nodes) decide(turn, node);
+      return true;
+    case 'displaced':
+      if (isCleaningUp(state)) return false;
+      state.cause ??= { status: event.status, reason: 'key_limit' };
+      turn.changes.flow = true;
+      cancelOpen(turn, 'key_limit');
+      return true;
     case 'pause':
-      if (state.status !== 'running' && state.status !== 'scheduled') return false;
+      if (state.status !== 'running' && state.status !== 'scheduled' && state.status !== 'queued') return false;
       state.resumeTo = state.status;
       move(turn, 'paused');
       return true;

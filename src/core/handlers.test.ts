@@ -118,7 +118,9 @@ describe('what is refused when a workflow is defined', () => {
   });
 
   test('an async function of a bracket', () => {
-    expect(() => workflow({ name: 'case' }, (w) => void w.using('db', { setup: ok, teardown: ok }, async () => undefined))).toThrow(/async/);
+    expect(() => workflow({ name: 'case' }, (w) => void w.using('db', { setup: ok, teardown: ok }, async () => undefined))).toThrow(
+      /async/,
+    );
   });
 
   const contract = everything.graph.tasks.flatMap((one) => ('contract' in one ? one.contract : []))[0];
