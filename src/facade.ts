@@ -17,6 +17,7 @@ import type { FindOptions } from './client/find.ts';
 import { Versions, type MoveOptions, type RunMoved, type VersionCheck } from './client/versions.ts';
 import { Capacity, servedQueues, type LimitOptions, type LimitView, type PausedView } from './client/capacity.ts';
 import { viewOf, type RunView } from './client/views.ts';
+import { unserved } from './client/waits.ts';
 import { Run, type RunHost } from './client/run.ts';
 import {
   ScheduleClient,
@@ -386,8 +387,10 @@ export class Engine implements RunHost {
     const { store } = await this.runtime.open();
     const facts = await store.care.facts({ checkUpTo: full ? Infinity : 2 ** 30 });
     const { journalMs } = this.runtime;
-    const late = await store.schedules.late(Math.max(facts.clock, this.runtime.now()) - SCHEDULE_LATE_MS);
-    return diagnose({ facts, workers: await store.workers(), late, now: this.runtime.now(), node: process.version, journalMs });
+    const now = this.runtime.now();
+    const [workers, waiting] = [await store.workers(), await unserved(store, now)];
+    const late = await store.schedules.late(Math.max(facts.clock, now) - SCHEDULE_LATE_MS);
+    return diagnose({ facts, workers, unserved: waiting, late, now, node: process.version, journalMs });
   }
 
   /** This process takes on work until it is closed. Resolves when it is ready to. */

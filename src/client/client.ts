@@ -21,6 +21,7 @@ import type { Act } from './acts.ts';
 import { checkArgument, checkOptions } from '../core/options.ts';
 import { ARGUMENT, OPTIONS } from './options.ts';
 import { findRun, type FindOptions } from './find.ts';
+import { withWaitReasons } from './waits.ts';
 import { compensationFact, inspectRun, type InspectOptions, type RunDetail } from './inspect.ts';
 import { LogReader, nodeNamed, type LogFilter, type LogPage, type LogQuery } from './logs.ts';
 import { namedVersion } from './named-version.ts';
@@ -247,7 +248,9 @@ export class Client {
 
   async inspect(id: string, options: InspectOptions): Promise<RunDetail> {
     const row = await this.find(id);
-    return inspectRun(this.store, row, await this.graphOf(row), options);
+    const graph = await this.graphOf(row);
+    const detail = await inspectRun(this.store, row, graph, options);
+    return { ...detail, tasks: await withWaitReasons(this.store, { row, graph, tasks: detail.tasks, now: this.writer.now() }) };
   }
 
   /** The run's tasks in graph order; items of maps where asked. */

@@ -9,6 +9,7 @@ import { whyRun, whyTask, type Why, type WhyFacts, type WorkerFact } from '../co
 import type { RunRow, Store, WorkerRow } from '../store/store.ts';
 import { obstaclesText } from './versions.ts';
 import type { ItemName } from './acts.ts';
+import { capacityFacts } from './waits.ts';
 import type { Client, ClientWriter } from './client.ts';
 
 export interface WorkerView {
@@ -60,6 +61,7 @@ export class Explainer {
       isUnclaimed: row.unclaimed,
       version: row.version,
       stays: await this.stays(row, { graph, state }),
+      capacity: await capacityFacts(this.store, row),
       reason: row.reason,
       finishedAt: row.finishedAt,
     };

@@ -4,7 +4,8 @@ import type { CompiledGraph, GraphNode } from './compile.ts';
 import { cancelCatcher, end } from './ending.ts';
 import { afterFailure, afterLoss } from './failure.ts';
 import { decideNode, tally } from './joining.ts';
-import { closeMap, expandMap, judged, takeItems } from './maps.ts';
+import { closeMap, expandMap, takeItems } from './maps.ts';
+import { judged } from './judging.ts';
 import { enforcePolicy } from './policy.ts';
 import { isUntouched } from './moving.ts';
 import { replay } from './replay.ts';
@@ -24,6 +25,7 @@ import {
 } from './run-state.ts';
 import { endByLimit, enqueue } from './queueing.ts';
 import { isRunOver } from './states.ts';
+import { timeoutFrom } from './gates.ts';
 import { restarted, suspended, totalEndOf } from './suspending.ts';
 import { afterDue, afterWake, beginWait } from './waiting.ts';
 import { supersedeLosers } from './superseding.ts';
@@ -221,11 +223,23 @@ function apply(turn: Turn, event: RunEvent): boolean {
     }
     case 'admit':
       if (state.status !== 'scheduled') return false;
-      move(turn, 'running');
+      move(turn, turn.graph.gate === null ? 'running' : 'queued');
       for (const node of turn.graph.nodes) decide(turn, node);
       return true;
+    case 'granted':
+      if (state.status !== 'queued') return false;
+      move(turn, 'running');
+      state.deadlineAt = timeoutFrom(turn.graph, turn.now);
+      for (const node of turn.graph.nodes) decide(turn, node);
+      return true;
+    case 'displaced':
+      if (isCleaningUp(state)) return false;
+      state.cause ??= { status: event.status, reason: 'key_limit' };
+      turn.changes.flow = true;
+      cancelOpen(turn, 'key_limit');
+      return true;
     case 'pause':
-      if (state.status !== 'running' && state.status !== 'scheduled') return false;
+      if (state.status !== 'running' && state.status !== 'scheduled' && state.status !== 'queued') return false;
       state.resumeTo = state.status;
       move(turn, 'paused');
       return true;

@@ -200,6 +200,8 @@ export type StartResult =
   | { readonly created: false; readonly uid: Uint8Array; readonly run: number; readonly inputHash: string }
   /** The run that it takes over from is in another generation now. */
   | { readonly created: false; readonly moved: number }
+  /** So much waits already. */
+  | { readonly created: false; readonly queued: number }
   /** The schedule that starts it moved on, or its instant has a run. */
   | { readonly created: false; readonly decided: true }
   /** The act that starts it was done before. */
@@ -296,6 +298,8 @@ export interface Batch {
   /** Runs that the caller is going to write although it does not own them: from now on every writer bumps their revision. */
   readonly share: readonly number[];
   readonly claim: ClaimRequest | null;
+  /** Past so many runs and tasks in the queue nothing is started. */
+  readonly maxQueued?: number;
 }
 
 export interface ClaimedTask {

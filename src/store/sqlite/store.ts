@@ -155,7 +155,10 @@ export class SqliteStore implements port.Store {
     });
     for (const run of batch.share) this.sql.shareRun.run(run);
     const steps = batch.steps.map((step) => this.writer.step(step));
-    const starts = batch.starts.map((start) => this.writer.start(start, now, journal));
+    const { maxQueued } = batch;
+    const isBounded = maxQueued !== undefined && batch.starts.length > 0;
+    const queue = isBounded ? { bound: maxQueued, waiting: this.writer.backlog(maxQueued) } : undefined;
+    const starts = batch.starts.map((start) => this.writer.start(start, now, journal, queue));
     const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, { worker, now, epoch: this.epoch }, journal);
     // why: a commit whose outcome is unknown is found again by its journal row, so one that writes anything has one
     if (!journal.isEmpty || steps.length + logs.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
