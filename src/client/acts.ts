@@ -189,14 +189,7 @@ export class Acts {
   }
 
   async skip(id: string, task: string, options: ActOptions & { readonly item?: ItemName } = {}): Promise<void> {
-    await this.onTask(
-      id,
-      task,
-      options,
-      'skip',
-      'TASK_NOT_OPEN',
-      'it is the guard of the run, or not pending, queued, waiting or retrying',
-    );
+    await this.onTask(id, task, options, 'skip', 'TASK_NOT_OPEN', 'it is not pending, queued, waiting or retrying');
   }
 
   private async onTask(
@@ -215,7 +208,8 @@ export class Acts {
       if ((await this.send(run.row, { type: action, node: node.index, item }, action, options, facts)) !== null) return;
       // It went on as a run of another version at the same moment: what was refused was said of the version before.
       if (tries < TRIES && (await this.client.find(id)).definition !== run.row.definition) continue;
-      throw new PawlError(code, `${nameOf(node, item)} of run ${runIdText(run.row.uid)}: ${why}.`, {
+      const because = node.task.kind === 'guard' && action === 'skip' ? 'it is the guard, which the run waits for' : why;
+      throw new PawlError(code, `${nameOf(node, item)} of run ${runIdText(run.row.uid)}: ${because}.`, {
         details: { ...facts, run: runIdText(run.row.uid) },
       });
     }
@@ -414,7 +408,8 @@ export class Acts {
     return checkedValue({ ...at, what, value, schema: code[what] }, this.maxPayload);
   }
 
-  private async look(id: string, items: boolean): Promise<Looked> {
+  /** @internal */
+  async look(id: string, items: boolean): Promise<Looked> {
     const row = await this.client.find(id);
     checkAside(row);
     const looked = await this.writer.look(row.run, items);
@@ -424,7 +419,12 @@ export class Acts {
     return { row: looked.row, graph: looked.graph, state: looked.state };
   }
 
-  private async send(row: RunRow, event: RunEvent, action: string, options: ActOptions, facts: object): Promise<string | null> {
+  private checkAside(row: RunRow): void {
+    if (row.quarantined !== null) throw setAside(row);
+  }
+
+  /** @internal */
+  async send(row: RunRow, event: RunEvent, action: string, options: ActOptions, facts: object): Promise<string | null> {
     const act = this.actOf(row, action, options, facts);
     const namesTasks = event.type === 'reset' || event.type === 'skip' || event.type === 'discard';
     return this.writer.act(row.run, event, namesTasks ? { ...act, on: row.definition } : act);

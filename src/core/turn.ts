@@ -1,12 +1,11 @@
 import type { Changes } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
-import { LAST_INSTANT } from './duration-text.ts';
 import type { ContractData } from './graph.ts';
 import type { ResetRequest } from './reset.ts';
 import type { FailureFacts } from './retry.ts';
 import type { EndedTask, QueuedTask, RunState, TaskFacts } from './run-state.ts';
 import type { Reason, TerminalStatus } from './states.ts';
-import type { Wake } from './waits.ts';
+import type { BodyWait, Wake } from './waits.ts';
 import type { Verdict } from './verdict.ts';
 
 /** How a claim ended, as its worker reports it. */
@@ -23,6 +22,10 @@ export type Outcome =
     }
   /** Handed back unfinished by a worker that drains, or claimed and never started. */
   | { readonly kind: 'released'; readonly began: boolean; readonly ranMs: number }
+  /** The body waits: it left its slot. */
+  | { readonly kind: 'waits'; readonly waits: readonly BodyWait[] }
+  /** The body begins anew; null: with the same input. */
+  | { readonly kind: 'restart'; readonly input: string | null }
   | { readonly kind: 'lost'; readonly crashed: boolean };
 
 export type RunEvent =
@@ -170,13 +173,6 @@ export const bareFacts = (facts: TaskFacts): TaskFacts => ({
   effect: facts.effect,
   edited: facts.edited,
 });
-
-/** When its queue timeout or total timeout passes, if it is queued now. */
-export function expiryOf(node: GraphNode, now: number): number | null {
-  const timeout = contractOf(node)?.timeout;
-  const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
-  return ms === Infinity ? null : Math.min(LAST_INSTANT, now + ms);
-}
 
 /** Before its time nothing of a run starts, and it does not end by itself. */
 export const isAdmitted = ({ status, resumeTo }: RunState): boolean =>

@@ -4,7 +4,7 @@ import type { PawlError } from '../core/errors.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { RunEnd } from '../core/changes.ts';
 import { startable } from '../core/maps.ts';
-import { emptyRunState } from '../core/run-state.ts';
+import { emptyRunState, type WaitingTask } from '../core/run-state.ts';
 import type { KernelSettings, Outcome } from '../core/turn.ts';
 import type { Logger, Redactor } from '../core/log.ts';
 import type { Batch, CommitResult, LogWrite, Store } from '../store/store.ts';
@@ -16,6 +16,7 @@ import type { Claims } from './claims.ts';
 import type { StoreClock } from './clock.ts';
 import { RunLoader } from './loader.ts';
 import { lookUp } from './lookups.ts';
+import { admitWakes } from './mailbox.ts';
 import { Numbers } from './numbers.ts';
 import { Planner, type Capacity, type Launch, type Plan, type PlannedRun, type PlannedStart, type RunUnits } from './planner.ts';
 import { keyConflict } from './key-conflict.ts';
@@ -67,6 +68,8 @@ export class Committer {
   onBroken: (error: unknown) => void = () => undefined;
   /** This worker may hold what it does not know of, or nothing any more: it must start anew. */
   onUnknown: () => void = () => undefined;
+  /** A task began to wait for messages. */
+  onWait: (run: number, task: WaitingTask) => void = () => undefined;
   /** Something will be due at this instant. */
   onDue: (at: number) => void = () => undefined;
 
@@ -127,7 +130,8 @@ export class Committer {
     this.isBusy = true;
     const units = this.take();
     try {
-      await this.commit(await admitActs(this.options.store, units, this.options.clock.now(), (unit) => this.add(unit)));
+      const admitted = await admitActs(this.options.store, units, this.options.clock.now(), (unit) => this.add(unit));
+      await this.commit(await admitWakes(this.options.store, admitted));
     } catch (error) {
       if (isPawlError(error)) this.storeFailed(units, error);
       else this.giveUp(units, error);
@@ -313,7 +317,8 @@ export class Committer {
     if (entry.owner === null) state.rev++;
     for (const { from, to } of changes.tasks) {
       if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
-      if ((to.status === 'retrying' || to.status === 'waiting') && to.dueAt !== null) this.onDue(to.dueAt);
+      if (to.status === 'retrying' && to.dueAt !== null) this.onDue(to.dueAt);
+      if (to.status === 'waiting') this.parked(state.run, to);
       const token = from?.status === 'running' ? from.lease?.token : undefined;
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
@@ -335,6 +340,11 @@ export class Committer {
     const wakeAt = wakeOf(state);
     if (wakeAt !== null) this.onDue(wakeAt);
     if (state.status === 'running') this.claims?.queued(state.rank);
+  }
+
+  private parked(run: number, task: WaitingTask): void {
+    if (task.dueAt !== null) this.onDue(task.dueAt);
+    this.onWait(run, task);
   }
 
   private queued(rank: number, expiresAt: number | null): void {
@@ -378,7 +388,7 @@ export class Committer {
     if (wakeAt !== null) this.onDue(wakeAt);
     for (const { to } of write.changes.tasks) {
       if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
-      if (to.status === 'waiting' && to.dueAt !== null) this.onDue(to.dueAt);
+      if (to.status === 'waiting') this.parked(write.state.run, to);
     }
     if (write.unclaimed || write.changes.maps.size > 0) this.claims?.queued(write.state.rank);
     for (const launch of launches) out.push([entry, launch]);

@@ -91,6 +91,7 @@ export class Registry {
       this.schedules.set(name, workflow.name);
     }
     this.workflows.set(workflow.name, { workflow, version, hash, known: null });
+    for (const { signal } of workflow.code.values()) if (signal !== undefined) this.addSignal(signal as Signal<never, unknown>);
   }
 
   private addTask(task: AnyTask): void {
@@ -218,6 +219,10 @@ export class Registry {
 
   get(definition: number): Known | undefined {
     return this.known.get(definition);
+  }
+
+  signal(name: string): Signal<never, unknown> | undefined {
+    return this.signals.get(name);
   }
 
   /** A definition of another version or process: enough to advance its runs. */

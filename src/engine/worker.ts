@@ -5,6 +5,7 @@ import type { LogBook } from './attempt-log.ts';
 import type { ClassifyError } from './classify.ts';
 import type { StoreClock } from './clock.ts';
 import type { Committer } from './committer.ts';
+import type { Deliverer } from './mailbox.ts';
 import { Dispatcher, type Intercept } from './dispatcher.ts';
 import type { Heart, HeartFactory } from './heart.ts';
 import type { Host } from './host.ts';
@@ -40,6 +41,7 @@ export interface WorkerSettings {
 export interface WorkerOptions {
   readonly store: Store;
   readonly committer: Committer;
+  readonly deliverer: Deliverer;
   readonly registry: Registry;
   readonly clock: StoreClock;
   readonly ports: Ports;
@@ -99,6 +101,7 @@ export class Worker {
     });
     committer.attach(this.dispatcher);
     committer.onDue = (at) => this.expect(at);
+    options.deliverer.evaluates = true;
     this.heart = options.heart({
       worker: id,
       leaseMs,
@@ -133,8 +136,19 @@ export class Worker {
   }
 
   private context(): SweepContext {
-    const { store, committer, clock, registry, host, logger, settings } = this.options;
-    return { store, committer, clock, registry, host, logger, worker: this.id, graceMs: settings.graceMs, isAlone: !settings.background };
+    const { store, committer, deliverer, clock, registry, host, logger, settings } = this.options;
+    return {
+      store,
+      committer,
+      deliverer,
+      clock,
+      registry,
+      host,
+      logger,
+      worker: this.id,
+      graceMs: settings.graceMs,
+      isAlone: !settings.background,
+    };
   }
 
   /** Reclaim, timers, overdue attempts, watchdog, retention; again after the sweep interval, give or take a fifth. */
@@ -148,6 +162,7 @@ export class Worker {
       await this.fire();
       await endOverdue(this.context(), clock.now());
       await applyStranded(this.context());
+      await this.options.deliverer.sweep();
       await this.mover.runOnce(this.context());
       await this.unserved.runOnce(this.context(), clock.now());
       if (++this.sweeps % WATCHDOG_EVERY === 0) await this.watchdog.runOnce(this.context());

@@ -3,7 +3,7 @@ import { spanText } from '../../core/words.ts';
 import { clipMiddle, safe } from '../text.ts';
 import { compileGraph, type CompiledGraph, type Edge, type GraphNode, type ReadMode } from '../../core/compile.ts';
 import { DEFAULTS } from '../../core/contract.ts';
-import type { CaseKey, ContractData, Graph, GraphTask, MapTask } from '../../core/graph.ts';
+import type { CaseKey, ContractData, Graph, GraphTask, MapTask, ApproveTask, WaitTask } from '../../core/graph.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../core/states.ts';
 import { caseKeys } from '../../core/verdict.ts';
 import { STATUS } from '../status.ts';
@@ -59,6 +59,8 @@ function edgesInto(node: GraphNode, { nodes, guard }: CompiledGraph): DrawnEdge[
   const put = (from: number, kind: EdgeKind, label: DrawnEdge['label'] = ''): void =>
     void made.set(from, { from, to: node.index, kind, label });
   for (const edge of node.in) put(edge.from, kindOf(edge, node));
+  // A handler hangs on what it serves, and nothing hangs on it.
+  if (node.serves) put(node.serves.of, 'order');
   const { task } = node;
   if (node.gate && task.if && !isGatedAbove(node, nodes)) put(node.gate.when, 'branch', labelOf(task.if.is));
   if (guard !== null && guard !== node.index && node.in.length === 0 && node.gate === null && node.cases === null)
@@ -107,13 +109,24 @@ function factsOf(task: GraphTask): string[] {
       ...contractFacts(task.contract),
     ];
   if (task.kind === 'sleep') return [task.ms === undefined ? 'sleeps until a time' : `sleeps ${spanText(task.ms)}`, ...join];
+  if (task.kind === 'wait' || task.kind === 'approve') return [...waitFacts(task), ...join];
   return [
     ...(task.kind === 'map' ? mapFacts(task) : []),
     ...(task.task !== undefined && task.task !== task.id ? [`task ${task.task}`] : []),
     ...(task.when ? ['conditional'] : []),
     ...join,
     ...(task.allowFailure ? ['may fail'] : []),
+    ...(task.using === undefined ? [] : [`inside ${task.using}`]),
     ...contractFacts(task.contract),
+  ];
+}
+
+function waitFacts(task: WaitTask | ApproveTask): string[] {
+  const isSkipped = task.onTimeout === 'skip';
+  return [
+    task.kind === 'wait' ? `waits for ${task.signal}` : `asks ${task.who.join(', ')}`,
+    ...(task.timeoutMs === undefined ? [] : [`${isSkipped ? 'skipped' : 'fails'} after ${spanText(task.timeoutMs)}`]),
+    ...(task.allowFailure ? ['may fail'] : []),
   ];
 }
 
