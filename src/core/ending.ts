@@ -4,10 +4,10 @@ import type { ErrorRecord } from './errors.ts';
 import { recordAttempt } from './failure.ts';
 import { judgeRun } from './guard.ts';
 import { foldItem, isBeyond } from './maps.ts';
-import { enqueue, expiryOf } from './queueing.ts';
+import { enqueue } from './queueing.ts';
 import type { EndedTask, MapState, RetryingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
 import type { Reason } from './states.ts';
-import { bareFacts, endTask, freshTask, isAllowed, type Turn } from './turn.ts';
+import { bareFacts, endTask, expiryOf, freshTask, isAllowed, type Turn } from './turn.ts';
 import { startedOf } from './waiting.ts';
 
 /** The one way a task or item becomes terminal. A failure that has a `catch` handler is not the end yet. */

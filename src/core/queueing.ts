@@ -2,7 +2,7 @@ import { putNeedy, taskAt } from './changes.ts';
 import type { GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import { recordAttempt } from './failure.ts';
-import { judged } from './maps.ts';
+import { judged } from './judging.ts';
 import { BadKey, needsAt, type Need } from './needs.ts';
 import type { EndedTask, QueuedTask, TaskFacts } from './run-state.ts';
 import { contractOf, endTask, type LimitEvent, type Turn } from './turn.ts';

@@ -1,5 +1,6 @@
 import type { Changes } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
+import { LAST_INSTANT } from './duration-text.ts';
 import type { ContractData } from './graph.ts';
 import type { ResetRequest } from './reset.ts';
 import type { FailureFacts } from './retry.ts';
@@ -173,6 +174,13 @@ export const bareFacts = (facts: TaskFacts): TaskFacts => ({
   effect: facts.effect,
   edited: facts.edited,
 });
+
+/** When its queue timeout or total timeout passes, if it is queued now. */
+export function expiryOf(node: GraphNode, now: number): number | null {
+  const timeout = contractOf(node)?.timeout;
+  const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
+  return ms === Infinity ? null : Math.min(LAST_INSTANT, now + ms);
+}
 
 /** Before its time nothing of a run starts, and it does not end by itself. */
 export const isAdmitted = ({ status, resumeTo }: RunState): boolean =>

@@ -220,9 +220,14 @@ function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskStat
   }
 }
 
+/** What a teardown waits for: its setup, and what was made inside its bracket. */
+const tornDownAfter = (graph: CompiledGraph, setup: number): readonly number[] => [setup, ...(graph.nodes[setup]?.inside ?? [])];
+
 function tellPending(facts: WhyFacts, node: GraphNode): Told {
   const { graph, state } = facts;
   const open = node.in.map((edge) => edge.from).filter((from) => !isEnded(state.tasks[from]));
+  if (node.bracket >= 0) open.push(...[node.bracket].filter((setup) => !isEnded(state.tasks[setup])));
+  if (node.serves?.role === 'teardown') open.push(...tornDownAfter(graph, node.serves.of).filter((index) => !isEnded(state.tasks[index])));
   open.push(...openDecisions(graph, state, node));
   const names = [...new Set(open)].flatMap((index) => graph.nodes[index]?.id ?? []);
   if (names.length === 0)
