@@ -16,7 +16,7 @@ const engine = createEngine({
 // @ts-expect-error an error is tried again or not
 createEngine({ store: 'sqlite::memory:', use: [flow], classifyError: () => 'maybe' });
 
-expectTypeOf(engine.checkVersions).returns.resolves.toEqualTypeOf<readonly VersionCheck[]>();
+expectTypeOf(engine.checkVersions()).resolves.toEqualTypeOf<readonly VersionCheck[]>();
 const run = await engine.start(flow);
 expectTypeOf(run.move({ to: '2' })).resolves.toEqualTypeOf<MoveReport>();
 // @ts-expect-error it says where to
