@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { SqliteStore } from '../../src/store/sqlite/store.ts';
 import { mayStrand } from '../support/stranded.ts';
 import { actsConformance } from './acts-conformance.ts';
+import { mailboxConformance } from './mailbox-conformance.ts';
 import { careConformance } from './care-conformance.ts';
 import { storeConformance, type Place } from './conformance.ts';
 import { folder } from './kit.ts';
@@ -35,3 +36,4 @@ async function newPlace(): Promise<Place> {
 storeConformance('sqlite', newPlace);
 careConformance('sqlite', newPlace);
 actsConformance('sqlite', newPlace);
+mailboxConformance('sqlite', newPlace);
