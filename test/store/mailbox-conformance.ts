@@ -8,7 +8,15 @@ import { batch, changes, define, endedTask, runWrite, runningTask, started, T0, 
 
 const at = (key: string): Box => ({ signal: 'word', key, run: null });
 const message = (box: Box, over: Partial<NewMessage> = {}): NewMessage => ({ box, to: 'one', data: '1', dedupe: null, ...over });
-const signalWait = (key: string | null): Wait => ({ kind: 'signal', name: null, signal: 'word', key, filtered: false, since: T0, dueAt: null });
+const signalWait = (key: string | null): Wait => ({
+  kind: 'signal',
+  name: null,
+  signal: 'word',
+  key,
+  filtered: false,
+  since: T0,
+  dueAt: null,
+});
 const waiting = (on: readonly Wait[]): WaitingTask => {
   const { status: _, phase: __, lease: ___, startedAt: ____, ...task } = runningTask(null, { attempt: 1, begun: 1 });
   return { ...task, status: 'waiting', on, since: T0, dueAt: null };
