@@ -386,7 +386,8 @@ export class Engine implements RunHost {
     const { store } = await this.runtime.open();
     const facts = await store.care.facts({ checkUpTo: full ? Infinity : 2 ** 30 });
     const { journalMs } = this.runtime;
-    return diagnose({ facts, workers: await store.workers(), now: this.runtime.now(), node: process.version, journalMs });
+    const late = await store.schedules.late(Math.max(facts.clock, this.runtime.now()) - SCHEDULE_LATE_MS);
+    return diagnose({ facts, workers: await store.workers(), late, now: this.runtime.now(), node: process.version, journalMs });
   }
 
   /** This process takes on work until it is closed. Resolves when it is ready to. */
@@ -403,6 +404,9 @@ export class Engine implements RunHost {
     await this.runtime.close();
   }
 }
+
+/** So long after its instant a schedule should have been looked at. */
+const SCHEDULE_LATE_MS = 60_000;
 
 /** After the drain the signal does what it would have done; a second one during the drain does so at once. */
 function drainOn(signals: readonly ('SIGTERM' | 'SIGINT')[], close: () => Promise<void>): () => void {

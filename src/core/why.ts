@@ -20,6 +20,8 @@ export interface Why {
   readonly since: Date | null;
   /** When it goes on by itself, where that is known. */
   readonly until: Date | null;
+  /** It waits for a worker of its own version, while a newer one is in the store: `pawl move`, or a worker of that version, lets it go on. */
+  readonly waitReason?: 'version';
 }
 
 /** A worker process as the sentence needs it. */
@@ -43,6 +45,9 @@ export interface WhyFacts {
   readonly workers: readonly WorkerFact[];
   readonly quarantined: string | null;
   readonly isUnclaimed: boolean;
+  readonly version: string;
+  /** Where the newest version of its workflow is another one: why it is not of that. */
+  readonly stays: string | null;
   readonly reason: string | null;
   readonly finishedAt: number | null;
 }
@@ -169,10 +174,12 @@ function tellOpen(facts: WhyFacts): Told {
     const found = openTasks(facts, status);
     const [first] = found;
     if (first === undefined) continue;
-    const { sentence, since, until } = tellTask(facts, first.node, first.task.item, first.task);
+    const { sentence, since, until, waitReason } = tellTask(facts, first.node, first.task.item, first.task);
     const more = found.length > 1 ? ` (and ${found.length - 1} more ${status})` : '';
     const name = nameOf(first.node, first.task.item);
-    return told(`Task ${name}: ${lower(sentence).replace(/\.$/, '')}${more}.`, { since, until, tasks: found.map((one) => one.node.id) });
+    const tasks = found.map((one) => one.node.id);
+    const held = told(`Task ${name}: ${lower(sentence).replace(/\.$/, '')}${more}.`, { since, until, tasks });
+    return waitReason === undefined ? held : { ...held, waitReason };
   }
   const open = facts.graph.nodes.find((node) => node.cases === null && !isEnded(facts.state.tasks[node.index]));
   return open === undefined ? told('It is about to end.') : tellTask(facts, open, -1, facts.state.tasks[open.index]);
@@ -213,9 +220,14 @@ function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskStat
   }
 }
 
+/** What a teardown waits for: its setup, and what was made inside its bracket. */
+const tornDownAfter = (graph: CompiledGraph, setup: number): readonly number[] => [setup, ...(graph.nodes[setup]?.inside ?? [])];
+
 function tellPending(facts: WhyFacts, node: GraphNode): Told {
   const { graph, state } = facts;
   const open = node.in.map((edge) => edge.from).filter((from) => !isEnded(state.tasks[from]));
+  if (node.bracket >= 0) open.push(...[node.bracket].filter((setup) => !isEnded(state.tasks[setup])));
+  if (node.serves?.role === 'teardown') open.push(...tornDownAfter(graph, node.serves.of).filter((index) => !isEnded(state.tasks[index])));
   open.push(...openDecisions(graph, state, node));
   const names = [...new Set(open)].flatMap((index) => graph.nodes[index]?.id ?? []);
   if (names.length === 0)
@@ -242,6 +254,10 @@ function waitsForWorker(facts: WhyFacts, nodes: readonly GraphNode[], since: num
     const last = able.toSorted((a, b) => b.seenAt - a.seenAt)[0];
     const seen =
       last === undefined ? 'none was ever seen' : `the last one, ${last.name}, was seen ${spanText(facts.now - last.seenAt)} ago`;
+    if (facts.stays !== null) {
+      const sentence = `${who} waits since ${waited} for a worker of version "${facts.version}": no live worker has the code of ${listText(names)} (${seen}); ${facts.stays}.`;
+      return { ...told(sentence, about), waitReason: 'version' };
+    }
     return told(
       `${who} waits since ${waited} for a worker: no live worker has the code of ${listText(names)} (${seen}); start one.`,
       about,
