@@ -388,8 +388,9 @@ export class Engine implements RunHost {
     const facts = await store.care.facts({ checkUpTo: full ? Infinity : 2 ** 30 });
     const { journalMs } = this.runtime;
     const now = this.runtime.now();
+    const late = await store.schedules.late(Math.max(facts.clock, now) - SCHEDULE_LATE_MS);
     const [workers, waiting] = [await store.workers(), await unserved(store, now)];
-    return diagnose({ facts, workers, unserved: waiting, now, node: process.version, journalMs });
+    return diagnose({ facts, workers, unserved: waiting, late, now, node: process.version, journalMs });
   }
 
   /** This process takes on work until it is closed. Resolves when it is ready to. */
@@ -406,6 +407,9 @@ export class Engine implements RunHost {
     await this.runtime.close();
   }
 }
+
+/** So long after its instant a schedule should have been looked at. */
+const SCHEDULE_LATE_MS = 60_000;
 
 /** After the drain the signal does what it would have done; a second one during the drain does so at once. */
 function drainOn(signals: readonly ('SIGTERM' | 'SIGINT')[], close: () => Promise<void>): () => void {

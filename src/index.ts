@@ -1,5 +1,14 @@
 export { createEngine, type EngineOptions } from './compose.ts';
-export type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions, ResetReport } from './client/acts.ts';
+export type {
+  ActOptions,
+  ForkOptions,
+  ItemName,
+  MarkOptions,
+  RedriveOptions,
+  ResetOptions,
+  ResetReport,
+  RestartOptions,
+} from './client/acts.ts';
 export type { AnswerOptions, AnswerReport, ApprovalQuery, OpenApproval } from './client/approvals.ts';
 export type { AuditEntry, AuditQuery } from './client/audit.ts';
 export type { DeadAttempt, DeadLetter, DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from './client/dead.ts';
@@ -22,6 +31,7 @@ export { task } from './core/task.ts';
 export type {
   Build,
   Ctx,
+  Handler,
   In,
   KeyLimit,
   Log,
@@ -32,6 +42,7 @@ export type {
   Ref,
   Retry,
   RetryRule,
+  RunRetry,
   Settled,
   Signal,
   Task,
@@ -47,10 +58,10 @@ export type { Why } from './core/why.ts';
 export type { WaitReason } from './core/why-capacity.ts';
 export { workflow } from './core/workflow.ts';
 export type { FindOptions } from './client/find.ts';
-export type { AttemptView, InspectOptions, ItemCounts, RunDetail, TaskDetail } from './client/inspect.ts';
+export type { AttemptView, Compensation, InspectOptions, ItemCounts, RunDetail, TaskDetail } from './client/inspect.ts';
 export type { LogFilter, LogLine, LogPage, LogQuery } from './client/logs.ts';
 export type { Run } from './client/run.ts';
-export type { EngineEvent, WatchOptions } from './core/events.ts';
+export type { EngineEvent, TaskAlert, WatchOptions } from './core/events.ts';
 export type { Logger, LogLevel } from './core/log.ts';
 export type { RedactOptions } from './core/redact.ts';
 export type { Check } from './client/doctor.ts';

@@ -30,6 +30,11 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   why: { group: 'Runs:', summary: 'one sentence: what a run or task waits for, or why it ended', load: () => import('./commands/why.ts') },
   pause: { group: 'Runs:', summary: 'claim nothing new of a run, queue or workflow', load: () => import('./commands/pause.ts') },
   resume: { group: 'Runs:', summary: 'let go on what was paused', load: () => import('./commands/resume.ts') },
+  schedule: {
+    group: 'Runs:',
+    summary: 'schedules: ls, show, next, run, pause, resume, backfill',
+    load: () => import('./commands/schedule.ts'),
+  },
   signal: { group: 'Runs:', summary: 'send a message to who waits for it', load: () => import('./commands/signal.ts') },
   approve: { group: 'Runs:', summary: 'say yes to an approval that a run waits for', load: () => import('./commands/approve.ts') },
   reject: { group: 'Runs:', summary: 'say no to one', load: () => import('./commands/reject.ts') },

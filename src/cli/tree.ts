@@ -36,6 +36,7 @@ export function runLines(run: RunDetail, out: Output, { now, room = Infinity }: 
   ];
   const facts = [
     ...(run.key === undefined ? [] : [`key ${safe(run.key)}`]),
+    ...(run.schedule === undefined ? [] : [`schedule ${safe(run.schedule)}, due ${run.dueAt?.toISOString() ?? ''}`]),
     ...(run.tags.length === 0 ? [] : [`tags ${run.tags.map(safe).join(', ')}`]),
     `version ${safe(run.version)}`,
     ...(run.reason === undefined ? [] : [`reason ${run.reason}`]),

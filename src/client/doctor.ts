@@ -19,6 +19,8 @@ export interface Findings {
   readonly node: string;
   /** Queued tasks that no live worker can run. */
   readonly unserved: readonly string[];
+  /** Schedules that were due some time ago, and that nobody has looked at. */
+  readonly late?: readonly { readonly name: string; readonly workflow: string; readonly nextAt: number }[];
   /** Null: the journal is kept for ever. */
   readonly journalMs: number | null;
 }
@@ -56,10 +58,23 @@ export function diagnose(findings: Findings): Check[] {
     facts.quarantined === 0
       ? check('quarantine', 'ok', 'no run is set aside')
       : check('quarantine', 'warn', `${facts.quarantined} set aside`, 'Read `quarantined` of these runs: it says what is wrong with each.'),
+    scheduleCheck(findings),
     queueCheck(findings),
     placementCheck(findings),
     journalCheck(findings),
   ];
+}
+
+function scheduleCheck({ late = [], now }: Findings): Check {
+  const first = late[0];
+  if (first === undefined) return check('schedules', 'ok', 'none is late');
+  const others = late.length === 1 ? '' : ` and ${late.length - 1} more`;
+  return check(
+    'schedules',
+    'warn',
+    `${first.name}${others} was due ${Math.round((now - first.nextAt) / 1_000)} s ago`,
+    `Run a worker that registers the workflow ${JSON.stringify(first.workflow)}: only such a one starts its runs.`,
+  );
 }
 
 /** All that can be said where the store cannot be read. */

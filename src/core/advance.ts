@@ -32,15 +32,15 @@ import { endDecision } from './switching.ts';
 import {
   bareFacts,
   endTask,
-  expiryOf,
   freshTask,
   isAdmitted,
   type KernelSettings,
   type Outcome,
   type RunEvent,
   type Turn,
+  expiryOf,
 } from './turn.ts';
-import { caseKeys, verdictText, type Verdict } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
 export function openRun(
@@ -378,16 +378,12 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
 }
 
 function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, verdict: Verdict): void {
-  if (caseKeys(node.task) !== null) {
+  if (!('contract' in node.task)) {
     end(turn, endDecision(turn, node, task, verdict));
     return;
   }
   if (verdict !== true) {
     end(turn, endTask(task, { status: 'skipped', reason: 'condition' }, turn.now));
-    return;
-  }
-  if (node.task.kind === 'guard') {
-    end(turn, endTask(task, { status: 'success', output: verdictText(true) }, turn.now));
     return;
   }
   if (node.task.kind === 'map' && task.item < 0) {

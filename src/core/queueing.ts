@@ -2,15 +2,10 @@ import { putNeedy, taskAt } from './changes.ts';
 import type { GraphNode } from './compile.ts';
 import { recordAttempt } from './failure.ts';
 import { judged } from './maps.ts';
-import { BadKey, needsAt, type Need } from './needs.ts';
+import { BadKey, needsAt, ranked, type Need } from './needs.ts';
 import type { EndedTask, QueuedTask, TaskFacts } from './run-state.ts';
 import { endTask, expiryOf, type LimitEvent, type Turn } from './turn.ts';
 import { RunScope } from './values.ts';
-
-/** Among the tasks of a serial key the order of submission is all that counts. */
-export function ranked(task: QueuedTask, needs: readonly Need[]): QueuedTask {
-  return needs.some((need) => need.kind === 'key' && need.serial) ? { ...task, rank: task.firstQueuedAt } : task;
-}
 
 /** Puts a task's body into the queue with what its claims will take. A key that is none fails it: then its end is returned. */
 export function enqueue(turn: Turn, node: GraphNode, facts: TaskFacts): EndedTask | null {

@@ -162,6 +162,10 @@ export const TASK_TRANSITIONS: readonly Transition<TaskStatus>[] = [
   { from: 'queued', event: 'skip', to: ['skipped'] },
   { from: 'retrying', event: 'skip', to: ['skipped'] },
   { from: 'waiting', event: 'skip', to: ['skipped'] },
+  { from: 'pending', event: 'fails, its handler is started', to: ['retrying'] },
+  { from: 'queued', event: 'fails, its handler is started', to: ['retrying'] },
+  { from: 'waiting', event: 'fails, its handler is started', to: ['retrying'] },
+  { from: 'retrying', event: 'its handler ends', to: ['failed'] },
 ];
 
 /** Every edge a run may take. */

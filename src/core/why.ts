@@ -50,6 +50,9 @@ export interface WhyFacts {
   readonly quarantined: string | null;
   readonly isUnclaimed: boolean;
   readonly capacity: CapacityFacts;
+  readonly version: string;
+  /** Where the newest version of its workflow is another one: why it is not of that. */
+  readonly stays: string | null;
   readonly reason: string | null;
   readonly finishedAt: number | null;
 }
@@ -227,9 +230,14 @@ function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskStat
   }
 }
 
+/** What a teardown waits for: its setup, and what was made inside its bracket. */
+const tornDownAfter = (graph: CompiledGraph, setup: number): readonly number[] => [setup, ...(graph.nodes[setup]?.inside ?? [])];
+
 function tellPending(facts: WhyFacts, node: GraphNode): Told {
   const { graph, state } = facts;
   const open = node.in.map((edge) => edge.from).filter((from) => !isEnded(state.tasks[from]));
+  if (node.bracket >= 0) open.push(...[node.bracket].filter((setup) => !isEnded(state.tasks[setup])));
+  if (node.serves?.role === 'teardown') open.push(...tornDownAfter(graph, node.serves.of).filter((index) => !isEnded(state.tasks[index])));
   open.push(...openDecisions(graph, state, node));
   const names = [...new Set(open)].flatMap((index) => graph.nodes[index]?.id ?? []);
   if (names.length === 0)
@@ -277,6 +285,10 @@ function waitsForWorker(facts: WhyFacts, nodes: readonly GraphNode[], since: num
     const last = able.toSorted((a, b) => b.seenAt - a.seenAt)[0];
     const seen =
       last === undefined ? 'none was ever seen' : `the last one, ${last.name}, was seen ${spanText(facts.now - last.seenAt)} ago`;
+    if (facts.stays !== null) {
+      const sentence = `${who} waits since ${waited} for a worker of version "${facts.version}": no live worker has the code of ${listText(names)} (${seen}); ${facts.stays}.`;
+      return { ...told(sentence, about), waitReason: 'version' };
+    }
     const serves = queues.length === 0 ? '' : `serves the queue ${listText(queues)} and `;
     return told(
       `${who} waits since ${waited} for a worker: no live worker ${serves}has the code of ${listText(names)} (${seen}); start one.`,

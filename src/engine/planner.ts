@@ -329,7 +329,8 @@ function actOf(units: readonly EventUnit[], changes: Changes): ActWrite | null {
 function linkOf(from: StartFrom | null, state: RunState): StartLink | null {
   if (from === null) return null;
   const { run, kind, taken } = from;
-  return { run, kind, generation: taken?.donor.generation ?? null, maps: taken?.nodes.filter((node) => state.maps.has(node)) ?? [] };
+  const maps = taken?.nodes.filter((node) => state.maps.has(node)) ?? [];
+  return { run, kind, generation: taken?.donor.generation ?? null, maps: maps.map((to) => ({ from: taken?.was?.get(to) ?? to, to })) };
 }
 
 function startAct({ request: { act, uid, from } }: StartUnit, run: number): ActWrite | null {

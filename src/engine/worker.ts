@@ -21,6 +21,7 @@ import type { SweepContext } from './sweeps/sweep.ts';
 import type { ScheduleRunner } from './schedule-runner.ts';
 import { ScheduleSweep } from './sweeps/schedules.ts';
 import { fireTimers } from './sweeps/timers.ts';
+import { Unserved } from './sweeps/unserved.ts';
 import { Mover } from './sweeps/versions.ts';
 import { Watchdog } from './sweeps/watchdog.ts';
 
@@ -71,6 +72,7 @@ export class Worker {
   private readonly heart: Heart;
   private readonly watchdog = new Watchdog();
   private readonly mover = new Mover();
+  private readonly unserved = new Unserved();
   private readonly pruner: Pruner;
   private readonly schedules: ScheduleSweep;
   private isStopped = false;
@@ -167,6 +169,7 @@ export class Worker {
       await applyStranded(this.context());
       await this.options.deliverer.sweep();
       await this.mover.runOnce(this.context());
+      await this.unserved.runOnce(this.context(), clock.now());
       if (++this.sweeps % WATCHDOG_EVERY === 0) {
         await this.watchdog.runOnce(this.context());
         await this.options.store.capacity.tidy(TIDIED);

@@ -68,6 +68,8 @@ export interface Store {
   openDefinitions(): Promise<number[]>;
   /** Open runs of a definition that are not set aside, by their numbers, after `after`. */
   openRuns(definition: number, after: number, limit: number): Promise<OpenRun[]>;
+  /** Since when the first of what may be claimed of a version waits; null where nothing does. */
+  waitingSince(definition: Pick<StoredDefinition, 'id' | 'firstBody' | 'graph'>): Promise<number | null>;
   /** Outputs that are kept under these keys at `now`. */
   cached(keys: readonly string[], now: number): Promise<ReadonlyMap<string, string | null>>;
   /** Where a run went on under another definition, oldest first. */
@@ -188,7 +190,8 @@ export interface StartLink {
   readonly kind: 'fork' | 'restart';
   /** Generation of the run whose outputs are taken over; null where none are. */
   readonly generation: number | null;
-  readonly maps: readonly number[];
+  /** By their numbers in the graphs of that run and of this. */
+  readonly maps: readonly { readonly from: number; readonly to: number }[];
 }
 
 export type StartResult =

@@ -5,7 +5,9 @@ import { mayStrand } from '../support/stranded.ts';
 import { actsConformance } from './acts-conformance.ts';
 import { capacityConformance } from './capacity-conformance.ts';
 import { careConformance } from './care-conformance.ts';
+import { schedulesConformance } from './schedules-conformance.ts';
 import { storeConformance, type Place } from './conformance.ts';
+import { flowConformance } from './flow-conformance.ts';
 import { folder } from './kit.ts';
 
 async function newPlace(): Promise<Place> {
@@ -37,3 +39,5 @@ storeConformance('sqlite', newPlace);
 careConformance('sqlite', newPlace);
 actsConformance('sqlite', newPlace);
 capacityConformance('sqlite', newPlace);
+flowConformance('sqlite', newPlace);
+schedulesConformance('sqlite', newPlace);

@@ -13,7 +13,7 @@ import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
 import { openFile } from './open-to-read.ts';
 import { readDead, readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
-import { listRuns, loadRun, readDefinition, readDue, readHolders, readOpenDefinitions, readStuck } from './lookups.ts';
+import { listRuns, loadRun, readDefinition, readDue, readHolders, readOpenDefinitions, readStuck, readWaitingSince } from './lookups.ts';
 import { SqliteSchedules } from './schedules.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
@@ -301,6 +301,10 @@ export class SqliteStore implements port.Store {
 
   async openRuns(definition: number, after: number, limit: number): Promise<port.OpenRun[]> {
     return this.reading().openRuns.all(definition, after, limit) as unknown as port.OpenRun[];
+  }
+
+  async waitingSince(definition: Pick<port.StoredDefinition, 'id' | 'firstBody' | 'graph'>): Promise<number | null> {
+    return this.read(() => readWaitingSince(this.sql, definition));
   }
 
   async cached(keys: readonly string[], now: number): Promise<ReadonlyMap<string, string | null>> {

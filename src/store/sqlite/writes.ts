@@ -159,9 +159,9 @@ export class RunWriter {
       write.link?.run ?? null,
       write.link?.kind ?? null,
     );
-    for (const node of write.link?.maps ?? []) {
-      this.sql.copyItems.run(state.run, write.firstBody, now, write.link?.run ?? -1, node);
-      this.sql.copyMap.run(state.run, write.firstBody, write.link?.run ?? -1, node);
+    for (const { from, to } of write.link?.maps ?? []) {
+      this.sql.copyItems.run(state.run, write.firstBody, now, write.link?.run ?? -1, from, to);
+      this.sql.copyMap.run(state.run, write.firstBody, write.link?.run ?? -1, from, to);
     }
     if (write.fire !== undefined) this.fires.started(write.fire, { run: state.run, uid: write.uid }, now);
     // why: who asks what was done to a run looks there, not at what was made of it
