@@ -17,10 +17,10 @@ export interface Findings {
   /** The machine's clock, which need not be the store's. */
   readonly now: number;
   readonly node: string;
-  /** Queued tasks that no live worker can run. */
-  readonly unserved: readonly string[];
   /** Schedules that were due some time ago, and that nobody has looked at. */
   readonly late?: readonly { readonly name: string; readonly workflow: string; readonly nextAt: number }[];
+  /** Queued tasks that no live worker can run. */
+  readonly unserved: readonly string[];
   /** Null: the journal is kept for ever. */
   readonly journalMs: number | null;
 }

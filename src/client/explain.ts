@@ -59,9 +59,9 @@ export class Explainer {
       workers: await this.workerFacts(),
       quarantined: row.quarantined,
       isUnclaimed: row.unclaimed,
-      capacity: await capacityFacts(this.store, row),
       version: row.version,
       stays: await this.stays(row, { graph, state }),
+      capacity: await capacityFacts(this.store, row),
       reason: row.reason,
       finishedAt: row.finishedAt,
     };

@@ -67,17 +67,18 @@ function handle(turn: Turn, node: GraphNode, ending: EndedTask): void {
 export function startHandler(turn: Turn, node: GraphNode, item = -1): void {
   const { state, changes, now } = turn;
   const before = taskAt(state, node.index, item);
-  const facts = {
+  const queued = {
     ...freshTask(state, node, now),
     item,
     ...(item < 0 ? {} : { attempt: before?.attempt ?? 0, effect: before?.effect ?? 1 }),
+    expiresAt: expiryOf(node, now),
   };
   if (node.needs === null) {
-    putTask(state, changes, { ...facts, expiresAt: expiryOf(node, now) });
+    putTask(state, changes, queued);
     return;
   }
-  const ended = enqueue(turn, node, facts);
-  if (ended !== null) end(turn, ended);
+  const ended = enqueue(turn, node, queued);
+  if (ended !== null) endHandler(turn, node, ended);
 }
 
 function endHandler(turn: Turn, node: GraphNode, ending: EndedTask): void {

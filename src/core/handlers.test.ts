@@ -98,9 +98,7 @@ describe('what is refused when a workflow is defined', () => {
     expect(built((w) => w.using('db', { setup: ok, teardown: ok, grace: '0s', on: 1 } as never, () => undefined))).toMatch(
       /on: there is no such option[^]*timeout/,
     );
-    expect(built((w) => void w.using('db', { setup: ok, teardown: ok }, 'x' as never))).toMatch(
-      /takes a function that makes the tasks inside/,
-    );
+    expect(built((w) => w.using('db', { setup: ok, teardown: ok }, 'x' as never))).toMatch(/takes a function that makes the tasks inside/);
     expect(built((w) => w.using('db', { setup: ok, teardown: ok, failRun: 1 } as never, () => undefined))).toMatch(
       /failRun must be true or false/,
     );

@@ -1,7 +1,7 @@
 import { putNeedy, taskAt } from './changes.ts';
 import type { GraphNode } from './compile.ts';
 import { recordAttempt } from './failure.ts';
-import { judged } from './maps.ts';
+import { judged } from './judging.ts';
 import { BadKey, needsAt, ranked, type Need } from './needs.ts';
 import type { EndedTask, QueuedTask, TaskFacts } from './run-state.ts';
 import { endTask, expiryOf, type LimitEvent, type Turn } from './turn.ts';

@@ -49,10 +49,10 @@ export interface WhyFacts {
   readonly workers: readonly WorkerFact[];
   readonly quarantined: string | null;
   readonly isUnclaimed: boolean;
-  readonly capacity: CapacityFacts;
   readonly version: string;
   /** Where the newest version of its workflow is another one: why it is not of that. */
   readonly stays: string | null;
+  readonly capacity: CapacityFacts;
   readonly reason: string | null;
   readonly finishedAt: number | null;
 }

@@ -38,6 +38,6 @@ async function newPlace(): Promise<Place> {
 storeConformance('sqlite', newPlace);
 careConformance('sqlite', newPlace);
 actsConformance('sqlite', newPlace);
-capacityConformance('sqlite', newPlace);
 flowConformance('sqlite', newPlace);
 schedulesConformance('sqlite', newPlace);
+capacityConformance('sqlite', newPlace);
