@@ -73,6 +73,11 @@ export function needsAt(needs: CompiledNeeds, scope: () => Scope): readonly Need
   return needs.key === null ? needs.fixed : [keyAt(needs.key, scope), ...needs.fixed];
 }
 
+/** Among the tasks of a serial key the order of submission is all that counts. */
+export function ranked(task: QueuedTask, needs: readonly Need[]): QueuedTask {
+  return needs.some((need) => need.kind === 'key' && need.serial) ? { ...task, rank: task.firstQueuedAt } : task;
+}
+
 const describe = (value: unknown): string =>
   typeof value === 'string' ? (value === '' ? 'an empty one' : `one of ${value.length}`) : value === null ? 'null' : typeof value;
 
