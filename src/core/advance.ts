@@ -1,10 +1,12 @@
+import { childEnded, letGo, letGoAll, startChild } from './children.ts';
 import { isEnded, isUnderway, mapChange, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import { isPawlError } from './errors.ts';
 import { afterFailure, afterLoss, recordAttempt } from './failure.ts';
 import { decideNode, tally } from './joining.ts';
-import { closeMap, expandMap, foldItem, judged, takeItems } from './maps.ts';
+import { judged } from './judging.ts';
+import { closeMap, expandMap, foldItem, startItems, takeItems } from './maps.ts';
 import { decideOutcome } from './outcome.ts';
 import { replay } from './replay.ts';
 import { endedItem, isRefusal, planReset, type ResetRequest } from './reset.ts';
@@ -82,12 +84,28 @@ export function advance(
   settings: KernelSettings,
 ): Changes {
   const changes = noChanges();
-  const turn = newTurn(graph, state, changes, now, settings);
+  advanceMore(newTurn(graph, state, changes, now, settings), events, 0);
+  return changes;
+}
+
+/** Goes on in changes that are not committed yet, with what the ends of other runs in the same commit say to this one. */
+export function goOnWith(
+  graph: CompiledGraph,
+  state: RunState,
+  changes: Changes,
+  what: { readonly events: readonly RunEvent[]; readonly now: number; readonly settings: KernelSettings },
+): void {
+  advanceMore(newTurn(graph, state, changes, what.now, what.settings), what.events, NEWS);
+}
+
+/** Positions of such events, which no caller asked for. */
+const NEWS = 1_000_000;
+
+function advanceMore(turn: Turn, events: readonly RunEvent[], first: number): void {
   events.forEach((event, i) => {
-    if (!apply(turn, event)) changes.refused.push(i);
+    if (!apply(turn, event)) turn.changes.refused.push(first + i);
     else followUp(turn);
   });
-  return changes;
 }
 
 /** Starts more items of a map, in changes that are not committed yet. */
@@ -142,6 +160,8 @@ function apply(turn: Turn, event: RunEvent): boolean {
   if (turn.changes.end !== null) return false;
   if (event.type === 'reset') return reset(turn, event.request);
   if (event.type === 'discard') return discard(turn, event.node, event.item);
+  if (event.type === 'recall') return recalled(turn);
+  if (event.type === 'reopened') return reopen(turn, event);
   if (state.cause !== null || isRunOver[state.status]) return false;
   switch (event.type) {
     case 'ended':
@@ -149,7 +169,14 @@ function apply(turn: Turn, event: RunEvent): boolean {
     case 'due':
       return applyDue(turn, event.node, event.item);
     case 'take':
-      return takeItems(turn, event.node, event.count);
+      return turn.graph.nodes[event.node]?.child != null || takeItems(turn, event.node, event.count);
+    case 'child':
+    case 'accepted':
+    case 'refused': {
+      const ended = childEnded(turn, event);
+      if (ended !== null) end(turn, ended);
+      return ended !== null;
+    }
     case 'admit':
       if (state.status !== 'scheduled') return false;
       move(turn, 'running');
@@ -164,6 +191,7 @@ function apply(turn: Turn, event: RunEvent): boolean {
       if (state.status !== 'paused') return false;
       move(turn, state.resumeTo ?? 'running');
       state.resumeTo = null;
+      startHeld(turn);
       return true;
     case 'skip':
       return skip(turn, event.node, event.item);
@@ -197,6 +225,17 @@ function reset(turn: Turn, request: ResetRequest): boolean {
   return true;
 }
 
+/** The child in this place was redriven: the place waits for it again, and what depends on it is reset as by a redrive of it. */
+function reopen(turn: Turn, event: Extract<RunEvent, { type: 'reopened' }>): boolean {
+  const { generation, node: nodeIndex, item } = event;
+  const map = turn.state.maps.get(nodeIndex);
+  const task = taskAt(turn.state, nodeIndex, item) ?? (map === undefined || item >= map.next ? undefined : endedItem(map, item));
+  // why: what has gone on without this child, and what a person decided, stays
+  if (!isEnded(task) || task.generation !== generation || task.reason === 'manual') return false;
+  const targets = [{ node: nodeIndex, item, waits: true }] as const;
+  return reset(turn, { kind: 'redrive', targets, keep: [], acceptUnknown: true, sameKey: false });
+}
+
 /** An operator's skip: only of what is not running. */
 function skip(turn: Turn, nodeIndex: number, item: number): boolean {
   const node = turn.graph.nodes[nodeIndex];
@@ -206,6 +245,7 @@ function skip(turn: Turn, nodeIndex: number, item: number): boolean {
   if (item >= 0 && task === undefined) return false;
   if (task?.status === 'running' || isEnded(task)) return false;
   if (task?.status === 'pending' && map !== undefined) takeOut(turn, map, item);
+  if (task?.status === 'waiting') letGo(turn, task);
   end(turn, endTask(task ?? freshTask(turn.state, node, turn.now), { status: 'skipped', reason: 'manual' }, turn.now));
   // Of a run that nobody has claimed the roots are not decided yet.
   decideRoots(turn);
@@ -243,7 +283,7 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
       end(turn, endTask(task, { status: 'success', output: outcome.output }, turn.now));
       return true;
     case 'verdict':
-      applyVerdict(turn, node, task, outcome.holds);
+      applyVerdict(turn, node, task, outcome);
       return true;
     case 'lost':
     case 'released':
@@ -257,7 +297,8 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
   }
 }
 
-function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, holds: boolean): void {
+function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, outcome: Extract<Outcome, { kind: 'verdict' }>): void {
+  const { holds } = outcome;
   if (node.task.kind === 'when') {
     end(turn, endTask(task, { status: 'success', output: String(holds) }, turn.now));
     return;
@@ -268,6 +309,10 @@ function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, holds: boo
   }
   if (node.task.kind === 'map' && task.item < 0) {
     expand(turn, node, task);
+    return;
+  }
+  if (node.child !== null) {
+    startChild(turn, node, task, outcome.input === undefined ? {} : { input: outcome.input });
     return;
   }
   // The body starts in the claim that evaluated: it needs nothing that the claim does not hold already.
@@ -319,6 +364,25 @@ function settle(turn: Turn, to: TaskState): void {
   else putTask(turn.state, turn.changes, to);
 }
 
+/** Child runs that were held back while the run was paused. */
+function startHeld(turn: Turn): void {
+  for (const node of turn.graph.nodes) {
+    const task = turn.state.tasks[node.index];
+    if (node.child !== null && task?.status === 'queued' && task.phase === 'body') startChild(turn, node, task);
+  }
+}
+
+/** The parent waits for this run no more. */
+function recalled(turn: Turn): boolean {
+  const { state, changes } = turn;
+  changes.kin = 'recalled';
+  if (state.parent !== null) state.parent = { ...state.parent, recalled: true };
+  if (state.cause !== null || state.cancelAsked !== null || isRunOver[state.status]) return true;
+  state.cancelAsked = 'parent';
+  cancelOpen(turn, 'parent');
+  return true;
+}
+
 /** The one way a task or item becomes terminal. */
 function end(turn: Turn, task: EndedTask): void {
   if (turn.graph.nodes[task.node]?.cases === null) putTask(turn.state, turn.changes, task);
@@ -340,6 +404,7 @@ function expand(turn: Turn, node: GraphNode, facts: TaskFacts): void {
 /** Joins to a fixed point, then the outcome of the run. */
 function followUp(turn: Turn): void {
   const { graph, state } = turn;
+  if (state.maps.size > 0) for (const map of state.maps.values()) startItems(turn, map);
   for (let task = turn.ended.pop(); task !== undefined; task = turn.ended.pop()) {
     const node = graph.nodes[task.node];
     if (node === undefined) continue;
@@ -380,9 +445,15 @@ const isAdmitted = ({ status, resumeTo }: RunState): boolean =>
 
 function start(turn: Turn, node: GraphNode): void {
   const facts = freshTask(turn.state, node, turn.now);
-  const evaluates = node.task.kind === 'when' || ('when' in node.task && node.task.when === true);
+  const evaluates = node.task.kind === 'when' || ('when' in node.task && node.task.when === true) || asksFirst(node);
   if (node.task.kind === 'map' && !evaluates) {
     expand(turn, node, facts);
+    return;
+  }
+  const before = turn.state.tasks[node.index];
+  const goesOn = before?.status === 'pending' && before.goesOn === true;
+  if (node.child !== null && (goesOn || !evaluates) && turn.state.status !== 'paused') {
+    startChild(turn, node, facts, { goesOn });
     return;
   }
   putTask(turn.state, turn.changes, {
@@ -394,6 +465,9 @@ function start(turn: Turn, node: GraphNode): void {
   });
 }
 
+/** Before a child starts, a worker that has the code checks its input. */
+const asksFirst = (node: GraphNode): boolean => node.task.kind === 'child' && node.task.checked === true;
+
 function expiryOf(node: GraphNode, now: number): number | null {
   const timeout = contractOf(node)?.timeout;
   const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
@@ -403,6 +477,7 @@ function expiryOf(node: GraphNode, now: number): number | null {
 /** Every open task and item becomes cancelled; a map's unstarted items never existed. */
 function cancelOpen(turn: Turn, reason: Reason): void {
   const { graph, state } = turn;
+  letGoAll(turn);
   for (const node of graph.nodes) {
     const task = state.tasks[node.index];
     if (isEnded(task) || node.cases !== null) continue;

@@ -1,3 +1,4 @@
+import type { ChildStart, Recall } from './children.ts';
 import type { ResetPlan } from './reset.ts';
 import type { EndedTask, PendingTask, RunState, TaskState } from './run-state.ts';
 import type { AttemptOutcome, Reason, RunOutcome, RunStatus } from './states.ts';
@@ -66,12 +67,20 @@ export interface Changes {
   /** A person's redrive, rerun or mark. */
   reset: ResetPlan | null;
   end: RunEnd | null;
+  /** Child runs that start, or go on, in the same commit. */
+  children: readonly ChildStart[];
+  /** Children that the run waits for no more: they are cancelled. */
+  recalls: readonly Recall[];
+  /** As a child: what it does to its parent's place, beside its end. */
+  kin: 'none' | 'reopened' | 'recalled';
   /** Positions of the events that were refused: a late report, or one about a task that moved on. They changed nothing. */
   readonly refused: number[];
 }
 
 const NO_MOVES: readonly RunMove[] = [];
 const NO_NODES: readonly number[] = [];
+const NO_CHILDREN: readonly ChildStart[] = [];
+const NO_RECALLS: readonly Recall[] = [];
 
 export const noChanges = (): Changes => ({
   tasks: [],
@@ -81,6 +90,9 @@ export const noChanges = (): Changes => ({
   cleared: NO_NODES,
   reset: null,
   end: null,
+  children: NO_CHILDREN,
+  recalls: NO_RECALLS,
+  kin: 'none',
   refused: [],
 });
 
@@ -115,7 +127,7 @@ export function setTask(state: RunState, to: TaskState): void {
 }
 
 export function isEnded(task: TaskState | undefined): task is EndedTask {
-  return isUnderway(task) && task.status !== 'queued' && task.status !== 'running' && task.status !== 'retrying';
+  return isUnderway(task) && task.status !== 'queued' && task.status !== 'running' && task.status !== 'retrying' && task.status !== 'waiting';
 }
 
 /** Whether it has left pending. */

@@ -32,7 +32,16 @@ export interface GraphNode {
   readonly input: Compiled;
   readonly each: Compiled | null;
   readonly key: Compiled | null;
+  /** A run that stands for the task, or for each item of the map. */
+  readonly child: Child | null;
   readonly cases: { readonly whenTrue: BranchCase; readonly whenFalse: BranchCase | null } | null;
+}
+
+export interface Child {
+  readonly workflow: string;
+  /** Of a part of the workflow itself, its graph. */
+  readonly graph: Graph | null;
+  readonly kind: 'child' | 'detached' | 'item';
 }
 
 /** One side of a `w.when`: its value, and the tasks that must end before it is decided, with how the value reads them. */
@@ -92,6 +101,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
       input: compileExpr(task.kind === 'map' ? task.items : task.kind === 'branch' ? null : task.input),
       each: task.kind === 'map' ? compileExpr(task.each) : null,
       key: task.kind === 'map' && task.key !== undefined ? compileExpr(task.key) : null,
+      child: childOf(task),
       cases: task.kind === 'branch' ? compileCases(task, at) : null,
     };
   });
@@ -107,6 +117,13 @@ export function compileGraph(graph: Graph): CompiledGraph {
     taskCount: nodes.filter((node) => node.task.kind !== 'branch').length,
     plainRoots: plain ? roots.map((node) => node.index) : null,
   };
+}
+
+function childOf(task: GraphTask): Child | null {
+  if (task.kind !== 'child' && task.kind !== 'map') return null;
+  if (task.kind === 'map' && task.graph !== undefined) return { workflow: task.graph.workflow, graph: task.graph, kind: 'item' };
+  if (task.workflow === undefined) return null;
+  return { workflow: task.workflow, graph: null, kind: task.detached === true ? 'detached' : 'child' };
 }
 
 const compileCases = (task: BranchTask, at: (id: string) => number) => ({

@@ -197,6 +197,9 @@ const branchCase = bag({ value: expr, members: listOf(text) });
 const base = { id: name, kind: any };
 const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: flag }) };
 
+/** Checked as a graph of its own, where links are checked. */
+const subGraph: Check = is(isBag, 'a graph');
+
 const HEADER: Fields = { needed: { format: oneOf(1), workflow: name }, also: { timeoutMs: ms, inputSchema: any } };
 
 const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
@@ -205,9 +208,15 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
     also: { ...alsoBase, task: name, when: onlyTrue, allowFailure: onlyTrue },
   },
   map: {
-    needed: { ...base, task: name, items: expr, each: itemExpr, maxItems: whole(1), onEmpty: oneOf('success', 'skip'), contract },
+    needed: { ...base, items: expr, each: itemExpr, maxItems: whole(1), onEmpty: oneOf('success', 'skip') },
     also: {
       ...alsoBase,
+      task: name,
+      contract,
+      workflow: name,
+      graph: subGraph,
+      checked: onlyTrue,
+      detached: onlyTrue,
       key: itemExpr,
       when: onlyTrue,
       allowFailure: onlyTrue,
@@ -215,6 +224,10 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
       settle: onlyTrue,
       tolerate: bag({}, { count: whole(0), ratio: number(0, 1) }),
     },
+  },
+  child: {
+    needed: { ...base, workflow: name, input: expr },
+    also: { ...alsoBase, checked: onlyTrue, when: onlyTrue, allowFailure: onlyTrue, detached: onlyTrue },
   },
   when: { needed: { ...base, input: expr }, also: alsoBase },
   // oxlint-disable-next-line unicorn/no-thenable -- a name of the graph's form

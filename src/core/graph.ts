@@ -115,9 +115,27 @@ export interface BodyTask extends GraphTaskBase {
   readonly contract: ContractData;
 }
 
+/** A run of another workflow in the place of a task: it waits for its end, or with `detached` only for its acceptance. */
+export interface ChildTask extends GraphTaskBase {
+  readonly kind: 'child';
+  readonly workflow: string;
+  readonly input: Expr;
+  /** The child's workflow has a schema for its input: a worker that has the code checks it first. */
+  readonly checked?: true;
+  readonly when?: true;
+  readonly allowFailure?: true;
+  readonly detached?: true;
+}
+
 export interface MapTask extends GraphTaskBase {
   readonly kind: 'map';
-  readonly task: string;
+  /** The body of an item; a map over a workflow has `workflow` instead, one over a part of the graph `graph`. */
+  readonly task?: string;
+  readonly workflow?: string;
+  /** Graph of an item, stored as a definition of its own under its name. */
+  readonly graph?: Graph;
+  readonly checked?: true;
+  readonly detached?: true;
   readonly items: Expr;
   /** The input of one item; `$item` reads the item. */
   readonly each: Expr;
@@ -129,7 +147,8 @@ export interface MapTask extends GraphTaskBase {
   readonly onEmpty: 'success' | 'skip';
   readonly settle?: true;
   readonly tolerate?: { readonly count?: number; readonly ratio?: number };
-  readonly contract: ContractData;
+  /** Of a map over a task. */
+  readonly contract?: ContractData;
 }
 
 /** The decision of `w.when`: its predicate is run by a worker over `input`, its output is the verdict. */
@@ -149,7 +168,7 @@ export interface BranchTask extends GraphTaskBase {
   readonly otherwise?: { readonly value: Expr; readonly members: readonly string[] };
 }
 
-export type GraphTask = BodyTask | MapTask | WhenTask | BranchTask;
+export type GraphTask = BodyTask | ChildTask | MapTask | WhenTask | BranchTask;
 
 export interface Graph {
   readonly format: 1;

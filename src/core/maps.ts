@@ -3,9 +3,11 @@ import { decode } from './codec.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import type { GraphNode } from './compile.ts';
 import type { MapTask } from './graph.ts';
-import type { EndedTask, MapState, TaskFacts, TaskState } from './run-state.ts';
-import { bareFacts, endTask, isAllowed, type Ending, type Turn } from './turn.ts';
+import type { EndedTask, MapState, QueuedTask, TaskFacts } from './run-state.ts';
+import { bareFacts, endTask, type Ending, type Turn } from './turn.ts';
 import { RunScope } from './values.ts';
+import { isBreached } from './judging.ts';
+import { startChild } from './children.ts';
 
 /** A map starts, or ends at once: its list is fixed from here on; a list that is none, too long or with a key twice fails it, and no item exists. */
 export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedTask | null {
@@ -62,9 +64,14 @@ function listProblem(turn: Turn, node: GraphNode, task: MapTask, list: unknown):
   return null;
 }
 
+/** Depth first: of a map over runs so many are open, unless it says otherwise, and the older ones go on before another starts. */
+const CHILDREN_AT_ONCE = 20;
+/** Child runs that one commit starts at most. */
+const STARTS_AT_ONCE = 200;
+
 /** How many more items may start now. One that waits for a retry keeps its place: else its next attempt could exceed the bound. */
 export function startable(node: GraphNode, map: MapState): number {
-  const limit = (node.task.kind === 'map' ? node.task.concurrency : undefined) ?? Infinity;
+  const limit = (node.task.kind === 'map' ? node.task.concurrency : undefined) ?? (node.child === null ? Infinity : CHILDREN_AT_ONCE);
   return Math.max(0, Math.min(map.n - map.next + map.again.length, limit - (map.open.size - map.again.length)));
 }
 
@@ -75,13 +82,13 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
   if (node === undefined || map === undefined || task?.status !== 'running') return false;
   const taken = Math.min(count, startable(node, map));
   if (taken <= 0) return false;
-  const timeout = node.task.kind === 'map' ? node.task.contract.timeout : undefined;
+  const timeout = node.task.kind === 'map' ? node.task.contract?.timeout : undefined;
   const expiry = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
   const again = Math.min(taken, map.again.length);
   for (let i = 0; i < taken; i++) {
     const item = i < again ? (map.again.shift() ?? -1) : map.next++;
     const before = map.open.get(item);
-    putTask(turn.state, turn.changes, {
+    const queued: QueuedTask = {
       node: nodeIndex,
       item,
       generation: before?.generation ?? task.generation,
@@ -97,16 +104,29 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
       effect: before?.effect ?? task.effect,
       edited: before?.edited ?? null,
       status: 'queued',
-      phase: 'body',
+      phase: node.child === null ? 'body' : 'evaluate',
       next: 'start',
       expiresAt: expiry === Infinity ? null : Math.min(LAST_INSTANT, turn.now + expiry),
-    } satisfies TaskState);
+    };
+    const goesOn = before?.status === 'pending' && before.goesOn === true;
+    if (node.child !== null && (goesOn || !isChecked(node))) startChild(turn, node, queued, { goesOn });
+    else putTask(turn.state, turn.changes, queued);
   }
   const change = mapChange(turn.changes, nodeIndex);
   change.next += taken - again;
   change.again -= again;
   return true;
 }
+
+/** Starts the child runs that stand for items, as far as there is room. Where their inputs are checked first, workers take them. */
+export function startItems(turn: Turn, map: MapState): void {
+  const node = turn.graph.nodes[map.node];
+  if (node?.child == null || isChecked(node) || turn.state.status === 'paused') return;
+  takeItems(turn, map.node, Math.min(startable(node, map), STARTS_AT_ONCE - turn.changes.children.length));
+}
+
+/** Whether a worker looks at the input of each item first. */
+export const isChecked = (node: GraphNode): boolean => node.task.kind === 'map' && node.task.checked === true;
 
 /** Counts an item's end; the map's own end where it was the last. */
 export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
@@ -151,24 +171,10 @@ function mapEnding(turn: Turn, map: MapState): Ending {
 
 /** Beyond what the map tolerates its failed items are dead letters, within it they are none. */
 function judgeItems(turn: Turn, map: MapState, dead: boolean): void {
+  // What failed for good is in the child runs, not here.
+  if (turn.graph.nodes[map.node]?.child != null) return;
   mapChange(turn.changes, map.node).dead = dead;
   map.results?.forEach((item, i, results) => {
     if (item?.status === 'failed' && !item.allowed && item.dead !== dead) results[i] = { ...item, dead };
   });
-}
-
-/** More failures than the map tolerates: it will fail, whatever its other items do. */
-function isBreached(node: GraphNode | undefined, map: MapState): boolean {
-  const task = node?.task;
-  if (task?.kind !== 'map' || task.settle === true) return false;
-  const { count, ratio } = task.tolerate ?? {};
-  return map.failed > (count ?? (ratio === undefined ? 0 : Infinity)) || (ratio !== undefined && map.failed / map.n > ratio);
-}
-
-/** What a failure for good is: allowed, excused by its map, or a dead letter (semantics, sections 1 and 3). */
-export function judged(turn: Turn, node: GraphNode, item: number): { readonly allowed: boolean; readonly dead: boolean } {
-  const allowed = isAllowed(node);
-  if (item < 0) return { allowed, dead: !allowed };
-  const map = turn.state.maps.get(node.index);
-  return { allowed, dead: !allowed && map !== undefined && isBreached(node, { ...map, failed: map.failed + 1 }) };
 }

@@ -31,6 +31,8 @@ export interface TaskFacts {
 /** Reset by a person; what never left `pending` has no state at all. */
 export interface PendingTask extends TaskFacts {
   readonly status: 'pending';
+  /** Of a task that is a run of its own: the one it had goes on where it failed. */
+  readonly goesOn?: boolean;
 }
 
 /** `evaluate`: a predicate is asked for; it takes no attempt. */
@@ -65,6 +67,12 @@ export interface RetryingTask extends TaskFacts {
   readonly error: string | null;
 }
 
+/** It holds no lease, slot or unit; somebody else's commit wakes it. */
+export interface WaitingTask extends TaskFacts {
+  readonly status: 'waiting';
+  readonly startedAt: number;
+}
+
 export interface EndedTask extends TaskFacts {
   readonly status: TerminalStatus;
   readonly reason: Reason | null;
@@ -84,7 +92,7 @@ export interface EndedTask extends TaskFacts {
   readonly cached: boolean;
 }
 
-export type TaskState = PendingTask | QueuedTask | RunningTask | RetryingTask | EndedTask;
+export type TaskState = PendingTask | QueuedTask | RunningTask | RetryingTask | WaitingTask | EndedTask;
 
 /** A map that started. Items are rows from the moment they start; those from `next` on are a range. */
 export interface MapState {
@@ -123,6 +131,26 @@ export interface RunCause {
   readonly reason: Reason;
 }
 
+/** How a run belongs to the one that started it. Positions are stored: append. */
+export const LINK_KINDS = ['child', 'detached', 'item', 'body', 'hooks'] as const;
+export type LinkKind = (typeof LINK_KINDS)[number];
+
+/** The place of a child run in its parent. */
+export interface ParentLink {
+  readonly run: number;
+  readonly node: number;
+  readonly item: number;
+  /** Of the parent's task, for which the child stands. */
+  readonly generation: number;
+  /** The record of the body that started it; null where the task itself is the child. */
+  readonly name: string | null;
+  readonly kind: LinkKind;
+  /** The run at the top. */
+  readonly tree: number;
+  /** The parent has let go of it: its end is nobody's news. */
+  readonly recalled: boolean;
+}
+
 /**
  * A run as the kernel sees it: derived from its rows when a process first touches it, changed in place by `advance`, never written as such.
  * After a commit that failed it must be dropped and derived anew.
@@ -135,6 +163,7 @@ export interface RunState {
   status: RunStatus;
   /** What a paused run goes back to. */
   resumeTo: 'scheduled' | 'running' | null;
+  parent: ParentLink | null;
   readonly rank: number;
   readonly startAt: number | null;
   readonly acceptedAt: number;
@@ -160,6 +189,7 @@ export interface RunFacts {
   readonly rev: number;
   readonly status: RunStatus;
   readonly resumeTo: 'scheduled' | 'running' | null;
+  readonly parent?: ParentLink | null;
   readonly rank: number;
   readonly startAt: number | null;
   readonly acceptedAt: number;
@@ -172,6 +202,7 @@ export interface RunFacts {
 export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {
   return {
     ...facts,
+    parent: facts.parent ?? null,
     tasks: graph.nodes.map(() => undefined),
     tallies: graph.nodes.map(() => undefined),
     maps: new Map(),

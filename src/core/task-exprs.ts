@@ -11,6 +11,7 @@ export function taskExprs(task: GraphTask): { readonly key: string; readonly rea
     case 'branch':
       return [...expr('then', task.then.value), ...expr('otherwise', task.otherwise?.value)];
     case 'task':
+    case 'child':
     case 'when':
       return expr('input', task.input);
   }

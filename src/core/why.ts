@@ -125,7 +125,7 @@ function tellEnd(facts: WhyFacts): Told {
 
 /** What holds an open run up: what runs, else what waits for a retry, else what is queued. */
 function tellOpen(facts: WhyFacts): Told {
-  for (const status of ['running', 'retrying', 'queued'] as const) {
+  for (const status of ['running', 'retrying', 'queued', 'waiting'] as const) {
     const found = openTasks(facts, status);
     const [first] = found;
     if (first === undefined) continue;
@@ -138,7 +138,7 @@ function tellOpen(facts: WhyFacts): Told {
   return open === undefined ? told('It is about to end.') : tellTask(facts, open, -1, facts.state.tasks[open.index]);
 }
 
-function openTasks(facts: WhyFacts, status: 'running' | 'retrying' | 'queued'): { node: GraphNode; task: TaskState }[] {
+function openTasks(facts: WhyFacts, status: 'running' | 'retrying' | 'queued' | 'waiting'): { node: GraphNode; task: TaskState }[] {
   const { graph, state } = facts;
   return graph.nodes.flatMap((node) => {
     const top = state.tasks[node.index];
@@ -161,6 +161,11 @@ function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskStat
       const text = `Attempt ${task.attempt} failed (${why}); the next begins ${task.dueAt <= facts.now ? 'now' : `in ${spanText(task.dueAt - facts.now)}`}.`;
       return told(text, { until: at(task.dueAt), tasks: [node.id] });
     }
+    case 'waiting':
+      return told(`It waits for a run of ${node.child === null ? 'another workflow' : `"${node.child.workflow}"`} since ${spanText(facts.now - task.startedAt)}.`, {
+        since: at(task.startedAt),
+        tasks: [node.id],
+      });
     case 'success':
     case 'failed':
     case 'skipped':

@@ -1,6 +1,6 @@
 import type { Changes } from '../core/changes.ts';
 import type { Graph } from '../core/graph.ts';
-import type { EndedTask, MapState, QueuedTask, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
+import type { EndedTask, MapState, QueuedTask, ParentLink, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
 import type { LogLevel } from '../core/log.ts';
 import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
 import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask } from './acts.ts';
@@ -21,6 +21,12 @@ export interface Store {
   define(definitions: readonly NewDefinition[]): Promise<StoredDefinition[]>;
   /** The stored definition, null where there is none. */
   definition(id: number): Promise<StoredDefinition | null>;
+  /** The newest stored definition of this name, or its given version; null where there is none. */
+  newestDefinition(workflow: string, version?: string): Promise<StoredDefinition | null>;
+  /** Runs that stand for tasks of this one, by place and generation; of one place where given. */
+  childrenOf(run: number, place?: { readonly node: number; readonly item: number }): Promise<RunRow[]>;
+  /** Runs that ended while their parent could not be told. */
+  untold(limit: number): Promise<number[]>;
   /** Reserves run ids and lease tokens that nobody else will ever get. */
   reserve(runs: number, tokens: number): Promise<Reserved>;
   /** Everything that one turn of the engine wants written, in one transaction with one flush. */
@@ -161,6 +167,8 @@ export interface StartWrite {
   /** The run that it was made from; of a fork, the maps whose items are taken over as they are. */
   readonly link: StartLink | null;
   readonly act: ActWrite | null;
+  /** Its place in another run, where that starts it. */
+  readonly children?: readonly StartWrite[];
 }
 
 export interface StartLink {
@@ -190,6 +198,12 @@ export interface RunWrite {
   readonly changes: Changes;
   /** The act of a person that changed it. One that was done before is a conflict. */
   readonly act: ActWrite | null;
+  /** Runs that stand for tasks of this one: they start with this write or not at all. */
+  readonly children?: readonly StartWrite[];
+  /** Writes of one group are applied together or not at all: a child's end, and what it comes to in its parent. */
+  readonly group?: number;
+  /** It ends, and its parent cannot be told now. */
+  readonly untold?: boolean;
 }
 
 export interface StepWrite extends TaskKey {
@@ -332,6 +346,8 @@ export interface RunRow {
   /** The run that it was forked or restarted from. */
   readonly linkedFrom: number | null;
   readonly link: 'fork' | 'restart' | null;
+  /** Its place in the run that started it. */
+  readonly parent: ParentLink | null;
 }
 
 export interface DeadRow {
@@ -373,7 +389,7 @@ export interface HeldTask extends TaskKey {
 
 export interface Due {
   readonly tasks: readonly (TaskKey & { readonly dueAt: number })[];
-  readonly runs: readonly { readonly run: number; readonly event: 'admit' | 'deadline'; readonly dueAt: number }[];
+  readonly runs: readonly { readonly run: number; readonly event: 'admit' | 'deadline' | 'recall'; readonly dueAt: number }[];
   readonly nextAt: number | null;
 }
 

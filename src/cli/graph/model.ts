@@ -1,7 +1,7 @@
 /** What is drawn of a workflow's graph: nodes with their facts, edges with what they mean, and, of a run, how each task stands. */
 import { compileGraph, type CompiledGraph, type Edge, type GraphNode, type ReadMode } from '../../core/compile.ts';
 import { DEFAULTS } from '../../core/contract.ts';
-import type { ContractData, Graph, GraphTask, MapTask } from '../../core/graph.ts';
+import type { BodyTask, ChildTask, ContractData, Graph, GraphTask, MapTask } from '../../core/graph.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../core/states.ts';
 import { STATUS } from '../status.ts';
 
@@ -87,12 +87,21 @@ function factsOf(task: GraphTask): string[] {
   if (task.kind === 'branch') return [...(task.id === `${task.when}.result` ? [] : [`result of ${task.when}`]), ...join];
   return [
     ...(task.kind === 'map' ? mapFacts(task) : []),
-    ...(task.task !== undefined && task.task !== task.id ? [`task ${task.task}`] : []),
+    ...runFacts(task),
+    ...('task' in task && task.task !== undefined && task.task !== task.id ? [`task ${task.task}`] : []),
     ...(task.when ? ['conditional'] : []),
     ...join,
     ...(task.allowFailure ? ['may fail'] : []),
-    ...contractFacts(task.contract),
+    ...('contract' in task && task.contract !== undefined ? contractFacts(task.contract) : []),
   ];
+}
+
+/** A task, or the items of a map, that are runs of their own. */
+function runFacts(task: BodyTask | ChildTask | MapTask): string[] {
+  if (task.kind === 'task') return [];
+  const name = task.kind === 'map' ? (task.graph?.workflow ?? task.workflow) : task.workflow;
+  if (name === undefined) return [];
+  return [...(name === task.id ? ['workflow'] : [`workflow ${name}`]), ...(task.detached ? ['detached'] : [])];
 }
 
 function mapFacts({ concurrency, settle, tolerate, onEmpty }: MapTask): string[] {

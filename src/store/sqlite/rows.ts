@@ -1,6 +1,6 @@
 import { PawlError } from '../../core/errors.ts';
 import { decode } from '../../core/codec.ts';
-import type { EndedTask, RunFacts, TaskFacts, TaskState } from '../../core/run-state.ts';
+import { LINK_KINDS, type EndedTask, type ParentLink, type RunFacts, type TaskFacts, type TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
 import type { PastTask } from '../acts.ts';
 import type { LogRow, MapCounts, RunRow, StoredLine, WorkerRow } from '../store.ts';
@@ -34,10 +34,10 @@ export function changing(task: TaskState): Value[] {
     task.draws.length === 0 ? null : JSON.stringify(task.draws),
     task.ranMs,
     'phase' in task ? PHASES.indexOf(task.phase) : 1,
-    task.status === 'queued' ? NEXTS.indexOf(task.next) : null,
+    task.status === 'queued' ? NEXTS.indexOf(task.next) : task.status === 'pending' && task.goesOn === true ? 1 : null,
     lease?.token ?? null,
     lease?.worker ?? null,
-    running || ended ? task.startedAt : null,
+    running || ended || task.status === 'waiting' ? task.startedAt : null,
     task.status === 'queued' ? task.expiresAt : task.status === 'retrying' ? task.dueAt : null,
     ended ? task.finishedAt : null,
     'reason' in task ? task.reason : null,
@@ -88,7 +88,9 @@ export function readTask(row: Row): TaskState {
   const error = row['error'] as string | null;
   switch (status) {
     case 'pending':
-      return { ...facts, status };
+      return { ...facts, status, ...(row['next'] === 1 ? { goesOn: true } : {}) };
+    case 'waiting':
+      return { ...facts, status, startedAt: number(row['started_at']) };
     case 'queued':
       return { ...facts, status, phase, next: NEXTS[number(row['next'])] ?? 'start', expiresAt: numberOrNull(row['due_at']) };
     case 'running': {
@@ -109,7 +111,6 @@ export function readTask(row: Row): TaskState {
     case 'upstream_failed':
     case 'cancelled':
       return endedOf(facts, status, row, reason, error);
-    case 'waiting':
     case undefined:
       break;
   }
@@ -199,6 +200,7 @@ export function readRun(row: Row): RunRow {
     generation: number(row['generation']),
     linkedFrom: numberOrNull(row['linked_from']),
     link: row['link'] === 'fork' || row['link'] === 'restart' ? row['link'] : null,
+    parent: parentOf(row),
   };
 }
 
@@ -222,6 +224,7 @@ export function readFacts(row: Row, run: number): RunFacts {
     rev: number(row['rev']),
     status: runStatus(row['status']),
     resumeTo: resumeTo(row['resume_to']),
+    parent: parentOf(row),
     rank: number(row['rank']),
     startAt: numberOrNull(row['start_at']),
     acceptedAt: number(row['accepted_at']),
@@ -229,6 +232,23 @@ export function readFacts(row: Row, run: number): RunFacts {
     input: row['input'] as string | null,
     cause: null,
     cancelAsked: null,
+  };
+}
+
+function parentOf(row: Row): ParentLink | null {
+  const run = row['parent'];
+  if (run === null || run === undefined) return null;
+  const kind = LINK_KINDS[number(row['parent_kind'])];
+  if (kind === undefined) throw new PawlError('STORE_CORRUPT', `A run hangs on another one by ${String(row['parent_kind'])}, which this version of Pawl does not write.`);
+  return {
+    run: Number(run),
+    node: number(row['parent_node']),
+    item: number(row['parent_item']),
+    generation: number(row['parent_generation']),
+    name: row['parent_name'] as string | null,
+    kind,
+    tree: number(row['tree']),
+    recalled: row['recall'] === 1,
   };
 }
 

@@ -9,7 +9,8 @@ const TASK = `run, node, item, body, status, generation, attempt, begun, losses,
   phase, next, token, worker, started_at, due_at, finished_at, reason, flags, effect, edited, output, error`;
 
 const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.generation, r.rev, r.format, r.owner, r.rank, r.unclaimed,
-  r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link
+  r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link,
+  r.parent, r.parent_node, r.parent_item, r.parent_generation, r.parent_name, r.parent_kind, r.tree, r.recall
   FROM runs r JOIN definitions d ON d.id = r.definition`;
 
 /**
@@ -95,6 +96,19 @@ const SQL = {
   insertRun: `INSERT INTO runs (id, uid, definition, status, generation, rev, format, owner, rank, unclaimed, accepted_at, start_at, deadline_at,
     wake_at, finished_at, reason, key, tags, traceparent, has_output, input, output, linked_from, link)
     VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+  linkChild: `UPDATE runs SET parent = ?, parent_node = ?, parent_item = ?, parent_generation = ?, parent_name = ?, parent_kind = ?, tree = ? WHERE id = ?`,
+  relinkChild: 'UPDATE runs SET parent_generation = ?, recall = NULL WHERE id = ?',
+  // why: due at once, by a sweep of any process; a detached child (1) and hooks (4) go on
+  recallPlace: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
+    AND parent_node = ?3 AND parent_item = ?4 AND parent_generation <= ?5 AND status < 6 AND parent_kind NOT IN (1, 4)`,
+  recallAll: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
+    AND parent_generation <= ?3 AND status < 6 AND parent_kind NOT IN (1, 4)`,
+  recalled: 'UPDATE runs SET recall = NULL, wake_at = ? WHERE id = ?',
+  leaveUntold: 'UPDATE runs SET recall = 2 WHERE id = ?',
+  untoldRuns: 'SELECT id FROM runs WHERE recall = 2 ORDER BY id LIMIT ?',
+  childrenOf: `SELECT ${RUN} WHERE r.parent IS NOT NULL AND r.parent = ? ORDER BY r.parent_node, r.parent_item, r.parent_generation, r.id`,
+  childrenAt: `SELECT ${RUN} WHERE r.parent IS NOT NULL AND r.parent = ? AND r.parent_node = ? AND r.parent_item = ? ORDER BY r.parent_generation, r.id`,
+  newestDefinition: `SELECT id, workflow, version, hash, graph, first_body AS firstBody FROM definitions WHERE workflow = ? ORDER BY id DESC LIMIT 1`,
   readKey: `SELECT k.run, k.input_hash AS inputHash, k.until, k.while_open AS whileOpen, r.uid, r.status
     FROM keys k LEFT JOIN runs r ON r.id = k.run WHERE k.workflow = ? AND k.key = ?`,
   putKey: `INSERT INTO keys (workflow, key, run, input_hash, until, while_open) VALUES (?,?,?,?,?,?)
@@ -165,7 +179,7 @@ const SQL = {
 
   // runs
   // why: a run that was never claimed is claimed as a whole; while it is paused (0) it is not
-  moveRun: `UPDATE runs SET status = ?, generation = ?, deadline_at = ?, wake_at = ?, resume_to = ?, finished_at = NULL, reason = NULL, output = NULL,
+  moveRun: `UPDATE runs SET status = ?, generation = ?, deadline_at = ?, wake_at = CASE WHEN recall = 1 THEN wake_at ELSE ? END, resume_to = ?, finished_at = NULL, reason = NULL, output = NULL,
     has_output = 0, unclaimed = CASE WHEN unclaimed IS NOT NULL THEN ? END WHERE id = ?`,
   // why: what has rows of tasks is not claimed as a whole any more
   breakOpen: 'UPDATE runs SET unclaimed = NULL WHERE id = ? AND unclaimed IS NOT NULL',
@@ -173,14 +187,14 @@ const SQL = {
   coverTasks: 'UPDATE tasks SET body = -body WHERE run = ? AND body > 0 AND status <= 4',
   uncoverTasks: 'UPDATE tasks SET body = -body WHERE run = ? AND body < 0 AND status <= 4',
   uncoverMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body < 0',
-  endRun: `UPDATE runs SET status = ?, reason = ?, output = ?, has_output = ?, finished_at = ?, wake_at = NULL, unclaimed = NULL WHERE id = ?`,
+  endRun: `UPDATE runs SET status = ?, reason = ?, output = ?, has_output = ?, finished_at = ?, wake_at = NULL, recall = NULL, unclaimed = NULL WHERE id = ?`,
   dropOpenKey: 'DELETE FROM keys WHERE run = ? AND while_open = 1',
   quarantine: 'UPDATE runs SET quarantined = ?, unclaimed = CASE WHEN unclaimed IS NOT NULL THEN 0 END, wake_at = NULL WHERE id = ?',
   // why: a body below zero is nobody's: no claim and no sweep meets the run's rows any more
   hideTasks: 'UPDATE tasks SET body = -abs(body), due_at = -abs(due_at) WHERE run = ? AND status <= 4',
   hideMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body > 0',
   quarantinedRuns: `SELECT ${RUN} WHERE r.quarantined IS NOT NULL ORDER BY r.id LIMIT ?`,
-  releaseRun: `UPDATE runs SET quarantined = NULL, wake_at = CASE WHEN status = 0 THEN start_at WHEN status < 6 THEN deadline_at END,
+  releaseRun: `UPDATE runs SET quarantined = NULL, wake_at = CASE WHEN recall = 1 THEN 0 WHEN status = 0 THEN start_at WHEN status < 6 THEN deadline_at END,
     unclaimed = CASE WHEN unclaimed IS NOT NULL AND status <> 3 THEN 1 ELSE unclaimed END WHERE id = ? AND quarantined IS NOT NULL`,
   // why: what is paused besides stays out of the queue
   showTasks: `UPDATE tasks SET body = CASE WHEN ?2 = 3 THEN body ELSE abs(body) END, due_at = abs(due_at) WHERE run = ?1 AND status <= 4`,
@@ -209,7 +223,8 @@ const SQL = {
   nextUnclaimedDefinition: 'SELECT definition FROM runs WHERE unclaimed = 1 AND definition > ? ORDER BY definition LIMIT 1',
   unclaimedRuns: `SELECT id, rank FROM runs WHERE unclaimed = 1 AND definition = ? AND format <= ? ORDER BY rank, id LIMIT ?`,
   claimRun: `UPDATE runs SET unclaimed = NULL, owner = ?, rev = rev + 1 WHERE id = ? AND unclaimed = 1
-    RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, traceparent, input`,
+    RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, traceparent, input,
+    parent, parent_node, parent_item, parent_generation, parent_name, parent_kind, tree, recall`,
   nextQueuedBody: 'SELECT body FROM tasks WHERE status <= 4 AND status = 1 AND body > ? ORDER BY body LIMIT 1',
   queuedTasks: `SELECT t.run, t.node, t.item, t.rank FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2 WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
   claimable: `SELECT r.definition, r.owner FROM runs r WHERE r.id = ? AND r.quarantined IS NULL AND r.format <= ?`,
@@ -325,7 +340,7 @@ const SQL = {
   // timers
   // why: below zero lies what waits for a decision about its quarantined run
   dueTasks: 'SELECT run, node, item, due_at AS dueAt FROM tasks WHERE due_at >= 0 AND due_at <= ? ORDER BY due_at LIMIT ?',
-  dueRuns: 'SELECT id AS run, status, wake_at AS dueAt FROM runs WHERE wake_at <= ? ORDER BY wake_at LIMIT ?',
+  dueRuns: 'SELECT id AS run, status, recall, wake_at AS dueAt FROM runs WHERE wake_at <= ? ORDER BY wake_at LIMIT ?',
   nextTaskDue: 'SELECT due_at AS at FROM tasks WHERE due_at > ? ORDER BY due_at LIMIT 1',
   nextRunDue: 'SELECT wake_at AS at FROM runs WHERE wake_at > ? ORDER BY wake_at LIMIT 1',
   // why: driven by the index of open runs, one probe of the primary key each; the sweep pages through them

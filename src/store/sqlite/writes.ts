@@ -1,6 +1,6 @@
 import type { AttemptRecord, Changes } from '../../core/changes.ts';
 import type { JournalWriter } from '../../core/journal.ts';
-import type { RunningTask, RunState, TaskState } from '../../core/run-state.ts';
+import { LINK_KINDS, type RunningTask, type RunState, type TaskState } from '../../core/run-state.ts';
 import { REQUEST_MS } from '../../core/reset.ts';
 import { isRunOver } from '../../core/states.ts';
 import type { ActWrite } from '../acts.ts';
@@ -146,7 +146,24 @@ export class RunWriter {
     journal.runMoved('-', ended === null ? state.status : 'running', null);
     this.applyTasks(state, write.firstBody, write.changes, journal);
     if (ended !== null) journal.runMoved('running', ended.status, ended.reason);
+    if (state.parent !== null) this.link(state);
+    this.kin(write.state, write.changes, write.children, now, journal);
     return { created: true };
+  }
+
+  private link({ run, parent }: RunState): void {
+    if (parent === null) return;
+    const { node, item, generation, name, kind, tree } = parent;
+    this.sql.linkChild.run(parent.run, node, item, generation, name, LINK_KINDS.indexOf(kind), tree, run);
+  }
+
+  /** Child runs that start in the same transaction, and those that are let go of. */
+  private kin(state: RunState, changes: Changes, children: readonly StartWrite[] | undefined, now: number, journal: JournalWriter): void {
+    for (const child of children ?? []) this.start(child, now, journal);
+    for (const { node, item, generation } of changes.recalls) {
+      if (node < 0) this.sql.recallAll.run(now, state.run, generation);
+      else this.sql.recallPlace.run(now, state.run, node, item, generation);
+    }
   }
 
   /** What is copied must be what the kernel has seen. */
@@ -183,6 +200,8 @@ export class RunWriter {
   change(write: RunWrite, now: number, journal: JournalWriter): void {
     const { state, changes } = write;
     journal.run(state);
+    if (changes.kin === 'recalled') this.sql.recalled.run(wakeAt(state.status, state.startAt, state.deadlineAt), state.run);
+    if (changes.kin === 'reopened') this.sql.relinkChild.run(state.parent?.generation ?? 0, state.run);
     if (write.act !== null) this.act(state.run, write.act, now);
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
     if (write.act !== null && changes.tasks.length > 0) this.sql.breakOpen.run(state.run);
@@ -192,6 +211,8 @@ export class RunWriter {
     if (changes.end !== null) this.endRun(state.run, changes.end, journal);
     // why: a redrive goes on with the maps of a run that ended while it was paused
     if (changes.end?.from === 'paused') this.sql.uncoverMaps.run(state.run);
+    if (changes.end !== null && write.untold === true) this.sql.leaveUntold.run(state.run);
+    this.kin(state, changes, write.children, now, journal);
   }
 
   /** Admission, pause, resume, and the new generation that a reset opens. */

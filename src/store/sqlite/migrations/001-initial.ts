@@ -49,6 +49,16 @@ CREATE TABLE runs (
   resume_to INTEGER,
   linked_from INTEGER,
   link TEXT,
+  -- its place in the run that started it, and the run at the top
+  parent INTEGER,
+  parent_node INTEGER,
+  parent_item INTEGER,
+  parent_generation INTEGER,
+  parent_name TEXT,
+  parent_kind INTEGER,
+  tree INTEGER,
+  -- 1: its parent waits for it no more, it is to be cancelled; 2: it ended, and its parent does not know
+  recall INTEGER,
   finished_at INTEGER,
   reason TEXT,
   quarantined TEXT,
@@ -59,6 +69,9 @@ CREATE TABLE runs (
   input TEXT,
   output TEXT
 ) STRICT;
+CREATE INDEX runs_parent ON runs (parent, parent_node, parent_item) WHERE parent IS NOT NULL;
+CREATE INDEX runs_tree ON runs (tree) WHERE tree IS NOT NULL;
+CREATE INDEX runs_untold ON runs (id) WHERE recall = 2;
 CREATE INDEX runs_unclaimed ON runs (definition, rank, id) WHERE unclaimed = 1;
 CREATE INDEX runs_open ON runs (id) WHERE status < 6;
 CREATE INDEX runs_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;

@@ -1,0 +1,153 @@
+import { putTask, taskAt, type Changes } from './changes.ts';
+import { encode } from './codec.ts';
+import type { CompiledGraph, GraphNode } from './compile.ts';
+import { isPawlError } from './errors.ts';
+import type { Graph } from './graph.ts';
+import { judged } from './judging.ts';
+import { runRootCauses } from './outcome.ts';
+import type { EndedTask, LinkKind, ParentLink, RunState, TaskFacts, WaitingTask } from './run-state.ts';
+import type { RunOutcome } from './states.ts';
+import { bareFacts, endTask, isAllowed, type Turn } from './turn.ts';
+import { taskInput } from './values.ts';
+
+/** A child run to start in the commit that makes its place wait for it (docs/adr/0016). */
+export interface ChildStart {
+  readonly node: number;
+  readonly item: number;
+  readonly generation: number;
+  readonly name: string | null;
+  readonly kind: LinkKind;
+  readonly workflow: string;
+  /** Of a part of the parent's own definition, its graph. */
+  readonly graph: Graph | null;
+  readonly input: string | null;
+  /** Why it cannot start, an `ErrorRecord` as JSON. */
+  readonly refused: string | null;
+  /** The place was redriven: the child that it had goes on, where it can. */
+  readonly goesOn: boolean;
+}
+
+/** Children of one place, or with node -1 of the whole run, up to a generation: their parent does not wait any more. */
+export interface Recall {
+  readonly node: number;
+  readonly item: number;
+  readonly generation: number;
+}
+
+/** How a child ended, as its parent gets to know it. */
+export interface ChildEnd {
+  readonly run: string;
+  readonly status: RunOutcome;
+  readonly output: string | null;
+  readonly hasOutput: boolean;
+  /** An `ErrorRecord` as JSON. */
+  readonly error: string | null;
+}
+
+interface Place {
+  readonly node: number;
+  readonly item: number;
+  readonly generation: number;
+}
+
+export type ChildEvent =
+  | (Place & { readonly type: 'child'; readonly end: ChildEnd })
+  /** A detached child is stored: that is all its place waits for. */
+  | (Place & { readonly type: 'accepted'; readonly id: string })
+  /** It could not start. */
+  | (Place & { readonly type: 'refused'; readonly error: string })
+  /** The child of this place was redriven: it is to be waited for again. */
+  | (Place & { readonly type: 'reopened' })
+  /** The parent waits for this run no more. */
+  | { readonly type: 'recall' };
+
+/** Puts a child run in the place of a task or item. `input`: as a worker has checked it. */
+export function startChild(turn: Turn, node: GraphNode, facts: TaskFacts, how: { readonly input?: string | null; readonly goesOn?: boolean } = {}): void {
+  const { child } = node;
+  if (child === null) return;
+  putTask(turn.state, turn.changes, { ...bareFacts(facts), status: 'waiting', startedAt: turn.now } satisfies WaitingTask);
+  const { item, generation } = facts;
+  const place = { node: node.index, item, generation, name: null, goesOn: how.goesOn === true };
+  const input = how.input === undefined ? inputOf(turn, node, facts) : { input: how.input, refused: null };
+  turn.changes.children = [...turn.changes.children, { ...child, ...place, ...input }];
+}
+
+function inputOf(turn: Turn, node: GraphNode, { item, edited }: TaskFacts): Pick<ChildStart, 'input' | 'refused'> {
+  if (edited !== null) return { input: edited, refused: null };
+  try {
+    const value = taskInput(turn.graph, turn.state, node.index, item);
+    return { input: encode(value, { maxBytes: turn.settings.maxPayload, root: 'input' }) ?? null, refused: null };
+  } catch (error) {
+    if (!isPawlError(error, 'PAYLOAD_TOO_LARGE', 'PAYLOAD_NOT_STORABLE')) throw error;
+    return { input: null, refused: JSON.stringify({ name: 'PawlError', code: error.code, message: error.message }) };
+  }
+}
+
+/** The end that a child's end gives to its place; null where nobody waits there for it. */
+export function childEnded(turn: Turn, event: Extract<ChildEvent, { type: 'child' | 'accepted' | 'refused' }>): EndedTask | null {
+  const task = taskAt(turn.state, event.node, event.item);
+  const node = turn.graph.nodes[event.node];
+  if (node === undefined || task?.status !== 'waiting' || task.generation !== event.generation) return null;
+  if (event.type === 'accepted') return endTask(task, { status: 'success', output: JSON.stringify(event.id) }, turn.now);
+  if (event.type === 'refused')
+    return endTask(task, { status: 'failed', reason: 'error', error: event.error, ...judged(turn, node, event.item) }, turn.now);
+  const { status, output, hasOutput, error, run } = event.end;
+  switch (status) {
+    case 'success':
+    case 'partial':
+      if (!hasOutput && node.isRead) return endTask(task, withoutOutput(turn, node, event.item, run), turn.now);
+      return endTask(task, { status: 'success', output, partial: status === 'partial' }, turn.now);
+    case 'skipped':
+      return endTask(task, { status: 'skipped', reason: 'condition' }, turn.now);
+    case 'cancelled':
+      return endTask(task, { status: 'cancelled', reason: 'person', error }, turn.now);
+    case 'failed':
+      // Its dead letters are in the child: this place is none of its own.
+      return endTask(task, { status: 'failed', reason: 'error', error, allowed: isAllowed(node) }, turn.now);
+  }
+}
+
+function withoutOutput(turn: Turn, node: GraphNode, item: number, run: string) {
+  const message = `Run ${run} succeeded, but a part that its output requires did not.`;
+  const error = JSON.stringify({ name: 'PawlError', code: 'RUN_NO_OUTPUT', message });
+  return { status: 'failed', reason: 'error', error, ...judged(turn, node, item) } as const;
+}
+
+/** What a run that ended says to the run that waits for it. */
+export function endNotice(graph: CompiledGraph, state: RunState, changes: Changes, run: string): ChildEvent | null {
+  const { parent } = state;
+  if (parent === null || changes.end === null || !isAwaited(parent)) return null;
+  const { status, output, hasOutput, reason } = changes.end;
+  const { node, item, generation } = parent;
+  const error = status === 'failed' || status === 'cancelled' ? failureOf(graph, state, run, status, reason) : null;
+  return { type: 'child', node, item, generation, end: { run, status, output, hasOutput, error } };
+}
+
+/** Whether the parent waits for its end. */
+export const isAwaited = ({ kind, recalled }: ParentLink): boolean => !recalled && kind !== 'detached' && kind !== 'hooks';
+
+function failureOf(graph: CompiledGraph, state: RunState, run: string, status: 'failed' | 'cancelled', reason: string | null): string {
+  const rootCause = runRootCauses(graph, state);
+  const why = rootCause.length === 0 ? (reason ?? status) : rootCause.slice(0, 20).join(', ');
+  return JSON.stringify({
+    name: 'ChildError',
+    code: status === 'failed' ? 'RUN_FAILED' : 'RUN_CANCELLED',
+    message: `Run ${run} of workflow "${graph.graph.workflow}" ${status === 'failed' ? 'failed' : 'was cancelled'}: ${why}`,
+    run,
+    rootCause: rootCause.slice(0, 100),
+  });
+}
+
+/** A place that is left while its child may be open: the child is let go of. */
+export function letGo(turn: Turn, place: Place): void {
+  turn.changes.recalls = [...turn.changes.recalls, { node: place.node, item: place.item, generation: place.generation }];
+}
+
+/** Everything that the run waits for. */
+export function letGoAll(turn: Turn): void {
+  const waits = (task: { readonly status: string } | undefined): boolean => task?.status === 'waiting';
+  const any =
+    turn.state.tasks.some(waits) || [...turn.state.maps.values()].some((map) => [...map.open.values()].some((item) => waits(item)));
+  if (any) letGo(turn, { node: -1, item: -1, generation: turn.state.generation });
+}
+
