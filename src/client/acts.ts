@@ -162,7 +162,7 @@ export class Acts {
   }
 
   async skip(id: string, task: string, options: ActOptions & { readonly item?: ItemName } = {}): Promise<void> {
-    await this.onTask(id, task, options, 'skip', 'TASK_NOT_OPEN', 'it is not pending, queued or retrying');
+    await this.onTask(id, task, options, 'skip', 'TASK_NOT_OPEN', 'it is not pending, queued, waiting or retrying');
   }
 
   private async onTask(

@@ -117,7 +117,7 @@ export class Run<O> {
     return (await this.host.acts()).mark(this.ref.id, task, options);
   }
 
-  /** A pending, queued or retrying task ends as skipped. Rejects with `TASK_NOT_OPEN`. */
+  /** A pending, queued, waiting or retrying task ends as skipped. Rejects with `TASK_NOT_OPEN`. */
   async skip(task: string, options: ActOptions & { readonly item?: ItemName } = {}): Promise<void> {
     await (await this.host.acts()).skip(this.ref.id, task, options);
   }

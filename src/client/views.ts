@@ -54,7 +54,7 @@ export function viewOf(row: RunRow): RunView {
 
 export function taskView(graph: CompiledGraph, state: TaskState): TaskView {
   const error = 'error' in state ? parseError(state.error) : null;
-  const startedAt = 'startedAt' in state ? state.startedAt : null;
+  const startedAt = 'startedAt' in state ? state.startedAt : state.status === 'waiting' ? state.since : null;
   return {
     task: graph.nodes[state.node]?.id ?? String(state.node),
     ...(state.item < 0 ? {} : { item: state.item }),
@@ -64,6 +64,6 @@ export function taskView(graph: CompiledGraph, state: TaskState): TaskView {
     ...(error === null ? {} : { error: { code: error.code ?? error.name, message: error.message, attempts: state.begun } }),
     ...(startedAt === null ? {} : { startedAt: new Date(startedAt) }),
     ...('finishedAt' in state ? { finishedAt: new Date(state.finishedAt) } : {}),
-    ...(state.status === 'retrying' ? { dueAt: new Date(state.dueAt) } : {}),
+    ...((state.status === 'retrying' || state.status === 'waiting') && state.dueAt !== null ? { dueAt: new Date(state.dueAt) } : {}),
   };
 }

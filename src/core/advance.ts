@@ -24,6 +24,7 @@ import {
   type TaskState,
 } from './run-state.ts';
 import { isRunOver, type Reason } from './states.ts';
+import { afterDue, afterWake, beginWait, startedOf, totalEndOf } from './waiting.ts';
 import { contractOf, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
 
@@ -130,6 +131,7 @@ export function claimTask(task: QueuedTask, lease: Lease, now: number): RunningT
     ranMs: begins === 1 ? 0 : task.ranMs,
     lease,
     startedAt: now,
+    ...(next === 'resume' ? { resumed: true } : {}),
   };
 }
 
@@ -168,6 +170,8 @@ function apply(turn: Turn, event: RunEvent): boolean {
       return applyEnd(turn, event.node, event.item, event.token, event.outcome);
     case 'due':
       return applyDue(turn, event.node, event.item);
+    case 'wake':
+      return applyWake(turn, event);
     case 'take':
       return turn.graph.nodes[event.node]?.child != null || takeItems(turn, event.node, event.count);
     case 'child':
@@ -333,6 +337,11 @@ function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {
   const node = turn.graph.nodes[nodeIndex];
   if (task === undefined || node === undefined) return false;
   if (task.status === 'queued') return applyExpiry(turn, node, task);
+  if (task.status === 'waiting') {
+    const next = afterDue(turn, node, task);
+    if (next !== null) settle(turn, next);
+    return next !== null;
+  }
   if (task.status !== 'retrying' || task.dueAt > turn.now) return false;
   const { status: _, dueAt: __, reason: ___, error: ____, ...facts } = task;
   putTask(turn.state, turn.changes, {
@@ -345,6 +354,15 @@ function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {
   return true;
 }
 
+function applyWake(turn: Turn, event: Extract<RunEvent, { type: 'wake' }>): boolean {
+  const task = taskAt(turn.state, event.node, event.item);
+  const node = turn.graph.nodes[event.node];
+  if (node === undefined || task?.status !== 'waiting') return false;
+  const next = afterWake(turn, node, task, event);
+  if (next !== null) settle(turn, next);
+  return next !== null;
+}
+
 function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   if (task.expiresAt === null || task.expiresAt > turn.now) return false;
   const total = totalEndOf(node, task.firstQueuedAt);
@@ -352,11 +370,6 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   end(turn, endTask(task, { status: 'failed', reason, ...judged(turn, node, task.item) }, turn.now));
   return true;
 }
-
-const totalEndOf = (node: GraphNode, firstQueuedAt: number): number | null => {
-  const totalMs = contractOf(node)?.timeout.totalMs;
-  return totalMs === undefined ? null : Math.min(LAST_INSTANT, firstQueuedAt + totalMs);
-};
 
 /** Writes a task's next state, and follows it up where that is its end. */
 function settle(turn: Turn, to: TaskState): void {
@@ -456,6 +469,11 @@ function start(turn: Turn, node: GraphNode): void {
     startChild(turn, node, facts, { goesOn });
     return;
   }
+  const wait = beginWait(turn, node, facts);
+  if (wait !== null) {
+    settle(turn, wait);
+    return;
+  }
   putTask(turn.state, turn.changes, {
     ...facts,
     status: 'queued',
@@ -485,12 +503,18 @@ function cancelOpen(turn: Turn, reason: Reason): void {
     if (map !== undefined && map.again.length > 0) mapChange(turn.changes, node.index).again -= map.again.splice(0).length;
     for (const item of map?.open.values() ?? []) {
       if (item.status === 'running') recordCancelled(turn, item, reason);
-      putTask(state, turn.changes, endTask(item, { status: 'cancelled', reason }, turn.now));
+      putTask(state, turn.changes, endTask(begunOf(item), { status: 'cancelled', reason }, turn.now));
     }
     if (task?.status === 'running' && task.lease !== null) recordCancelled(turn, task, reason);
-    end(turn, endTask(task ?? freshTask(turn.state, node, turn.now), { status: 'cancelled', reason }, turn.now));
+    end(
+      turn,
+      endTask(task === undefined ? freshTask(turn.state, node, turn.now) : begunOf(task), { status: 'cancelled', reason }, turn.now),
+    );
   }
 }
+
+const begunOf = (task: TaskState): TaskFacts & { readonly startedAt?: number | null } =>
+  task.status === 'waiting' ? startedOf(task) : task;
 
 function recordCancelled(turn: Turn, task: RunningTask, reason: Reason): void {
   if (task.phase === 'body') recordAttempt(turn, task, 'cancelled', reason, null);

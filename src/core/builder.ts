@@ -1,15 +1,13 @@
 /** The verbs of a builder: each checks its arguments, adds its tasks to the building and returns a ref. Types are those of `Build`. */
 import { membersOf, settledNow, withCases, type Building, type Call } from './building.ts';
 import { inParens } from './call-site.ts';
-import { checkKeys, isBag, TASK_OPTIONS } from './contract.ts';
-import type { BodyTask, Expr, GraphTask, Join, MapTask } from './graph.ts';
-import { shown } from './problems.ts';
+import { isBag, TASK_OPTIONS } from './contract.ts';
+import type { BodyTask, Expr, MapTask } from './graph.ts';
 import { refInfo } from './refs.ts';
 import { isTask } from './task.ts';
-import type { Body, Build, NodeCode, RefBase } from './types.ts';
-
-type Bag = Readonly<Record<string, unknown>>;
-type Ref = RefBase<unknown>;
+import { bagOf, checkOptions, common, isFunction, naming, place, type Bag, type Ref } from './verb-parts.ts';
+import { sleep } from './wait-verbs.ts';
+import type { Body, Build, NodeCode } from './types.ts';
 
 const NODE_OPTIONS = ['id', 'after', 'join', 'when', 'allowFailure', ...TASK_OPTIONS];
 const MAP_OPTIONS = [...NODE_OPTIONS, 'concurrency', 'settle', 'maxItems', 'tolerate', 'key', 'onEmpty'];
@@ -22,15 +20,11 @@ export function builder(building: Building): Build {
       typeof what === 'string' ? runInline(building, { id: what, input, run: third, opts: fourth }) : runTask(building, what, input, third),
     map: (items: unknown, task: unknown, each: unknown, opts: unknown) => map(building, { items, task, each, opts }),
     when: (on: unknown, test: unknown, ...rest: readonly unknown[]) => when(building, on, test, rest),
+    sleep: (time: unknown, opts: unknown) => sleep(building, time, opts),
     settle: (parts: unknown) => settle(building, parts),
     optional: (...args: [ref: unknown, otherwise?: unknown]) => optional(building, args),
   };
   return verbs as unknown as Build;
-}
-
-/** A ref is a function too, by nature of its proxy. */
-function isFunction(value: unknown): value is (...args: unknown[]) => unknown {
-  return typeof value === 'function' && refInfo(value) === undefined;
 }
 
 function runTask(building: Building, task: unknown, input: unknown, options: unknown): Ref {
@@ -180,16 +174,6 @@ function reporting(building: Building, verb: string): Call['report'] {
   return (code, message) => void building.problems.push({ code, at: [], message: `w.${verb}${inParens(site)}: ${message}` });
 }
 
-function place(building: Building, call: Call, task: GraphTask, code: NodeCode): Ref {
-  building.add(task, code, call.site);
-  return building.ref({ kind: 'task', id: task.id });
-}
-
-function common(building: Building, opts: Bag, call: Call): { id: string; after?: readonly string[]; join?: Join } {
-  const after = building.after(opts['after'], call);
-  return { id: call.id, ...(after.length === 0 ? {} : { after }), ...(opts['join'] === undefined ? {} : { join: opts['join'] as Join }) };
-}
-
 function own(opts: Bag): { when?: true; allowFailure?: true } {
   const allowFailure = opts['allowFailure'];
   return {
@@ -215,19 +199,4 @@ function predicate(opts: Bag, call: Call): Pick<NodeCode, 'when'> {
   if (test === undefined) return {};
   if (!isFunction(test)) call.report('bad_type', `when must be a predicate over the input, not ${naming(test)}`);
   return { when: test as (value: unknown) => boolean };
-}
-
-function checkOptions(options: unknown, known: readonly string[], call: Call): void {
-  if (options !== undefined && !isBag(options)) call.report('bad_type', `options must be an object, not ${naming(options)}`);
-  checkKeys(bagOf(options), known, '', (code, _at, message) => call.report(code, message));
-}
-
-function bagOf(value: unknown): Bag {
-  return isBag(value) ? value : {};
-}
-
-function naming(value: unknown): string {
-  if (refInfo(value) !== undefined) return 'a ref';
-  if (isBag(value) && value['kind'] === 'workflow') return 'a workflow (child workflows cannot be run yet)';
-  return shown(value);
 }

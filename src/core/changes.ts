@@ -127,7 +127,9 @@ export function setTask(state: RunState, to: TaskState): void {
 }
 
 export function isEnded(task: TaskState | undefined): task is EndedTask {
-  return isUnderway(task) && task.status !== 'queued' && task.status !== 'running' && task.status !== 'retrying' && task.status !== 'waiting';
+  return (
+    isUnderway(task) && task.status !== 'queued' && task.status !== 'running' && task.status !== 'retrying' && task.status !== 'waiting'
+  );
 }
 
 /** Whether it has left pending. */

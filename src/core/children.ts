@@ -9,6 +9,7 @@ import type { EndedTask, LinkKind, ParentLink, RunState, TaskFacts, WaitingTask 
 import type { RunOutcome } from './states.ts';
 import { bareFacts, endTask, isAllowed, type Turn } from './turn.ts';
 import { taskInput } from './values.ts';
+import { startedOf } from './waiting.ts';
 
 /** A child run to start in the commit that makes its place wait for it (docs/adr/0016). */
 export interface ChildStart {
@@ -65,12 +66,21 @@ export type ChildEvent =
 export function startChild(turn: Turn, node: GraphNode, facts: TaskFacts, how: { readonly input?: string | null; readonly goesOn?: boolean } = {}): void {
   const { child } = node;
   if (child === null) return;
-  putTask(turn.state, turn.changes, { ...bareFacts(facts), status: 'waiting', startedAt: turn.now } satisfies WaitingTask);
+  putTask(turn.state, turn.changes, waitingOn(turn, facts, child.workflow));
   const { item, generation } = facts;
   const place = { node: node.index, item, generation, name: null, goesOn: how.goesOn === true };
   const input = how.input === undefined ? inputOf(turn, node, facts) : { input: how.input, refused: null };
   turn.changes.children = [...turn.changes.children, { ...child, ...place, ...input }];
 }
+
+/** The place of a child run, while the child is open. */
+export const waitingOn = (turn: Turn, facts: TaskFacts, workflow: string): WaitingTask => ({
+  ...bareFacts(facts),
+  status: 'waiting',
+  on: [{ kind: 'child', name: null, dueAt: null, workflow }],
+  since: turn.now,
+  dueAt: null,
+});
 
 function inputOf(turn: Turn, node: GraphNode, { item, edited }: TaskFacts): Pick<ChildStart, 'input' | 'refused'> {
   if (edited !== null) return { input: edited, refused: null };
@@ -88,22 +98,22 @@ export function childEnded(turn: Turn, event: Extract<ChildEvent, { type: 'child
   const task = taskAt(turn.state, event.node, event.item);
   const node = turn.graph.nodes[event.node];
   if (node === undefined || task?.status !== 'waiting' || task.generation !== event.generation) return null;
-  if (event.type === 'accepted') return endTask(task, { status: 'success', output: JSON.stringify(event.id) }, turn.now);
+  if (event.type === 'accepted') return endTask(startedOf(task), { status: 'success', output: JSON.stringify(event.id) }, turn.now);
   if (event.type === 'refused')
-    return endTask(task, { status: 'failed', reason: 'error', error: event.error, ...judged(turn, node, event.item) }, turn.now);
+    return endTask(startedOf(task), { status: 'failed', reason: 'error', error: event.error, ...judged(turn, node, event.item) }, turn.now);
   const { status, output, hasOutput, error, run } = event.end;
   switch (status) {
     case 'success':
     case 'partial':
-      if (!hasOutput && node.isRead) return endTask(task, withoutOutput(turn, node, event.item, run), turn.now);
-      return endTask(task, { status: 'success', output, partial: status === 'partial' }, turn.now);
+      if (!hasOutput && node.isRead) return endTask(startedOf(task), withoutOutput(turn, node, event.item, run), turn.now);
+      return endTask(startedOf(task), { status: 'success', output, partial: status === 'partial' }, turn.now);
     case 'skipped':
-      return endTask(task, { status: 'skipped', reason: 'condition' }, turn.now);
+      return endTask(startedOf(task), { status: 'skipped', reason: 'condition' }, turn.now);
     case 'cancelled':
-      return endTask(task, { status: 'cancelled', reason: 'person', error }, turn.now);
+      return endTask(startedOf(task), { status: 'cancelled', reason: 'person', error }, turn.now);
     case 'failed':
       // Its dead letters are in the child: this place is none of its own.
-      return endTask(task, { status: 'failed', reason: 'error', error, allowed: isAllowed(node) }, turn.now);
+      return endTask(startedOf(task), { status: 'failed', reason: 'error', error, allowed: isAllowed(node) }, turn.now);
   }
 }
 

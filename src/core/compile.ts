@@ -1,5 +1,6 @@
 import { compileExpr, exprRefs, type Compiled } from './expr.ts';
 import type { BranchTask, Graph, GraphTask, Join } from './graph.ts';
+import { inputExpr } from './task-exprs.ts';
 
 export type ReadMode = 'required' | 'optional' | 'settle';
 
@@ -98,7 +99,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
       reads: edges.filter((edge) => edge.read !== null).length,
       watchers: watchers[i] ?? [],
       isRead: readByOutput.has(i) || (edgesOut[i] ?? []).some((edge) => edge.read !== null || graph.tasks[edge.to]?.kind === 'branch'),
-      input: compileExpr(task.kind === 'map' ? task.items : task.kind === 'branch' ? null : task.input),
+      input: compileExpr(inputExpr(task)),
       each: task.kind === 'map' ? compileExpr(task.each) : null,
       key: task.kind === 'map' && task.key !== undefined ? compileExpr(task.key) : null,
       child: childOf(task),
@@ -169,7 +170,7 @@ function upstreamKinds(task: GraphTask, at: (id: string) => number): Map<number,
     for (const id of [...task.then.members, ...(task.otherwise?.members ?? [])]) kindOf(id).ordered = true;
     return kinds;
   }
-  const exprs = task.kind === 'map' ? [task.items, task.each, ...(task.key === undefined ? [] : [task.key])] : [task.input];
+  const exprs = task.kind === 'map' ? [task.items, task.each, ...(task.key === undefined ? [] : [task.key])] : [inputExpr(task)];
   for (const { id, mode } of exprs.flatMap((expr) => exprRefs(expr))) {
     const kind = kindOf(id);
     if (kind.read === null || STRICTNESS[mode] > STRICTNESS[kind.read]) kind.read = mode;

@@ -26,6 +26,8 @@ export type EngineEvent =
   | (TaskBase & { readonly type: 'task.started' })
   | (TaskBase & { readonly type: 'task.finished'; readonly status: TaskStatus; readonly reason?: Reason })
   | (TaskBase & { readonly type: 'task.retrying'; readonly reason?: Reason })
+  /** It is parked: until an instant, a message, an answer. */
+  | (TaskBase & { readonly type: 'task.waiting' })
   /** It is pending again: a person sent it, or something that it depends on, on. */
   | (TaskBase & { readonly type: 'task.reset'; readonly generation: number })
   /** A dead letter that stays as it is. */

@@ -68,8 +68,16 @@ export interface BranchDef extends BaseDef {
   readonly otherwise?: CaseDef;
 }
 
+/** Ends when `ms` have passed, or at the instant that `until` reads: one of the two. */
+export interface SleepDef extends BaseDef {
+  readonly id: string;
+  readonly kind: 'sleep';
+  readonly ms?: number;
+  readonly until?: Expr;
+}
+
 export interface GraphDef extends WorkflowOpts {
-  readonly tasks: readonly (TaskDef | MapDef | WhenDef | BranchDef)[];
+  readonly tasks: readonly (TaskDef | MapDef | WhenDef | BranchDef | SleepDef)[];
   /** Default: undefined. */
   readonly output?: Expr;
   /** Tasks that `task` may name. */

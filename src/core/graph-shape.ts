@@ -232,4 +232,5 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
   when: { needed: { ...base, input: expr }, also: alsoBase },
   // oxlint-disable-next-line unicorn/no-thenable -- a name of the graph's form
   branch: { needed: { ...base, when: text, then: branchCase }, also: { ...alsoBase, otherwise: branchCase } },
+  sleep: { needed: base, also: { ...alsoBase, ms, until: expr } },
 };

@@ -168,7 +168,14 @@ export interface BranchTask extends GraphTaskBase {
   readonly otherwise?: { readonly value: Expr; readonly members: readonly string[] };
 }
 
-export type GraphTask = BodyTask | ChildTask | MapTask | WhenTask | BranchTask;
+/** Nothing but time: ends when it has passed, or at the instant that `until` gives. Has one of the two. */
+export interface SleepTask extends GraphTaskBase {
+  readonly kind: 'sleep';
+  readonly ms?: number;
+  readonly until?: Expr;
+}
+
+export type GraphTask = BodyTask | ChildTask | MapTask | WhenTask | BranchTask | SleepTask;
 
 export interface Graph {
   readonly format: 1;

@@ -1,10 +1,10 @@
-import { letGo } from './children.ts';
+import { letGo, waitingOn } from './children.ts';
 import { isEnded, mapChange, putTask, taskAt } from './changes.ts';
 import { recordAttempt } from './failure.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import { replay } from './replay.ts';
 import { endedItem, type ResetPlan, type ResetRequest, type ResetTarget, type ResetWhy } from './reset.ts';
-import type { MapState, PendingTask, RunningTask, TaskFacts, TaskState, WaitingTask } from './run-state.ts';
+import type { MapState, PendingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
 import { isRunOver } from './states.ts';
 import { bareFacts, endTask, type Turn } from './turn.ts';
 
@@ -77,7 +77,7 @@ function restarted(doing: Doing, task: TaskState, target: ResetTarget | undefine
   if (doing.request.kind === 'mark' && target !== undefined) {
     return endTask(facts, { status: 'success', reason: 'manual', output: target.output ?? null }, doing.turn.now);
   }
-  if (target?.waits === true) return { ...facts, status: 'waiting', startedAt: doing.turn.now } satisfies WaitingTask;
+  if (target?.waits === true) return waitingOn(doing.turn, facts, doing.turn.graph.nodes[task.node]?.child?.workflow ?? '');
   return { ...facts, status: 'pending', ...(goesOn(doing, task, target) ? { goesOn: true } : {}) } satisfies PendingTask;
 }
 

@@ -1,5 +1,6 @@
 import type { CompiledGraph } from './compile.ts';
 import type { Reason, RunStatus, TerminalStatus } from './states.ts';
+import type { Wait } from './waits.ts';
 
 /** What a task or item carries through all its states. `item` is -1 for the task itself. Instants are store time, in milliseconds. */
 export interface TaskFacts {
@@ -46,8 +47,8 @@ export interface Lease {
 export interface QueuedTask extends TaskFacts {
   readonly status: 'queued';
   readonly phase: Phase;
-  /** A start begins an attempt, a return goes on with the one that was handed back. */
-  readonly next: 'start' | 'return';
+  /** A start begins an attempt; a return goes on with the one that was handed back, a resumption with the one that waited. */
+  readonly next: 'start' | 'return' | 'resume';
   /** When its queue timeout or total timeout passes. */
   readonly expiresAt: number | null;
 }
@@ -58,6 +59,8 @@ export interface RunningTask extends TaskFacts {
   /** Null for a map: its items hold the leases. */
   readonly lease: Lease | null;
   readonly startedAt: number;
+  /** Its attempt goes on after a wait: there are records to read. */
+  readonly resumed?: true;
 }
 
 export interface RetryingTask extends TaskFacts {
@@ -67,10 +70,14 @@ export interface RetryingTask extends TaskFacts {
   readonly error: string | null;
 }
 
-/** It holds no lease, slot or unit; somebody else's commit wakes it. */
+/** Parked: it holds no lease and no slot. What wakes it is one of `on`, or the instant `dueAt`, whichever is committed first. */
 export interface WaitingTask extends TaskFacts {
   readonly status: 'waiting';
-  readonly startedAt: number;
+  /** At least one; a task that is itself a wait has just that. */
+  readonly on: readonly Wait[];
+  readonly since: number;
+  /** When the first of its timers or timeouts passes. */
+  readonly dueAt: number | null;
 }
 
 export interface EndedTask extends TaskFacts {

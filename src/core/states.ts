@@ -127,10 +127,15 @@ export const TASK_TRANSITIONS: readonly Transition<TaskStatus>[] = [
   { from: 'running', event: 'hand-back', to: ['queued', 'failed'] },
   { from: 'retrying', event: 'due', to: ['queued'] },
   { from: 'retrying', event: 'due, claimed in the same commit', to: ['running'] },
+  { from: 'pending', event: 'wait begins', to: ['waiting', 'success', 'failed'] },
+  { from: 'waiting', event: 'woken', to: ['queued', 'success', 'failed', 'skipped'] },
+  { from: 'waiting', event: 'due', to: ['queued', 'success', 'failed', 'skipped'] },
+  { from: 'running', event: 'waits', to: ['waiting', 'queued'] },
   { from: 'pending', event: 'cancel', to: ['cancelled'] },
   { from: 'queued', event: 'cancel', to: ['cancelled'] },
   { from: 'running', event: 'cancel', to: ['cancelled'] },
   { from: 'retrying', event: 'cancel', to: ['cancelled'] },
+  { from: 'waiting', event: 'cancel', to: ['cancelled'] },
   { from: 'success', event: 'redrive or rerun', to: ['pending', 'running'] },
   { from: 'failed', event: 'redrive or rerun', to: ['pending', 'running'] },
   { from: 'skipped', event: 'redrive or rerun', to: ['pending'] },
@@ -139,6 +144,7 @@ export const TASK_TRANSITIONS: readonly Transition<TaskStatus>[] = [
   { from: 'queued', event: 'an upstream is redriven or rerun', to: ['pending'] },
   { from: 'running', event: 'an upstream is redriven or rerun', to: ['pending'] },
   { from: 'retrying', event: 'an upstream is redriven or rerun', to: ['pending'] },
+  { from: 'waiting', event: 'an upstream is redriven or rerun', to: ['pending'] },
   { from: 'failed', event: 'mark success', to: ['success'] },
   { from: 'skipped', event: 'mark success', to: ['success'] },
   { from: 'upstream_failed', event: 'mark success', to: ['success'] },
@@ -148,6 +154,7 @@ export const TASK_TRANSITIONS: readonly Transition<TaskStatus>[] = [
   { from: 'pending', event: 'skip', to: ['skipped'] },
   { from: 'queued', event: 'skip', to: ['skipped'] },
   { from: 'retrying', event: 'skip', to: ['skipped'] },
+  { from: 'waiting', event: 'skip', to: ['skipped'] },
 ];
 
 /** Every edge a run may take. */

@@ -10,9 +10,26 @@ export function taskExprs(task: GraphTask): { readonly key: string; readonly rea
       return [...expr('items', task.items), ...expr('each', task.each), ...expr('key', task.key)];
     case 'branch':
       return [...expr('then', task.then.value), ...expr('otherwise', task.otherwise?.value)];
+    case 'sleep':
+      return expr('until', task.until);
     case 'task':
     case 'child':
     case 'when':
       return expr('input', task.input);
+  }
+}
+
+/** What a task reads before it begins; of a map the list, of a branch nothing. */
+export function inputExpr(task: GraphTask): Expr {
+  switch (task.kind) {
+    case 'map':
+      return task.items;
+    case 'branch':
+      return null;
+    case 'sleep':
+      return task.until ?? null;
+    case 'task':
+    case 'when':
+      return task.input;
   }
 }

@@ -6,6 +6,7 @@ import type { ResetRequest } from './reset.ts';
 import type { FailureFacts } from './retry.ts';
 import type { EndedTask, QueuedTask, RunState, TaskFacts } from './run-state.ts';
 import type { Reason, TerminalStatus } from './states.ts';
+import type { Wake } from './waits.ts';
 
 /** How a claim ended, as its worker reports it. */
 export type Outcome =
@@ -26,8 +27,10 @@ export type Outcome =
 
 export type RunEvent =
   | { readonly type: 'ended'; readonly node: number; readonly item: number; readonly token: number; readonly outcome: Outcome }
-  /** The instant that a retrying task, or a queued one with a timeout, waited for has come. */
+  /** The instant that a retrying or waiting task, or a queued one with a timeout, waited for has come. */
   | { readonly type: 'due'; readonly node: number; readonly item: number }
+  /** What a waiting task waits for has come; `name` as in the wait. */
+  | { readonly type: 'wake'; readonly node: number; readonly item: number; readonly name: string | null; readonly by: Wake }
   /** Start up to `count` more items of a map. */
   | { readonly type: 'take'; readonly node: number; readonly count: number }
   | { readonly type: 'admit' }

@@ -311,6 +311,14 @@ export interface WhenOpts {
   readonly join?: Join;
 }
 
+/** Of tasks that wait. */
+export interface WaitOpts<J extends Join = Join> {
+  /** Default: the verb. */
+  readonly id?: string;
+  readonly after?: readonly AnyRef[];
+  readonly join?: J;
+}
+
 type Result<T, J, W, Y = never> = [J] extends [SureJoin]
   ? [W] extends [never]
     ? [Y] extends ['success']
@@ -366,6 +374,11 @@ export interface Build {
     otherwise: () => B & Tree<B>,
     opts?: WhenOpts,
   ): Ref<Simplify<Out<A>> | Simplify<Out<B>>>;
+  /**
+   * Time that passes, of any length, without a worker: `time` long, or until the instant that a ref gives (at once where that is over).
+   * Never ends early; fails with `definition_error` where the ref gives no valid Date.
+   */
+  sleep<J extends Join = never>(time: Duration | RefBase<Date>, opts?: WaitOpts<J>): Result<void, J, never>;
   /** How each part ended, whatever that is; never blocks. */
   settle<R extends Readonly<Record<string, AnyRef>>>(parts: R): { readonly [K in keyof R]: Ref<Settled<Out<R[K]>>> };
   /** Reads what may be skipped: then it is `undefined`, or `otherwise`. */

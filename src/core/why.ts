@@ -6,6 +6,7 @@ import type { EndedTask, QueuedTask, RunningTask, RunState, TaskState } from './
 import { isRunOver, type RunStatus, type TaskStatus } from './states.ts';
 import { contractOf } from './turn.ts';
 import { parseError } from './values.ts';
+import { waitSentence } from './why-waits.ts';
 import { listText, spanText } from './words.ts';
 
 /** One sentence about a run or a task: what it waits for, since when, what lets it go on; or how and why it ended. */
@@ -123,7 +124,7 @@ function tellEnd(facts: WhyFacts): Told {
   }
 }
 
-/** What holds an open run up: what runs, else what waits for a retry, else what is queued. */
+/** What holds an open run up: what runs, else what waits for a retry, else what is queued, else what waits. */
 function tellOpen(facts: WhyFacts): Told {
   for (const status of ['running', 'retrying', 'queued', 'waiting'] as const) {
     const found = openTasks(facts, status);
@@ -162,10 +163,7 @@ function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskStat
       return told(text, { until: at(task.dueAt), tasks: [node.id] });
     }
     case 'waiting':
-      return told(`It waits for a run of ${node.child === null ? 'another workflow' : `"${node.child.workflow}"`} since ${spanText(facts.now - task.startedAt)}.`, {
-        since: at(task.startedAt),
-        tasks: [node.id],
-      });
+      return told(waitSentence(task, facts.now), { since: at(task.since), until: at(task.dueAt), tasks: [node.id] });
     case 'success':
     case 'failed':
     case 'skipped':

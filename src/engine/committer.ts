@@ -272,7 +272,7 @@ export class Committer {
     if (entry.owner === null) state.rev++;
     for (const { from, to } of changes.tasks) {
       if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
-      if (to.status === 'retrying') this.onDue(to.dueAt);
+      if ((to.status === 'retrying' || to.status === 'waiting') && to.dueAt !== null) this.onDue(to.dueAt);
       const token = from?.status === 'running' ? from.lease?.token : undefined;
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
@@ -326,7 +326,10 @@ export class Committer {
     if (launches.length > 0) this.cache.put(entry);
     const wakeAt = write.state.status === 'scheduled' ? write.state.startAt : write.state.deadlineAt;
     if (wakeAt !== null) this.onDue(wakeAt);
-    for (const { to } of write.changes.tasks) if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
+    for (const { to } of write.changes.tasks) {
+      if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
+      if (to.status === 'waiting' && to.dueAt !== null) this.onDue(to.dueAt);
+    }
     if (write.unclaimed || write.changes.maps.size > 0) this.claims?.queued(write.state.rank);
     for (const launch of launches) out.push([entry, launch]);
     unit.resolve({ uid: write.uid, run: write.state.run, created: true });

@@ -84,6 +84,7 @@ export class EventReader {
     if (transition.to === 'success' && transition.from === 'success') return null;
     if (isTerminal[transition.to]) return { ...facts, ...reason, type: 'task.finished', status: transition.to };
     if (transition.to === 'retrying') return { ...facts, ...reason, type: 'task.retrying' };
+    if (transition.to === 'waiting') return { ...facts, type: 'task.waiting' };
     return transition.to === 'running' ? { ...facts, type: 'task.started' } : null;
   }
 

@@ -122,7 +122,7 @@ export class Worker {
 
   private context(): SweepContext {
     const { store, committer, clock, registry, host, logger, settings } = this.options;
-    return { store, committer, clock, registry, host, logger, worker: this.id, graceMs: settings.graceMs };
+    return { store, committer, clock, registry, host, logger, worker: this.id, graceMs: settings.graceMs, isAlone: !settings.background };
   }
 
   /** Reclaim, timers, overdue attempts, watchdog, retention; again after the sweep interval, give or take a fifth. */

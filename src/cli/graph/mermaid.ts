@@ -12,6 +12,7 @@ const SHAPES: Readonly<Record<DrawnNode['kind'], readonly [string, string]>> = {
   map: ['[[', ']]'],
   when: ['{{', '}}'],
   branch: ['([', '])'],
+  sleep: ['>', ']'],
 };
 
 /** The graph as a Mermaid flowchart: for Markdown. Ids are numbers, texts are quoted and escaped: nothing of a task's id is ever syntax. */

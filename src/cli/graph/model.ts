@@ -1,4 +1,5 @@
 /** What is drawn of a workflow's graph: nodes with their facts, edges with what they mean, and, of a run, how each task stands. */
+import { spanText } from '../../core/words.ts';
 import { compileGraph, type CompiledGraph, type Edge, type GraphNode, type ReadMode } from '../../core/compile.ts';
 import { DEFAULTS } from '../../core/contract.ts';
 import type { BodyTask, ChildTask, ContractData, Graph, GraphTask, MapTask } from '../../core/graph.ts';
@@ -85,6 +86,7 @@ function factsOf(task: GraphTask): string[] {
   // Said already where they have the ids that a builder gives them.
   if (task.kind === 'when') return [...(task.id === 'when' ? [] : ['when']), ...join];
   if (task.kind === 'branch') return [...(task.id === `${task.when}.result` ? [] : [`result of ${task.when}`]), ...join];
+  if (task.kind === 'sleep') return [task.ms === undefined ? 'sleeps until a time' : `sleeps ${spanText(task.ms)}`, ...join];
   return [
     ...(task.kind === 'map' ? mapFacts(task) : []),
     ...runFacts(task),

@@ -15,4 +15,6 @@ export interface SweepContext {
   readonly logger: Logger;
   readonly worker: number;
   readonly graceMs: number;
+  /** Nobody else can touch the store: nothing is left to others. */
+  readonly isAlone: boolean;
 }

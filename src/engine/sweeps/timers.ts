@@ -5,7 +5,7 @@ const AT_ONCE = 200;
 const FOREIGN_MS = 300;
 
 /** Moves what is due: retries, queue timeouts, delayed starts, deadlines. Gives the instant at which to look again; null: nothing waits. */
-export async function fireTimers({ store, committer }: SweepContext, now: number): Promise<number | null> {
+export async function fireTimers({ store, committer, isAlone }: SweepContext, now: number): Promise<number | null> {
   const due = await store.due(now, AT_ONCE);
   let again: number | null = due.nextAt;
   const later = (at: number): void => {
@@ -13,7 +13,7 @@ export async function fireTimers({ store, committer }: SweepContext, now: number
   };
   const fired: Promise<boolean>[] = [];
   for (const task of due.tasks) {
-    if (committer.cache.get(task.run) === undefined && task.dueAt + FOREIGN_MS > now) later(task.dueAt + FOREIGN_MS);
+    if (!isAlone && committer.cache.get(task.run) === undefined && task.dueAt + FOREIGN_MS > now) later(task.dueAt + FOREIGN_MS);
     else fired.push(committer.event(task.run, { type: 'due', node: task.node, item: task.item }));
   }
   for (const { run, event } of due.runs) {

@@ -2,6 +2,7 @@ import { PawlError } from '../../core/errors.ts';
 import { decode } from '../../core/codec.ts';
 import { LINK_KINDS, type EndedTask, type ParentLink, type RunFacts, type TaskFacts, type TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
+import type { Wait } from '../../core/waits.ts';
 import type { PastTask } from '../acts.ts';
 import type { LogRow, MapCounts, RunRow, StoredLine, WorkerRow } from '../store.ts';
 
@@ -17,11 +18,13 @@ export const runCode = (status: RunStatus): number => RUN_CODE[status];
 
 const FLAG = { allowed: 1, partial: 2, dead: 4, stale: 8, cached: 16 };
 const PHASES = ['evaluate', 'body'] as const;
-const NEXTS = ['start', 'return'] as const;
+const NEXTS = ['start', 'return', 'resume'] as const;
+const RESUMED = NEXTS.indexOf('resume');
 
 /** The columns that change over a task's life, in the order of `moveHeld` and `moveFree`. */
 export function changing(task: TaskState): Value[] {
   const running = task.status === 'running';
+  const waiting = task.status === 'waiting';
   const ended = 'finishedAt' in task;
   const lease = running ? task.lease : null;
   return [
@@ -34,17 +37,25 @@ export function changing(task: TaskState): Value[] {
     task.draws.length === 0 ? null : JSON.stringify(task.draws),
     task.ranMs,
     'phase' in task ? PHASES.indexOf(task.phase) : 1,
-    task.status === 'queued' ? NEXTS.indexOf(task.next) : task.status === 'pending' && task.goesOn === true ? 1 : null,
+    nextCode(task),
     lease?.token ?? null,
     lease?.worker ?? null,
-    running || ended || task.status === 'waiting' ? task.startedAt : null,
-    task.status === 'queued' ? task.expiresAt : task.status === 'retrying' ? task.dueAt : null,
+    running || ended ? task.startedAt : waiting ? task.since : null,
+    task.status === 'queued' ? task.expiresAt : task.status === 'retrying' || waiting ? task.dueAt : null,
     ended ? task.finishedAt : null,
     'reason' in task ? task.reason : null,
     ended ? flagsOf(task) : 0,
+    waiting ? JSON.stringify(task.on) : null,
     ended ? task.output : null,
     'error' in task ? task.error : null,
   ];
+}
+
+/** Of a queued or running task how its attempt goes on; of a pending one, whether its child run does. */
+function nextCode(task: TaskState): number | null {
+  if (task.status === 'queued') return NEXTS.indexOf(task.next);
+  if (task.status === 'running') return task.resumed === true ? RESUMED : null;
+  return task.status === 'pending' && task.goesOn === true ? NEXTS.indexOf('return') : null;
 }
 
 /** All columns, in the order of `insertTask`. */
@@ -89,8 +100,6 @@ export function readTask(row: Row): TaskState {
   switch (status) {
     case 'pending':
       return { ...facts, status, ...(row['next'] === 1 ? { goesOn: true } : {}) };
-    case 'waiting':
-      return { ...facts, status, startedAt: number(row['started_at']) };
     case 'queued':
       return { ...facts, status, phase, next: NEXTS[number(row['next'])] ?? 'start', expiresAt: numberOrNull(row['due_at']) };
     case 'running': {
@@ -101,6 +110,7 @@ export function readTask(row: Row): TaskState {
         phase,
         lease: token === null ? null : { token, worker: number(row['worker']) },
         startedAt: number(row['started_at']),
+        ...(row['next'] === RESUMED ? { resumed: true } : {}),
       };
     }
     case 'retrying':
@@ -111,6 +121,10 @@ export function readTask(row: Row): TaskState {
     case 'upstream_failed':
     case 'cancelled':
       return endedOf(facts, status, row, reason, error);
+    case 'waiting': {
+      const on = json(text(row['waits']), 'waits') as Wait[];
+      return { ...facts, status, on, since: number(row['started_at']), dueAt: numberOrNull(row['due_at']) };
+    }
     case undefined:
       break;
   }

@@ -6,7 +6,7 @@ import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '.
  * A partial index serves only queries that repeat its condition: hence `status <= 4` beside `status = 1`.
  */
 const TASK = `run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, draws, ran_ms, rank, first_queued_at,
-  phase, next, token, worker, started_at, due_at, finished_at, reason, flags, effect, edited, output, error`;
+  phase, next, token, worker, started_at, due_at, finished_at, reason, flags, waits, effect, edited, output, error`;
 
 const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.generation, r.rev, r.format, r.owner, r.rank, r.unclaimed,
   r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link,
@@ -123,17 +123,17 @@ const SQL = {
     'UPDATE runs SET owner = CASE WHEN owner = ? THEN owner END, rev = rev + CASE WHEN owner = ? THEN 0 ELSE 1 END WHERE id = ? RETURNING rev, owner',
 
   // tasks
-  insertTask: `INSERT INTO tasks (${TASK}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+  insertTask: `INSERT INTO tasks (${TASK}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
   // why: the usual first row of a task, with fewer values to bind
   insertStarted: `INSERT INTO tasks (run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, ran_ms, rank,
     first_queued_at, phase, token, worker, started_at, flags) VALUES (?,?,?,?,2,?,?,?,0,0,0,0,?,?,1,?,?,?,0)`,
   succeed: `UPDATE tasks SET status = 5, output = ?, finished_at = ?, token = NULL, worker = NULL
     WHERE run = ? AND node = ? AND item = ? AND token = ?`,
   moveHeld: `UPDATE tasks SET status = ?, attempt = ?, begun = ?, losses = ?, crashes = ?, hand_backs = ?, draws = ?, ran_ms = ?, phase = ?, next = ?,
-    token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, output = ?, error = ?
+    token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, waits = ?, output = ?, error = ?
     WHERE run = ? AND node = ? AND item = ? AND token = ?`,
   moveFree: `UPDATE tasks SET status = ?, attempt = ?, begun = ?, losses = ?, crashes = ?, hand_backs = ?, draws = ?, ran_ms = ?, phase = ?, next = ?,
-    token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, output = ?, error = ?
+    token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, waits = ?, output = ?, error = ?
     WHERE run = ? AND node = ? AND item = ? AND token IS NULL AND status = ?`,
   insertMap: 'INSERT INTO maps (run, node, body, rank, n, next, ok, failed, cancelled, skipped) VALUES (?,?,?,?,?,?,?,?,?,?)',
   countMap: `UPDATE maps SET next = next + ?, ok = ok + ?, failed = failed + ?, cancelled = cancelled + ?, skipped = skipped + ?, again = again + ?
@@ -154,7 +154,7 @@ const SQL = {
   archiveRun: `INSERT INTO run_generations SELECT id, generation, status, reason, has_output, finished_at, output FROM runs WHERE id = ?`,
   // forks: items of maps that are taken over as they are
   copyItems: `INSERT INTO tasks (${TASK}) SELECT ?1, node, item, ?2 + node, status, 1, 0, 0, 0, 0, 0, NULL, 0, rank, first_queued_at, 1, NULL, NULL, NULL,
-    NULL, NULL, ?3, reason, (flags & ~12) | 16, 1, edited, output, error FROM tasks WHERE run = ?4 AND node = ?5 AND item >= 0`,
+    NULL, NULL, ?3, reason, (flags & ~12) | 16, NULL, 1, edited, output, error FROM tasks WHERE run = ?4 AND node = ?5 AND item >= 0`,
   copyMap: `INSERT INTO maps (run, node, body, rank, n, next, ok, failed, cancelled, skipped, again, closed)
     SELECT ?1, node, ?2 + node, rank, n, next, ok, failed, cancelled, skipped, 0, 1 FROM maps WHERE run = ?3 AND node = ?4`,
   closeMaps: 'UPDATE maps SET closed = 1 WHERE run = ?',
@@ -198,7 +198,7 @@ const SQL = {
     unclaimed = CASE WHEN unclaimed IS NOT NULL AND status <> 3 THEN 1 ELSE unclaimed END WHERE id = ? AND quarantined IS NOT NULL`,
   // why: what is paused besides stays out of the queue
   showTasks: `UPDATE tasks SET body = CASE WHEN ?2 = 3 THEN body ELSE abs(body) END, due_at = abs(due_at) WHERE run = ?1 AND status <= 4`,
-  cancelRest: `UPDATE tasks SET status = 9, token = NULL, worker = NULL, next = NULL, due_at = NULL, finished_at = ?, reason = 'marked_failed'
+  cancelRest: `UPDATE tasks SET status = 9, token = NULL, worker = NULL, next = NULL, due_at = NULL, waits = NULL, finished_at = ?, reason = 'marked_failed'
     WHERE run = ? AND status <= 4`,
   abandonRun: `UPDATE runs SET status = 8, reason = 'marked_failed', quarantined = NULL, unclaimed = NULL, finished_at = ? WHERE id = ?
     AND quarantined IS NOT NULL RETURNING generation`,

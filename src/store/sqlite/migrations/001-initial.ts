@@ -116,13 +116,16 @@ CREATE TABLE tasks (
   finished_at INTEGER,
   reason TEXT,
   flags INTEGER NOT NULL,
+  -- what a waiting task waits for
+  waits TEXT,
   effect INTEGER NOT NULL DEFAULT 1,
   edited TEXT,
   output TEXT,
   error TEXT,
   PRIMARY KEY (run, node, item),
   CHECK ((status = 2 AND token IS NOT NULL) = (worker IS NOT NULL)),
-  CHECK ((status >= 5) = (finished_at IS NOT NULL))
+  CHECK ((status >= 5) = (finished_at IS NOT NULL)),
+  CHECK ((status = 4) = (waits IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 -- why: queued first by body and rank is what a claim reads; running and retrying ride along so that the sweeps need no index of their own
 CREATE INDEX tasks_open ON tasks (status, body, rank) WHERE status <= 4;

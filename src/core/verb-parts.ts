@@ -1,0 +1,40 @@
+/** What the verbs of a builder share. */
+import type { Building, Call } from './building.ts';
+import { checkKeys, isBag } from './contract.ts';
+import type { GraphTask, Join } from './graph.ts';
+import { shown } from './problems.ts';
+import { refInfo } from './refs.ts';
+import type { NodeCode, RefBase } from './types.ts';
+
+export type Bag = Readonly<Record<string, unknown>>;
+export type Ref = RefBase<unknown>;
+
+/** A ref is a function too, by nature of its proxy. */
+export function isFunction(value: unknown): value is (...args: unknown[]) => unknown {
+  return typeof value === 'function' && refInfo(value) === undefined;
+}
+
+export function place(building: Building, call: Call, task: GraphTask, code?: NodeCode): Ref {
+  building.add(task, code, call.site);
+  return building.ref({ kind: 'task', id: task.id });
+}
+
+export function common(building: Building, opts: Bag, call: Call): { id: string; after?: readonly string[]; join?: Join } {
+  const after = building.after(opts['after'], call);
+  return { id: call.id, ...(after.length === 0 ? {} : { after }), ...(opts['join'] === undefined ? {} : { join: opts['join'] as Join }) };
+}
+
+export function checkOptions(options: unknown, known: readonly string[], call: Call): void {
+  if (options !== undefined && !isBag(options)) call.report('bad_type', `options must be an object, not ${naming(options)}`);
+  checkKeys(bagOf(options), known, '', (code, _at, message) => call.report(code, message));
+}
+
+export function bagOf(value: unknown): Bag {
+  return isBag(value) ? value : {};
+}
+
+export function naming(value: unknown): string {
+  if (refInfo(value) !== undefined) return 'a ref';
+  if (isBag(value) && value['kind'] === 'workflow') return 'a workflow (child workflows cannot be run yet)';
+  return shown(value);
+}

@@ -1,0 +1,26 @@
+import type { WaitingTask } from './run-state.ts';
+import type { Wait } from './waits.ts';
+import { spanText } from './words.ts';
+
+/** What a waiting task waits for, as one sentence. */
+export function waitSentence(task: WaitingTask, now: number): string {
+  const things = task.on.slice(0, 3).map((wait) => waitText(wait, now));
+  const more = task.on.length > 3 ? ` or ${task.on.length - 3} more` : '';
+  return `It waits since ${spanText(now - task.since)} ${things.join(', or ')}${more}.`;
+}
+
+function waitText(wait: Wait, now: number): string {
+  const left = wait.dueAt === null ? '' : wait.dueAt <= now ? 'now' : `in ${spanText(wait.dueAt - now)}`;
+  switch (wait.kind) {
+    case 'time':
+      return `for time to pass: it goes on ${left}`;
+    case 'signal': {
+      const where = wait.key === null ? ' to its run' : ` with the key ${JSON.stringify(wait.key.slice(0, 80))}`;
+      return `for the signal "${wait.signal}"${where}${left === '' ? '' : `, and gives up ${left}`}`;
+    }
+    case 'child':
+      return `for a run of "${wait.workflow}"`;
+    case 'approval':
+      return `for an answer of a person${left === '' ? '' : `, and gives up ${left}`}`;
+  }
+}
