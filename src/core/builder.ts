@@ -4,6 +4,7 @@ import { inParens } from './call-site.ts';
 import { isBag, TASK_OPTIONS } from './contract.ts';
 import type { BodyTask, Expr, MapTask } from './graph.ts';
 import { refInfo } from './refs.ts';
+import { isWorkflow, mapChildren, runChild } from './child-verbs.ts';
 import { isTask } from './task.ts';
 import { bagOf, checkOptions, common, isFunction, naming, place, type Bag, type Ref } from './verb-parts.ts';
 import { sleep } from './wait-verbs.ts';
@@ -29,10 +30,11 @@ export function builder(building: Building): Build {
 
 function runTask(building: Building, task: unknown, input: unknown, options: unknown): Ref {
   const opts = bagOf(options);
+  if (isWorkflow(task)) return runChild(building, task, input, opts, options);
   const call = building.call('run', opts['id'] ?? (isTask(task) ? task.name : 'task'));
   checkOptions(options, NODE_OPTIONS, call);
   if (!isTask(task)) {
-    call.report('unknown_task', `w.run takes a task, or an id, an input and a function; not ${naming(task)}`);
+    call.report('unknown_task', `w.run takes a task or a workflow, or an id, an input and a function; not ${naming(task)}`);
     return building.ref({ kind: 'lost' });
   }
   const { contract, rules } = building.contract(opts, call, task);
@@ -71,9 +73,10 @@ function map(
   { items, task, each, opts: options }: { items: unknown; task: unknown; each: unknown; opts: unknown },
 ): Ref {
   const opts = bagOf(options);
+  if (isWorkflow(task)) return mapChildren(building, { items, child: task, each, opts, options }, mapOptions);
   const call = building.call('map', opts['id'] ?? (isTask(task) ? task.name : 'map'), 'map');
   checkOptions(options, MAP_OPTIONS, call);
-  if (!isTask(task)) call.report('unknown_task', `w.map takes a task as its second argument, not ${naming(task)}`);
+  if (!isTask(task)) call.report('unknown_task', `w.map takes a task or a workflow as its second argument, not ${naming(task)}`);
   if (!isFunction(each)) call.report('bad_type', `w.map takes a function of the item as its third argument, not ${naming(each)}`);
   const { key } = opts;
   if (key !== undefined && !isFunction(key)) call.report('bad_type', `key must be a function of the item, not ${naming(key)}`);

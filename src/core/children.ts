@@ -63,7 +63,12 @@ export type ChildEvent =
   | { readonly type: 'recall' };
 
 /** Puts a child run in the place of a task or item. `input`: as a worker has checked it. */
-export function startChild(turn: Turn, node: GraphNode, facts: TaskFacts, how: { readonly input?: string | null; readonly goesOn?: boolean } = {}): void {
+export function startChild(
+  turn: Turn,
+  node: GraphNode,
+  facts: TaskFacts,
+  how: { readonly input?: string | null; readonly goesOn?: boolean } = {},
+): void {
   const { child } = node;
   if (child === null) return;
   putTask(turn.state, turn.changes, waitingOn(turn, facts, child.workflow));
@@ -160,4 +165,3 @@ export function letGoAll(turn: Turn): void {
     turn.state.tasks.some(waits) || [...turn.state.maps.values()].some((map) => [...map.open.values()].some((item) => waits(item)));
   if (any) letGo(turn, { node: -1, item: -1, generation: turn.state.generation });
 }
-

@@ -163,7 +163,8 @@ class Planning {
         this.nameItems(node, map, (item) => item.status === 'cancelled' || item.dead || (inChildren && item.status === 'failed'));
         // A map that was cancelled goes on with the items that never started, too.
         if (task?.status === 'cancelled') this.maps.set(node, map);
-      } else if (task?.status === 'cancelled' || (task?.status === 'failed' && (task.dead || (node.child !== null && !task.allowed)))) this.add(task, 'named');
+      } else if (task?.status === 'cancelled' || (task?.status === 'failed' && (task.dead || (node.child !== null && !task.allowed))))
+        this.add(task, 'named');
     }
   }
 

@@ -29,6 +29,7 @@ export function inputExpr(task: GraphTask): Expr {
     case 'sleep':
       return task.until ?? null;
     case 'task':
+    case 'child':
     case 'when':
       return task.input;
   }

@@ -304,6 +304,39 @@ export interface MapOpts<
   readonly onEmpty?: Y;
 }
 
+/** Of a task that is a run of another workflow. */
+export interface ChildOpts<V = any, J extends Join = Join, W extends boolean = boolean, D extends boolean = boolean> {
+  /** Default: the workflow's name. */
+  readonly id?: string;
+  readonly after?: readonly AnyRef[];
+  readonly join?: J;
+  /** Asked once, with the input of the child: false skips the task. */
+  readonly when?: (input: V) => W;
+  /** A failure does not fail the run; on an order-only edge it counts as a success. */
+  readonly allowFailure?: boolean;
+  /** Success as soon as the child is accepted, with its id as the value; how it ends does not reach this run, nor does a cancel reach it. */
+  readonly detached?: D;
+}
+
+export interface ChildMapOpts<
+  E = any,
+  J extends Join = Join,
+  W extends boolean = boolean,
+  Y extends 'success' | 'skip' = 'success' | 'skip',
+  D extends boolean = boolean,
+> extends ChildOpts<readonly E[], J, W, D> {
+  /** Items that are open at the same time: older ones go on before another starts. Default 20. */
+  readonly concurrency?: number;
+  /** Default 10,000; more fail the map. */
+  readonly maxItems?: number;
+  /** So many items may fail; `ratio` is of all items. */
+  readonly tolerate?: { readonly count?: number; readonly ratio?: number };
+  /** Names an item; default: its index. */
+  readonly key?: (item: Ref<E>) => In<string | number>;
+  /** What the map is when there are no items. Default 'success', with `[]`. */
+  readonly onEmpty?: Y;
+}
+
 export interface WhenOpts {
   /** Default: `when`. */
   readonly id?: string;
@@ -338,6 +371,12 @@ export interface Build {
     input: In<NoInfer<I>>,
     opts?: NodeOpts<NoInfer<B>, J, W>,
   ): Result<O, J, W>;
+  /** A run of another workflow: its end is the end of the task. With `detached` only its acceptance is waited for. */
+  run<I, O, J extends Join = never, W extends boolean = never, D extends boolean = false>(
+    child: Workflow<I, O>,
+    input: In<NoInfer<I>>,
+    opts?: ChildOpts<NoInfer<I>, J, W, D>,
+  ): Result<D extends true ? string : O, J, W>;
   /** A small inline task: `input` is put together, `fn` gets its value. */
   run<const R, O, J extends Join = never, W extends boolean = never>(
     id: string,
@@ -360,6 +399,22 @@ export interface Build {
     each: (item: Ref<ItemOf<R>>) => In<NoInfer<I>>,
     opts?: MapOpts<ItemOf<NoInfer<R>>, J, W, Y> & { readonly settle?: S },
   ): Result<S extends true ? Settled<O>[] : O[], J, W, Y>;
+  /** A run of another workflow per item of a list. */
+  map<
+    const R extends Items,
+    I,
+    O,
+    S extends boolean = false,
+    J extends Join = never,
+    W extends boolean = never,
+    Y extends 'success' | 'skip' = never,
+    D extends boolean = false,
+  >(
+    items: R & Tree<R>,
+    child: Workflow<I, O>,
+    each: (item: Ref<ItemOf<R>>) => In<NoInfer<I>>,
+    opts?: ChildMapOpts<ItemOf<NoInfer<R>>, J, W, Y, D> & { readonly settle?: S },
+  ): Result<S extends true ? Settled<D extends true ? string : O>[] : (D extends true ? string : O)[], J, W, Y>;
   /** One of two branches. What `then` and `otherwise` return is its value; tasks made in them run only if their branch was chosen. */
   when<const R, A>(
     on: R & Tree<R>,
@@ -389,6 +444,8 @@ export interface Build {
 /** What a worker needs to run one task of a graph. */
 export interface NodeCode {
   readonly task?: AnyTask;
+  /** The workflow of a child run. */
+  readonly workflow?: Workflow<any, any>;
   readonly run?: Body<any, any>;
   readonly input?: Schema;
   readonly output?: Schema;

@@ -6,6 +6,7 @@ import { shapeOf, type ShapedGraph } from './graph-shape.ts';
 import { skipProblems } from './graph-skips.ts';
 import { reporter, shown, type Problem, type Report } from './problems.ts';
 import { taskExprs } from './task-exprs.ts';
+import { childProblems } from './child-data.ts';
 import { waitProblems } from './wait-problems.ts';
 
 export type { Problem } from './problems.ts';
@@ -41,6 +42,7 @@ function linkProblems(shape: ShapedGraph, report: Report): void {
       if (!ids.has(id)) inTask('unknown_id', [key], `${key} names ${shown(id)}, which is no task of the graph`);
     }
     waitProblems(task, inTask);
+    childProblems(task, inTask);
     joinProblems(
       task,
       (links[i] ?? []).filter((link) => link.kind !== 'order' && ids.has(link.id)),

@@ -207,11 +207,23 @@ export class Attempt {
 
   private async evaluate(code: RunnableCode, input: unknown): Promise<Outcome> {
     try {
-      const holds: unknown = await (code.when as ((value: unknown) => unknown) | undefined)?.(input);
-      return { kind: 'verdict', holds: Boolean(holds) };
+      // Of a map over runs the items have no predicate of their own.
+      const asks = code.when !== undefined && !(code.workflow !== undefined && this.task.item >= 0);
+      const holds: unknown = asks ? await (code.when as ((value: unknown) => unknown) | undefined)?.(input) : true;
+      if (!holds || code.workflow === undefined) return { kind: 'verdict', holds: Boolean(holds) };
+      return await this.childInput(code, input);
     } catch (error) {
       return { kind: 'refused', reason: 'definition_error', error: this.recordText(error) };
     }
+  }
+
+  /** The input of a child run, as its workflow's schema leaves it. */
+  private async childInput(code: RunnableCode, given: unknown): Promise<Outcome> {
+    const isMap = this.known.compiled.nodes[this.task.node]?.task.kind === 'map' && this.task.item < 0;
+    if (code.input === undefined || isMap) return { kind: 'verdict', holds: true };
+    const result = await checkedBy(code.input, given);
+    if (!result.ok) return { kind: 'refused', reason: 'error', error: this.issuesText('INPUT_INVALID', 'input', result) };
+    return { kind: 'verdict', holds: true, input: encode(result.value, { maxBytes: this.host.maxPayload, root: 'input' }) ?? null };
   }
 
   private async runBody(code: RunnableCode, given: unknown): Promise<Outcome> {

@@ -1,19 +1,20 @@
-import { advance, claimInPlace, openFork, openRun, takeMore } from '../core/advance.ts';
+import { advance, claimInPlace, goOnWith, openFork, openRun, takeMore } from '../core/advance.ts';
 import { noChanges, type Changes } from '../core/changes.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { runIdText } from '../core/ids.ts';
-import { startable } from '../core/maps.ts';
-import type { RunFacts, RunningTask, RunState } from '../core/run-state.ts';
+import { isChecked, startable } from '../core/maps.ts';
+import type { ParentLink, RunFacts, RunningTask, RunState } from '../core/run-state.ts';
 import { emptyRunState } from '../core/run-state.ts';
 import { resetResult } from '../core/reset.ts';
-import type { KernelSettings } from '../core/turn.ts';
+import type { KernelSettings, RunEvent } from '../core/turn.ts';
 import { ItemsNeeded } from '../core/values.ts';
 import type { ActWrite } from '../store/acts.ts';
 import type { StartLink, StartWrite } from '../store/store.ts';
 import type { Chain } from './attempt.ts';
 import type { CachedRun } from './cache.ts';
 import type { Numbers } from './numbers.ts';
-import type { EventUnit, StartFrom, StartUnit, StepUnit } from './units.ts';
+import type { Known } from './registry.ts';
+import type { Act, EventUnit, StartFrom, StartRequest, StartUnit, StepUnit } from './units.ts';
 
 /** A claim made in the commit that queued the task. */
 export interface Launch {
@@ -21,18 +22,32 @@ export interface Launch {
   readonly chain: Chain;
 }
 
-export interface PlannedStart {
-  readonly unit: StartUnit;
+/** A run that this commit starts. */
+export interface PlannedChild {
+  readonly known: Known;
   readonly write: StartWrite;
-  readonly launches: readonly Launch[];
+  readonly launches: Launch[];
+  /** Runs that it starts itself, with it or not at all; their writes are in its own. */
+  readonly children: PlannedChild[];
+  readonly chain: Chain;
+}
+
+export interface PlannedStart extends PlannedChild {
+  readonly unit: StartUnit;
 }
 
 export interface PlannedRun {
   readonly units: readonly EventUnit[];
   readonly entry: CachedRun;
   readonly changes: Changes;
-  readonly launches: readonly Launch[];
+  readonly launches: Launch[];
   readonly act: ActWrite | null;
+  readonly chain: Chain;
+  readonly children: PlannedChild[];
+  /** With which others it is written or not at all. */
+  group: number | null;
+  /** It ends, and its parent cannot be told now. */
+  untold: boolean;
 }
 
 export interface Plan {
@@ -44,6 +59,14 @@ export interface Plan {
   readonly broken: { readonly run: number; readonly units: readonly EventUnit[]; readonly error: unknown }[];
   /** Runs that need the items of these maps before they can be decided. */
   readonly needItems: { readonly run: number; readonly nodes: readonly number[]; readonly units: readonly EventUnit[] }[];
+}
+
+/** What a run begins with. */
+export interface OpenRequest extends Omit<StartRequest, 'rejectDuplicate'> {
+  readonly parent: ParentLink | null;
+  /** Of a child: its parent's. */
+  readonly rank?: number;
+  readonly taken: StartFrom['taken'];
 }
 
 /** What this process may take on, asked while planning. */
@@ -69,30 +92,22 @@ export class Planner {
   }
 
   start(plan: Plan, unit: StartUnit, capacity: Capacity): void {
-    const { now } = plan;
-    const { known, startAt, priority, input, from } = unit.request;
+    const { request } = unit;
+    const { from } = request;
+    const made = this.open(plan.now, { ...request, parent: null, taken: from?.taken ?? null, act: startAct(unit) }, capacity);
+    plan.starts.push({ ...made, unit });
+  }
+
+  /** A run to accept: whether it starts later, waits to be claimed as a whole, or its roots go on here. */
+  open(now: number, request: OpenRequest, capacity: Capacity): PlannedChild {
+    const { known, startAt, taken } = request;
     const isLater = startAt !== null && startAt > now;
-    const timeoutMs = known.compiled.graph.timeoutMs;
-    const facts: RunFacts = {
-      run: this.numbers.run(),
-      generation: 1,
-      rev: 1,
-      status: isLater ? 'scheduled' : 'running',
-      resumeTo: null,
-      rank: (isLater ? startAt : now) - priority * MINUTE_MS,
-      startAt: isLater ? startAt : null,
-      acceptedAt: now,
-      deadlineAt: timeoutMs === undefined ? null : Math.min(LAST_INSTANT, (isLater ? startAt : now) + timeoutMs),
-      input,
-      cause: null,
-      cancelAsked: null,
-    };
+    const facts = this.facts(now, request, isLater);
     const { firstBody, id, workflow } = known.stored;
     const roots = known.compiled.plainRoots;
     const chain: Chain = { length: 1, since: now };
     const goesOn =
       roots !== null && capacity.free >= roots.length && roots.every((root) => capacity.mayContinue(firstBody + root, facts.rank, chain));
-    const taken = from?.taken ?? null;
     const unclaimed = !isLater && roots !== null && !goesOn && taken === null;
     const { state, changes } =
       unclaimed || isLater
@@ -101,13 +116,17 @@ export class Planner {
           ? openRun(known.compiled, facts, now, this.settings)
           : openFork(known.compiled, facts, taken, now, this.settings);
     const launches =
-      unclaimed || isLater ? [] : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain }, capacity, now);
+      unclaimed || isLater ? [] : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain }, capacity, now, 0);
     if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
-    const { uid, key, tags, traceparent } = unit.request;
+    const { uid, key, tags, traceparent } = request;
     const owner = launches.length > 0 ? capacity.worker : null;
-    plan.starts.push({
-      unit,
+    const link = linkOf(request.from, state);
+    const act = request.act === null ? null : actResult(request.act, uid, state.run);
+    return {
+      known,
       launches,
+      chain,
+      children: [],
       write: {
         uid,
         definition: id,
@@ -120,10 +139,47 @@ export class Planner {
         owner,
         state,
         changes,
-        link: linkOf(from, state),
-        act: startAct(unit, state.run),
+        link,
+        act,
+        children: [],
       },
-    });
+    };
+  }
+
+  private facts(now: number, { known, startAt, priority, rank, input, parent }: OpenRequest, isLater: boolean): RunFacts {
+    const timeoutMs = known.compiled.graph.timeoutMs;
+    const begins = isLater && startAt !== null ? startAt : now;
+    return {
+      run: this.numbers.run(),
+      generation: 1,
+      rev: 1,
+      status: isLater ? 'scheduled' : 'running',
+      resumeTo: null,
+      parent,
+      rank: rank ?? begins - priority * MINUTE_MS,
+      startAt: isLater ? startAt : null,
+      acceptedAt: now,
+      deadlineAt: timeoutMs === undefined ? null : Math.min(LAST_INSTANT, begins + timeoutMs),
+      input,
+      cause: null,
+      cancelAsked: null,
+    };
+  }
+
+  /** What the ends of other runs in the same commit say to this one; whether it took them. */
+  goOn(
+    { known, state, changes, launches, chain }: { known: Known; state: RunState; changes: Changes; launches: Launch[]; chain: Chain },
+    events: readonly RunEvent[],
+    now: number,
+    capacity: Capacity,
+  ): boolean {
+    const before = changes.tasks.length;
+    const refused = changes.refused.length;
+    goOnWith(known.compiled, state, changes, { events, now, settings: this.settings });
+    const at = { state, changes, firstBody: known.stored.firstBody, chain };
+    launches.push(...this.continueHere(known.compiled.nodes.length, at, capacity, now, before));
+    if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
+    return changes.refused.length === refused;
   }
 
   /** All events of one run that came together, in their order. */
@@ -140,9 +196,9 @@ export class Planner {
       );
       const chain = nextChain(units, now);
       const at = { state, changes, firstBody: known.stored.firstBody, chain };
-      const launches = this.continueHere(known.compiled.nodes.length, at, capacity, now);
+      const launches = this.continueHere(known.compiled.nodes.length, at, capacity, now, 0);
       if (state.maps.size > 0) launches.push(...this.takeItems(entry, changes, chain, capacity, now));
-      plan.runs.push({ units, entry, changes, launches, act: actOf(units, changes) });
+      plan.runs.push({ units, entry, changes, launches, act: actOf(units, changes), chain, children: [], group: null, untold: false });
     } catch (error) {
       if (error instanceof ItemsNeeded) plan.needItems.push({ run: state.run, nodes: error.nodes, units });
       else plan.broken.push({ run: state.run, units, error });
@@ -154,10 +210,13 @@ export class Planner {
     at: { state: RunState; changes: Changes; firstBody: number; chain: Chain },
     capacity: Capacity,
     now: number,
+    first: number,
   ): Launch[] {
     const launches: Launch[] = [];
     if (nodes === 0) return launches;
-    for (const change of at.changes.tasks) {
+    for (let i = first; i < at.changes.tasks.length; i++) {
+      const change = at.changes.tasks[i];
+      if (change === undefined) continue;
       if (change.to.status === 'running' && change.to.phase === 'body' && change.from?.status === 'running') {
         // The verdict was yes: the body starts under the claim, and in the slot, that evaluated.
         capacity.free--;
@@ -189,6 +248,11 @@ export class Planner {
       const node = known.compiled.nodes[map.node];
       const task = state.tasks[map.node];
       if (node === undefined || task?.status !== 'running' || capacity.free <= 0 || state.status === 'paused') continue;
+      if (node.child !== null && !isChecked(node)) {
+        // The kernel starts them, so many in a commit.
+        if (startable(node, map) > 0) capacity.waits(task.rank);
+        continue;
+      }
       if (!capacity.mayContinue(known.stored.firstBody + map.node, task.rank, chain)) {
         if (startable(node, map) > 0) capacity.waits(task.rank);
         continue;
@@ -201,6 +265,7 @@ export class Planner {
         settings: this.settings,
       });
       for (const change of changes.tasks.slice(before)) {
+        if (change.to.status !== 'queued') continue;
         capacity.free--;
         launches.push({ task: claimInPlace(state, change, { token: this.numbers.token(), worker: capacity.worker }, now), chain });
       }
@@ -224,11 +289,13 @@ function linkOf(from: StartFrom | null, state: RunState): StartLink | null {
   return { run, kind, generation: taken?.donor.generation ?? null, maps: taken?.nodes.filter((node) => state.maps.has(node)) ?? [] };
 }
 
-function startAct({ request: { act, uid } }: StartUnit, run: number): ActWrite | null {
-  if (act === null) return null;
-  const facts = JSON.stringify({ ...(JSON.parse(act.facts) as object), made: runIdText(uid) });
-  return { ...act, facts, result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex') }) };
-}
+const startAct = ({ request: { act, uid } }: StartUnit): Act | null =>
+  act === null ? null : { ...act, facts: JSON.stringify({ ...(JSON.parse(act.facts) as object), made: runIdText(uid) }) };
+
+const actResult = (act: Act, uid: Uint8Array, run: number): ActWrite => ({
+  ...act,
+  result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex') }),
+});
 
 /** The slot's chain goes on where an attempt of this process just ended; otherwise a new one begins. */
 function nextChain(units: readonly EventUnit[], now: number): Chain {

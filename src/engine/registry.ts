@@ -76,6 +76,8 @@ export class Registry {
       );
     }
     this.workflows.set(workflow.name, { workflow, version, hash, known: null });
+    // why: what it starts must be in the store before its first run
+    for (const { workflow: child } of workflow.code.values()) if (child !== undefined) this.addWorkflow(child as AnyWorkflow, digest);
   }
 
   private addTask(task: AnyTask): void {
@@ -201,5 +203,7 @@ function isRegistrable(value: unknown): boolean {
 function canRun(known: Known, node: number): boolean {
   const code = known.code[node];
   if (code === undefined) return false;
-  return known.compiled.nodes[node]?.task.kind === 'when' ? code.when !== undefined : code.body !== undefined;
+  const { task, child } = known.compiled.nodes[node] ?? {};
+  if (child != null) return task?.kind === 'map' || code.when !== undefined || code.input !== undefined;
+  return task?.kind === 'when' ? code.when !== undefined : code.body !== undefined;
 }

@@ -167,7 +167,7 @@ export interface StartWrite {
   /** The run that it was made from; of a fork, the maps whose items are taken over as they are. */
   readonly link: StartLink | null;
   readonly act: ActWrite | null;
-  /** Its place in another run, where that starts it. */
+  /** Runs that stand for tasks of this one: they start with it or not at all. */
   readonly children?: readonly StartWrite[];
 }
 

@@ -34,7 +34,12 @@ const againOf = (tasks: readonly TaskState[], node: number): number[] =>
 export function readDue(sql: Statements, now: number, limit: number): port.Due {
   const runs = sql.dueRuns.all(now, limit).map((row) => ({
     run: Number(row['run']),
-    event: row['recall'] === 1 ? ('recall' as const) : Number(row['status']) === runCode('scheduled') ? ('admit' as const) : ('deadline' as const),
+    event:
+      row['recall'] === 1
+        ? ('recall' as const)
+        : Number(row['status']) === runCode('scheduled')
+          ? ('admit' as const)
+          : ('deadline' as const),
     dueAt: Number(row['dueAt']),
   }));
   const ahead = [sql.nextTaskDue.get(now)?.['at'], sql.nextRunDue.get(now)?.['at']].filter((at) => at !== undefined).map(Number);

@@ -253,7 +253,11 @@ function parentOf(row: Row): ParentLink | null {
   const run = row['parent'];
   if (run === null || run === undefined) return null;
   const kind = LINK_KINDS[number(row['parent_kind'])];
-  if (kind === undefined) throw new PawlError('STORE_CORRUPT', `A run hangs on another one by ${String(row['parent_kind'])}, which this version of Pawl does not write.`);
+  if (kind === undefined)
+    throw new PawlError(
+      'STORE_CORRUPT',
+      `A run hangs on another one by ${String(row['parent_kind'])}, which this version of Pawl does not write.`,
+    );
   return {
     run: Number(run),
     node: number(row['parent_node']),

@@ -31,6 +31,9 @@ CREATE TABLE definitions (
   UNIQUE (workflow, version)
 ) STRICT;
 
+-- the newest version of a workflow
+CREATE INDEX definitions_newest ON definitions (workflow, id);
+
 CREATE TABLE runs (
   id INTEGER PRIMARY KEY,
   uid BLOB NOT NULL UNIQUE CHECK (length(uid) = 16),
@@ -69,7 +72,7 @@ CREATE TABLE runs (
   input TEXT,
   output TEXT
 ) STRICT;
-CREATE INDEX runs_parent ON runs (parent, parent_node, parent_item) WHERE parent IS NOT NULL;
+CREATE INDEX runs_parent ON runs (parent, parent_node, parent_item, parent_generation) WHERE parent IS NOT NULL;
 CREATE INDEX runs_tree ON runs (tree) WHERE tree IS NOT NULL;
 CREATE INDEX runs_untold ON runs (id) WHERE recall = 2;
 CREATE INDEX runs_unclaimed ON runs (definition, rank, id) WHERE unclaimed = 1;
