@@ -12,6 +12,7 @@ const WIRE = '^src/server/wire\\.ts$';
 const ENTRIES = '^src/(index|testing/index|lint/index|observe/pino)\\.ts$';
 
 const NODE = 'core'; // Node's own modules: a type of dependency, for dependency-cruiser reports node:fs as `fs`
+const CRON = '(^|/)node_modules/croner/'; // arithmetic over the calendar: it is given the instant, and asks no clock
 const LIBRARIES = '(^|/)node_modules/'; // which of them is settled by `no-dev-dependency`, `driver-only-in-its-store` and package.json
 
 const TEST = '\\.(test|test-d)\\.ts$';
@@ -29,7 +30,13 @@ const never = (name, from, to, comment) => ({ name, comment, severity: 'error', 
 
 module.exports = {
   forbidden: [
-    only('core-is-alone', CORE, [CORE], 'src/core imports only src/core: no node:*, no library.'),
+    only('core-is-alone', CORE, [CORE, CRON], 'src/core imports only src/core: no node:*, no library but cron arithmetic.'),
+    never(
+      'cron-in-one-place',
+      { path: '^src/', pathNot: '^src/core/cron\\.ts$' },
+      { path: CRON },
+      'The cron library answers when an expression is due, behind src/core/cron.ts; nothing else of it is used.',
+    ),
     only('store-port', STORE_PORT, [CORE, STORE_PORT], 'The port imports core, never a driver or an adapter.'),
     only(
       'store-sqlite',

@@ -37,7 +37,14 @@ async function measure({ folder, size }: Round): Promise<Metrics> {
   const totalMs = performance.now() - startMs;
   mustBe(output, { n: size }, 'the output of the map');
   await engine.close();
-  return { items: size, concurrency: CONCURRENCY, totalMs, perItemUs: (totalMs / size) * 1_000, ...edges(plan.ran, Math.ceil(size / 10)) };
+  return {
+    items: size,
+    concurrency: CONCURRENCY,
+    totalMs,
+    perItemUs: (totalMs / size) * 1_000,
+    ...edges(plan.ran, Math.ceil(size / 10)),
+    peakMb: (process.resourceUsage().maxRSS * 1_024) / 1e6,
+  };
 }
 
 /** An item's cost against the cheapest of a smaller size in the same repetition: the smallest carries the fixed cost of a run. */
@@ -57,5 +64,6 @@ export const w4: Workload = {
     { metric: 'perTaskFirstUs', label: 'per item, first tenth, µs', digits: 1 },
     { metric: 'perTaskLastUs', label: 'per item, last tenth, µs', digits: 1 },
     { metric: 'growth', label: 'against linear from smaller sizes', digits: 2, target: { text: '≤ 1.3', holds: (value) => value <= 1.3 } },
+    { metric: 'peakMb', label: 'peak memory of the process, MB', digits: 0, target: { text: '≤ 200', holds: (value) => value <= 200 } },
   ],
 };

@@ -5,6 +5,8 @@ import type { EngineEvent } from './core/events.ts';
 import type { Logger } from './core/log.ts';
 import { shown } from './core/problems.ts';
 import { redactor, type RedactOptions } from './core/redact.ts';
+import { DEFAULT_QUEUE } from './core/needs-options.ts';
+import { declaredLimits, type Limits } from './core/limits.ts';
 import type { EngineParts, TaskProgress } from './engine/engine.ts';
 import { timerHeart, type HeartFactory } from './engine/heart.ts';
 import { realHost } from './engine/host.ts';
@@ -30,6 +32,11 @@ export interface EngineOptions {
   readonly access?: 'read' | 'write';
   /** How long finished runs and the journal are kept; workers delete what is older, a little at a time. `false`: for ever. */
   readonly retention?: Retention | false;
+  /**
+   * What is scarce, by name: units of a pool (`db: 5`), or a rate (`mail: '10/s'`). Every pool and every named rate of a registered workflow must
+   * be here. What an operator sets with `pawl limit set` wins until it is cleared.
+   */
+  readonly limits?: Limits;
   /** Attempts at the same time in this process. Default 20. */
   readonly concurrency?: number;
   /** How long a silent worker's work stays its own. Default 15 s, at least 1 s; renewed every third of it. */
@@ -108,6 +115,8 @@ export function engineParts(options: Omit<EngineOptions, 'store' | 'durability' 
     logLines: count(options.logLines ?? 1_000, 'logLines', 100_000, 0),
     settings: engineSettings(options),
     use: options.use,
+    limits: declaredLimits(options.limits),
+    queues: new Set([DEFAULT_QUEUE]),
     onEvent: options.onEvent,
     onProgress: options.onProgress,
   };

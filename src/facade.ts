@@ -12,6 +12,8 @@ import { auditPage, type AuditEntry, type AuditQuery } from './client/audit.ts';
 import { Client, type RunQuery, type RunRef, type StartOptions } from './client/client.ts';
 import { diagnose, unreadable, type Check } from './client/doctor.ts';
 import type { FindOptions } from './client/find.ts';
+import { Versions, type MoveOptions, type RunMoved, type VersionCheck } from './client/versions.ts';
+import { Capacity, servedQueues, type LimitOptions, type LimitView, type PausedView } from './client/capacity.ts';
 import { viewOf, type RunView } from './client/views.ts';
 import { Run, type RunHost } from './client/run.ts';
 import { exportRun, importRun } from './client/transfer.ts';
@@ -29,6 +31,8 @@ export type { RegisteredDefinitions, RegisteredWorkflow } from './engine/registr
 export interface WorkOptions {
   /** Attempts at the same time in this process. Default: the engine's `concurrency`. */
   readonly concurrency?: number;
+  /** Tasks of these queues are taken on. Default `['default']`; `'all'`: of every queue. */
+  readonly queues?: readonly string[] | 'all';
   /** Signals on which the engine is closed (drained) and the process then ends by the same signal. Default `['SIGTERM']`. */
   readonly drainOn?: readonly ('SIGTERM' | 'SIGINT')[];
 }
@@ -68,6 +72,12 @@ export class Engine implements RunHost {
   async explainer(): Promise<Explainer> {
     const { store } = await this.runtime.open();
     return new Explainer(store, await this.client(), this.runtime);
+  }
+
+  /** @internal */
+  async versions(): Promise<Versions> {
+    const { store } = await this.runtime.open();
+    return new Versions(store, { client: await this.client(), writer: this.runtime, acts: await this.acts() });
   }
 
   /** @internal */
@@ -128,7 +138,21 @@ export class Engine implements RunHost {
      */
     find: async (text: string, options: FindOptions = {}): Promise<Run<unknown>> =>
       new Run<unknown>(this, await (await this.client()).resolve(text, options), false),
+    /** Lets every open run that matches go on as a run of another version of its workflow; yields what became of each. */
+    move: (query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> => this.moveAll(query, options),
   };
+
+  private async *moveAll(query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> {
+    yield* (await this.versions()).moveAll(query, options);
+  }
+
+  /**
+   * What open runs of other versions would do if what is registered here were deployed. Nothing is written, and nothing need be stored yet:
+   * an engine with `access: 'read'` can ask.
+   */
+  async checkVersions(): Promise<readonly VersionCheck[]> {
+    return (await this.versions()).check(this.registered.workflows);
+  }
 
   /** Tasks that failed for good and wait for a person's decision. */
   readonly dead = {
@@ -154,6 +178,40 @@ export class Engine implements RunHost {
     retry: async (id: string, options: ActOptions = {}): Promise<boolean> => (await this.acts()).release(id, options),
     /** Fails a run: its open tasks are cancelled. */
     fail: async (id: string, options: ActOptions = {}): Promise<void> => (await this.acts()).abandon(id, options),
+  };
+
+  private async capacity(): Promise<Capacity> {
+    return new Capacity((await this.runtime.open()).store, this.runtime);
+  }
+
+  /** Pools, keys and rates: what the code declares, what an operator says instead, what is held. */
+  readonly limits = {
+    list: async (): Promise<readonly LimitView[]> => (await this.capacity()).list(),
+    /** A number is units of a pool (or, with `kind: 'key'`, how much of a key runs at once), a text such as '10/s' a rate. Wins until cleared. */
+    set: async (name: string, value: number | string, options: LimitOptions = {}): Promise<void> =>
+      (await this.capacity()).set(name, value, options),
+    /** Back to what the code says. False where no operator had set it. */
+    clear: async (name: string, options: LimitOptions = {}): Promise<boolean> => (await this.capacity()).clear(name, options),
+  };
+
+  /** Queues: while one is paused nothing new of it is claimed; what runs goes on to its end. */
+  readonly queues = {
+    /** The paused ones. */
+    list: async (): Promise<readonly PausedView[]> => (await this.capacity()).paused('queue'),
+    /** False where it was paused already. */
+    pause: async (name: string): Promise<boolean> => (await this.capacity()).pause('queue', name),
+    /** False where it was not paused. */
+    resume: async (name: string): Promise<boolean> => (await this.capacity()).resume('queue', name),
+  };
+
+  /** Workflows as a whole: while one is paused nothing new of its runs is claimed; runs of it are still accepted. */
+  readonly workflows = {
+    /** The paused ones. */
+    list: async (): Promise<readonly PausedView[]> => (await this.capacity()).paused('workflow'),
+    /** False where it was paused already. */
+    pause: async (name: string): Promise<boolean> => (await this.capacity()).pause('workflow', name),
+    /** False where it was not paused. */
+    resume: async (name: string): Promise<boolean> => (await this.capacity()).resume('workflow', name),
   };
 
   /** Acts of people, the last first. */
@@ -242,7 +300,7 @@ export class Engine implements RunHost {
 
   /** This process takes on work until it is closed. Resolves when it is ready to. */
   async work(options: WorkOptions = {}): Promise<void> {
-    await this.runtime.work(options.concurrency);
+    await this.runtime.work(options.concurrency, servedQueues(options.queues));
     this.stopSignals();
     this.stopSignals = drainOn(options.drainOn ?? ['SIGTERM'], () => this.close());
   }

@@ -4,6 +4,7 @@ export type { AuditEntry, AuditQuery } from './client/audit.ts';
 export type { DeadAttempt, DeadLetter, DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from './client/dead.ts';
 export type { WorkerView } from './client/explain.ts';
 export type { RunQuery, StartOptions } from './client/client.ts';
+export type { MoveOptions, MoveReport, Obstacle, ObstacleWhy, RunGroup, RunMoved, RunVerdict, VersionCheck } from './client/versions.ts';
 export type { RunView, TaskView } from './client/views.ts';
 export { tryDurationMs as parseDuration, type Duration } from './core/duration.ts';
 export { ERRORS, isPawlError, NonRetryableError, PawlError, RetryAfterError, type ErrorCode, type ErrorRecord } from './core/errors.ts';

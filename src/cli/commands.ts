@@ -38,6 +38,11 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   rerun: { group: 'Mending:', summary: 'do a task over, with all that depends on it', load: () => import('./commands/rerun.ts') },
   fork: { group: 'Mending:', summary: 'a new run that takes over earlier outputs', load: () => import('./commands/fork.ts') },
   restart: { group: 'Mending:', summary: 'a new run from nothing, linked to the old', load: () => import('./commands/restart.ts') },
+  move: {
+    group: 'Mending:',
+    summary: 'let open runs go on as runs of another version',
+    load: () => import('./commands/move.ts'),
+  },
   mark: { group: 'Mending:', summary: 'mark a task as success or skipped, or a run as failed', load: () => import('./commands/mark.ts') },
   quarantine: {
     group: 'Mending:',

@@ -17,9 +17,11 @@ import type { RunState } from '../core/run-state.ts';
 import { isRunOver, type TaskStatus } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
 import { itemNumber } from '../core/values.ts';
+import { verdictsOf, verdictText, type Verdict } from '../core/verdict.ts';
 import type { RunRow } from '../store/store.ts';
 import { checkedValue } from './checked-value.ts';
 import type { Client, ClientWriter, RunRef } from './client.ts';
+import { lettersAsked, NoneToSend, sendable, type LetterToSend, type Sendable } from './letters-to-send.ts';
 
 /** Who acts, and what makes it the same act when it is asked for again. */
 export interface ActOptions {
@@ -122,20 +124,35 @@ export class Acts {
     );
   }
 
-  /** Some dead letters of one run, by their names. */
+  /**
+   * Some dead letters of one run in one act. Those that cannot be sent on are left out, with the reason; the report is null where none is left.
+   */
   async redriveLetters(
     id: string,
-    letters: readonly { readonly task: string; readonly item?: number }[],
-    options: Omit<RedriveOptions, 'task' | 'item'>,
-  ): Promise<ResetReport> {
+    letters: readonly LetterToSend[],
+    options: Omit<RedriveOptions, 'task' | 'item' | 'input'>,
+  ): Promise<{ readonly report: ResetReport | null; readonly refused: ReadonlyMap<LetterToSend, PawlError> }> {
+    let sent: Sendable = { targets: [], letters: [], refused: new Map() };
     const asked = {
-      letters: letters.map(({ task, item }) => (item === undefined ? task : [task, item])),
-      ...('input' in options ? { input: options.input } : {}),
+      get letters() {
+        return lettersAsked(sent.letters);
+      },
     };
-    return this.reset('redrive', id, options, asked, async (run) => {
-      const targets = letters.map(({ task, item }) => ({ node: nodeOf(run, task).index, item: item ?? -1 }));
-      return 'input' in options ? this.edited(run, targets, options.input) : targets;
-    });
+    try {
+      const report = await this.reset('redrive', id, options, asked, async (run) => {
+        sent = await sendable(run, letters, options, {
+          target: ({ task, item }) => ({ node: nodeOf(run, task).index, item: item ?? -1 }),
+          edited: async (target, input) => (await this.edited(run, [target], input))[0] ?? target,
+          refusal: (why) => refusal(run, why),
+        });
+        if (sent.targets.length === 0) throw new NoneToSend();
+        return sent.targets;
+      });
+      return { report, refused: sent.refused };
+    } catch (error) {
+      if (error instanceof NoneToSend) return { report: null, refused: sent.refused };
+      throw error;
+    }
   }
 
   async rerun(id: string, task: string, options: ResetOptions = {}): Promise<ResetReport> {
@@ -146,8 +163,13 @@ export class Acts {
     const { item, output } = options;
     return this.reset('mark', id, options, { task, item, output }, async (run) => {
       const node = nodeOf(run, task);
-      if (node.task.kind === 'when' && typeof output !== 'boolean') {
-        throw new PawlError('TASK_OUTPUT_INVALID', `The output of "${node.id}" is a verdict: give true or false.`);
+      if (node.parts !== null) throw new PawlError('TASK_OUTPUT_INVALID', `"${node.id}" gives what its first part gives: mark that part.`);
+      const verdicts = verdictsOf(node.task);
+      if (verdicts !== null && !verdicts.includes(output as Verdict)) {
+        throw new PawlError(
+          'TASK_OUTPUT_INVALID',
+          `The output of "${node.id}" is a verdict: give ${verdicts.map(verdictText).join(' or ')}.`,
+        );
       }
       const index = item === undefined ? -1 : itemOf(run, node, item);
       return [{ node: node.index, item: index, output: await this.checked(run, { node, item: index }, 'output', output) }];
@@ -162,7 +184,14 @@ export class Acts {
   }
 
   async skip(id: string, task: string, options: ActOptions & { readonly item?: ItemName } = {}): Promise<void> {
-    await this.onTask(id, task, options, 'skip', 'TASK_NOT_OPEN', 'it is not pending, queued, waiting or retrying');
+    await this.onTask(
+      id,
+      task,
+      options,
+      'skip',
+      'TASK_NOT_OPEN',
+      'it is the guard of the run, or not pending, queued, waiting or retrying',
+    );
   }
 
   private async onTask(
@@ -173,11 +202,14 @@ export class Acts {
     code: ErrorCode,
     why: string,
   ): Promise<void> {
-    const run = await this.look(id, true);
-    const node = nodeOf(run, task);
-    const item = options.item === undefined ? -1 : itemOf(run, node, options.item);
-    const facts = { task: node.id, ...(item < 0 ? {} : { item }) };
-    if ((await this.send(run.row, { type: action, node: node.index, item }, action, options, facts)) === null) {
+    for (let tries = 0; ; tries++) {
+      const run = await this.look(id, true);
+      const node = nodeOf(run, task);
+      const item = options.item === undefined ? -1 : itemOf(run, node, options.item);
+      const facts = { task: node.id, ...(item < 0 ? {} : { item }) };
+      if ((await this.send(run.row, { type: action, node: node.index, item }, action, options, facts)) !== null) return;
+      // It went on as a run of another version at the same moment: what was refused was said of the version before.
+      if (tries < TRIES && (await this.client.find(id)).definition !== run.row.definition) continue;
       throw new PawlError(code, `${nameOf(node, item)} of run ${runIdText(run.row.uid)}: ${why}.`, {
         details: { ...facts, run: runIdText(run.row.uid) },
       });
@@ -199,10 +231,10 @@ export class Acts {
 
   private async onRun(id: string, event: RunEvent, action: string, options: ActOptions): Promise<void> {
     const row = await this.client.find(id);
-    this.checkAside(row);
+    checkAside(row);
     if ((await this.send(row, event, action, options, {})) !== null) return;
     const now = await this.client.find(id);
-    this.checkAside(now);
+    checkAside(now);
     const code = action === 'resume' && !isRunOver[now.status] ? 'RUN_NOT_PAUSED' : 'RUN_NOT_OPEN';
     // A second pause finds what it wants.
     if (action === 'pause' && now.status === 'paused') return;
@@ -214,7 +246,7 @@ export class Acts {
     this.writer.writable();
     const row = await this.client.find(id);
     if (isRunOver[row.status] && !(await this.isRepeated(options))) return false;
-    this.checkAside(row);
+    checkAside(row);
     return (await this.send(row, { type: 'cancel', reason: 'person' }, 'cancel', options, {})) !== null;
   }
 
@@ -238,7 +270,9 @@ export class Acts {
     const run = await this.look(id, true);
     const names = typeof from === 'string' ? [from] : from;
     const nodes = names.map((name) => nodeOf(run, name).index);
-    const reused = reusedByFork(run.graph, run.state, nodes);
+    // The guard's yes was to the old input.
+    const asked = 'input' in options ? run.graph.guard : null;
+    const reused = reusedByFork(run.graph, run.state, nodes).filter((node) => node !== asked);
     const ids = reused.flatMap((node) => run.graph.nodes[node]?.id ?? []);
     if (options.dryRun === true) return { id: runIdText(run.row.uid), run: run.row.run, created: false, reused: ids };
     const given = 'input' in options ? { input: options.input } : {};
@@ -341,7 +375,11 @@ export class Acts {
     if (run.state.maps.has(node.index) && target.item < 0) {
       throw new PawlError('CONFIG_OPTION', `input: "${node.id}" is a map that has items; name the one item that it is for.`);
     }
-    return [{ ...target, edited: await this.checked(run, { node, item: target.item }, 'input', input) }];
+    const edited = await this.checked(run, { node, item: target.item }, 'input', input);
+    // Stored, the value undefined is the absence of an edit.
+    if (edited === null)
+      throw new PawlError('TASK_INPUT_INVALID', `The input of "${node.id}" may not be undefined: leave it out to keep what it has.`);
+    return [{ ...target, edited }];
   }
 
   private async checked(
@@ -358,7 +396,7 @@ export class Acts {
 
   private async look(id: string, items: boolean): Promise<Looked> {
     const row = await this.client.find(id);
-    this.checkAside(row);
+    checkAside(row);
     const looked = await this.writer.look(row.run, items);
     if (looked?.graph == null || looked.state === null || looked.row === null) {
       throw setAside(looked?.row ?? row);
@@ -366,15 +404,14 @@ export class Acts {
     return { row: looked.row, graph: looked.graph, state: looked.state };
   }
 
-  private checkAside(row: RunRow): void {
-    if (row.quarantined !== null) throw setAside(row);
-  }
-
   private async send(row: RunRow, event: RunEvent, action: string, options: ActOptions, facts: object): Promise<string | null> {
-    return this.writer.act(row.run, event, this.actOf(row, action, options, facts));
+    const act = this.actOf(row, action, options, facts);
+    const namesTasks = event.type === 'reset' || event.type === 'skip' || event.type === 'discard';
+    return this.writer.act(row.run, event, namesTasks ? { ...act, on: row.definition } : act);
   }
 
-  private actOf(row: RunRow, action: string, options: ActOptions, facts: object): Act {
+  /** @internal */
+  actOf(row: RunRow, action: string, options: ActOptions, facts: object): Act {
     const { actor = DEFAULT_ACTOR, requestId = null, note = null } = options;
     for (const [name, value] of [
       ['actor', actor],
@@ -394,6 +431,14 @@ export class Acts {
   }
 }
 
+/** Throws where a run was set aside. */
+export function checkAside(row: RunRow): void {
+  if (row.quarantined !== null) throw setAside(row);
+}
+
+/** What makes an act of who asks and what is asked. */
+export type ActMaker = Pick<Acts, 'actOf'>;
+
 const changed = (id: string): PawlError =>
   new PawlError('RUN_CHANGED', `Run ${id} changed each time that the act was about to be done.`, { details: { run: id } });
 
@@ -409,6 +454,7 @@ export interface Act {
   readonly hash: string;
   readonly facts: string;
   readonly note: string | null;
+  readonly on?: number;
 }
 
 interface Looked {
@@ -417,7 +463,8 @@ interface Looked {
   readonly state: RunState;
 }
 
-const DEFAULT_ACTOR = 'api';
+/** Who acts where nobody is named. */
+export const DEFAULT_ACTOR = 'api';
 const FACTS_KEPT = 16_384;
 const TEXT_KEPT = 2_000;
 

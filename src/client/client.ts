@@ -8,12 +8,13 @@ import { exprRefs } from '../core/expr.ts';
 import type { Graph } from '../core/graph.ts';
 import { shown } from '../core/problems.ts';
 import { newRunId, parseRunId, runIdText } from '../core/ids.ts';
+import type { Obstacle } from '../core/moving.ts';
 import type { EndedTask, RunState } from '../core/run-state.ts';
 import { validate, type Schema } from '../core/schema.ts';
 import { isRunOver, isTerminal, RUN_STATUSES, type RunStatus } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
 import type { Workflow } from '../core/types.ts';
-import { settledError } from '../core/values.ts';
+import { RunScope, settledError } from '../core/values.ts';
 import type { KeyClaim, ListQuery, RunRow, Store } from '../store/store.ts';
 import type { Act } from './acts.ts';
 import { findRun, type FindOptions } from './find.ts';
@@ -64,11 +65,16 @@ export interface ClientWriter {
   release(run: number, act: Act): Promise<boolean>;
   /** Fails a quarantined run. */
   abandonRun(run: number, act: Act): Promise<void>;
+  /** Lets a run go on under another definition, where it may. */
+  move(run: number, definition: number, how: { readonly staysUntil: number | null; readonly act: Act }): Promise<Moved>;
   delay(ms: number): Promise<void>;
   /** How the run ended, null where the store must be asked for that; `'timeout'` when `ms` have passed first. */
   ended(run: number, ms: number | null): Promise<RunEnd | null | 'timeout'>;
   graph(definition: number): Promise<CompiledGraph | null>;
 }
+
+/** What a move came to, as the engine says it. */
+type Moved = { readonly kind: 'moved' | 'there' | 'held' | 'closed' } | { readonly kind: 'stays'; readonly obstacles: readonly Obstacle[] };
 
 export interface StartRequest {
   readonly definition: unknown;
@@ -340,6 +346,7 @@ export class Client {
     const states = (await this.store.tasksOf(row.run, isMap)).filter((state) => state.node === node.index);
     const top = states.find((state) => state.item < 0);
     if (top?.status !== 'success') return undefined;
+    if (node.parts !== null) return this.firstOutput(row, name);
     // A map that is marked, or was empty, has its output itself.
     if (!isMap || top.output !== null) return decode(top.output);
     const settle = node.task.kind === 'map' && node.task.settle === true;
@@ -349,6 +356,12 @@ export class Client {
         item.status === 'success' ? { status: 'success', value: decode(item.output) } : { status: item.status, error: settledError(item) },
       );
     return items.filter((item) => item.status === 'success').map((item) => decode(item.output));
+  }
+
+  /** The row names the winner; its value is where it was made, which may be a branch that has no row. */
+  private async firstOutput(row: RunRow, name: string): Promise<unknown> {
+    const looked = await this.writer.look(row.run, true);
+    return looked?.graph == null || looked.state === null ? undefined : new RunScope(looked.graph, looked.state).output(name);
   }
 
   async logs(id: string, query: LogQuery = {}): Promise<LogPage> {

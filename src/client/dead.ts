@@ -1,7 +1,7 @@
 import { decode } from '../core/codec.ts';
 import type { CompiledGraph, GraphNode } from '../core/compile.ts';
 import type { Duration } from '../core/duration.ts';
-import { PawlError, type ErrorRecord } from '../core/errors.ts';
+import { isPawlError, PawlError, type ErrorRecord } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
 import type { EndedTask } from '../core/run-state.ts';
 import type { AttemptOutcome, Reason } from '../core/states.ts';
@@ -9,6 +9,7 @@ import { itemKey, mapList, parseError, taskInput } from '../core/values.ts';
 import type { DeadCursor } from '../store/acts.ts';
 import type { DeadRow, RunRow, Store } from '../store/store.ts';
 import type { ActOptions, Acts, RedriveOptions, ResetReport } from './acts.ts';
+import { redriveMany } from './dead-redrive.ts';
 import { sinceInstant, type Client, type ClientWriter } from './client.ts';
 
 /** A task that failed for good and that a person must decide about. */
@@ -74,13 +75,13 @@ export interface DeadRedriveOptions extends ActOptions, Pick<RedriveOptions, 'ac
   readonly limit?: number;
   /** Only this item of a map. */
   readonly item?: number;
-  /** At most so many a second; default: as fast as they are written. */
+  /** At most so many a second, evenly; default: as fast as they are written. */
   readonly perSecond?: number;
-  /** Makes a new input for each; what it throws keeps that dead letter as it is, as an error of the result. */
+  /** Makes a new input for each; what it throws, or undefined, keeps that dead letter as it is, as an error of the result. */
   readonly edit?: (input: unknown, letter: DeadLetterDetail) => unknown;
 }
 
-/** What became of some dead letters of one run. */
+/** What became of some dead letters of one run: what was sent on together, or those that stay for one reason. */
 export interface DeadRedriven {
   readonly runId: string;
   readonly letters: readonly DeadLetter[];
@@ -90,6 +91,8 @@ export interface DeadRedriven {
 }
 
 const PAGE = 500;
+/** Each page goes through all tasks of the run. */
+const PAGE_OF_RUN = 10_000;
 
 /** Dead letters are a query over failed tasks: nothing is kept twice, and one that is redriven is none any more. */
 export class DeadLetters {
@@ -127,17 +130,14 @@ export class DeadLetters {
     return n;
   }
 
-  private async *scan(query: DeadQuery): AsyncGenerator<{ letter: DeadLetter; cursor: string }> {
+  /** @internal */
+  async *scan(query: DeadQuery): AsyncGenerator<{ letter: DeadLetter; cursor: string }> {
     const since = query.since === undefined ? -Infinity : sinceInstant(query.since, this.writer.now());
     const run = query.run === undefined ? null : await this.client.find(query.run);
-    for await (const dead of this.rows(run, query.cursor === undefined ? null : parseCursor(query.cursor))) {
-      const { row, task } = dead;
-      if (task.finishedAt < since) {
-        if (run === null) return;
-        continue;
-      }
+    for await (const { row, task, broken } of this.rows(run, query.cursor === undefined ? null : parseCursor(query.cursor))) {
+      if (task.finishedAt < since) return;
       if (query.workflow !== undefined && row.workflow !== query.workflow) continue;
-      const letter = letterOf(await this.graph(row), row, task);
+      const letter = letterOf(await this.graphOrNull(row), row, task, broken);
       if (query.task !== undefined && letter.task !== query.task) continue;
       if (query.code !== undefined && letter.code !== query.code) continue;
       yield { letter, cursor: `${task.finishedAt}.${row.run}.${task.node}.${task.item}` };
@@ -145,19 +145,12 @@ export class DeadLetters {
   }
 
   private async *rows(run: RunRow | null, cursor: DeadCursor | null): AsyncGenerator<DeadRow> {
-    if (run !== null) {
-      const isBehind = (task: EndedTask): boolean =>
-        cursor === null || task.node > cursor.node || (task.node === cursor.node && task.item > cursor.item);
-      for (const task of await this.store.tasksOf(run.run, true)) {
-        if (task.status === 'failed' && task.dead && isBehind(task)) yield { row: run, task };
-      }
-      return;
-    }
+    const size = run === null ? PAGE : PAGE_OF_RUN;
     for (let after = cursor; ;) {
-      const page = await this.store.deadLetters(after, PAGE);
+      const page = await this.store.deadLetters(after, size, run?.run);
       yield* page;
       const last = page.at(-1);
-      if (page.length < PAGE || last === undefined) return;
+      if (page.length < size || last === undefined) return;
       after = { at: last.task.finishedAt, run: last.row.run, node: last.task.node, item: last.task.item };
     }
   }
@@ -179,15 +172,31 @@ export class DeadLetters {
         details: { run: runId, task },
       });
     }
-    return this.detail(row, graph, node, state);
+    return this.detail({ row, graph, node, task: state, looked: this.writer.look(row.run, true) });
   }
 
-  private async detail(row: RunRow, graph: CompiledGraph, node: GraphNode, task: EndedTask): Promise<DeadLetterDetail> {
+  /** @internal Details of letters of one run, which is loaded once for all of them. Rejects with `TASK_NOT_DEAD` for one that is none any more. */
+  async detailsOf(runId: string): Promise<(letter: DeadLetter) => Promise<DeadLetterDetail>> {
+    const row = await this.client.find(runId);
+    const graph = await this.graph(row);
+    const looked = this.writer.look(row.run, true);
+    const seen = await looked;
+    return async (letter) => {
+      const node = graph.byId.get(letter.task);
+      const map = node === undefined ? undefined : seen?.state?.maps.get(node.index);
+      const task = letter.item === undefined ? seen?.state?.tasks[node?.index ?? -1] : map?.results?.[letter.item];
+      if (node === undefined || typeof task !== 'object' || task?.status !== 'failed' || !task.dead)
+        throw new PawlError('TASK_NOT_DEAD', `${letter.id} is no dead letter any more.`, { details: { run: runId, task: letter.task } });
+      return this.detail({ row, graph, node, task, looked });
+    };
+  }
+
+  private async detail({ row, graph, node, task, looked }: Found): Promise<DeadLetterDetail> {
     const attempts = await this.store.attemptsOf({ run: row.run, node: node.index, item: task.item });
     const error = parseError(task.error);
     return {
       ...letterOf(graph, row, task),
-      ...(await this.inputOf(row, node, task)),
+      ...(await inputOf(node, task, looked)),
       ...(error === null ? {} : { error }),
       history: attempts.map(({ generation, attempt, outcome, reason, error: text, startedAt, endedAt }) => {
         const failure = parseError(text);
@@ -199,73 +208,21 @@ export class DeadLetters {
     };
   }
 
-  private async inputOf(row: RunRow, node: GraphNode, task: EndedTask): Promise<{ input: unknown; inputError?: string; itemKey?: string }> {
-    try {
-      if (task.edited !== null) return { input: decode(task.edited) };
-      const looked = await this.writer.look(row.run, true);
-      if (looked?.graph == null || looked.state === null) return { input: undefined, inputError: 'the state of its run cannot be read' };
-      const { graph, state } = looked;
-      const input = taskInput(graph, state, node.index, task.item);
-      const map = state.maps.get(node.index);
-      if (map === undefined || task.item < 0 || node.key === null) return { input };
-      return { input, itemKey: itemKey(graph, state, node, mapList(graph, state, node, map)[task.item], task.item) };
-    } catch (error) {
-      return { input: undefined, inputError: error instanceof Error ? error.message : String(error) };
-    }
-  }
-
   /**
-   * Sends on what matches, run by run, the last to die first; yields what became of each run's. With a request id the whole is done once:
-   * asked for again after an interruption, it goes on with what is left.
+   * Sends on what matches, the last to die first, all of a run's together; yields what became of them. With a request id the whole is done
+   * once: asked for again after an interruption, it goes on with what is left of what was dead when it began, within the same limit.
    */
-  async *redrive(query: DeadQuery, options: DeadRedriveOptions = {}): AsyncGenerator<DeadRedriven> {
-    const { limit = Infinity, perSecond } = options;
-    if (perSecond !== undefined && !(perSecond > 0)) throw new PawlError('CONFIG_OPTION', 'perSecond: give a number above 0.');
-    let left = limit;
-    for await (const letters of this.byRun(query, options.item)) {
-      const some = letters.slice(0, left);
-      if (some.length === 0) return;
-      left -= some.length;
-      for (const part of options.edit === undefined ? [some] : some.map((letter) => [letter])) {
-        yield await this.redriveSome(part, options);
-        if (perSecond !== undefined && options.dryRun !== true) await this.writer.delay((part.length * 1_000) / perSecond);
-      }
-    }
+  redrive(query: DeadQuery, options: DeadRedriveOptions = {}): AsyncGenerator<DeadRedriven> {
+    return redriveMany({ letters: this, acts: this.acts, store: this.store, writer: this.writer }, query, options);
   }
 
-  /** Neighbours of one run together; what a redrive kills again meanwhile is not met again. */
-  private async *byRun(query: DeadQuery, item: number | undefined): AsyncGenerator<DeadLetter[]> {
-    let together: DeadLetter[] = [];
-    for await (const { letter } of this.scan(query)) {
-      if (item !== undefined && letter.item !== item) continue;
-      if (together.length > 0 && together[0]?.runId !== letter.runId) {
-        yield together;
-        together = [];
-      }
-      together.push(letter);
-    }
-    if (together.length > 0) yield together;
-  }
-
-  private async redriveSome(letters: readonly DeadLetter[], options: DeadRedriveOptions): Promise<DeadRedriven> {
-    const runId = letters[0]?.runId ?? '';
+  private async graphOrNull(row: RunRow): Promise<CompiledGraph | null> {
     try {
-      const { edit, requestId, limit: _, perSecond: __, item: ___, ...rest } = options;
-      const request = requestId === undefined ? {} : { requestId: `${requestId}:${letters[0]?.id ?? runId}` };
-      const edited = edit === undefined ? {} : await this.editedInput(letters[0], edit);
-      const report = await this.acts.redriveLetters(runId, letters, { ...rest, ...request, ...edited });
-      return { runId, letters, report };
+      return await this.writer.graph(row.definition);
     } catch (error) {
-      const coded =
-        error instanceof PawlError ? error : new PawlError('TASK_INPUT_INVALID', `The edit threw: ${String(error)}`, { cause: error });
-      return { runId, letters, error: coded };
+      if (!isPawlError(error, 'STORE_CORRUPT')) throw error;
+      return null;
     }
-  }
-
-  private async editedInput(letter: DeadLetter | undefined, edit: NonNullable<DeadRedriveOptions['edit']>): Promise<{ input?: unknown }> {
-    if (letter === undefined) return {};
-    const detail = await this.get(letter.id);
-    return { input: await edit(detail.input, detail) };
   }
 
   private async graph(row: RunRow): Promise<CompiledGraph> {
@@ -275,11 +232,41 @@ export class DeadLetters {
   }
 }
 
-function letterOf(graph: CompiledGraph, row: RunRow, task: EndedTask): DeadLetter {
+interface Found {
+  readonly row: RunRow;
+  readonly graph: CompiledGraph;
+  readonly node: GraphNode;
+  readonly task: EndedTask;
+  readonly looked: ReturnType<ClientWriter['look']>;
+}
+
+async function inputOf(
+  node: GraphNode,
+  task: EndedTask,
+  looking: Found['looked'],
+): Promise<{ input: unknown; inputError?: string; itemKey?: string }> {
+  try {
+    if (task.edited !== null) return { input: decode(task.edited) };
+    const looked = await looking;
+    if (looked?.graph == null || looked.state === null) return { input: undefined, inputError: 'the state of its run cannot be read' };
+    const { graph, state } = looked;
+    const input = taskInput(graph, state, node.index, task.item);
+    const map = state.maps.get(node.index);
+    if (map === undefined || task.item < 0 || node.key === null) return { input };
+    return { input, itemKey: itemKey(graph, state, node, mapList(graph, state, node, map)[task.item], task.item) };
+  } catch (error) {
+    return { input: undefined, inputError: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** One that cannot be read is listed all the same, as `STORE_CORRUPT`: it must not hide the others. */
+function letterOf(graph: CompiledGraph | null, row: RunRow, task: EndedTask, broken?: string): DeadLetter {
   const runId = runIdText(row.uid);
-  const name = graph.nodes[task.node]?.id ?? String(task.node);
-  const error = parseError(task.error);
+  const name = graph?.nodes[task.node]?.id ?? String(task.node);
   const reason = task.reason ?? 'error';
+  const read = readableError(task.error);
+  const unreadable = broken ?? (graph === null ? 'the definition of its run is not in the store' : read.unreadable);
+  const error = unreadable === undefined ? read.error : { name: 'PawlError', code: 'STORE_CORRUPT', message: unreadable };
   return {
     id: `${runId}/${name}${task.item < 0 ? '' : `[${task.item}]`}`,
     runId,
@@ -294,6 +281,14 @@ function letterOf(graph: CompiledGraph, row: RunRow, task: EndedTask): DeadLette
     diedAt: new Date(task.finishedAt),
     redrive: `pawl redrive ${runId} --task ${shellWord(name)}${task.item < 0 ? '' : ` --item ${task.item}`}`,
   };
+}
+
+function readableError(text: string | null): { readonly error: ErrorRecord | null; readonly unreadable?: string } {
+  try {
+    return { error: parseError(text) };
+  } catch {
+    return { error: null, unreadable: 'its error cannot be read' };
+  }
 }
 
 const shellWord = (text: string): string => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`);

@@ -1,7 +1,7 @@
 import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
 import type { TaskState } from '../core/run-state.ts';
-import { itemNumber } from '../core/values.ts';
+import { isWhole, itemNumber } from '../core/values.ts';
 import { whyRun, whyTask, type Why, type WhyFacts, type WorkerFact } from '../core/why.ts';
 import type { Store, WorkerRow } from '../store/store.ts';
 import type { ItemName } from './acts.ts';
@@ -66,7 +66,8 @@ export class Explainer {
     const index = itemNumber(graph, state, node, item);
     if (index === null) throw new PawlError('TASK_UNKNOWN', `"${task}" of run ${runIdText(row.uid)} has no item ${JSON.stringify(item)}.`);
     const map = state.maps.get(node.index);
-    const at: TaskState | undefined = map?.open.get(index) ?? map?.results?.[index];
+    const ended = map?.results?.[index];
+    const at: TaskState | undefined = map?.open.get(index) ?? (isWhole(ended) ? ended : undefined);
     return whyTask(facts, node, index, at);
   }
 

@@ -15,6 +15,7 @@ import type {
 import type { Client, RunRef } from './client.ts';
 import type { Explainer } from './explain.ts';
 import type { InspectOptions, RunDetail } from './inspect.ts';
+import type { MoveOptions, MoveReport, Versions } from './versions.ts';
 import type { RunView, TaskView } from './views.ts';
 import type { Why } from '../core/why.ts';
 import type { LogFilter, LogLine, LogPage, LogQuery } from './logs.ts';
@@ -30,6 +31,7 @@ export interface RunHost {
   client(): Promise<Client>;
   acts(): Promise<Acts>;
   explainer(): Promise<Explainer>;
+  versions(): Promise<Versions>;
   /** A handle to another run. */
   handle(ref: RunRef, created: boolean): Run<unknown>;
   resultOf(ref: RunRef, options: { readonly timeout?: Duration }): Promise<unknown>;
@@ -140,6 +142,14 @@ export class Run<O> {
   /** The run fails, with reason `marked_failed`; its open tasks are cancelled. Rejects with `RUN_NOT_OPEN`. */
   async markFailed(options: ActOptions = {}): Promise<void> {
     await (await this.host.acts()).markFailed(this.ref.id, options);
+  }
+
+  /**
+   * The run goes on as a run of another version of its workflow, newer or older, where every task that has begun is the same there; no version
+   * that is in the store by now takes it back by itself. Rejects with `RUN_CANNOT_MOVE`, `RUN_UNKNOWN_VERSION`, `RUN_NOT_OPEN`.
+   */
+  async move(options: MoveOptions): Promise<MoveReport> {
+    return (await this.host.versions()).move(this.ref.id, options);
   }
 
   /** A new run that takes over the outputs of what succeeded and does not depend on `from`; everything else is done anew. */

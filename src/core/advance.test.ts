@@ -16,7 +16,7 @@ const MAX_STEPS = 2_000;
 function outcomeOf({ specs }: Case, task: RunningTask): Outcome {
   const spec = specs[task.node];
   if (spec === undefined) throw new Error(`no task ${task.node}`);
-  if (task.phase === 'evaluate') return { kind: 'verdict', holds: spec.holds };
+  if (task.phase === 'evaluate') return { kind: 'verdict', verdict: spec.holds };
   const fails = task.item < 0 ? spec.fails : (spec.map?.fails[task.item] ?? 0);
   if (task.begun - task.losses > fails) return { kind: 'ok', output: outputOf(spec, task.node, task.item) };
   const error = JSON.stringify({ name: 'Error', message: `attempt failed` });

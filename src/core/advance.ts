@@ -1,19 +1,21 @@
 import { childEnded, letGo, letGoAll, startChild } from './children.ts';
 import { isEnded, isUnderway, mapChange, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
-import { LAST_INSTANT } from './duration-text.ts';
 import { isPawlError } from './errors.ts';
-import { afterFailure, afterLoss, recordAttempt } from './failure.ts';
+import { cancelTask, end } from './ending.ts';
+import { afterFailure, afterLoss } from './failure.ts';
+import { supersedeLosers } from './first.ts';
 import { decideNode, tally } from './joining.ts';
+import { closeMap, expandMap, startItems, takeItems } from './maps.ts';
 import { judged } from './judging.ts';
-import { closeMap, expandMap, foldItem, startItems, takeItems } from './maps.ts';
+import { isUntouched } from './moving.ts';
 import { decideOutcome } from './outcome.ts';
 import { replay } from './replay.ts';
+import { NumberMap } from './number-map.ts';
 import { endedItem, isRefusal, planReset, type ResetRequest } from './reset.ts';
 import { applyReset } from './resetting.ts';
 import {
   emptyRunState,
-  type EndedTask,
   type Lease,
   type MapState,
   type QueuedTask,
@@ -23,10 +25,13 @@ import {
   type TaskFacts,
   type TaskState,
 } from './run-state.ts';
+import { endByLimit, enqueue, expiryOf } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
-import { afterDue, afterWake, beginWait, startedOf, totalEndOf } from './waiting.ts';
-import { contractOf, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
+import { afterDue, afterWake, beginWait, totalEndOf } from './waiting.ts';
+import { endDecision } from './switching.ts';
+import { bareFacts, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
+import { caseKeys, verdictText, type Verdict } from './verdict.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
 export function openRun(
@@ -58,6 +63,8 @@ export function openFork(
   const turn = newTurn(graph, state, changes, now, settings);
   for (const index of taken.nodes) takeOver(turn, taken.donor, index);
   replay(graph, state);
+  // The losers of what was won then are not begun anew.
+  for (const node of graph.nodes) supersedeLosers(turn, node);
   for (const node of graph.nodes) decide(turn, node);
   followUp(turn);
   return { state, changes };
@@ -68,7 +75,7 @@ function takeOver({ graph, state, changes, now }: Turn, donor: RunState, index: 
   const task = donor.tasks[index];
   if (node === undefined || task?.status !== 'success') return;
   const map = donor.maps.get(index);
-  if (map !== undefined) state.maps.set(index, { ...map, open: new Map(), again: [], results: map.results?.slice() ?? null });
+  if (map !== undefined) state.maps.set(index, { ...map, open: new NumberMap(), again: [], results: map.results?.slice() ?? null });
   const ending = { status: task.status, output: task.output, partial: task.partial } as const;
   putTask(state, changes, { ...endTask({ ...freshTask(state, node, now), edited: task.edited }, ending, now), cached: true });
 }
@@ -109,6 +116,21 @@ function advanceMore(turn: Turn, events: readonly RunEvent[], first: number): vo
   });
 }
 
+/**
+ * What follows when a run goes on under another graph (moving.ts): `state` is of that graph, and every join in it is decided anew. A run that
+ * nobody has claimed yet stays so where its roots need nothing but a free slot.
+ */
+export function advanceMoved(graph: CompiledGraph, state: RunState, now: number, settings: KernelSettings): Changes {
+  const changes = noChanges();
+  const turn = newTurn(graph, state, changes, now, settings);
+  const waits = isUntouched(state) && (graph.plainRoots !== null || !isAdmitted(state));
+  replay(graph, state);
+  if (waits) return changes;
+  for (const node of graph.nodes) decide(turn, node);
+  followUp(turn);
+  return changes;
+}
+
 /** Starts more items of a map, in changes that are not committed yet. */
 export function takeMore(
   graph: CompiledGraph,
@@ -121,17 +143,28 @@ export function takeMore(
 
 /** A queued task taken by a worker: a start begins an attempt, a return or an evaluation does not. */
 export function claimTask(task: QueuedTask, lease: Lease, now: number): RunningTask {
-  const { status: _, next, expiresAt: __, ...facts } = task;
-  const begins = task.phase === 'body' && next === 'start' ? 1 : 0;
+  const begins = task.phase === 'body' && task.next === 'start' ? 1 : 0;
+  // Field by field: a rest pattern builds its object property by property, which costs three times the memory.
   return {
-    ...facts,
-    status: 'running',
+    node: task.node,
+    item: task.item,
+    generation: task.generation,
     attempt: task.attempt + begins,
     begun: task.begun + begins,
+    losses: task.losses,
+    crashes: task.crashes,
+    handBacks: task.handBacks,
+    draws: task.draws,
     ranMs: begins === 1 ? 0 : task.ranMs,
+    rank: task.rank,
+    firstQueuedAt: task.firstQueuedAt,
+    effect: task.effect,
+    edited: task.edited,
+    status: 'running',
+    phase: task.phase,
     lease,
     startedAt: now,
-    ...(next === 'resume' ? { resumed: true } : {}),
+    ...(task.next === 'resume' ? { resumed: true } : {}),
   };
 }
 
@@ -178,6 +211,11 @@ function apply(turn: Turn, event: RunEvent): boolean {
     case 'accepted':
     case 'refused': {
       const ended = childEnded(turn, event);
+      if (ended !== null) end(turn, ended);
+      return ended !== null;
+    }
+    case 'limit': {
+      const ended = endByLimit(turn, event);
       if (ended !== null) end(turn, ended);
       return ended !== null;
     }
@@ -243,7 +281,7 @@ function reopen(turn: Turn, event: Extract<RunEvent, { type: 'reopened' }>): boo
 /** An operator's skip: only of what is not running. */
 function skip(turn: Turn, nodeIndex: number, item: number): boolean {
   const node = turn.graph.nodes[nodeIndex];
-  if (node === undefined || node.cases !== null) return false;
+  if (node === undefined || node.cases !== null || nodeIndex === turn.graph.guard) return false;
   const map = turn.state.maps.get(nodeIndex);
   const task = taskAt(turn.state, nodeIndex, item);
   if (item >= 0 && task === undefined) return false;
@@ -302,13 +340,17 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
 }
 
 function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, outcome: Extract<Outcome, { kind: 'verdict' }>): void {
-  const { holds } = outcome;
-  if (node.task.kind === 'when') {
-    end(turn, endTask(task, { status: 'success', output: String(holds) }, turn.now));
+  const { verdict } = outcome;
+  if (caseKeys(node.task) !== null) {
+    end(turn, endDecision(turn, node, task, verdict));
     return;
   }
-  if (!holds) {
+  if (verdict !== true) {
     end(turn, endTask(task, { status: 'skipped', reason: 'condition' }, turn.now));
+    return;
+  }
+  if (node.task.kind === 'guard') {
+    end(turn, endTask(task, { status: 'success', output: verdictText(true) }, turn.now));
     return;
   }
   if (node.task.kind === 'map' && task.item < 0) {
@@ -317,6 +359,10 @@ function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, outcome: E
   }
   if (node.child !== null) {
     startChild(turn, node, task, outcome.input === undefined ? {} : { input: outcome.input });
+    return;
+  }
+  if (node.needs !== null) {
+    settle(turn, enqueue(turn, node, bareFacts(task)));
     return;
   }
   // The body starts in the claim that evaluated: it needs nothing that the claim does not hold already.
@@ -371,8 +417,9 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   return true;
 }
 
-/** Writes a task's next state, and follows it up where that is its end. */
-function settle(turn: Turn, to: TaskState): void {
+/** Writes a task's next state, and follows it up where that is its end. Null: it is written already. */
+function settle(turn: Turn, to: TaskState | null): void {
+  if (to === null) return;
   if (isEnded(to)) end(turn, to);
   else putTask(turn.state, turn.changes, to);
 }
@@ -394,19 +441,6 @@ function recalled(turn: Turn): boolean {
   state.cancelAsked = 'parent';
   cancelOpen(turn, 'parent');
   return true;
-}
-
-/** The one way a task or item becomes terminal. */
-function end(turn: Turn, task: EndedTask): void {
-  if (turn.graph.nodes[task.node]?.cases === null) putTask(turn.state, turn.changes, task);
-  else setTask(turn.state, task);
-  if (task.item >= 0) {
-    const map = foldItem(turn, task);
-    if (map !== null) end(turn, map);
-    return;
-  }
-  if (turn.graph.nodes[task.node]?.cases === null) turn.state.open--;
-  turn.ended.push(task);
 }
 
 function expand(turn: Turn, node: GraphNode, facts: TaskFacts): void {
@@ -445,10 +479,11 @@ function decide(turn: Turn, node: GraphNode): void {
       turn,
       endTask(
         freshTask(turn.state, node, turn.now),
-        { status: decision.as, ...(decision.unmet ? { reason: 'condition' as const } : {}) },
+        { status: decision.as, output: decision.output ?? null, ...(decision.unmet ? { reason: 'condition' as const } : {}) },
         turn.now,
       ),
     );
+    supersedeLosers(turn, node);
   }
 }
 
@@ -458,7 +493,7 @@ const isAdmitted = ({ status, resumeTo }: RunState): boolean =>
 
 function start(turn: Turn, node: GraphNode): void {
   const facts = freshTask(turn.state, node, turn.now);
-  const evaluates = node.task.kind === 'when' || ('when' in node.task && node.task.when === true) || asksFirst(node);
+  const evaluates = node.child === null ? !('contract' in node.task) || node.task.when === true : asksFirst(node);
   if (node.task.kind === 'map' && !evaluates) {
     expand(turn, node, facts);
     return;
@@ -467,6 +502,10 @@ function start(turn: Turn, node: GraphNode): void {
   const goesOn = before?.status === 'pending' && before.goesOn === true;
   if (node.child !== null && (goesOn || !evaluates) && turn.state.status !== 'paused') {
     startChild(turn, node, facts, { goesOn });
+    return;
+  }
+  if (node.needs !== null && !evaluates) {
+    settle(turn, enqueue(turn, node, facts));
     return;
   }
   const wait = beginWait(turn, node, facts);
@@ -483,41 +522,14 @@ function start(turn: Turn, node: GraphNode): void {
   });
 }
 
-/** Before a child starts, a worker that has the code checks its input. */
-const asksFirst = (node: GraphNode): boolean => node.task.kind === 'child' && node.task.checked === true;
-
-function expiryOf(node: GraphNode, now: number): number | null {
-  const timeout = contractOf(node)?.timeout;
-  const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
-  return ms === Infinity ? null : Math.min(LAST_INSTANT, now + ms);
-}
+/** Before a child starts, a worker that has the code asks its predicate and checks its input. */
+const asksFirst = ({ task }: GraphNode): boolean =>
+  'when' in task && (task.when === true || (task.kind === 'child' && task.checked === true));
 
 /** Every open task and item becomes cancelled; a map's unstarted items never existed. */
 function cancelOpen(turn: Turn, reason: Reason): void {
-  const { graph, state } = turn;
   letGoAll(turn);
-  for (const node of graph.nodes) {
-    const task = state.tasks[node.index];
-    if (isEnded(task) || node.cases !== null) continue;
-    const map = state.maps.get(node.index);
-    if (map !== undefined && map.again.length > 0) mapChange(turn.changes, node.index).again -= map.again.splice(0).length;
-    for (const item of map?.open.values() ?? []) {
-      if (item.status === 'running') recordCancelled(turn, item, reason);
-      putTask(state, turn.changes, endTask(begunOf(item), { status: 'cancelled', reason }, turn.now));
-    }
-    if (task?.status === 'running' && task.lease !== null) recordCancelled(turn, task, reason);
-    end(
-      turn,
-      endTask(task === undefined ? freshTask(turn.state, node, turn.now) : begunOf(task), { status: 'cancelled', reason }, turn.now),
-    );
-  }
-}
-
-const begunOf = (task: TaskState): TaskFacts & { readonly startedAt?: number | null } =>
-  task.status === 'waiting' ? startedOf(task) : task;
-
-function recordCancelled(turn: Turn, task: RunningTask, reason: Reason): void {
-  if (task.phase === 'body') recordAttempt(turn, task, 'cancelled', reason, null);
+  for (const node of turn.graph.nodes) cancelTask(turn, node, reason);
 }
 
 function endRun(turn: Turn): void {

@@ -1,18 +1,17 @@
 /** The verbs of a builder: each checks its arguments, adds its tasks to the building and returns a ref. Types are those of `Build`. */
-import { membersOf, settledNow, withCases, type Building, type Call } from './building.ts';
-import { inParens } from './call-site.ts';
+import { first, switchOf, when } from './branching.ts';
+import { settledNow, type Building, type Call } from './building.ts';
 import { isBag, TASK_OPTIONS } from './contract.ts';
 import type { BodyTask, Expr, MapTask } from './graph.ts';
 import { refInfo } from './refs.ts';
 import { isWorkflow, mapChildren, runChild } from './child-verbs.ts';
 import { isTask } from './task.ts';
-import { bagOf, checkOptions, common, isFunction, naming, place, type Bag, type Ref } from './verb-parts.ts';
 import { sleep } from './wait-verbs.ts';
 import type { Body, Build, NodeCode } from './types.ts';
+import { bagOf, checkOptions, common, isFunction, naming, place, reporting, type Bag, type Ref } from './verbs.ts';
 
 const NODE_OPTIONS = ['id', 'after', 'join', 'when', 'allowFailure', ...TASK_OPTIONS];
 const MAP_OPTIONS = [...NODE_OPTIONS, 'concurrency', 'settle', 'maxItems', 'tolerate', 'key', 'onEmpty'];
-const WHEN_OPTIONS = ['id', 'after', 'join'];
 const MAX_ITEMS = 10_000;
 
 export function builder(building: Building): Build {
@@ -22,6 +21,8 @@ export function builder(building: Building): Build {
     map: (items: unknown, task: unknown, each: unknown, opts: unknown) => map(building, { items, task, each, opts }),
     when: (on: unknown, test: unknown, ...rest: readonly unknown[]) => when(building, on, test, rest),
     sleep: (time: unknown, opts: unknown) => sleep(building, time, opts),
+    switch: (on: unknown, cases: unknown, opts: unknown) => switchOf(building, on, cases, opts),
+    first: (parts: unknown, opts: unknown) => first(building, parts, opts),
     settle: (parts: unknown) => settle(building, parts),
     optional: (...args: [ref: unknown, otherwise?: unknown]) => optional(building, args),
   };
@@ -81,7 +82,9 @@ function map(
   const { key } = opts;
   if (key !== undefined && !isFunction(key)) call.report('bad_type', `key must be a function of the item, not ${naming(key)}`);
   if (!isTask(task) || !isFunction(each)) return building.ref({ kind: 'lost' });
-  const { contract, rules } = building.contract(opts, call, task);
+  // The bound of the map is no limit of its task.
+  const { concurrency: _bound, ...limits } = opts;
+  const { contract, rules } = building.contract(limits, call, task);
   const ofItem = (make: (...args: unknown[]) => unknown, name: string) =>
     building.mapping(call.id, (item) => building.expr(settledNow(make(item), `${call.name}: the function of an item`), name, call));
   const made: MapTask = {
@@ -109,32 +112,6 @@ function mapOptions(opts: Bag): Pick<MapTask, 'concurrency' | 'maxItems' | 'onEm
       ? {}
       : { tolerate: isBag(opts['tolerate']) ? { ...opts['tolerate'] } : (opts['tolerate'] as never) }),
   };
-}
-
-function when(building: Building, on: unknown, test: unknown, [yes, third, fourth]: readonly unknown[]): Ref {
-  const no = isFunction(third) ? third : undefined;
-  const options = fourth ?? (no ? undefined : third);
-  const opts = bagOf(options);
-  const call = building.call('when', opts['id'] ?? 'when', 'when');
-  checkOptions(options, WHEN_OPTIONS, call);
-  if (!isFunction(test)) call.report('bad_type', `w.when takes a predicate as its second argument, not ${naming(test)}`);
-  if (!isFunction(yes)) call.report('bad_type', `w.when takes a function that makes the branch as its third argument, not ${naming(yes)}`);
-  const code: NodeCode = { when: test as (value: unknown) => boolean, rules: [] };
-  building.add(
-    { ...common(building, opts, call), kind: 'when', input: building.expr(on, 'the value it decides on', call) },
-    code,
-    call.site,
-  );
-  const branch = (is: boolean, make: () => unknown) => {
-    const { value, made } = building.branch(call.id, is, () =>
-      building.expr(settledNow(make(), `${call.name}: a branch`), "the branch's value", call),
-    );
-    return { value, members: membersOf(made, value, building.tasks) };
-  };
-  const result = building.call('when', `${call.id}.result`, 'when');
-  const cases = [branch(true, isFunction(yes) ? yes : () => null), no && branch(false, no)] as const;
-  building.add(withCases({ id: result.id, kind: 'branch', when: call.id }, ...cases), undefined, call.site);
-  return building.ref({ kind: 'task', id: result.id });
 }
 
 function settle(building: Building, parts: unknown): Readonly<Record<string, Ref>> {
@@ -170,11 +147,6 @@ function makeOf(building: Building, ref: unknown, kind: 'optional' | 'settle', o
   if (info?.source.kind !== 'task') return building.ref({ kind: 'lost' });
   const source = { kind, id: info.source.id, path: info.path, ...(otherwise === undefined ? {} : { otherwise }) };
   return info.owner === building ? building.ref(source) : (ref as Ref);
-}
-
-function reporting(building: Building, verb: string): Call['report'] {
-  const site = building.enter(verb);
-  return (code, message) => void building.problems.push({ code, at: [], message: `w.${verb}${inParens(site)}: ${message}` });
 }
 
 function own(opts: Bag): { when?: true; allowFailure?: true } {

@@ -1,9 +1,9 @@
 /** What a builder has made so far: tasks, their code, the places where they were written, and everything that is wrong. */
 import { callSite, inParens, siteText, type CallSite } from './call-site.ts';
-import { contractOf, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
+import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
 import { PawlError } from './errors.ts';
 import { exprRefs } from './expr.ts';
-import type { Expr, GraphTask, Path } from './graph.ts';
+import type { CaseKey, Expr, GraphTask, Path } from './graph.ts';
 import { nameProblem, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import { makeRef, refInfo, refText, type RefInfo, type RefSource } from './refs.ts';
 import { withSchemas } from './task.ts';
@@ -13,7 +13,7 @@ import type { AnyTask, NodeCode, RefBase, TaskOpts } from './types.ts';
 
 interface Branch {
   readonly when: string;
-  readonly is: boolean;
+  readonly is: CaseKey;
   /** Ids of the tasks made directly in it. */
   readonly made: string[];
 }
@@ -86,7 +86,7 @@ export class Building {
   }
 
   /** Runs a function of the author, in which tasks belong to the branch. */
-  branch<T>(when: string, is: boolean, make: () => T): { readonly value: T; readonly made: readonly string[] } {
+  branch<T>(when: string, is: CaseKey, make: () => T): { readonly value: T; readonly made: readonly string[] } {
     const outer = this.#branch;
     const branch: Branch = { when, is, made: [] };
     this.#branch = branch;
@@ -176,18 +176,20 @@ export class Building {
     return [];
   }
 
+  /** The key of a limit may be put together from refs: as an expression it can stand in a graph. */
+  withKey<T extends { readonly concurrency?: unknown }>(options: T, call: Pick<Call, 'report'>): T {
+    const { concurrency } = options;
+    if (!isBag(concurrency) || concurrency['key'] === undefined) return options;
+    return { ...options, concurrency: { ...concurrency, key: this.expr(concurrency['key'], 'concurrency.key', call) } };
+  }
+
   contract(options: TaskOpts, call: Call, task?: AnyTask): Contract {
     const changes = TASK_OPTIONS.some((key) => options[key] !== undefined);
     if (task && !changes) return { contract: task.contract, rules: task.rules };
-    const made = contractOf(mergeOpts(task?.options ?? {}, options), (code, _at, message) => call.report(code, message));
+    const given = mergeOpts(task?.options ?? {}, this.withKey(options, call));
+    const made = contractOf(given, (code, _at, message) => call.report(code, message));
     return task ? { ...made, contract: withSchemas(made.contract, task) } : made;
   }
-}
-
-/** The one place that writes the graph's word `then`: its value is no function, so nothing takes the task for a promise. */
-export function withCases<T extends object, C>(task: T, then: C, otherwise: C | undefined): T & { then: C; otherwise?: C } {
-  // oxlint-disable-next-line unicorn/no-thenable
-  return { ...task, then, ...(otherwise === undefined ? {} : { otherwise }) };
 }
 
 /** What the result of a branch waits for: those of its tasks that no other one waits for, and all that its value reads, also from outside. */
@@ -199,7 +201,7 @@ export function membersOf(made: readonly string[], value: Expr, tasks: readonly 
 }
 
 function waitsFor(task: GraphTask): string[] {
-  const parts = task.kind === 'branch' ? [task.when, ...task.then.members, ...(task.otherwise?.members ?? [])] : [];
+  const parts = task.kind === 'branch' ? [task.when, ...task.cases.flatMap(({ members }) => members)] : [];
   return [...(task.after ?? []), ...parts, ...taskExprs(task).flatMap(({ reads }) => reads.map((read) => read.id))];
 }
 

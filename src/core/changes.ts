@@ -1,12 +1,15 @@
 import type { ChildStart, Recall } from './children.ts';
+import type { Need } from './needs.ts';
 import type { ResetPlan } from './reset.ts';
-import type { EndedTask, PendingTask, RunState, TaskState } from './run-state.ts';
+import type { EndedTask, PendingTask, QueuedTask, RunState, TaskState } from './run-state.ts';
 import type { AttemptOutcome, Reason, RunOutcome, RunStatus } from './states.ts';
 
 /** One task or item in its new state. `from` undefined: it never left pending and has no row yet. A claim in the same commit replaces `to`. */
 export interface TaskChange {
   readonly from: TaskState | undefined;
   to: TaskState;
+  /** What claims of its body take from now on, beside a slot. */
+  readonly needs?: readonly Need[];
 }
 
 /** An attempt that did not succeed. */
@@ -108,6 +111,12 @@ export function mapChange(changes: Changes, node: number): MapChange {
 /** The state of a task or item, in the run and in what is to be written. */
 export function putTask(state: RunState, changes: Changes, to: TaskState): void {
   changes.tasks.push({ from: taskAt(state, to.node, to.item), to });
+  setTask(state, to);
+}
+
+/** A task that goes to the queue, where it waits for more than a slot. */
+export function putNeedy(state: RunState, changes: Changes, to: QueuedTask, needs: readonly Need[]): void {
+  changes.tasks.push({ from: taskAt(state, to.node, to.item), to, needs });
   setTask(state, to);
 }
 

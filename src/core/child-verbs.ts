@@ -3,7 +3,7 @@ import type { Building, Call } from './building.ts';
 import { settledNow } from './building.ts';
 import type { ChildTask, MapTask } from './graph.ts';
 import type { NodeCode, Workflow } from './types.ts';
-import { checkOptions, common, isFunction, naming, place, type Bag, type Ref } from './verb-parts.ts';
+import { checkOptions, common, isFunction, naming, place, type Bag, type Ref } from './verbs.ts';
 
 type AnyWorkflow = Workflow<unknown, unknown>;
 

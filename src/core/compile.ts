@@ -1,6 +1,9 @@
 import { compileExpr, exprRefs, type Compiled } from './expr.ts';
-import type { BranchTask, Graph, GraphTask, Join } from './graph.ts';
-import { inputExpr } from './task-exprs.ts';
+import { inputExpr, taskExprs } from './task-exprs.ts';
+import type { BranchTask, CaseData, Graph, GraphTask, Join } from './graph.ts';
+import { compileKey, compileNeeds, type CompiledKey, type CompiledNeeds } from './needs.ts';
+import { DEFAULT_QUEUE } from './needs-options.ts';
+import { verdictText } from './verdict.ts';
 
 export type ReadMode = 'required' | 'optional' | 'settle';
 
@@ -20,13 +23,14 @@ export interface GraphNode {
   readonly id: string;
   readonly task: GraphTask;
   readonly join: Join;
-  readonly gate: { readonly when: number; readonly is: boolean } | null;
+  /** The decision that it was made under, and the verdict, as recorded, with which it runs. */
+  readonly gate: { readonly when: number; readonly verdict: string } | null;
   readonly in: readonly Edge[];
   readonly out: readonly Edge[];
   /** Edges that take part in the join. */
   readonly n: number;
   readonly reads: number;
-  /** Branches whose decision this node is, and nodes made inside them: looked at again when it ends. */
+  /** Branches whose decision this node is, and nodes made inside them; of the guard, all others: looked at again when it ends. */
   readonly watchers: readonly number[];
   /** Its output is read by somebody, so a cache may want to keep it. */
   readonly isRead: boolean;
@@ -35,7 +39,13 @@ export interface GraphNode {
   readonly key: Compiled | null;
   /** A run that stands for the task, or for each item of the map. */
   readonly child: Child | null;
-  readonly cases: { readonly whenTrue: BranchCase; readonly whenFalse: BranchCase | null } | null;
+  /** Of a first: the values of its parts, by their names. */
+  readonly parts: ReadonlyMap<string, Compiled> | null;
+  /** Of a branch: the decision, and what is chosen by its verdict. */
+  readonly cases: { readonly when: number; readonly byVerdict: ReadonlyMap<string, BranchCase> } | null;
+  /** What a claim of its body takes beside a slot; null where that is nothing. */
+  readonly needs: CompiledNeeds | null;
+  readonly queue: string;
 }
 
 export interface Child {
@@ -45,7 +55,7 @@ export interface Child {
   readonly kind: 'child' | 'detached' | 'item';
 }
 
-/** One side of a `w.when`: its value, and the tasks that must end before it is decided, with how the value reads them. */
+/** One case of a decision: its value, and the tasks that must end before it is decided, with how the value reads them. */
 export interface BranchCase {
   readonly value: Compiled;
   readonly members: readonly { readonly node: number; readonly mode: ReadMode | 'order' }[];
@@ -60,8 +70,14 @@ export interface CompiledGraph {
   readonly outputReads: readonly { readonly node: number; readonly mode: ReadMode }[];
   /** Nodes that are tasks: all but branches. */
   readonly taskCount: number;
+  /** The node that is asked before any other may start. */
+  readonly guard: number | null;
   /** Every node without upstreams and gate, in order; null where one of them asks for more than a free slot. */
   readonly plainRoots: readonly number[] | null;
+  /** Some of its tasks take more than a slot. */
+  readonly hasNeeds: boolean;
+  /** The key that its runs hold from admission to end. */
+  readonly gate: CompiledKey | null;
 }
 
 const STRICTNESS: Readonly<Record<ReadMode, number>> = { settle: 0, optional: 1, required: 2 };
@@ -79,7 +95,9 @@ export function compileGraph(graph: Graph): CompiledGraph {
   const edgesOut = graph.tasks.map((): Edge[] => []);
   for (const edge of edgesIn.flat()) edgesOut[edge.from]?.push(edge);
   const watchers = graph.tasks.map((): number[] => []);
+  const guard = graph.tasks.findIndex((task) => task.kind === 'guard');
   graph.tasks.forEach((task, i) => {
+    if (guard !== -1 && i !== guard) watchers[guard]?.push(i);
     if (task.if) watchers[at(task.if.when)]?.push(i);
     if (task.kind === 'branch') watchers[at(task.when)]?.push(i);
   });
@@ -92,7 +110,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
       id: task.id,
       task,
       join: task.join ?? 'all_success',
-      gate: task.if ? { when: at(task.if.when), is: task.if.is } : null,
+      gate: task.if ? { when: at(task.if.when), verdict: verdictText(task.if.is) } : null,
       in: edges,
       out: edgesOut[i] ?? [],
       n: edges.filter((edge) => edge.counts).length,
@@ -103,12 +121,18 @@ export function compileGraph(graph: Graph): CompiledGraph {
       each: task.kind === 'map' ? compileExpr(task.each) : null,
       key: task.kind === 'map' && task.key !== undefined ? compileExpr(task.key) : null,
       child: childOf(task),
+      parts: task.kind === 'first' ? new Map(task.parts.map((part) => [part.name, compileExpr(part.value)])) : null,
       cases: task.kind === 'branch' ? compileCases(task, at) : null,
+      needs: 'contract' in task ? compileNeeds(graph.workflow, task) : null,
+      queue: ('contract' in task ? task.contract.queue : undefined) ?? DEFAULT_QUEUE,
     };
   });
   const roots = nodes.filter((node) => node.in.length === 0 && node.gate === null && node.task.kind !== 'branch');
   const eager = nodes.some((node) => node.join === 'always' && node.in.length > 0);
-  const plain = roots.length > 0 && !eager && roots.every((node) => isPlain(node.task));
+  // why: a run that waits as a whole is found by those who serve the queue of its roots
+  const isOneQueue = new Set(roots.map((node) => node.queue)).size === 1;
+  const isHeld = guard !== -1 || graph.concurrency !== undefined;
+  const plain = isOneQueue && !isHeld && !eager && roots.every((node) => isPlain(node.task) && node.needs === null);
   return {
     graph,
     nodes,
@@ -116,7 +140,10 @@ export function compileGraph(graph: Graph): CompiledGraph {
     output: compileExpr(graph.output),
     outputReads,
     taskCount: nodes.filter((node) => node.task.kind !== 'branch').length,
+    guard: guard === -1 ? null : guard,
     plainRoots: plain ? roots.map((node) => node.index) : null,
+    hasNeeds: nodes.some((node) => node.needs !== null),
+    gate: graph.concurrency === undefined ? null : compileKey(graph.concurrency, `workflow:${graph.workflow}`),
   };
 }
 
@@ -128,11 +155,11 @@ function childOf(task: GraphTask): Child | null {
 }
 
 const compileCases = (task: BranchTask, at: (id: string) => number) => ({
-  whenTrue: compileCase(task.then, at),
-  whenFalse: task.otherwise ? compileCase(task.otherwise, at) : null,
+  when: at(task.when),
+  byVerdict: new Map(task.cases.map((one) => [verdictText(one.is), compileCase(one, at)])),
 });
 
-function compileCase(branch: BranchTask['then'], at: (id: string) => number): BranchCase {
+function compileCase(branch: CaseData, at: (id: string) => number): BranchCase {
   const modes = new Map<string, ReadMode | 'order'>(branch.members.map((id) => [id, 'order']));
   for (const { id, mode } of exprRefs(branch.value)) {
     const before = modes.get(id);
@@ -167,11 +194,10 @@ function upstreamKinds(task: GraphTask, at: (id: string) => number): Map<number,
   };
   for (const id of task.after ?? []) kindOf(id).ordered = true;
   if (task.kind === 'branch') {
-    for (const id of [...task.then.members, ...(task.otherwise?.members ?? [])]) kindOf(id).ordered = true;
+    for (const id of task.cases.flatMap(({ members }) => members)) kindOf(id).ordered = true;
     return kinds;
   }
-  const exprs = task.kind === 'map' ? [task.items, task.each, ...(task.key === undefined ? [] : [task.key])] : [inputExpr(task)];
-  for (const { id, mode } of exprs.flatMap((expr) => exprRefs(expr))) {
+  for (const { id, mode } of taskExprs(task).flatMap(({ reads }) => reads)) {
     const kind = kindOf(id);
     if (kind.read === null || STRICTNESS[mode] > STRICTNESS[kind.read]) kind.read = mode;
   }

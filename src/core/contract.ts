@@ -1,6 +1,7 @@
 /** A contract's options: checked, and brought into the form of graph.ts. */
 import { tryDurationMs } from './duration.ts';
 import type { ContractData, Effects, RetryData, RetryRuleData, TimeoutData } from './graph.ts';
+import { mergeNeeds, needsOf } from './needs-options.ts';
 import { shown, type Report } from './problems.ts';
 import type { RulePredicate, TaskOpts } from './types.ts';
 
@@ -12,7 +13,7 @@ export interface Contract {
 type Bag = Readonly<Record<string, unknown>>;
 type Backoff = Pick<RetryRuleData, 'initialMs' | 'factor' | 'maxDelayMs'>;
 
-export const TASK_OPTIONS = ['retry', 'timeout', 'effects', 'priority'] as const;
+export const TASK_OPTIONS = ['retry', 'timeout', 'effects', 'priority', 'queue', 'pools', 'concurrency', 'rate'] as const;
 const RETRY_OPTIONS = ['maxAttempts', 'initial', 'factor', 'maxDelay', 'jitter', 'maxElapsed', 'on'];
 const RULE_OPTIONS = ['match', 'retries', 'initial', 'factor', 'maxDelay', 'action'];
 const TIMEOUT_OPTIONS = ['queue', 'attempt', 'heartbeat', 'total'];
@@ -31,6 +32,7 @@ export function mergeOpts(base: TaskOpts, over: TaskOpts): TaskOpts {
   const effects = over.effects ?? base.effects;
   const priority = over.priority ?? base.priority;
   return {
+    ...mergeNeeds(base, over),
     ...(retry === undefined ? {} : { retry }),
     ...(timeout === undefined ? {} : { timeout }),
     ...(effects === undefined ? {} : { effects }),
@@ -53,7 +55,7 @@ export function contractOf(options: TaskOpts, report: Report): Contract {
     );
   }
   const timeout = timeoutOf(bag['timeout'], report);
-  return { contract: { effects, retry, timeout, ...(isPriority ? { priority: priority as number } : {}) }, rules };
+  return { contract: { effects, retry, timeout, ...(isPriority ? { priority: priority as number } : {}), ...needsOf(bag, report) }, rules };
 }
 
 /** Reports keys that no option has. */

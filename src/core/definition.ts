@@ -1,6 +1,8 @@
 import { checkKeys, duration, isBag } from './contract.ts';
 import type { Graph } from './graph.ts';
+import { keyOf } from './needs-options.ts';
 import { invalid, nameProblem, shown, type Problem, type Report } from './problems.ts';
+import { declaredSchedules, type DeclaredSchedule } from './schedule-opts.ts';
 import { isSchema, jsonSchemaOf, type Schema } from './schema.ts';
 import type { NodeCode, Workflow } from './types.ts';
 
@@ -9,31 +11,43 @@ export interface Header {
   readonly name: string;
   readonly version?: string;
   readonly input?: Schema;
+  readonly schedules?: readonly DeclaredSchedule[];
   readonly graph: Omit<Graph, 'tasks' | 'output'>;
 }
 
-/** Reports what is wrong with it. */
-export function headerOf(def: unknown, known: readonly string[], report: Report): Header {
+/** Options of a workflow, however its graph is given. */
+const WORKFLOW_OPTIONS = ['name', 'version', 'input', 'timeout', 'guard', 'onDeploy', 'schedule', 'concurrency'];
+
+/** Reports what is wrong with it. `also`: what this form of a definition has beside the options of all. */
+export function headerOf(def: unknown, also: readonly string[], report: Report): Header {
   if (!isBag(def)) report('bad_type', [], `it must be given as an object, not ${shown(def)}`);
   const bag = isBag(def) ? def : {};
-  checkKeys(bag, known, '', report);
+  checkKeys(bag, [...WORKFLOW_OPTIONS, ...also], '', report);
   const { name, version, input } = bag;
   checkName('name', name, report);
   if (version !== undefined) checkName('version', version, report);
   if (input !== undefined && !isSchema(input)) {
     report('bad_type', ['input'], `input must be a Standard Schema (zod, valibot, arktype), not ${shown(input)}`);
   }
+  const concurrency = keyOf(bag['concurrency'], report);
   const timeoutMs = duration(bag['timeout'], ['timeout'], report);
+  const onDeploy = bag['onDeploy'];
+  if (onDeploy !== undefined && onDeploy !== 'move' && onDeploy !== 'pin')
+    report('bad_option', ['onDeploy'], `onDeploy: must be 'move' or 'pin', not ${shown(onDeploy)}`);
   const inputSchema = isSchema(input) ? jsonSchemaOf(input, 'input') : undefined;
   const text = typeof name === 'string' ? name : '';
+  const schedules = declaredSchedules(bag['schedule'], { workflow: text, schema: isSchema(input) ? input : undefined }, report);
   return {
     name: text,
     ...(typeof version === 'string' ? { version } : {}),
     ...(isSchema(input) ? { input } : {}),
+    ...(schedules.length === 0 ? {} : { schedules }),
     graph: {
       format: 1,
       workflow: text,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(onDeploy === 'pin' ? { onDeploy } : {}),
+      ...(concurrency === undefined ? {} : { concurrency }),
       ...(inputSchema === undefined ? {} : { inputSchema }),
     },
   };
@@ -59,8 +73,16 @@ export function definitionOf({
   // The name was looked at above, and is called `workflow` in the graph.
   const all = problems.filter((problem) => problem.at[0] !== 'workflow');
   if (all.length > 0) throw invalid(header.name === '' ? 'A workflow' : `Workflow ${shown(header.name)}`, all);
-  const { name, version, input } = header;
-  return { kind: 'workflow', name, ...(version === undefined ? {} : { version }), ...(input === undefined ? {} : { input }), graph, code };
+  const { name, version, input, schedules } = header;
+  return {
+    kind: 'workflow',
+    name,
+    ...(version === undefined ? {} : { version }),
+    ...(input === undefined ? {} : { input }),
+    ...(schedules === undefined ? {} : { schedules }),
+    graph,
+    code,
+  };
 }
 
 /** What stands for a workflow that cannot be built, while the others of a module are looked at. */

@@ -30,6 +30,7 @@ export const ERRORS = {
     4,
     'Raise the version: a stored definition never changes. Without an explicit version Pawl takes a hash of the graph.',
   ),
+  CONFIG_LIMIT_UNKNOWN: entry(400, 6, "Declare each of them: createEngine({ limits: { db: 5, mail: '10/s' } })."),
   CONFIG_ENTRY: entry(400, 6, 'Mend the module at the place that the message names, or name another with --entry <file>.'),
   CONFIG_USAGE: entry(400, 2, 'See pawl --help, or pawl <command> --help.'),
   STORE_LIBRARY: entry(
@@ -81,6 +82,8 @@ export const ERRORS = {
   RUN_QUARANTINED: entry(409, 4, 'Look at why with `pawl quarantine ls`, then let it go on with `pawl quarantine retry`.'),
   RUN_NOT_QUARANTINED: entry(409, 4, 'Nothing: the run is advanced like any other.'),
   RUN_REQUEST_CONFLICT: entry(409, 4, 'Give every act a request id of its own; repeat one only to learn what it came to.'),
+  RUN_CANNOT_MOVE: entry(409, 4, 'Let it end with a worker of its own version, or make the tasks that the message names as they were.'),
+  RUN_UNKNOWN_VERSION: entry(404, 3, 'Give a version that an engine has registered with this store.'),
   RUN_CHANGED: entry(409, 4, 'The run moved on at the same moment. Look at it again, and repeat the act if it is still wanted.'),
   RUN_INPUT_INVALID: entry(400, 2, 'Correct the input at the path that the message names.'),
   RUN_UNKNOWN_WORKFLOW: entry(404, 3, 'Register the workflow: createEngine({ use: [workflow, …] }).'),

@@ -23,6 +23,8 @@ export type EngineEvent =
   | (Base & { readonly type: 'run.resumed' })
   /** A person's redrive, rerun or mark opened another generation of a run that was over. */
   | (Base & { readonly type: 'run.reopened'; readonly generation: number })
+  /** It goes on as a run of another version. */
+  | (Base & { readonly type: 'run.moved'; readonly from: string; readonly to: string })
   | (TaskBase & { readonly type: 'task.started' })
   | (TaskBase & { readonly type: 'task.finished'; readonly status: TaskStatus; readonly reason?: Reason })
   | (TaskBase & { readonly type: 'task.retrying'; readonly reason?: Reason })

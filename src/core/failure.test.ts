@@ -8,7 +8,7 @@ const ERROR = JSON.stringify({ name: 'Error', message: 'no' });
 const plain: Outcome = { kind: 'error', error: ERROR, facts: {} };
 const lost = (crashed: boolean): Outcome => ({ kind: 'lost', crashed });
 const handedBack = (began = true): Outcome => ({ kind: 'released', began, ranMs: 10 });
-const yes: Outcome = { kind: 'verdict', holds: true };
+const yes: Outcome = { kind: 'verdict', verdict: true };
 
 const worldOf = (options: Partial<BodyTask> = {}, over: Partial<ContractData> = {}): World => {
   const task: BodyTask = { id: 'a', kind: 'task', input: {}, contract: { ...contract(), ...over }, ...options };
@@ -140,7 +140,7 @@ describe('a predicate', () => {
     world.apply([reportOf(world, yes)]);
     expect(taskOf(world)).toMatchObject({ status: 'running', phase: 'body', attempt: 1 });
     const other = worldOf({ when: true });
-    other.apply([reportOf(other, { kind: 'verdict', holds: false })]);
+    other.apply([reportOf(other, { kind: 'verdict', verdict: false })]);
     expect(taskOf(other)).toMatchObject({ status: 'skipped', reason: 'condition', attempt: 0 });
     expect(other.end).toMatchObject({ status: 'success' });
   });

@@ -1,13 +1,15 @@
 import { childEntry, isUsable, workflowsOf } from './child-data.ts';
 import { isWorkflow } from './child-verbs.ts';
-import { membersOf, withCases } from './building.ts';
+import { membersOf } from './building.ts';
 import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
 import { definitionOf, headerOf } from './definition.ts';
-import type { ContractData, Expr, Graph, GraphTask, Join } from './graph.ts';
+import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join, RefExpr } from './graph.ts';
+import { guardEntry } from './guard.ts';
 import { reporter, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
-import type { Schema, SIn } from './schema.ts';
+import type { Scheduled, ScheduledPlain } from './schedule-opts.ts';
+import type { Schema, SIn, SOut } from './schema.ts';
 import { isTask, withSchemas } from './task.ts';
-import type { AnyTask, Body, NodeCode, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
+import type { AnyTask, Body, Guard, KeyLimit, NodeCode, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
 import { graphProblems } from './validate.ts';
 
 interface BaseDef {
@@ -15,10 +17,11 @@ interface BaseDef {
   readonly id?: string;
   readonly after?: readonly string[];
   readonly join?: Join;
-  readonly if?: { readonly when: string; readonly is: boolean };
+  readonly if?: { readonly when: string; readonly is: CaseKey };
 }
 
-interface BodyDef<V> extends BaseDef, TaskOpts {
+interface BodyDef<V> extends BaseDef, Omit<TaskOpts, 'concurrency'> {
+  readonly concurrency?: number | KeyLimit<Expr>;
   /** The predicate over the task's input. */
   readonly when?: (input: V) => boolean;
   readonly allowFailure?: boolean;
@@ -36,7 +39,7 @@ export interface TaskDef<V = never> extends BodyDef<V> {
   readonly input?: Expr;
 }
 
-export interface MapDef<V = never> extends BodyDef<V> {
+export interface MapDef<V = never> extends Omit<BodyDef<V>, 'concurrency'> {
   readonly kind: 'map';
   readonly task: AnyTask | string;
   readonly items: Expr;
@@ -74,7 +77,31 @@ export interface WhenDef<V = never> extends BaseDef {
   readonly test: (value: V) => boolean;
 }
 
+export interface SwitchDef<V = never> extends BaseDef {
+  readonly id: string;
+  readonly kind: 'switch';
+  readonly input: Expr;
+  /** The predicates, in the order in which they are asked. */
+  readonly cases: readonly { readonly name: string; readonly test: (value: V) => boolean }[];
+  /** What happens where none holds: the case `default`, or nothing. Default: it fails. */
+  readonly default?: 'branch' | 'skip';
+}
+
+export interface FirstDef extends Pick<BaseDef, 'if'> {
+  readonly id: string;
+  readonly kind: 'first';
+  readonly parts: readonly { readonly name: string; readonly value: RefExpr }[];
+}
+
+/** The same as the option `guard`. */
+export interface GuardDef<V = never> {
+  readonly id: string;
+  readonly kind: 'guard';
+  readonly test: (input: V) => boolean;
+}
+
 interface CaseDef {
+  readonly is: CaseKey;
   readonly value: Expr;
   /** Default: of the tasks whose `if` names this branch those that no other one waits for, and those that the value reads. */
   readonly members?: readonly string[];
@@ -84,8 +111,7 @@ export interface BranchDef extends BaseDef {
   readonly id: string;
   readonly kind: 'branch';
   readonly when: string;
-  readonly then: CaseDef;
-  readonly otherwise?: CaseDef;
+  readonly cases: readonly CaseDef[];
 }
 
 /** Ends when `ms` have passed, or at the instant that `until` reads: one of the two. */
@@ -97,7 +123,9 @@ export interface SleepDef extends BaseDef {
 }
 
 export interface GraphDef extends WorkflowOpts {
-  readonly tasks: readonly (TaskDef | ChildDef | MapDef | ChildMapDef | WhenDef | BranchDef | SleepDef)[];
+  /** Runs at the same time, of this workflow or of one key; the key may read `$input`. */
+  readonly concurrency?: number | KeyLimit<Expr>;
+  readonly tasks: readonly (TaskDef | ChildDef | MapDef | ChildMapDef | WhenDef | SwitchDef | FirstDef | GuardDef | BranchDef | SleepDef)[];
   /** Default: undefined. */
   readonly output?: Expr;
   /** Tasks that `task` may name, and workflows that `workflow` may. */
@@ -119,16 +147,22 @@ interface Entry {
 }
 
 /** A workflow from a graph as data: the form that a builder emits, with tasks and functions in place of their names. Throws `BUILD_INVALID`. */
-export function fromGraph<IS extends Schema>(def: GraphDef & { readonly input: IS }): Workflow<SIn<IS>, unknown>;
-export function fromGraph(def: GraphDef & { readonly input?: undefined }): Workflow<void, unknown>;
+export function fromGraph<IS extends Schema>(
+  def: GraphDef & { readonly input: IS; readonly guard?: Guard<SOut<IS>>; readonly schedule?: Scheduled<SIn<IS>> },
+): Workflow<SIn<IS>, unknown>;
+export function fromGraph(
+  def: GraphDef & { readonly input?: undefined; readonly guard?: Guard<undefined>; readonly schedule?: ScheduledPlain },
+): Workflow<void, unknown>;
 export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, ['name', 'version', 'input', 'timeout', 'tasks', 'output', 'use'], report);
+  const header = headerOf(def, ['tasks', 'output', 'use'], report);
   const bag: Bag = isBag(def) ? def : {};
   const context: Context = { use: usable(bag['use'], report), workflows: workflowsOf(bag['use']), code: new Map() };
   const given: unknown = bag['tasks'];
-  const tasks = Array.isArray(given) ? (given as readonly unknown[]).map((entry, i) => taskOf(entry, i, context, report)) : given;
+  // Behind the others: they keep the places that the author gave them.
+  const entries = Array.isArray(given) ? [...(given as readonly unknown[]), ...guardEntry(bag['guard'])] : given;
+  const tasks = Array.isArray(entries) ? entries.map((entry, i) => taskOf(entry, i, context, report)) : entries;
   const graph = { ...header.graph, tasks, output: bag['output'] === undefined ? { $undefined: true } : bag['output'] } as unknown as Graph;
   // Members that were left out are found through the expressions, so only in a graph whose expressions are good.
   problems.push(...graphProblems(graph).filter((problem) => problem.code !== 'missing_member'));
@@ -155,9 +189,9 @@ function taskOf(value: unknown, index: number, context: Context, report: Report)
   const id = value['id'] ?? (isTask(named) ? named.name : isWorkflow(of) ? of.name : (named ?? of));
   const name = typeof id === 'string' ? `task ${shown(id)}` : `tasks[${index}]`;
   const entry: Entry = { bag: value, id, report: (code, key, message) => report(code, ['tasks', index, key], `${name}: ${message}`) };
-  if (kind === 'when') return whenOf(entry, context);
-  if (kind === 'branch')
-    return withCases(value, caseOf(value['then']), value['otherwise'] === undefined ? undefined : caseOf(value['otherwise']));
+  if (kind === 'when' || kind === 'guard') return whenOf(entry, context);
+  if (kind === 'switch') return switchOf(entry, context);
+  if (kind === 'branch') return { ...value, cases: Array.isArray(value['cases']) ? value['cases'].map(caseOf) : value['cases'] };
   if (kind === 'child' || (kind === 'map' && value['workflow'] !== undefined))
     return childEntry(entry, kind, context.workflows, context.code);
   return kind === 'task' || kind === 'map' ? bodyOf(entry, kind, context) : value;
@@ -168,6 +202,17 @@ function whenOf({ bag, id, report }: Entry, { code }: Context): unknown {
   if (typeof test !== 'function') report('bad_type', 'test', `test must be a predicate, not ${shown(test)}`);
   else if (typeof id === 'string') code.set(id, { when: test as (value: unknown) => boolean, rules: [] });
   return data;
+}
+
+function switchOf({ bag, id, report }: Entry, { code }: Context): unknown {
+  const given: readonly unknown[] = Array.isArray(bag['cases']) ? bag['cases'] : [];
+  const cases = given.map((one, i) => {
+    const { name, test } = isBag(one) ? one : {};
+    if (typeof test !== 'function') report('bad_type', 'cases', `cases[${i}].test must be a predicate, not ${shown(test)}`);
+    return { name: name as string, test: test as (value: unknown) => boolean };
+  });
+  if (typeof id === 'string') code.set(id, { cases, rules: [] });
+  return { ...bag, cases: Array.isArray(bag['cases']) ? cases.map(({ name }) => name) : bag['cases'] };
 }
 
 function caseOf(value: unknown): unknown {
@@ -187,6 +232,10 @@ function bodyOf(entry: Entry, kind: 'task' | 'map', context: Context): unknown {
     timeout: _timeout,
     effects: _effects,
     priority: _priority,
+    queue: _queue,
+    pools: _pools,
+    rate: _rate,
+    concurrency,
     ...data
   } = bag;
   const task = resolve(entry, kind, context);
@@ -196,7 +245,7 @@ function bodyOf(entry: Entry, kind: 'task' | 'map', context: Context): unknown {
   if (task !== undefined && run !== undefined) report('bad_type', 'run', 'it has a task, which brings its own body; leave out run');
   if (when !== undefined && typeof when !== 'function')
     report('bad_type', 'when', `when must be a predicate over the input, not ${shown(when)}`);
-  const { contract, rules } = contractOfEntry(entry, task);
+  const { contract, rules } = contractOfEntry(entry, kind, task);
   if (typeof id === 'string' && !context.code.has(id)) context.code.set(id, codeOf({ task, body, when, rules }));
   return {
     id,
@@ -204,6 +253,8 @@ function bodyOf(entry: Entry, kind: 'task' | 'map', context: Context): unknown {
     ...(task ? { task: task.name } : typeof named === 'string' ? { task: named } : {}),
     ...(kind === 'task' ? { input: {} } : { maxItems: 10_000, onEmpty: 'success' }),
     ...data,
+    // Of a map it is the bound of its items, of a task a part of its contract.
+    ...(kind === 'map' && concurrency !== undefined ? { concurrency } : {}),
     ...(when === undefined ? {} : { when: true }),
     ...(allowFailure === undefined || allowFailure === false ? {} : { allowFailure }),
     ...(settle === undefined || settle === false ? {} : { settle }),
@@ -229,9 +280,11 @@ function resolve({ bag, report }: Entry, kind: 'task' | 'map', { use }: Context)
 
 function contractOfEntry(
   { bag, report }: Entry,
+  kind: 'task' | 'map',
   task: AnyTask | undefined,
 ): { readonly contract: unknown; readonly rules: Contract['rules'] } {
-  const options = Object.fromEntries(TASK_OPTIONS.flatMap((key) => (bag[key] === undefined ? [] : [[key, bag[key]]])));
+  const known = TASK_OPTIONS.filter((key) => kind === 'task' || key !== 'concurrency');
+  const options = Object.fromEntries(known.flatMap((key) => (bag[key] === undefined ? [] : [[key, bag[key]]])));
   const changes = Object.keys(options).length > 0;
   if (bag['contract'] !== undefined) {
     if (changes)
@@ -269,13 +322,14 @@ function codeOf({
 }
 
 function withMembers(graph: Graph): Graph {
-  const madeIn = (when: string, is: boolean): string[] =>
+  const madeIn = (when: string, is: CaseKey): string[] =>
     graph.tasks.filter((task) => task.if?.when === when && task.if.is === is).map((task) => task.id);
   const complete = (task: GraphTask): GraphTask => {
     if (task.kind !== 'branch') return task;
-    const of = (side: typeof task.then, is: boolean) =>
-      side.members.length > 0 ? side : { ...side, members: membersOf(madeIn(task.when, is), side.value, graph.tasks) };
-    return withCases(task, of(task.then, true), task.otherwise && of(task.otherwise, false));
+    const cases = task.cases.map((one) =>
+      one.members.length > 0 ? one : { ...one, members: membersOf(madeIn(task.when, one.is), one.value, graph.tasks) },
+    );
+    return { ...task, cases };
   };
   return { ...graph, tasks: graph.tasks.map(complete) };
 }

@@ -1,6 +1,8 @@
 /** The shape of graph data: which values may stand where. Of what others wrote nothing is taken for granted. */
 import { checkExpr } from './expr-check.ts';
-import { PLAIN_JOINS, type Graph, type GraphTask } from './graph.ts';
+import { exprRefs } from './expr.ts';
+import { DEFAULT_CASE, PLAIN_JOINS, type Expr, type Graph, type GraphTask } from './graph.ts';
+import { isUnits } from './needs-options.ts';
 import { nameProblem, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import { pathText } from './path.ts';
 
@@ -24,6 +26,8 @@ export interface ShapedGraph {
 }
 
 const MAX_TASKS = 100_000;
+/** A switch asks its cases one by one, a first looks at all its parts. */
+const MAX_CASES = 1_000;
 /** A literal in a graph may be as large as a payload; all of them together no larger than a process can hold many times. */
 const MAX_VALUES = 5_000_000;
 
@@ -83,6 +87,9 @@ const flag: Check = is((value) => typeof value === 'boolean', 'true or false');
 const onlyTrue: Check = is((value) => value === true, 'true where it is given');
 const any: Check = () => true;
 const expr: Check = (value, at, context) => checkExpr(value, at, { ...context, item: false });
+const ref: Check = (value, at, context) =>
+  expr(value, at, context) &&
+  ((isBag(value) && Object.hasOwn(value, '$ref')) || bad('bad_expr', at, `${pathText('', at)} must be { $ref: … }`, context.report));
 const itemExpr: Check = (value, at, context) => checkExpr(value, at, { ...context, item: true });
 
 function is(test: (value: unknown) => boolean, what: string, code: ProblemCode = 'bad_type'): Check {
@@ -167,40 +174,105 @@ const ms = whole(1);
 
 const backoff = { initialMs: ms, factor: number(1, Infinity), maxDelayMs: ms };
 
-const contract = bag(
-  {
-    effects: oneOf('none', 'idempotent', 'unsafe'),
-    retry: bag(
-      {
-        ...backoff,
-        maxAttempts: whole(1),
-        capped: flag,
-        jitter: oneOf('none', 'full', 'equal'),
-        on: listOf(
-          bag({
-            ...backoff,
-            match: is((value) => value === null || (typeof value === 'string' && value !== ''), 'a text or null'),
-            action: oneOf('retry', 'fail'),
-            retries: whole(0),
-          }),
-        ),
-      },
-      { maxElapsedMs: ms },
-    ),
-    timeout: bag({ attemptMs: ms }, { queueMs: ms, heartbeatMs: ms, totalMs: ms }),
-  },
-  { priority: is(Number.isSafeInteger, 'a whole number', 'bad_option'), inputSchema: any, outputSchema: any },
-);
+const units = is((value) => isUnits(value), 'a whole number of units, from 1 to 1000000', 'bad_option');
 
-const branchCase = bag({ value: expr, members: listOf(text) });
+const pools: Check = (value, at, context) => {
+  if (!isBag(value)) return bad('bad_type', at, `${pathText('', at)} must be an object, not ${shown(value)}`, context.report);
+  let isGood = true;
+  for (const key of Object.keys(value)) {
+    isGood = name(key, [...at, key], context) && isGood;
+    isGood = units(value[key], [...at, key], context) && isGood;
+  }
+  return isGood;
+};
+
+/** What a key is made of, where it may read what. */
+const keyLimit =
+  (key: Check): Check =>
+  (value, at, context) => {
+    const isGood = bag({ limit: units, onLimit: oneOf('queue', 'cancel_new', 'cancel_old', 'fail') }, { key, serial: onlyTrue })(
+      value,
+      at,
+      context,
+    );
+    if (!isGood || !isBag(value) || value['serial'] !== true || value['onLimit'] === 'queue') return isGood;
+    return bad('bad_option', at, `${pathText('', at)}: serial is an order of what waits, so onLimit must be 'queue'`, context.report);
+  };
+
+/** Before a run is admitted there is its input, and nothing else. */
+const inputExpr: Check = (value, at, context) => {
+  if (!expr(value, at, context)) return false;
+  const read = exprRefs(value as Expr)[0];
+  return (
+    read === undefined || bad('bad_option', at, `${pathText('', at)} reads ${shown(read.id)}; it can read the input only`, context.report)
+  );
+};
+
+const rate: Check = (value, at, context) =>
+  isBag(value) && 'name' in value ? bag({ name })(value, at, context) : bag({ count: whole(1), perMs: ms })(value, at, context);
+
+const contractWith = (key: Check): Check =>
+  bag(
+    {
+      effects: oneOf('none', 'idempotent', 'unsafe'),
+      retry: bag(
+        {
+          ...backoff,
+          maxAttempts: whole(1),
+          capped: flag,
+          jitter: oneOf('none', 'full', 'equal'),
+          on: listOf(
+            bag({
+              ...backoff,
+              match: is((value) => value === null || (typeof value === 'string' && value !== ''), 'a text or null'),
+              action: oneOf('retry', 'fail'),
+              retries: whole(0),
+            }),
+          ),
+        },
+        { maxElapsedMs: ms },
+      ),
+      timeout: bag({ attemptMs: ms }, { queueMs: ms, heartbeatMs: ms, totalMs: ms }),
+    },
+    {
+      priority: is(Number.isSafeInteger, 'a whole number', 'bad_option'),
+      queue: name,
+      pools,
+      concurrency: keyLimit(key),
+      rate,
+      inputSchema: any,
+      outputSchema: any,
+    },
+  );
+
+const contract = contractWith(expr);
+/** Of a map every item has the same key. */
+const mapContract = contractWith(text);
+
+const ofCase: Check = (value, at, context) => typeof value === 'boolean' || name(value, at, context);
+const ownCase: Check = (value, at, context) =>
+  name(value, at, context) &&
+  (value !== DEFAULT_CASE ||
+    bad('bad_name', at, `${pathText('', at)} must not be ${shown(value)}: that is the case where none holds`, context.report));
+const someOf = (check: Check): Check => {
+  const list = listOf(check);
+  return (value, at, context) =>
+    Array.isArray(value) && (value.length === 0 || value.length > MAX_CASES)
+      ? bad('bad_option', at, `${pathText('', at)} must have from 1 to ${MAX_CASES} entries, not ${value.length}`, context.report)
+      : list(value, at, context);
+};
+const branchCase = bag({ is: ofCase, value: expr, members: listOf(text) });
 
 const base = { id: name, kind: any };
-const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: flag }) };
+const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }) };
 
 /** Checked as a graph of its own, where links are checked. */
 const subGraph: Check = is(isBag, 'a graph');
 
-const HEADER: Fields = { needed: { format: oneOf(1), workflow: name }, also: { timeoutMs: ms, inputSchema: any } };
+const HEADER: Fields = {
+  needed: { format: oneOf(1), workflow: name },
+  also: { timeoutMs: ms, onDeploy: oneOf('pin'), concurrency: keyLimit(inputExpr), inputSchema: any },
+};
 
 const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
   task: {
@@ -212,7 +284,7 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
     also: {
       ...alsoBase,
       task: name,
-      contract,
+      contract: mapContract,
       workflow: name,
       graph: subGraph,
       checked: onlyTrue,
@@ -230,7 +302,9 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
     also: { ...alsoBase, checked: onlyTrue, when: onlyTrue, allowFailure: onlyTrue, detached: onlyTrue },
   },
   when: { needed: { ...base, input: expr }, also: alsoBase },
-  // oxlint-disable-next-line unicorn/no-thenable -- a name of the graph's form
-  branch: { needed: { ...base, when: text, then: branchCase }, also: { ...alsoBase, otherwise: branchCase } },
   sleep: { needed: base, also: { ...alsoBase, ms, until: expr } },
+  switch: { needed: { ...base, input: expr, cases: someOf(ownCase) }, also: { ...alsoBase, default: oneOf('branch', 'skip') } },
+  first: { needed: { ...base, parts: someOf(bag({ name, value: ref })) }, also: { if: alsoBase.if } },
+  guard: { needed: base, also: {} },
+  branch: { needed: { ...base, when: text, cases: someOf(branchCase) }, also: alsoBase },
 };

@@ -1,13 +1,14 @@
 /** Plain reads of what a run may skip (semantics, section 4: MaybeRef). The types refuse them too; data and casts do not. */
 import { exprRefs, type ExprRead } from './expr.ts';
-import type { GraphTask, Join } from './graph.ts';
+import type { CaseKey, GraphTask, Join } from './graph.ts';
 import type { ShapedGraph } from './graph-shape.ts';
 import { shown, type Report } from './problems.ts';
 import type { SureJoin } from './types.ts';
 import { taskExprs } from './task-exprs.ts';
+import { verdictsOf } from './verdict.ts';
 
-/** A side of a `when`: where something stands. Undefined: outside all of them. */
-type Place = { readonly when: string; readonly is: boolean } | undefined;
+/** A case of a decision: where something stands. Undefined: outside all of them. */
+type Place = { readonly when: string; readonly is: CaseKey } | undefined;
 
 const SURE_JOINS: Readonly<Record<SureJoin, true>> = { none_failed: true, all_done: true, always: true };
 
@@ -26,20 +27,22 @@ export function skipProblems({ tasks, output }: ShapedGraph, report: Report): vo
     }
   };
   for (const { task, index } of tasks) {
-    for (const { key, reads } of taskExprs(task)) {
-      check(reads, placeOf(task, key), ['tasks', index, key], `task ${shown(task.id)}: ${key}`);
+    for (const { key, at, reads, is } of taskExprs(task)) {
+      const place = task.kind === 'branch' && is !== undefined ? { when: task.when, is } : task.if;
+      check(reads, place, ['tasks', index, ...at], `task ${shown(task.id)}: ${key}`);
     }
   }
   if (output !== undefined) check(exprRefs(output), undefined, ['output'], 'the output');
 }
 
-/** The value of a branch is put together inside it. */
-function placeOf(task: GraphTask, key: string): Place {
-  return task.kind === 'branch' ? { when: task.when, is: key === 'then' } : task.if;
-}
-
 function whySkipped(task: GraphTask, reader: Place, byId: ReadonlyMap<string, GraphTask>): string | null {
-  if (task.kind === 'branch' && !task.otherwise) return 'a when without otherwise';
+  if (task.kind === 'branch') {
+    const decision = byId.get(task.when);
+    const none = decision && verdictsOf(decision)?.find((is) => !task.cases.some((one) => one.is === is));
+    if (none !== undefined) return decision?.kind === 'switch' ? 'its switch may choose none of its cases' : 'a when without otherwise';
+    // Where the decision is skipped, so is its result.
+    if (decision?.join !== undefined && !isSure(decision.join)) return `the join ${decision.join} of ${shown(decision.id)} may skip it`;
+  }
   if ('when' in task && task.when === true) return 'it has a when of its own';
   if (task.kind === 'map' && task.onEmpty === 'skip') return "a map with onEmpty 'skip'";
   if (task.join !== undefined && !isSure(task.join)) return `the join ${task.join} may skip it`;

@@ -83,12 +83,33 @@ export interface TimeoutData {
   readonly totalMs?: number;
 }
 
+/** A share of a rate: its own bucket, named after the task, or one that the engine declares under a name. */
+export type RateData = { readonly count: number; readonly perMs: number } | { readonly name: string };
+
+/** What happens to what is asked for beyond the limit of a key. */
+export type OnLimit = 'queue' | 'cancel_new' | 'cancel_old' | 'fail';
+
+/** How much of one key may run at the same time. Without `key` it is that of the task, or of the workflow. */
+export interface KeyData {
+  readonly key?: Expr;
+  readonly limit: number;
+  readonly onLimit: OnLimit;
+  /** Strictly in the order of submission. */
+  readonly serial?: true;
+}
+
 /** The contract of a body, as data. */
 export interface ContractData {
   readonly effects: Effects;
   readonly retry: RetryData;
   readonly timeout: TimeoutData;
   readonly priority?: number;
+  /** Which workers look for it. Default: `default`. */
+  readonly queue?: string;
+  /** Units of pools that an attempt holds while it runs. */
+  readonly pools?: Readonly<Record<string, number>>;
+  readonly concurrency?: KeyData;
+  readonly rate?: RateData;
   /** JSON Schema of input and output, where the schema library gives one. */
   readonly inputSchema?: unknown;
   readonly outputSchema?: unknown;
@@ -100,9 +121,15 @@ interface GraphTaskBase {
   readonly after?: readonly string[];
   /** Written out only where the author wrote it: settled edges take no part in the default join. */
   readonly join?: Join;
-  /** Runs only if the `when` task of that id decided so: made inside a branch. */
-  readonly if?: { readonly when: string; readonly is: boolean };
+  /** Runs only if the `when` or `switch` of that id decided so: made inside a branch. */
+  readonly if?: { readonly when: string; readonly is: CaseKey };
 }
+
+/** What a decision may come to: of a `when` true or false, of a `switch` the name of a case, `default` among them. */
+export type CaseKey = boolean | string;
+
+/** The case of a `switch` that is chosen where no predicate holds. */
+export const DEFAULT_CASE = 'default';
 
 /** A task with a body: `task` names the contract; inline bodies have none and belong to the workflow. */
 export interface BodyTask extends GraphTaskBase {
@@ -158,14 +185,29 @@ export interface WhenTask extends GraphTaskBase {
 }
 
 /**
- * The result of `w.when`: has no body and no row; success when the chosen branch succeeded, skipped when there is none.
- * `members` are the tasks of the branch that no other task of the branch waits for, and all tasks that its value reads, made in it or not.
+ * The decision of `w.switch`: a worker asks the predicates of the cases in their order, over `input`; its output is the name of the first
+ * one that holds. Where none does: the case `default`, or with 'skip' the value null, which selects nothing; else it fails (`no_match`).
+ */
+export interface SwitchTask extends GraphTaskBase {
+  readonly kind: 'switch';
+  readonly input: Expr;
+  readonly cases: readonly string[];
+  readonly default?: 'branch' | 'skip';
+}
+
+/** What a run is asked before any of its tasks: a predicate over the run's input. It has no upstreams, and no task may name it. */
+export interface GuardTask extends GraphTaskBase {
+  readonly kind: 'guard';
+}
+
+/**
+ * The result of `w.when` or `w.switch`, which `when` names: has no body and no row; success when the chosen branch succeeded, skipped when
+ * there is none.
  */
 export interface BranchTask extends GraphTaskBase {
   readonly kind: 'branch';
   readonly when: string;
-  readonly then: { readonly value: Expr; readonly members: readonly string[] };
-  readonly otherwise?: { readonly value: Expr; readonly members: readonly string[] };
+  readonly cases: readonly CaseData[];
 }
 
 /** Nothing but time: ends when it has passed, or at the instant that `until` gives. Has one of the two. */
@@ -175,7 +217,28 @@ export interface SleepTask extends GraphTaskBase {
   readonly until?: Expr;
 }
 
-export type GraphTask = BodyTask | ChildTask | MapTask | WhenTask | BranchTask | SleepTask;
+/**
+ * One branch: `members` are its tasks that no other task of it waits for, and all tasks that its value reads, made in it or not.
+ */
+export interface CaseData {
+  readonly is: CaseKey;
+  readonly value: Expr;
+  readonly members: readonly string[];
+}
+
+/**
+ * `w.first`: succeeds with the first of its parts that does; what only the others need is cancelled (`superseded`). It has a row and no body;
+ * its output names the winner, whose value is read where it is.
+ */
+export interface FirstTask extends GraphTaskBase {
+  readonly kind: 'first';
+  readonly parts: readonly { readonly name: string; readonly value: RefExpr }[];
+}
+
+/** Tasks whose output is a verdict: predicates and no body. */
+export type DecisionTask = WhenTask | SwitchTask | GuardTask;
+
+export type GraphTask = BodyTask | ChildTask | MapTask | DecisionTask | FirstTask | BranchTask | SleepTask;
 
 export interface Graph {
   readonly format: 1;
@@ -183,5 +246,9 @@ export interface Graph {
   readonly tasks: readonly GraphTask[];
   readonly output: Expr;
   readonly timeoutMs?: number;
+  /** Its runs stay with this version; otherwise they move to a newer one that fits. */
+  readonly onDeploy?: 'pin';
+  /** Held by a run from its admission to its end. */
+  readonly concurrency?: KeyData;
   readonly inputSchema?: unknown;
 }

@@ -1,14 +1,15 @@
 import { isEnded } from './changes.ts';
 import type { CompiledGraph, Edge, GraphNode, ReadMode } from './compile.ts';
+import type { FirstTask } from './graph.ts';
 import { decideJoin, strongest, type JoinVerdict, type Never } from './joins.ts';
 import type { EndedTask, RunState, UpstreamTally } from './run-state.ts';
-import { verdictOf } from './values.ts';
+import { chosenCase, verdictOf } from './verdict.ts';
 
 /** What is to become of a pending node now; `wait`: nothing yet. */
 export type Decision =
   | { readonly kind: 'wait' }
   | { readonly kind: 'start' }
-  | { readonly kind: 'end'; readonly as: Never | 'success'; readonly unmet: boolean };
+  | { readonly kind: 'end'; readonly as: Never | 'success'; readonly unmet: boolean; readonly output?: string };
 
 const WAIT: Decision = { kind: 'wait' };
 const START: Decision = { kind: 'start' };
@@ -84,17 +85,29 @@ function tallyOf(graph: CompiledGraph, state: RunState, node: number): UpstreamT
 
 /** Semantics, section 4: the branch it was made in, then its join, then its reads. */
 export function decideNode(graph: CompiledGraph, state: RunState, node: GraphNode): Decision {
-  if (node.cases !== null) return decideBranch(graph, state, node);
+  const kept = guardedEnd(graph, state, node);
+  if (kept !== null) return kept;
+  if (node.cases !== null) return decideBranch(state, node);
   if (node.gate !== null) {
     const gate = state.tasks[node.gate.when];
     if (!isEnded(gate)) return WAIT;
     const label = neverOf(gate);
     if (label !== null) return end(label);
-    if (verdictOf(state, node.gate.when) !== node.gate.is) return end('skipped', true);
+    if (verdictOf(state, node.gate.when) !== node.gate.verdict) return end('skipped', true);
   }
+  if (node.task.kind === 'first') return decideFirst(graph, state, node.task);
   if (node.in.length === 0) return START;
   const t = tallyOf(graph, state, node.index);
   return combine(decideJoin(node.join, { n: node.n, ...t }), t);
+}
+
+/** Nothing of a run with a guard starts before its yes; its no, or its failure, ends every other task whatever its join. */
+function guardedEnd({ guard }: CompiledGraph, state: RunState, node: GraphNode): Decision | null {
+  if (guard === null || guard === node.index) return null;
+  const task = state.tasks[guard];
+  if (!isEnded(task)) return WAIT;
+  const label = neverOf(task);
+  return label === null ? null : end(label, label === 'skipped');
 }
 
 /** A failed required read wins at once; weaker labels wait for the reads that could still fail, so that order decides nothing. */
@@ -105,16 +118,30 @@ function combine(verdict: JoinVerdict, t: UpstreamTally): Decision {
   return end(t.override === null ? verdict : strongest(verdict, t.override));
 }
 
+/** The part that succeeded first; of several that did in one commit the one that was recorded first, which is when this is asked. */
+function decideFirst(graph: CompiledGraph, state: RunState, first: FirstTask): Decision {
+  let winner: { readonly name: string; readonly at: number } | null = null;
+  let worst: Never = 'skipped';
+  let open = false;
+  for (const { name, value } of first.parts) {
+    const part = state.tasks[graph.byId.get(value.$ref)?.index ?? -1];
+    const label = isEnded(part) ? neverOf(part) : null;
+    if (!isEnded(part)) open = true;
+    else if (label !== null) worst = strongest(worst, label);
+    else if (winner === null || part.finishedAt < winner.at) winner = { name, at: part.finishedAt };
+  }
+  if (winner !== null) return { kind: 'end', as: 'success', unmet: false, output: JSON.stringify({ winner: winner.name }) };
+  return open ? WAIT : end(worst);
+}
+
 /** The chosen branch's tasks, all of them; no branch for this verdict: skipped. */
-function decideBranch(graph: CompiledGraph, state: RunState, node: GraphNode): Decision {
-  if (node.task.kind !== 'branch') return WAIT;
-  const when = graph.byId.get(node.task.when);
-  const decided = when === undefined ? undefined : state.tasks[when.index];
-  if (when === undefined || !isEnded(decided)) return WAIT;
+function decideBranch(state: RunState, node: GraphNode): Decision {
+  const decided = state.tasks[node.cases?.when ?? -1];
+  if (!isEnded(decided)) return WAIT;
   const label = neverOf(decided);
   if (label !== null) return end(label);
-  const chosen = verdictOf(state, when.index) ? node.cases?.whenTrue : node.cases?.whenFalse;
-  if (chosen == null) return end('skipped', true);
+  const chosen = chosenCase(state, node);
+  if (chosen === undefined) return end('skipped', true);
   let worst: Never | null = null;
   let open = false;
   for (const { node: index, mode } of chosen.members) {

@@ -4,7 +4,9 @@ import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStat
 
 /**
  * One journal row per commit holds its transitions as JSON: `[[run, generation, entry, …], …]`. An entry is
- * `[node, item, from, to, attempt, reason?]` for a task and `["r", from, to, reason?]` for the run; states are numbers in the order of
+ * `[node, item, from, to, attempt, reason?]` for a task and `["r", from, to, reason?]` for the run, `["m", from, to, node, node, …]` where
+ * it went on under another definition: numbers of definitions, then of each task that has another number there the one before and the one
+ * from then on; states are numbers in the order of
  * `TASK_STATUSES` and `RUN_STATUSES`, -1 for "did not exist". The format is versioned with the store's schema.
  */
 export interface TaskTransition {
@@ -27,6 +29,19 @@ export interface RunTransition {
   readonly to: RunStatus;
   readonly reason: Reason | null;
 }
+
+/** The run goes on under another definition: what comes before names tasks by their numbers there. */
+export interface MoveTransition {
+  readonly kind: 'move';
+  readonly run: number;
+  readonly generation: number;
+  readonly from: number;
+  readonly to: number;
+  /** Where a task has another number. */
+  readonly nodes: ReadonlyMap<number, number>;
+}
+
+export type Transition = TaskTransition | RunTransition | MoveTransition;
 
 const TASK_CODE = new Map<string, number>(TASK_STATUSES.map((status, i) => [status, i]));
 const RUN_CODE = new Map<string, number>(RUN_STATUSES.map((status, i) => [status, i]));
@@ -53,6 +68,11 @@ export class JournalWriter {
     this.text += `,["r",${before},${RUN_CODE.get(to) ?? -1}${reason === null ? '' : `,"${reason}"`}]`;
   }
 
+  moved(from: number, to: number, nodes: ReadonlyMap<number, number>): void {
+    const pairs = [...nodes].filter(([before, after]) => before !== after).flat();
+    this.text += `,${JSON.stringify(['m', from, to, ...pairs])}`;
+  }
+
   /** A run's changes, with what became of the run itself. */
   changes(state: RunState, changes: Changes): void {
     this.run(state);
@@ -76,15 +96,21 @@ export class JournalWriter {
   }
 }
 
-export function readJournal(text: string): (TaskTransition | RunTransition)[] {
+export function readJournal(text: string): Transition[] {
   const groups = JSON.parse(text) as [number, number, ...(number | string)[][]][];
   return groups.flatMap(([run, generation, ...entries]) => entries.map((entry) => readEntry(run, generation, entry)));
 }
 
-function readEntry(run: number, generation: number, entry: readonly (number | string)[]): TaskTransition | RunTransition {
+function readEntry(run: number, generation: number, entry: readonly (number | string)[]): Transition {
   if (entry[0] === 'r') {
     const [, from, to, reason] = entry as ['r', number, number, Reason?];
     return { kind: 'run', run, generation, from: RUN_STATUSES[from] ?? '-', to: RUN_STATUSES[to] ?? 'running', reason: reason ?? null };
+  }
+  if (entry[0] === 'm') {
+    const [, from, to, ...pairs] = entry as ['m', number, number, ...number[]];
+    const nodes = new Map<number, number>();
+    for (let i = 0; i + 1 < pairs.length; i += 2) nodes.set(pairs[i] ?? 0, pairs[i + 1] ?? 0);
+    return { kind: 'move', run, generation, from, to, nodes };
   }
   const [node, item, from, to, attempt, reason] = entry as [number, number, number, number, number, Reason?];
   return {

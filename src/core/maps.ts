@@ -1,13 +1,16 @@
-import { mapChange, putTask } from './changes.ts';
+import { mapChange, putNeedy, putTask } from './changes.ts';
 import { decode } from './codec.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import type { GraphNode } from './compile.ts';
 import type { MapTask } from './graph.ts';
+import { startChild } from './children.ts';
+import { isBreached } from './judging.ts';
+import { needsAt } from './needs.ts';
+import { NumberMap } from './number-map.ts';
+import { ranked } from './queueing.ts';
 import type { EndedTask, MapState, QueuedTask, TaskFacts } from './run-state.ts';
 import { bareFacts, endTask, type Ending, type Turn } from './turn.ts';
-import { RunScope } from './values.ts';
-import { isBreached } from './judging.ts';
-import { startChild } from './children.ts';
+import { isWhole, RunScope } from './values.ts';
 
 /** A map starts, or ends at once: its list is fixed from here on; a list that is none, too long or with a key twice fails it, and no item exists. */
 export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedTask | null {
@@ -31,7 +34,7 @@ export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedT
     failed: 0,
     cancelled: 0,
     skipped: 0,
-    open: new Map(),
+    open: new NumberMap(),
     again: [],
     list: items,
     results: node.isRead ? [] : null,
@@ -71,8 +74,18 @@ const STARTS_AT_ONCE = 200;
 
 /** How many more items may start now. One that waits for a retry keeps its place: else its next attempt could exceed the bound. */
 export function startable(node: GraphNode, map: MapState): number {
-  const limit = (node.task.kind === 'map' ? node.task.concurrency : undefined) ?? (node.child === null ? Infinity : CHILDREN_AT_ONCE);
+  const bound = (node.task.kind === 'map' ? node.task.concurrency : undefined) ?? (node.child === null ? Infinity : CHILDREN_AT_ONCE);
+  const limit = node.needs === null ? bound : Math.min(bound, map.open.size - map.again.length + roomAhead(map));
   return Math.max(0, Math.min(map.n - map.next + map.again.length, limit - (map.open.size - map.again.length)));
+}
+
+/** Items that wait for more than a slot are put into the queue ahead of their time: only there it is known what fits. */
+const AHEAD = 100;
+
+function roomAhead(map: MapState): number {
+  let queued = 0;
+  for (const item of map.open.values()) if (item.status === 'queued') queued++;
+  return AHEAD - queued;
 }
 
 export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean {
@@ -85,6 +98,7 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
   const timeout = node.task.kind === 'map' ? node.task.contract?.timeout : undefined;
   const expiry = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
   const again = Math.min(taken, map.again.length);
+  const needs = node.needs === null ? null : needsAt(node.needs, () => new RunScope(turn.graph, turn.state));
   for (let i = 0; i < taken; i++) {
     const item = i < again ? (map.again.shift() ?? -1) : map.next++;
     const before = map.open.get(item);
@@ -110,7 +124,8 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
     };
     const goesOn = before?.status === 'pending' && before.goesOn === true;
     if (node.child !== null && (goesOn || !isChecked(node))) startChild(turn, node, queued, { goesOn });
-    else putTask(turn.state, turn.changes, queued);
+    else if (needs === null) putTask(turn.state, turn.changes, queued);
+    else putNeedy(turn.state, turn.changes, ranked(queued, needs), needs);
   }
   const change = mapChange(turn.changes, nodeIndex);
   change.next += taken - again;
@@ -139,7 +154,7 @@ export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
   const wasBreached = isBreached(turn.graph.nodes[item.node], map);
   map[counter]++;
   change[counter]++;
-  if (map.results !== null) map.results[item.item] = item;
+  if (map.results !== null) map.results[item.item] = item.status === 'success' ? item.output : item;
   if (!wasBreached && isBreached(turn.graph.nodes[item.node], map) && map.failed > 1) judgeItems(turn, map, true);
   return closeMap(turn, map);
 }
@@ -175,6 +190,6 @@ function judgeItems(turn: Turn, map: MapState, dead: boolean): void {
   if (turn.graph.nodes[map.node]?.child != null) return;
   mapChange(turn.changes, map.node).dead = dead;
   map.results?.forEach((item, i, results) => {
-    if (item?.status === 'failed' && !item.allowed && item.dead !== dead) results[i] = { ...item, dead };
+    if (isWhole(item) && item.status === 'failed' && !item.allowed && item.dead !== dead) results[i] = { ...item, dead };
   });
 }

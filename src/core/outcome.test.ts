@@ -24,7 +24,7 @@ function ended(tasks: readonly GraphTask[], fails: readonly string[] | number, o
   const graph: Graph = { format: 1, workflow: 'outcome', tasks, output };
   const world = new World(graph);
   const outcome = (id: string, item: number): Outcome => {
-    if (tasks.find((task) => task.id === id)?.kind === 'when') return { kind: 'verdict', holds: true };
+    if (tasks.find((task) => task.id === id)?.kind === 'when') return { kind: 'verdict', verdict: true };
     const isBad = typeof fails === 'number' ? item < fails : fails.includes(id);
     return isBad ? FAILURE : { kind: 'ok', output: JSON.stringify({ id, item }) };
   };
@@ -94,8 +94,7 @@ describe('what a reader gets', () => {
       id: 'r',
       kind: 'branch',
       when: 'w',
-      // oxlint-disable-next-line unicorn/no-thenable -- a name of the graph's form
-      then: { value: { a: { $ref: 'a' } }, members: ['a'] },
+      cases: [{ is: true, value: { a: { $ref: 'a' } }, members: ['a'] }],
     };
     const tasks: GraphTask[] = [
       { id: 'w', kind: 'when', input: {} },

@@ -3,7 +3,7 @@ import type { CompiledGraph, GraphNode } from './compile.ts';
 import { carriesFailure, memberLabel } from './joining.ts';
 import type { EndedTask, RunState, TaskState } from './run-state.ts';
 import type { Reason, RunOutcome } from './states.ts';
-import { verdictOf } from './values.ts';
+import { chosenCase } from './verdict.ts';
 
 /** The outcome of a run whose tasks are all terminal (semantics, section 3): a pure function of their states, never of their order. */
 export function decideOutcome(graph: CompiledGraph, state: RunState): { status: RunOutcome; reason: Reason | null } {
@@ -14,11 +14,11 @@ export function decideOutcome(graph: CompiledGraph, state: RunState): { status: 
   let excused = false;
   for (const node of graph.nodes) {
     const task = state.tasks[node.index];
-    if (node.cases !== null || !isEnded(task)) continue;
+    if (node.cases !== null || node.index === graph.guard || !isEnded(task)) continue;
     const map = state.maps.get(node.index);
     if (task.status === 'success') success++;
     if (task.status === 'failed' && !task.allowed) failed = true;
-    if (task.status === 'cancelled') cancelled = true;
+    if (task.status === 'cancelled' && task.reason !== 'superseded') cancelled = true;
     if (task.partial || (task.status === 'failed' && task.allowed)) excused = true;
     // Of a map that succeeded, the failed items were tolerated or settled.
     if (task.status === 'success' && map !== undefined && map.failed > 0) excused = true;
@@ -56,13 +56,12 @@ function failedUpstreams(graph: CompiledGraph, state: RunState, node: GraphNode)
     return isEnded(task) && holds(task);
   };
   const broken = (task: EndedTask): boolean => task.status === 'failed' || task.status === 'upstream_failed';
+  if (graph.guard !== null && carries(graph.guard, broken)) return [graph.guard];
   const gate = node.gate !== null && carries(node.gate.when, broken) ? [node.gate.when] : [];
-  if (node.task.kind !== 'branch')
+  if (node.cases === null)
     return [...gate, ...node.in.filter((edge) => carries(edge.from, (task) => carriesFailure(edge, task))).map((edge) => edge.from)];
-  const when = graph.byId.get(node.task.when)?.index ?? -1;
-  if (carries(when, broken)) return [when];
-  const chosen = verdictOf(state, when) ? node.cases?.whenTrue : node.cases?.whenFalse;
-  return (chosen?.members ?? [])
+  if (carries(node.cases.when, broken)) return [node.cases.when];
+  return (chosenCase(state, node)?.members ?? [])
     .filter(({ node: at, mode }) => carries(at, (task) => memberLabel(task, mode) === 'upstream_failed'))
     .map((member) => member.node);
 }

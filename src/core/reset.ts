@@ -4,7 +4,7 @@ import { rootCauses } from './outcome.ts';
 import type { EndedTask, MapState, RunState, TaskState } from './run-state.ts';
 import type { TaskStatus } from './states.ts';
 import { contractOf } from './turn.ts';
-import { ItemsNeeded } from './values.ts';
+import { isWhole, ItemsNeeded } from './values.ts';
 
 /**
  * What a redrive, a rerun or a mark resets (semantics, section 9): decided here alone, so that a preview and the change itself agree.
@@ -156,7 +156,8 @@ class Planning {
   private nameAll(): void {
     for (const node of this.graph.nodes) {
       const task = this.state.tasks[node.index];
-      if (node.cases !== null) continue;
+      // What nobody needs any more stays as it is.
+      if (node.cases !== null || (isEnded(task) && task.reason === 'superseded')) continue;
       const map = this.state.maps.get(node.index);
       if (map !== undefined) {
         const inChildren = node.child !== null && task?.status === 'failed' && !task.allowed;
@@ -300,10 +301,10 @@ class Planning {
   }
 }
 
-/** What an item gave; where this process has not seen the ended items, they must be loaded. */
+/** What became of an item; where this process has not seen it, or kept no more than its output, the items must be loaded. */
 export function endedItem(map: MapState, item: number): EndedTask {
   const ended = map.results?.[item];
-  if (ended === undefined) throw new ItemsNeeded(map.node);
+  if (!isWhole(ended)) throw new ItemsNeeded(map.node);
   return ended;
 }
 
@@ -314,7 +315,12 @@ export function endedItem(map: MapState, item: number): EndedTask {
 export function reusedByFork(graph: CompiledGraph, donor: RunState, from: readonly number[]): number[] {
   const anew = new Set<number>();
   const walk = [...from];
-  for (const node of graph.nodes) if (node.cases === null && donor.tasks[node.index]?.status !== 'success') walk.push(node.index);
+  for (const node of graph.nodes) {
+    const task = donor.tasks[node.index];
+    // The losers of a first stay out, as long as the first does.
+    const isOut = isEnded(task) && (task.status === 'success' || (task.status === 'cancelled' && task.reason === 'superseded'));
+    if (node.cases === null && !isOut) walk.push(node.index);
+  }
   for (let at = walk.pop(); at !== undefined; at = walk.pop()) {
     const node = graph.nodes[at];
     if (node === undefined || anew.has(at)) continue;
@@ -322,7 +328,9 @@ export function reusedByFork(graph: CompiledGraph, donor: RunState, from: readon
     for (const edge of node.out) walk.push(edge.to);
     walk.push(...node.watchers);
   }
-  return graph.nodes.filter((node) => node.cases === null && !anew.has(node.index)).map((node) => node.index);
+  return graph.nodes
+    .filter((node) => node.cases === null && !anew.has(node.index) && donor.tasks[node.index]?.status === 'success')
+    .map((node) => node.index);
 }
 
 /** What is kept of a plan as the result of the act: of a map of thousands, not every item. */

@@ -7,6 +7,7 @@ import { endedItem, type ResetPlan, type ResetRequest, type ResetTarget, type Re
 import type { MapState, PendingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
 import { isRunOver } from './states.ts';
 import { bareFacts, endTask, type Turn } from './turn.ts';
+import { isWhole } from './values.ts';
 
 /**
  * Applies a plan: a new generation of the run, in which the reset tasks are pending, and everything derived from tasks is derived anew. The
@@ -162,10 +163,11 @@ function recount(turn: Turn, node: number): void {
   if (map?.results == null) return;
   const now = { ok: 0, failed: 0, cancelled: 0, skipped: 0 };
   for (const item of map.results) {
-    if (item?.status === 'success') now.ok++;
-    if (item?.status === 'failed') now.failed++;
-    if (item?.status === 'cancelled') now.cancelled++;
-    if (item?.status === 'skipped') now.skipped++;
+    const status = isWhole(item) ? item.status : item === undefined ? undefined : 'success';
+    if (status === 'success') now.ok++;
+    if (status === 'failed') now.failed++;
+    if (status === 'cancelled') now.cancelled++;
+    if (status === 'skipped') now.skipped++;
   }
   const change = mapChange(turn.changes, node);
   for (const counter of ['ok', 'failed', 'cancelled', 'skipped'] as const) {

@@ -1,4 +1,5 @@
 import type { CompiledGraph } from './compile.ts';
+import type { NumberMap } from './number-map.ts';
 import type { Reason, RunStatus, TerminalStatus } from './states.ts';
 import type { Wait } from './waits.ts';
 
@@ -101,6 +102,9 @@ export interface EndedTask extends TaskFacts {
 
 export type TaskState = PendingTask | QueuedTask | RunningTask | RetryingTask | WaitingTask | EndedTask;
 
+/** A success that ended here is kept as its output alone: of a hundred thousand items, all of each would be most of what the process holds. */
+export type ItemResult = EndedTask | EndedTask['output'];
+
 /** A map that started. Items are rows from the moment they start; those from `next` on are a range. */
 export interface MapState {
   readonly node: number;
@@ -111,13 +115,13 @@ export interface MapState {
   cancelled: number;
   skipped: number;
   /** Items that are not terminal. */
-  readonly open: Map<number, TaskState>;
+  readonly open: NumberMap<TaskState>;
   /** Those of them that were reset and have not started again. */
   readonly again: number[];
   /** The list, decoded; resolved on first use. */
   list: readonly unknown[] | null;
   /** What ended items gave, by index, where somebody reads it; null where this process has not seen them all. */
-  results: (EndedTask | undefined)[] | null;
+  results: (ItemResult | undefined)[] | null;
 }
 
 /** Per node: what its upstreams' ends have come to so far. */

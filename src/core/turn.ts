@@ -7,12 +7,13 @@ import type { FailureFacts } from './retry.ts';
 import type { EndedTask, QueuedTask, RunState, TaskFacts } from './run-state.ts';
 import type { Reason, TerminalStatus } from './states.ts';
 import type { Wake } from './waits.ts';
+import type { Verdict } from './verdict.ts';
 
 /** How a claim ended, as its worker reports it. */
 export type Outcome =
   | { readonly kind: 'ok'; readonly output: string | null }
   /** `input`: of a child run, as its workflow's schema leaves it. */
-  | { readonly kind: 'verdict'; readonly holds: boolean; readonly input?: string | null }
+  | { readonly kind: 'verdict'; readonly verdict: Verdict; readonly input?: string | null }
   | { readonly kind: 'error'; readonly error: string; readonly facts: FailureFacts }
   | { readonly kind: 'timeout'; readonly reason: 'timeout' | 'heartbeat_timeout' | 'total_timeout'; readonly error: string }
   /** The body returned what cannot be recorded, or its input or predicate is at fault: not retried. */
@@ -33,6 +34,7 @@ export type RunEvent =
   | { readonly type: 'wake'; readonly node: number; readonly item: number; readonly name: string | null; readonly by: Wake }
   /** Start up to `count` more items of a map. */
   | { readonly type: 'take'; readonly node: number; readonly count: number }
+  | LimitEvent
   | { readonly type: 'admit' }
   | { readonly type: 'cancel'; readonly reason: Reason }
   | { readonly type: 'fail'; readonly reason: 'deadline' | 'stuck' | 'marked_failed' }
@@ -42,6 +44,17 @@ export type RunEvent =
   | { readonly type: 'skip'; readonly node: number; readonly item: number }
   | { readonly type: 'discard'; readonly node: number; readonly item: number }
   | ChildEvent;
+
+/** A task that a limit ends: queued, or running under this token where it makes room for a newer one. */
+export interface LimitEvent {
+  readonly type: 'limit';
+  readonly node: number;
+  readonly item: number;
+  readonly token: number | null;
+  readonly status: 'failed' | 'cancelled';
+  readonly reason: 'unsatisfiable' | 'key_limit';
+  readonly message: string;
+}
 
 export interface KernelSettings {
   readonly maxPayload: number;

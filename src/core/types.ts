@@ -3,7 +3,8 @@
  * What happens at run time stands in refs.ts and builder.ts.
  */
 import type { Duration } from './duration.ts';
-import type { ContractData, Effects, Graph, Join } from './graph.ts';
+import type { ContractData, Effects, Graph, Join, OnLimit } from './graph.ts';
+import type { DeclaredSchedule } from './schedule-opts.ts';
 import type { Schema } from './schema.ts';
 
 export type { Duration, Effects, Join };
@@ -193,8 +194,30 @@ export interface TaskOpts {
   readonly timeout?: Duration | Timeouts;
   /** What running the body again means. Default 'idempotent'. */
   readonly effects?: Effects;
-  /** Higher goes first. Default 0. */
+  /** Higher goes first: one unit is worth a minute of waiting. Default 0. */
   readonly priority?: number;
+  /** Only workers that serve it run the task. Default 'default'. */
+  readonly queue?: string;
+  /** Units of pools that an attempt holds while it runs; each pool is declared by the engine's `limits`. */
+  readonly pools?: Readonly<Record<string, number>>;
+  /** Attempts of this task at the same time, over all processes; or of everything with the same key. */
+  readonly concurrency?: number | KeyLimit;
+  /** Starts per second, minute or hour, as a token bucket that holds so many: '10/s'. Or the name of a rate in the engine's `limits`. */
+  readonly rate?: string;
+}
+
+/** How much of one key may run at the same time, in all processes together. */
+export interface KeyLimit<K = string> {
+  /** The same key anywhere is the same one. Default: the task's, or the workflow's, own. */
+  readonly key?: K;
+  readonly limit: number;
+  /**
+   * What happens beyond the limit: 'queue' (default) waits; 'cancel_new' and 'fail' end what comes, as `key_limit`; 'cancel_old' cancels what
+   * has run longest.
+   */
+  readonly onLimit?: OnLimit;
+  /** 'serial': strictly in the order in which they were queued, whatever their priority; one that waits for a retry keeps its turn. */
+  readonly order?: 'serial';
 }
 
 export interface Log {
@@ -273,7 +296,9 @@ export type Settled<T> =
 export type SureJoin = 'none_failed' | 'all_done' | 'always';
 
 /** V: what the predicate sees. J and W are inferred: whether the task may be skipped. */
-export interface NodeOpts<V = any, J extends Join = Join, W extends boolean = boolean> extends TaskOpts {
+export interface NodeOpts<V = any, J extends Join = Join, W extends boolean = boolean> extends Omit<TaskOpts, 'concurrency'> {
+  /** As of a task; the key may be read from refs. */
+  readonly concurrency?: number | KeyLimit<In<string>>;
   /** Default: the task's name. */
   readonly id?: string;
   /** These must be over first; order without data. */
@@ -291,7 +316,7 @@ export interface MapOpts<
   J extends Join = Join,
   W extends boolean = boolean,
   Y extends 'success' | 'skip' = 'success' | 'skip',
-> extends NodeOpts<readonly E[], J, W> {
+> extends Omit<NodeOpts<readonly E[], J, W>, 'concurrency'> {
   /** Items that run at the same time. Default: no bound. */
   readonly concurrency?: number;
   /** Default 10,000; more fail the map. */
@@ -337,11 +362,11 @@ export interface ChildMapOpts<
   readonly onEmpty?: Y;
 }
 
-export interface WhenOpts {
+export interface WhenOpts<J extends Join = Join> {
   /** Default: `when`. */
   readonly id?: string;
   readonly after?: readonly AnyRef[];
-  readonly join?: Join;
+  readonly join?: J;
 }
 
 /** Of tasks that wait. */
@@ -362,6 +387,22 @@ type Result<T, J, W, Y = never> = [J] extends [SureJoin]
 
 type Items = RefBase<readonly unknown[]> | readonly unknown[];
 type ItemOf<R> = Out<R> extends infer L ? (L extends readonly unknown[] ? L[number] : never) : never;
+
+/** A branch of `w.switch`, and the predicate that chooses it. */
+export type SwitchCase<V, A> = readonly [test: (value: V) => boolean, make: () => A & Tree<A>];
+
+export interface SwitchOpts<J extends Join = Join> {
+  /** Default: `switch`. */
+  readonly id?: string;
+  readonly after?: readonly AnyRef[];
+  readonly join?: J;
+}
+
+/** What `w.first` gives: the name of the winner, and its value. */
+export type First<R> = { readonly [K in keyof R & string]: { winner: K; value: Out<R[K]> } }[keyof R & string];
+
+/** Values of the branches. */
+type CaseValue<C> = { readonly [K in keyof C]: Simplify<Out<C[K]>> }[keyof C];
 
 /** The verbs of a builder. */
 export interface Build {
@@ -422,13 +463,33 @@ export interface Build {
     then: () => A & Tree<A>,
     opts?: WhenOpts,
   ): MaybeRef<Simplify<Out<A>>>;
-  when<const R, A, B>(
+  when<const R, A, B, J extends Join = never>(
     on: R & Tree<R>,
     test: (value: Simplify<Out<R>>) => boolean,
     then: () => A & Tree<A>,
     otherwise: () => B & Tree<B>,
-    opts?: WhenOpts,
-  ): Ref<Simplify<Out<A>> | Simplify<Out<B>>>;
+    opts?: WhenOpts<J>,
+  ): Result<Simplify<Out<A>> | Simplify<Out<B>>, J, never>;
+  /**
+   * One of several branches: that of the first case whose predicate holds. Tasks made in the others are skipped. Where none holds, the
+   * branch of `default`; with 'skip' nothing, so that the value may be skipped; without it the decision fails (`no_match`).
+   */
+  switch<const R, C extends Readonly<Record<string, unknown>>>(
+    on: R & Tree<R>,
+    cases: { readonly [K in keyof C]: SwitchCase<Simplify<Out<R>>, C[K]> },
+    opts: SwitchOpts & { readonly default: 'skip' },
+  ): MaybeRef<CaseValue<C>>;
+  switch<const R, C extends Readonly<Record<string, unknown>>, D = never, J extends Join = never>(
+    on: R & Tree<R>,
+    cases: { readonly [K in keyof C]: SwitchCase<Simplify<Out<R>>, C[K]> },
+    opts?: SwitchOpts<J> & { readonly default?: () => D & Tree<D> },
+  ): Result<CaseValue<C> | Simplify<Out<D>>, J, never>;
+  /**
+   * The part that succeeds first, and its value. What only the other parts need is cancelled (`superseded`) and counts for nothing in the
+   * outcome: their tasks, and what leads to them and to nothing else. Where no part can succeed any more it is upstream_failed, cancelled
+   * or skipped, in this order of precedence.
+   */
+  first<R extends Readonly<Record<string, RefBase<any>>>>(parts: R, opts?: { readonly id?: string }): Ref<First<R>>;
   /**
    * Time that passes, of any length, without a worker: `time` long, or until the instant that a ref gives (at once where that is over).
    * Never ends early; fails with `definition_error` where the ref gives no valid Date.
@@ -449,8 +510,10 @@ export interface NodeCode {
   readonly run?: Body<any, any>;
   readonly input?: Schema;
   readonly output?: Schema;
-  /** The task's own predicate; of a `when` task the test. */
+  /** The task's own predicate; of a `when` task the test, of a guard the guard. */
   readonly when?: (value: any) => boolean;
+  /** The predicates of a `switch`, in the order in which they are asked. */
+  readonly cases?: readonly { readonly name: string; readonly test: (value: any) => boolean }[];
   readonly rules: readonly RulePredicate[];
 }
 
@@ -460,11 +523,19 @@ export interface Workflow<I, O> {
   readonly name: string;
   readonly version?: string;
   readonly input?: Schema;
+  /** When runs of it are started; no part of its version. */
+  readonly schedules?: readonly DeclaredSchedule[];
   readonly graph: Graph;
   /** The code of each task of the graph, by id. */
   readonly code: ReadonlyMap<string, NodeCode>;
   readonly _types?: { readonly input: (input: I) => void; readonly output: O };
 }
+
+/**
+ * Asked by a worker with a run's input before any task of the run starts. No: the run is `skipped`, and nothing of it runs. One that throws
+ * or takes over 10 seconds fails the run.
+ */
+export type Guard<V> = (input: V) => boolean;
 
 export interface WorkflowOpts {
   readonly name: string;
@@ -472,4 +543,9 @@ export interface WorkflowOpts {
   readonly version?: string;
   /** Of a run, from its admission. */
   readonly timeout?: Duration;
+  /**
+   * What open runs of this version do when a newer one is registered: `'move'` (default), as soon as nothing of them runs, and only where every
+   * task that has begun is still there with the same id, contract and upstreams; or `'pin'`: they end as runs of this version.
+   */
+  readonly onDeploy?: 'move' | 'pin';
 }

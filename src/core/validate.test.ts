@@ -1,4 +1,3 @@
-/* oxlint-disable unicorn/no-thenable -- `then` is a name of the graph's form */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { cyclesOf, unreached } from './graph-cycles.ts';
@@ -48,7 +47,11 @@ describe('a graph', () => {
     ['an if of no when', [body('a'), body('b', { if: { when: 'a', is: true } })], ['bad_branch']],
     [
       'a branch whose value reads what it does not wait for',
-      [body('a'), { id: 'w', kind: 'when', input: 1 }, { id: 'r', kind: 'branch', when: 'w', then: { value: { $ref: 'a' }, members: [] } }],
+      [
+        body('a'),
+        { id: 'w', kind: 'when', input: 1 },
+        { id: 'r', kind: 'branch', when: 'w', cases: [{ is: true, value: { $ref: 'a' }, members: [] }] },
+      ],
       ['missing_member'],
     ],
     ['an if of itself', [body('a', { if: { when: 'a', is: true } })], ['cycle', 'bad_branch']],
@@ -163,7 +166,7 @@ test('no value makes the check throw, whatever stands where in a graph', () => {
       body('b', { ...reads('a'), join: 'all_done', after: ['a'] }),
       { id: 'w', kind: 'when', input: { $ref: 'a' } },
       body('c', { if: { when: 'w', is: true } }),
-      { id: 'r', kind: 'branch', when: 'w', then: { value: { $ref: 'c' }, members: ['c'] } },
+      { id: 'r', kind: 'branch', when: 'w', cases: [{ is: true, value: { $ref: 'c' }, members: ['c'] }] },
       {
         id: 'm',
         kind: 'map',

@@ -1,13 +1,16 @@
 /** Everything that can be wrong with a graph (semantics, section 4), found before its first run. */
 import { exprRefs } from './expr.ts';
 import { cyclesOf, unreached } from './graph-cycles.ts';
-import type { BranchTask, GraphTask } from './graph.ts';
+import type { CaseData, GraphTask } from './graph.ts';
+import { exclusiveProblems } from './graph-exclusive.ts';
+import { guardProblems } from './graph-guard.ts';
 import { shapeOf, type ShapedGraph } from './graph-shape.ts';
 import { skipProblems } from './graph-skips.ts';
 import { reporter, shown, type Problem, type Report } from './problems.ts';
 import { taskExprs } from './task-exprs.ts';
 import { childProblems } from './child-data.ts';
 import { waitProblems } from './wait-problems.ts';
+import { caseKeys, caseName } from './verdict.ts';
 
 export type { Problem } from './problems.ts';
 
@@ -29,6 +32,7 @@ export function graphProblems(graph: unknown): Problem[] {
 interface Link {
   readonly id: string;
   readonly key: string;
+  readonly at: readonly (string | number)[];
   /** It takes part in a join that is written out, or reads data. */
   readonly kind: 'after' | 'read' | 'order';
 }
@@ -38,8 +42,8 @@ function linkProblems(shape: ShapedGraph, report: Report): void {
   const links = tasks.map(({ task }) => linksOf(task));
   tasks.forEach(({ task, index }, i) => {
     const inTask: Report = (code, at, message) => report(code, ['tasks', index, ...at], `task ${shown(task.id)}: ${message}`);
-    for (const { id, key } of links[i] ?? []) {
-      if (!ids.has(id)) inTask('unknown_id', [key], `${key} names ${shown(id)}, which is no task of the graph`);
+    for (const { id, key, at } of links[i] ?? []) {
+      if (!ids.has(id)) inTask('unknown_id', at, `${key} names ${shown(id)}, which is no task of the graph`);
     }
     waitProblems(task, inTask);
     childProblems(task, inTask);
@@ -54,30 +58,35 @@ function linkProblems(shape: ShapedGraph, report: Report): void {
   }
   orderProblems(shape, links, report);
   branchProblems(shape, report);
-  skipProblems(shape, report);
+  guardProblems(shape, (i) => links[i] ?? [], report);
+  const spoiled = new Set<unknown>();
+  skipProblems(shape, (code, at, message) => {
+    spoiled.add(at[1]);
+    report(code, at, message);
+  });
+  exclusiveProblems(shape, spoiled, report);
 }
 
 function linksOf(task: GraphTask): Link[] {
-  const reads = taskExprs(task).flatMap(({ key, reads }) =>
-    reads.map((read): Link => ({ id: read.id, key, kind: task.kind === 'branch' ? 'order' : 'read' })),
+  const reads = taskExprs(task).flatMap(({ key, at, reads }) =>
+    reads.map((read): Link => ({ id: read.id, key, at, kind: task.kind === 'branch' ? 'order' : 'read' })),
   );
   const order =
     task.kind === 'branch'
       ? [
           link('when', task.when),
-          ...task.then.members.map((id) => link('then', id)),
-          ...(task.otherwise?.members ?? []).map((id) => link('otherwise', id)),
+          ...task.cases.flatMap(({ is, members }, i) => members.map((id) => link(caseName(is), id, ['cases', i, 'members']))),
         ]
       : [];
   return [
-    ...(task.after ?? []).map((id): Link => ({ id, key: 'after', kind: 'after' })),
+    ...(task.after ?? []).map((id): Link => ({ id, key: 'after', at: ['after'], kind: 'after' })),
     ...reads,
     ...order,
     ...(task.if ? [link('if', task.if.when)] : []),
   ];
 }
 
-const link = (key: string, id: string): Link => ({ id, key, kind: 'order' });
+const link = (key: string, id: string, at: Link['at'] = [key]): Link => ({ id, key, at, kind: 'order' });
 
 function joinProblems(task: GraphTask, upstreams: readonly Link[], report: Report): void {
   const { join } = task;
@@ -109,35 +118,57 @@ function orderProblems({ ids, tasks }: ShapedGraph, links: readonly (readonly Li
   }
 }
 
-/** What is made inside a branch, and what a branch takes for its own, must be parts of one `when`. */
+/** What is made inside a branch, and what a branch takes for its own, must be parts of one decision, and of a case that it has. */
 function branchProblems({ ids, tasks }: ShapedGraph, report: Report): void {
   const byId = new Map(tasks.map(({ task }) => [task.id, task]));
   for (const { task, index } of tasks) {
     const wrong: Wrong = (at, message, code) => report(code ?? 'bad_branch', ['tasks', index, ...at], `task ${shown(task.id)}: ${message}`);
-    const isWhen = (id: string): boolean => !ids.has(id) || !byId.has(id) || byId.get(id)?.kind === 'when';
-    if (task.if && !isWhen(task.if.when)) wrong(['if', 'when'], `if names ${shown(task.if.when)}, which is no when`);
+    // Null where it is no decision; undefined where the task that is named is in no good shape itself.
+    const keysOf = (id: string) => (!ids.has(id) || !byId.has(id) ? undefined : caseKeys(byId.get(id) ?? task));
+    if (task.kind === 'switch') nameTwice('case', task.cases, wrong);
+    if (task.kind === 'first')
+      nameTwice(
+        'part',
+        task.parts.map((part) => part.name),
+        wrong,
+      );
+    if (task.if) {
+      const keys = keysOf(task.if.when);
+      if (keys === null) wrong(['if', 'when'], `if names ${shown(task.if.when)}, which is no when or switch`);
+      else if (keys?.includes(task.if.is) === false)
+        wrong(['if', 'is'], `if names the case ${shown(task.if.is)}, which ${shown(task.if.when)} has not`);
+    }
     if (task.kind !== 'branch') continue;
-    if (!isWhen(task.when)) wrong(['when'], `when names ${shown(task.when)}, which is no when`);
-    caseProblems(task, 'then', byId, wrong);
-    caseProblems(task, 'otherwise', byId, wrong);
+    const keys = keysOf(task.when);
+    if (keys === null) wrong(['when'], `when names ${shown(task.when)}, which is no when or switch`);
+    task.cases.forEach((one, i) => {
+      const at = ['cases', i];
+      if (keys?.includes(one.is) === false) wrong([...at, 'is'], `${caseName(one.is)} is no case of ${shown(task.when)}`);
+      if (task.cases.findIndex((each) => each.is === one.is) < i) wrong([...at, 'is'], `${caseName(one.is)} is there twice`);
+      caseProblems(task.when, one, byId, (rest, message, code) => wrong([...at, ...rest], message, code));
+    });
   }
 }
 
 type Wrong = (at: readonly (string | number)[], message: string, code?: 'missing_member') => void;
 
+function nameTwice(what: 'case' | 'part', names: readonly string[], wrong: Wrong): void {
+  const twice = names.find((one, i) => names.indexOf(one) < i);
+  if (twice !== undefined) wrong([`${what}s`], `the ${what} ${shown(twice)} is there twice`);
+}
+
 /** A result waits for its members only, so they must hold all that its value reads. */
-function caseProblems(task: BranchTask, key: 'then' | 'otherwise', byId: ReadonlyMap<string, GraphTask>, wrong: Wrong): void {
-  const side = task[key];
-  if (side === undefined) return;
-  const read = new Set(exprRefs(side.value).map((ref) => ref.id));
-  for (const member of side.members) {
+function caseProblems(when: string, { is, value, members }: CaseData, byId: ReadonlyMap<string, GraphTask>, wrong: Wrong): void {
+  const read = new Set(exprRefs(value).map((ref) => ref.id));
+  for (const member of members) {
     const gate = byId.get(member)?.if;
-    const isMine = !byId.has(member) || read.has(member) || (gate?.when === task.when && gate.is === (key === 'then'));
+    const isMine = !byId.has(member) || read.has(member) || (gate?.when === when && gate.is === is);
     if (!isMine)
-      wrong([key, 'members'], `${key} has the member ${shown(member)}, which was not made in that branch and is not read by its value`);
+      wrong(['members'], `${caseName(is)} has the member ${shown(member)}, which was not made in that branch and is not read by its value`);
   }
+  const mine = new Set(members);
   for (const id of read) {
-    if (byId.has(id) && !side.members.includes(id))
-      wrong([key, 'members'], `${key} reads ${shown(id)}, which is missing in its members`, 'missing_member');
+    if (byId.has(id) && !mine.has(id))
+      wrong(['members'], `${caseName(is)} reads ${shown(id)}, which is missing in its members`, 'missing_member');
   }
 }

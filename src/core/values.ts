@@ -3,7 +3,8 @@ import { decode, encode } from './codec.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import type { ErrorRecord } from './errors.ts';
 import type { Scope } from './expr.ts';
-import type { EndedTask, MapState, RunState } from './run-state.ts';
+import type { EndedTask, ItemResult, MapState, RunState } from './run-state.ts';
+import { chosenCase } from './verdict.ts';
 
 /** A task's failure as a reader of a settled result sees it. */
 export interface SettledError {
@@ -74,23 +75,23 @@ export class RunScope implements Scope {
     const task = this.state.tasks[node.index];
     if (!isEnded(task)) throw new RangeError(`task ${node.id} has not ended`);
     if (node.cases !== null) return this.branchValue(node);
+    if (node.parts !== null) return this.firstValue(node, task);
     const map = this.state.maps.get(node.index);
     return map === undefined ? decode(task.output) : mapValue(node, map);
   }
 
+  private firstValue({ parts }: GraphNode, task: EndedTask): unknown {
+    const winner = winnerOf(task);
+    return { winner, value: parts?.get(winner)?.(this) };
+  }
+
   private branchValue(node: GraphNode): unknown {
-    const when = node.task.kind === 'branch' ? this.graph.byId.get(node.task.when) : undefined;
-    const verdict = when === undefined ? false : verdictOf(this.state, when.index);
-    const chosen = verdict ? node.cases?.whenTrue : node.cases?.whenFalse;
-    return chosen?.value(this);
+    return chosenCase(this.state, node)?.value(this);
   }
 }
 
-/** The verdict that a `when` recorded. */
-export function verdictOf(state: RunState, node: number): boolean {
-  const task = state.tasks[node];
-  return isEnded(task) && task.output === 'true';
-}
+/** The part of a first that won. */
+export const winnerOf = (task: EndedTask): string => (decode(task.output) as { readonly winner: string }).winner;
 
 /** `T[]` in input order, or the settled results; the successes where failures were tolerated. */
 function mapValue(node: GraphNode, map: MapState): unknown[] {
@@ -101,11 +102,14 @@ function mapValue(node: GraphNode, map: MapState): unknown[] {
   for (let i = 0; i < map.n; i++) {
     const item = results[i];
     if (item === undefined) throw new ItemsNeeded(node.index);
-    if (settle) values.push(settledOf(item, item.status === 'success' ? decode(item.output) : undefined));
+    if (!isWhole(item)) values.push(settle ? { status: 'success', value: decode(item) } : decode(item));
+    else if (settle) values.push(settledOf(item, item.status === 'success' ? decode(item.output) : undefined));
     else if (item.status === 'success') values.push(decode(item.output));
   }
   return values;
 }
+
+export const isWhole = (item: ItemResult | undefined): item is EndedTask => typeof item === 'object' && item !== null;
 
 function settledOf(task: EndedTask, value: unknown): unknown {
   if (task.status === 'success') return { status: 'success', value };

@@ -3,7 +3,7 @@ import type { Building } from './building.ts';
 import { duration } from './contract.ts';
 import type { Expr, SleepTask } from './graph.ts';
 import { refInfo } from './refs.ts';
-import { bagOf, checkOptions, common, place, type Ref } from './verb-parts.ts';
+import { bagOf, checkOptions, common, place, type Ref } from './verbs.ts';
 
 const SLEEP_OPTIONS = ['id', 'after', 'join'];
 

@@ -180,6 +180,7 @@ function tellPending(facts: WhyFacts, node: GraphNode): Told {
   const names = [...new Set(open)].flatMap((index) => graph.nodes[index]?.id ?? []);
   if (names.length === 0)
     return told(decideNode(graph, state, node).kind === 'start' ? 'It is about to be queued.' : 'It is about to be decided.');
+  if (node.task.kind === 'first') return told(`It waits until one of ${listText(names)} has succeeded.`, { tasks: names });
   const verb = names.length === 1 ? 'has' : 'have';
   return told(`It waits until ${listText(names)} ${verb} ended.`, { tasks: names });
 }

@@ -1,4 +1,3 @@
-/* oxlint-disable unicorn/no-thenable -- `then` is a name of the graph's form */
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { PawlError } from './errors.ts';
@@ -124,18 +123,21 @@ describe('a builder', () => {
         id: 'inner.result',
         kind: 'branch',
         when: 'inner',
-        then: { value: { $ref: 'deep' }, members: ['deep'] },
+        cases: [{ is: true, value: { $ref: 'deep' }, members: ['deep'] }],
         if: { when: 'when', is: true },
       },
       {
         id: 'when.result',
         kind: 'branch',
         when: 'when',
-        then: {
-          value: { first: { $ref: 'first' }, second: { $ref: 'second' }, inner: { $optional: { $ref: 'inner.result' } } },
-          members: ['first', 'second', 'alone', 'inner.result'],
-        },
-        otherwise: { value: 'no', members: [] },
+        cases: [
+          {
+            is: true,
+            value: { first: { $ref: 'first' }, second: { $ref: 'second' }, inner: { $optional: { $ref: 'inner.result' } } },
+            members: ['first', 'second', 'alone', 'inner.result'],
+          },
+          { is: false, value: 'no', members: [] },
+        ],
       },
     ]);
     expect(made.graph.output).toEqual({ $ref: 'when.result' });
@@ -153,7 +155,7 @@ describe('a builder', () => {
         () => outside,
       );
     });
-    expect(graph.tasks.at(-1)).toMatchObject({ then: { members: ['inside', 'outside'] }, otherwise: { members: ['outside'] } });
+    expect(graph.tasks.at(-1)).toMatchObject({ cases: [{ members: ['inside', 'outside'] }, { members: ['outside'] }] });
   });
 
   test('reads parts of optional and settled values', () => {
@@ -413,7 +415,7 @@ describe('a workflow from data', () => {
         { kind: 'map', task: 'text', items: { $ref: 'load', path: ['lines'] }, each: { s: { $item: ['sku'] } } },
         { kind: 'when', id: 'when', input: { $ref: 'load' }, test: () => true },
         { id: 'x', run: () => 1, if: { when: 'when', is: true } },
-        { kind: 'branch', id: 'when.result', when: 'when', then: { value: { $ref: 'x' } } },
+        { kind: 'branch', id: 'when.result', when: 'when', cases: [{ is: true, value: { $ref: 'x' } }] },
       ],
       output: { m: { $ref: 'text' }, r: { $optional: { $ref: 'when.result' } } },
     });
@@ -451,7 +453,7 @@ describe('a workflow from data', () => {
       [
         { kind: 'when', id: 'w', input: 1, test: () => true },
         body('a'),
-        { kind: 'branch', id: 'r', when: 'w', then: { value: 1, members: ['a'] } },
+        { kind: 'branch', id: 'r', when: 'w', cases: [{ is: true, value: 1, members: ['a'] }] },
       ],
       {},
       ['bad_branch'],

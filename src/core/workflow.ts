@@ -2,20 +2,37 @@ import { builder } from './builder.ts';
 import { Building, settledNow } from './building.ts';
 import { inParens } from './call-site.ts';
 import { buildOrReport } from './collecting.ts';
+import { isBag } from './contract.ts';
 import { definitionOf, emptyWorkflow, headerOf } from './definition.ts';
 import { fromGraph } from './from-graph.ts';
 import type { Graph } from './graph.ts';
-import { reporter, shown, type Problem } from './problems.ts';
+import { GUARD_ID } from './guard.ts';
+import { reporter, shown, type Problem, type Report } from './problems.ts';
+import type { Scheduled, ScheduledPlain } from './schedule-opts.ts';
 import type { Schema, SIn, SOut } from './schema.ts';
-import type { Build, Out, Ref, Simplify, Tree, Workflow, WorkflowOpts } from './types.ts';
+import type { Build, Guard, In, KeyLimit, Out, Ref, Simplify, Tree, Workflow, WorkflowOpts } from './types.ts';
 import { graphProblems } from './validate.ts';
 
 interface DefineWorkflow {
   <IS extends Schema, R>(
-    def: WorkflowOpts & { readonly input: IS },
+    def: WorkflowOpts & {
+      readonly input: IS;
+      readonly guard?: Guard<SOut<IS>>;
+      readonly schedule?: Scheduled<SIn<IS>>;
+      /** Runs at the same time, of this workflow or of one key; the key is put together from the input. */
+      readonly concurrency?: number | KeyLimit<string | ((input: Ref<SOut<IS>>) => In<string>)>;
+    },
     build: (w: Build, input: Ref<SOut<IS>>) => R & Tree<R>,
   ): Workflow<SIn<IS>, Simplify<Out<R>>>;
-  <R>(def: WorkflowOpts & { readonly input?: undefined }, build: (w: Build) => R & Tree<R>): Workflow<void, Simplify<Out<R>>>;
+  <R>(
+    def: WorkflowOpts & {
+      readonly input?: undefined;
+      readonly guard?: Guard<undefined>;
+      readonly schedule?: ScheduledPlain;
+      readonly concurrency?: number | KeyLimit;
+    },
+    build: (w: Build) => R & Tree<R>,
+  ): Workflow<void, Simplify<Out<R>>>;
   readonly fromGraph: typeof fromGraph;
 }
 
@@ -42,13 +59,28 @@ export const workflow: DefineWorkflow = Object.assign(
 function define(def: unknown, build: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, ['name', 'version', 'input', 'timeout'], report);
-  const building = new Building(header.name);
+  const building = new Building(isBag(def) && typeof def['name'] === 'string' ? def['name'] : '');
+  const header = headerOf(withKey(building, def, report), [], report);
+  const guard: unknown = isBag(def) ? def['guard'] : undefined;
+  if (guard !== undefined) {
+    if (typeof guard !== 'function') report('bad_type', ['guard'], `guard must be a predicate over the input, not ${shown(guard)}`);
+    building.add({ id: GUARD_ID, kind: 'guard' }, { when: guard as (input: unknown) => boolean, rules: [] }, undefined);
+  }
   const output = isBuilder(build) ? outputOf(building, build, problems) : null;
   if (!isBuilder(build)) report('bad_type', [], `the builder must be a function, not ${shown(build)}`);
   const graph: Graph = { ...header.graph, tasks: building.tasks, output };
   const found = graphProblems(graph).map((problem) => withSite(problem, building));
   return definitionOf({ header, graph, code: building.code, problems: [...problems, ...building.problems, ...found] });
+}
+
+/** The key of a workflow is a function of its input, called once, now. */
+function withKey(building: Building, def: unknown, report: Report): unknown {
+  const concurrency = isBag(def) ? def['concurrency'] : undefined;
+  const make = isBag(concurrency) ? concurrency['key'] : undefined;
+  if (!isBag(def) || !isBag(concurrency) || typeof make !== 'function') return def;
+  const key: unknown = settledNow((make as (input: unknown) => unknown)(building.ref({ kind: 'input' })), 'concurrency.key');
+  const at = { report: (code: Problem['code'], message: string) => report(code, ['concurrency', 'key'], `concurrency.key: ${message}`) };
+  return { ...def, concurrency: { ...concurrency, key: building.expr(key, 'the key', at) } };
 }
 
 type Builder = (w: Build, input: unknown) => unknown;

@@ -2,6 +2,7 @@ import { PawlError } from '../core/errors.ts';
 import { REQUEST_MS } from '../core/reset.ts';
 import type { DoneRequest } from '../store/acts.ts';
 import type { Store } from '../store/store.ts';
+import type { Moved } from './moves.ts';
 import type { Act, StartUnit, Unit } from './units.ts';
 
 /**
@@ -9,23 +10,24 @@ import type { Act, StartUnit, Unit } from './units.ts';
  * only the first is let in, so that each meets what the one before it left. The others come again with the next commit.
  */
 export async function admitActs(store: Store, units: readonly Unit[], now: number, later: (unit: Unit) => void): Promise<readonly Unit[]> {
-  if (!units.some((unit) => unit.kind === 'event' && unit.act !== null)) return units;
+  if (!units.some((unit) => personal(unit) !== null)) return units;
   const seen = new Set<string>();
   const admitted: Unit[] = [];
   const put: Unit[] = [];
   for (const unit of units) {
-    if (unit.kind !== 'event' || unit.act === null) {
+    const asked = personal(unit);
+    if (asked === null) {
       admitted.push(unit);
       continue;
     }
-    const { actor, request, hash, reject } = unit.act;
+    const { actor, request, hash } = asked.act;
     const done = request === null ? null : await store.findRequest(actor, request, now - REQUEST_MS);
     if (done !== null) {
-      if (done.hash === hash) unit.done?.(true, done.result);
-      else reject(conflict(actor, request));
+      if (done.hash === hash) asked.answer(done.result);
+      else asked.reject(conflict(actor, request));
       continue;
     }
-    const names = [`run ${unit.run}`, ...(request === null ? [] : [`request ${actor} ${request}`])];
+    const names = [`run ${asked.run}`, ...(request === null ? [] : [`request ${actor} ${request}`])];
     if (names.some((name) => seen.has(name))) {
       put.push(unit);
       continue;
@@ -36,6 +38,24 @@ export async function admitActs(store: Store, units: readonly Unit[], now: numbe
   // Not before all have been looked up: what fails on the way is refused as a whole.
   for (const unit of put) later(unit);
   return admitted;
+}
+
+interface Personal {
+  readonly run: number;
+  readonly act: Act;
+  answer(result: string): void;
+  reject(error: unknown): void;
+}
+
+/** The act that a unit is; null where no person asked for it, and of starts, whose repetition the store notices. */
+function personal(unit: Unit): Personal | null {
+  if (unit.kind === 'move') {
+    const { run, act, resolve, reject } = unit;
+    return act === null ? null : { run, act, reject, answer: (result) => resolve(JSON.parse(result) as Moved) };
+  }
+  if (unit.kind !== 'event' || unit.act === null) return null;
+  const { run, act, done } = unit;
+  return { run, act, reject: act.reject, answer: (result) => done?.(true, result) };
 }
 
 /** Throws where the request id stood for another act. */

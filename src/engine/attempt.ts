@@ -1,10 +1,10 @@
-import { encode } from '../core/codec.ts';
+import { clone, encode } from '../core/codec.ts';
 import { errorRecord, isPawlError, NonRetryableError, PawlError, RetryAfterError } from '../core/errors.ts';
 import type { TimeoutData } from '../core/graph.ts';
 import { matchRule, type FailureFacts } from '../core/retry.ts';
 import type { RunningTask } from '../core/run-state.ts';
 import { validate, type Schema, type Validated } from '../core/schema.ts';
-import type { Ctx, Log } from '../core/types.ts';
+import type { Ctx, Log, NodeCode } from '../core/types.ts';
 import { contractOf, type Outcome } from '../core/turn.ts';
 import type { Redactor } from '../core/log.ts';
 import type { StepRecord, StepWrite, TaskKey } from '../store/store.ts';
@@ -150,6 +150,8 @@ export class Attempt {
     const beat = timeout.heartbeatMs !== undefined && this.lastBeat + timeout.heartbeatMs <= now;
     this.overdue = total ? 'total_timeout' : beat ? 'heartbeat_timeout' : 'timeout';
     this.abort(new DOMException(`The attempt was ended: ${this.overdue}.`, 'TimeoutError'));
+    // A predicate has no signal to heed.
+    if (this.task.phase === 'evaluate') this.finish({ kind: 'lost', crashed: false });
     if (!this.isDone) this.cancelGrace = this.host.timer(this.host.graceMs, () => this.finish({ kind: 'lost', crashed: false }));
   }
 
@@ -207,23 +209,23 @@ export class Attempt {
 
   private async evaluate(code: RunnableCode, input: unknown): Promise<Outcome> {
     try {
-      // Of a map over runs the items have no predicate of their own.
-      const asks = code.when !== undefined && !(code.workflow !== undefined && this.task.item >= 0);
-      const holds: unknown = asks ? await (code.when as ((value: unknown) => unknown) | undefined)?.(input) : true;
-      if (!holds || code.workflow === undefined) return { kind: 'verdict', holds: Boolean(holds) };
-      return await this.childInput(code, input);
+      if (code.workflow !== undefined) return await this.childInput(code, input);
+      const verdict = code.cases === undefined ? await asks(code.when, input) : await firstCase(code.cases, input);
+      return { kind: 'verdict', verdict };
     } catch (error) {
       return { kind: 'refused', reason: 'definition_error', error: this.recordText(error) };
     }
   }
 
-  /** The input of a child run, as its workflow's schema leaves it. */
+  /** The predicate of a child run, then its input as its workflow's schema leaves it. Of a map the items have no predicate of their own. */
   private async childInput(code: RunnableCode, given: unknown): Promise<Outcome> {
-    const isMap = this.known.compiled.nodes[this.task.node]?.task.kind === 'map' && this.task.item < 0;
-    if (code.input === undefined || isMap) return { kind: 'verdict', holds: true };
+    const isItem = this.task.item >= 0;
+    if (code.when !== undefined && !isItem && !(await asks(code.when, given))) return { kind: 'verdict', verdict: false };
+    const isMap = this.known.compiled.nodes[this.task.node]?.task.kind === 'map' && !isItem;
+    if (code.input === undefined || isMap) return { kind: 'verdict', verdict: true };
     const result = await checkedBy(code.input, given);
     if (!result.ok) return { kind: 'refused', reason: 'error', error: this.issuesText('INPUT_INVALID', 'input', result) };
-    return { kind: 'verdict', holds: true, input: encode(result.value, { maxBytes: this.host.maxPayload, root: 'input' }) ?? null };
+    return { kind: 'verdict', verdict: true, input: encode(result.value, { maxBytes: this.host.maxPayload, root: 'input' }) ?? null };
   }
 
   private async runBody(code: RunnableCode, given: unknown): Promise<Outcome> {
@@ -282,6 +284,16 @@ export class Attempt {
     const text = result.issues.map((issue) => `${what}${issue.path === '' ? '' : `.${issue.path}`}: ${issue.message}`).join('; ');
     return this.recordText({ name: 'ValidationError', code, message: text });
   }
+}
+
+async function asks(predicate: NodeCode['when'], input: unknown): Promise<boolean> {
+  return Boolean(await (predicate as ((value: unknown) => unknown) | undefined)?.(input));
+}
+
+/** Each predicate gets the value as it was: none sees what another one did to it. */
+async function firstCase(cases: NonNullable<NodeCode['cases']>, input: unknown): Promise<string | null> {
+  for (const { name, test } of cases) if (await asks(test, clone(input))) return name;
+  return null;
 }
 
 const noBody: AnyBody = () => {

@@ -1,5 +1,6 @@
 import { setTask } from '../core/changes.ts';
 import type { CompiledGraph } from '../core/compile.ts';
+import { NumberMap } from '../core/number-map.ts';
 import { replay } from '../core/replay.ts';
 import { emptyRunState, type RunState } from '../core/run-state.ts';
 import type { LoadedRun } from '../store/store.ts';
@@ -64,7 +65,7 @@ export function stateFromRows(graph: CompiledGraph, loaded: LoadedRun): RunState
   for (const map of loaded.maps) {
     const isRead = graph.nodes[map.node]?.isRead === true;
     const complete = map.next === 0;
-    state.maps.set(map.node, { ...map, open: new Map(), list: null, results: isRead && complete ? [] : null });
+    state.maps.set(map.node, { ...map, open: new NumberMap(), list: null, results: isRead && complete ? [] : null });
   }
   for (const { node, items } of loaded.items) {
     const map = state.maps.get(node);

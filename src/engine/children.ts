@@ -269,10 +269,12 @@ class Settling {
 
   private async tellParent(member: Member): Promise<void> {
     const { state, changes } = member;
-    const { parent } = state;
-    if (parent === null || !isAwaited(parent) || member.isTold) return;
+    if (state.parent === null || !isAwaited(state.parent) || member.isTold) return;
     if (changes.end === null && changes.kin !== 'reopened') return;
-    const top = await this.bring(parent.run);
+    const top = await this.bring(state.parent.run);
+    // Where the parent goes on under another definition in this very commit, its tasks have other numbers.
+    const node = top?.planned?.move?.write.nodes.get(state.parent.node) ?? state.parent.node;
+    const parent = (state.parent = { ...state.parent, node });
     if (top === null) {
       if (member.planned !== null && this.parts.loader.quarantined.has(parent.run)) member.planned.untold = changes.end !== null;
       return;

@@ -16,8 +16,18 @@ import type { StoreClock } from './clock.ts';
 import { RunLoader } from './loader.ts';
 import { Kin, PlanAgain } from './children.ts';
 import { Numbers } from './numbers.ts';
-import { Planner, type Capacity, type Launch, type Plan, type PlannedChild, type PlannedRun, type PlannedStart } from './planner.ts';
+import {
+  Planner,
+  type Capacity,
+  type Launch,
+  type Plan,
+  type PlannedChild,
+  type PlannedRun,
+  type PlannedStart,
+  type RunUnits,
+} from './planner.ts';
 import { keyConflict } from './key-conflict.ts';
+import type { Moved, MoveUnit } from './moves.ts';
 import type { Ports } from './ports.ts';
 import type { Registry } from './registry.ts';
 import type { Act, EventUnit, StartUnit, StepUnit, Unit } from './units.ts';
@@ -159,8 +169,9 @@ export class Committer {
       now,
       worker: capacity.worker,
       starts: plan.starts.map((start) => start.write),
-      runs: plan.runs.map(({ entry, changes, act, children, group, untold }) => ({
+      runs: plan.runs.map(({ entry, changes, act, children, group, untold, move }) => ({
         act,
+        move: move?.write ?? null,
         firstBody: entry.known.stored.firstBody,
         state: entry.state,
         epoch: entry.epoch,
@@ -232,15 +243,25 @@ export class Committer {
   private async plan(units: readonly Unit[], starts: readonly StartUnit[], capacity: Capacity, now: number): Promise<Plan> {
     const plan: Plan = { now, starts: [], runs: [], steps: units.filter((unit) => unit.kind === 'step'), broken: [], needItems: [] };
     const byRun = new Map<number, EventUnit[]>();
+    const moves = new Map<number, MoveUnit>();
     for (const unit of units) {
       if (unit.kind !== 'event') continue;
       const list = byRun.get(unit.run);
       if (list === undefined) byRun.set(unit.run, [unit]);
       else list.push(unit);
     }
-    const missing = [...byRun.keys()].filter((run) => this.cache.get(run) === undefined);
+    for (const unit of units) {
+      if (unit.kind !== 'move') continue;
+      // What happens to the run in this commit happens to it as it is now.
+      if (byRun.has(unit.run) || moves.has(unit.run)) this.add(unit);
+      else moves.set(unit.run, unit);
+      // A move that is refused writes nothing, and so would never learn that what this process holds of the run is out of date.
+      if (this.cache.get(unit.run)?.held === 0) this.cache.drop(unit.run);
+    }
+    const missing = [...byRun.keys(), ...moves.keys()].filter((run) => this.cache.get(run) === undefined);
     if (missing.length > 0) await this.loader.load(missing.map((run) => ({ run, items: [] })));
     for (const [run, events] of byRun) this.planRun(plan, run, events, capacity);
+    for (const [run, unit] of moves) this.planRun(plan, run, [unit], capacity);
     for (const needed of plan.needItems.splice(0)) {
       this.cache.drop(needed.run);
       await this.loader.load([{ run: needed.run, items: await this.loader.allMaps(needed.run) }]);
@@ -251,14 +272,20 @@ export class Committer {
     return plan;
   }
 
-  private planRun(plan: Plan, run: number, events: readonly EventUnit[], capacity: Capacity): void {
+  private planRun(plan: Plan, run: number, units: RunUnits, capacity: Capacity): void {
     const entry = this.cache.get(run);
+    if (isMove(units)) {
+      if (entry === undefined) units[0].resolve({ kind: 'closed' });
+      else this.planner.move(plan, entry, units[0]);
+      return;
+    }
+    const events = actsOn(units, entry);
     if (entry === undefined) {
       if (this.loader.quarantined.has(run)) plan.broken.push({ run, units: events, error: null });
       else for (const unit of events) unit.done?.(false);
       return;
     }
-    this.planner.run(plan, entry, events, capacity);
+    if (events.length > 0) this.planner.run(plan, entry, events, capacity);
   }
 
   /** The run with the ended items of these maps: loaded between two commits, so that nothing written meanwhile is missed. */
@@ -297,12 +324,13 @@ export class Committer {
   }
 
   /** Another process was first: what this one held of the run is void, and its events are decided again on what the store says now. */
-  private again({ entry, units }: PlannedRun): void {
+  private again({ entry, units, move }: PlannedRun): void {
     this.cache.drop(entry.state.run);
+    if (move !== null) this.add(move.unit);
     for (const unit of units) this.add(unit);
   }
 
-  private settled({ entry, units, changes, launches, act, children }: PlannedRun, epoch: number, out: [CachedRun, Launch][]): void {
+  private settled({ entry, units, changes, launches, act, children, move }: PlannedRun, epoch: number, out: [CachedRun, Launch][]): void {
     const { state } = entry;
     entry.epoch = epoch;
     if (entry.owner === null) state.rev++;
@@ -312,7 +340,13 @@ export class Committer {
       const token = from?.status === 'running' ? from.lease?.token : undefined;
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
-    if (changes.moves.length > 0 || changes.reset !== null) this.woken(state);
+    if (changes.moves.length > 0 || changes.reset !== null || move !== null) this.woken(state);
+    if (move !== null) {
+      this.cache.put(entry);
+      // Their places have other numbers now.
+      for (const other of this.cache.values()) if (other.state.parent?.run === state.run) this.cache.drop(other.state.run);
+      move.unit.resolve({ kind: 'moved' });
+    }
     units.forEach((unit, i) => unit.done?.(!changes.refused.includes(i), act?.result));
     for (const launch of launches) out.push([entry, launch]);
     for (const child of children) this.opened(child, epoch, out);
@@ -393,6 +427,9 @@ export class Committer {
       for (const task of run.tasks) if (task.status === 'running') this.claims?.launch(entry, task, chain);
     }
     if (result.claimedTasks.length > 0) await this.takeTasks(result, chain);
+    for (const { run, ...limited } of result.limited) {
+      this.add({ kind: 'event', run, event: { type: 'limit', ...limited }, attempt: null, act: null, done: null });
+    }
     for (const map of result.openMaps) {
       if (!this.mayTake(map)) continue;
       this.add({ kind: 'event', run: map.run, event: { type: 'take', node: map.node, count: 0 }, attempt: null, act: null, done: null });
@@ -429,7 +466,7 @@ export class Committer {
   /** Nothing of the batch was written. What the kernel changed in memory is void. */
   private async failed(plan: Plan, logs: readonly LogWrite[], error: unknown): Promise<void> {
     for (const { entry } of plan.runs) this.cache.drop(entry.state.run);
-    const units: Unit[] = [...plan.runs.flatMap((run) => run.units), ...plan.steps, ...plan.starts.map((start) => start.unit)];
+    const units: Unit[] = [...plan.runs.flatMap(unitsOf), ...plan.steps, ...plan.starts.map((start) => start.unit)];
     if (isPawlError(error)) {
       this.storeFailed(units, error);
       return;
@@ -488,7 +525,15 @@ export class Committer {
     });
     for (const { unit } of plan.starts) unit.reject(error);
     for (const step of plan.steps) step.reject(error);
-    for (const { entry, units } of plan.runs) await this.loader.setAside(entry.state.run, units, error);
+    for (const { entry, units, move } of plan.runs) {
+      if (move === null) await this.loader.setAside(entry.state.run, units, error);
+      else move.unit.reject(error);
+    }
+  }
+
+  /** Lets a run go on under another definition, where it may. */
+  move(unit: Omit<MoveUnit, 'kind' | 'resolve' | 'reject'>): Promise<Moved> {
+    return new Promise((resolve, reject) => this.add({ kind: 'move', ...unit, resolve, reject }));
   }
 
   /** Queues an event, resolves with whether the kernel took it. */
@@ -522,16 +567,30 @@ export class Committer {
 function kinOf(runs: readonly PlannedRun[]): (readonly Unit[])[] {
   const groups = new Map<number, Unit[]>();
   const alone: (readonly Unit[])[] = [];
-  for (const { units, group } of runs) {
+  for (const planned of runs) {
+    const { group } = planned;
+    const units = unitsOf(planned);
     if (group === null) alone.push(units);
     else groups.set(group, [...(groups.get(group) ?? []), ...units]);
   }
   return [...alone, ...[...groups.values()].filter((units) => units.length > 0)];
 }
 
+/** An act names tasks by their numbers in the graph that its person saw: where the run has gone on under another, it is refused, and may come again. */
+function actsOn(units: readonly EventUnit[], entry: CachedRun | undefined): readonly EventUnit[] {
+  const isPassed = ({ act }: EventUnit): boolean => act?.on !== undefined && entry !== undefined && act.on !== entry.known.stored.id;
+  if (!units.some(isPassed)) return units;
+  for (const unit of units) if (isPassed(unit)) unit.done?.(false);
+  return units.filter((unit) => !isPassed(unit));
+}
+
+const isMove = (units: RunUnits): units is readonly [MoveUnit] => units[0]?.kind === 'move';
+
+const unitsOf = ({ units, move }: PlannedRun): readonly Unit[] => (move === null ? units : [move.unit]);
+
 /** Who waits for a start or an act is told that it failed; what a worker reports is tried again. */
 function refusalOf(unit: Unit): ((error: unknown) => void) | null {
-  if (unit.kind === 'start') return unit.reject;
+  if (unit.kind === 'start' || unit.kind === 'move') return unit.reject;
   return unit.kind === 'event' ? (unit.act?.reject ?? null) : null;
 }
 

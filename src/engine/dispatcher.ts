@@ -1,9 +1,11 @@
 import { runIdText } from '../core/ids.ts';
+import { NumberMap } from '../core/number-map.ts';
 import type { RunningTask } from '../core/run-state.ts';
 import type { Outcome } from '../core/turn.ts';
 import type { Ctx, Log } from '../core/types.ts';
 import { ItemsNeeded, mapList, RunScope, taskInput } from '../core/values.ts';
 import type { Logger, Redactor } from '../core/log.ts';
+import { isPaused, type PausedNames } from '../store/capacity.ts';
 import type { ClaimRequest, CommitResult, StepRecord, StepWrite, Store, TaskKey } from '../store/store.ts';
 import { Attempt, type AttemptHost, type Chain, type Progress } from './attempt.ts';
 import type { CachedRun } from './cache.ts';
@@ -49,7 +51,7 @@ export class Dispatcher implements Claims, AttemptHost {
   readonly graceMs: number;
   private readonly options: DispatcherOptions;
   readonly slots: Slots;
-  private readonly active = new Map<number, Attempt>();
+  private readonly active = new NumberMap<Attempt>();
   private launched: [Attempt, CachedRun][] = [];
   /** What the last look left behind. */
   private leftRank: number | null = null;
@@ -57,6 +59,10 @@ export class Dispatcher implements Claims, AttemptHost {
   /** Something was put into the queue since a look found nothing. */
   private mayHaveWork = true;
   private isDraining = false;
+  /** What was paused at the last look; null where nothing was. */
+  private paused: PausedNames | null = null;
+  private rateAt = Infinity;
+  private cancelRate = (): void => undefined;
   private deadlineAt = Infinity;
   private cancelDeadline: (() => void) | null = null;
   private emptyWaiters: (() => void)[] = [];
@@ -87,7 +93,9 @@ export class Dispatcher implements Claims, AttemptHost {
   }
 
   private mayContinue(body: number, rank: number, chain: Chain, now: number): boolean {
-    if (this.isDraining || !this.options.registry.bodies.has(body) || this.lookIsOld(now)) return false;
+    const { bodies, needy } = this.options.registry;
+    if (this.isDraining || !bodies.has(body) || needy.has(body) || this.lookIsOld(now)) return false;
+    if (this.paused !== null && isPaused(this.paused, this.options.registry.places.get(body))) return false;
     if (this.leftRank !== null && this.leftRank < rank) return false;
     return chain.length <= MAX_CHAIN && now - chain.since <= MAX_CHAIN_MS;
   }
@@ -98,14 +106,31 @@ export class Dispatcher implements Claims, AttemptHost {
 
   request(free: number, firstToken: number): ClaimRequest | null {
     if (this.isDraining || !(this.mayHaveWork || this.lookIsOld(this.now()))) return null;
-    const { bodies, claimable } = this.options.registry;
-    return { limit: free, bodies, definitions: claimable, firstToken };
+    const { bodies, claimable, places } = this.options.registry;
+    return { limit: free, bodies, definitions: claimable, firstToken, places };
   }
 
   looked(result: CommitResult, asked: number, now: number): void {
     this.lookedAt = now;
     this.leftRank = result.leftRank;
+    if (result.paused !== null) this.pausedNow(result.paused);
+    this.expectRate(result.lookAt);
     this.mayHaveWork = result.leftRank !== null || (asked === 0 && this.mayHaveWork);
+  }
+
+  pausedNow(paused: PausedNames): void {
+    this.paused = paused.queues.size + paused.workflows.size > 0 ? paused : null;
+  }
+
+  /** A rate has a token again at this instant: nobody else says so. */
+  private expectRate(at: number | null): void {
+    if (at === null || at >= this.rateAt) return;
+    this.cancelRate();
+    this.rateAt = at;
+    this.cancelRate = this.options.ports.timer(Math.max(1, at - this.now()), () => {
+      this.rateAt = Infinity;
+      this.poll();
+    });
   }
 
   queued(rank: number): void {
@@ -291,6 +316,7 @@ export class Dispatcher implements Claims, AttemptHost {
     }
     for (const attempt of this.active.values()) attempt.release(this.now());
     await this.options.committer.idle();
+    this.cancelRate();
     this.cancelDeadline?.();
   }
 
@@ -298,6 +324,7 @@ export class Dispatcher implements Claims, AttemptHost {
   abandon(why: string): void {
     this.isDraining = true;
     for (const attempt of this.active.values()) this.revoke(attempt.token, why);
+    this.cancelRate();
     this.cancelDeadline?.();
   }
 }

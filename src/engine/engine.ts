@@ -9,6 +9,7 @@ import { REQUEST_MS } from '../core/reset.ts';
 import type { RunState } from '../core/run-state.ts';
 import type { Schema } from '../core/schema.ts';
 import type { RunEvent } from '../core/turn.ts';
+import { pausedNames } from '../store/capacity.ts';
 import { isBroken, type RunRow, type Store } from '../store/store.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import { stateFromRows } from './cache.ts';
@@ -19,6 +20,7 @@ import type { Intercept } from './dispatcher.ts';
 import { Ends } from './ends.ts';
 import { EventReader } from './events.ts';
 import { Follower } from './follower.ts';
+import { checkLimits, type Declared } from '../core/limits.ts';
 import type { HeartFactory } from './heart.ts';
 import type { Host } from './host.ts';
 import type { Ports } from './ports.ts';
@@ -27,6 +29,7 @@ import { asked, pruneBatches, runsToPrune, type PruneCounts, type PruneOptions }
 import { refuseOther } from './acts.ts';
 import { applyParked } from './sweeps/parked.ts';
 import { Registry, type Known, type Registrable } from './registry.ts';
+import type { Moved } from './moves.ts';
 import type { Act, Started, StartRequest } from './units.ts';
 import { Worker, type WorkerSettings } from './worker.ts';
 
@@ -44,6 +47,10 @@ export interface EngineParts {
   readonly logLines: number;
   readonly settings: WorkerSettings;
   readonly use: readonly Registrable[];
+  /** What the code declares. */
+  readonly limits: readonly Declared[];
+  /** Queues that `work()` serves; null: all of them. */
+  readonly queues: ReadonlySet<string> | null;
   readonly onEvent?: ((event: EngineEvent) => void) | undefined;
   readonly onProgress?: ((progress: TaskProgress) => void) | undefined;
   /** Stands between attempts and bodies: for the testing kit. */
@@ -95,6 +102,7 @@ export class EngineRuntime {
     this.parts = parts;
     this.logger = redacted(parts.logger, parts.redactor);
     this.registry = new Registry(parts.use, (text) => parts.ports.digest(text));
+    checkLimits(this.registry.list().workflows, parts.limits);
   }
 
   open(): Promise<Opened> {
@@ -115,7 +123,10 @@ export class EngineRuntime {
     clock.raise(info.clock);
     if (info.isImmutable)
       logger.warn('the store cannot be read beside a writer: what is committed from now on is not seen', { path: info.path });
-    if (this.parts.access === 'write') await this.registry.define(store, clock.now());
+    if (this.parts.access === 'write') {
+      await this.registry.define(store, clock.now());
+      await store.capacity.declare(this.parts.limits, clock.now());
+    }
     const { maxPayload, maxLost } = settings;
     const logs = new LogBook({
       // why: the book redacts once, for the store and the logger
@@ -255,6 +266,16 @@ export class EngineRuntime {
     await this.worker?.look();
   }
 
+  /** Lets a run go on under another definition, where it may. */
+  async move(run: number, definition: number, how: { readonly staysUntil: number | null; readonly act: Act }): Promise<Moved> {
+    this.writable();
+    const { store, committer } = await this.open();
+    const to = await this.registry.learn(store, definition);
+    if (to === null) throw new PawlError('STORE_CORRUPT', `The definition number ${definition} is not in the store.`);
+    if (this.broken !== null) throw this.broken;
+    return committer.move({ run, to, ...how });
+  }
+
   async doneRequest(actor: string, requestId: string): Promise<string | null> {
     const { store, clock } = await this.open();
     return (await store.findRequest(actor, requestId, clock.now() - REQUEST_MS))?.result ?? null;
@@ -299,13 +320,24 @@ export class EngineRuntime {
     yield* pulse(follower, signal, () => this.ended(run, null));
   }
 
-  async work(concurrency = this.parts.settings.concurrency): Promise<void> {
+  /** What an operator said of limits or pauses: what waited for it may go on. */
+  async heardOf(): Promise<void> {
+    const { store, follower } = await this.open();
+    const rows = await store.capacity.paused();
+    // why: by the time the caller hears of the pause nothing of it may go on here
+    this.worker?.dispatcher.pausedNow(pausedNames(rows));
+    follower.committed((await store.head()).seq);
+    await this.worker?.look();
+  }
+
+  async work(concurrency = this.parts.settings.concurrency, queues = this.parts.queues): Promise<void> {
     this.writable();
     if (this.worker !== null) return;
     if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 100_000) {
       throw new PawlError('CONFIG_OPTION', `concurrency: must be a whole number from 1 to 100000, not ${shown(concurrency)}.`);
     }
     const opened = await this.open();
+    this.registry.serve(queues);
     this.worker = await this.bootWorker(opened, concurrency);
     opened.follower.keepOn(true);
   }

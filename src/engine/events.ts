@@ -1,10 +1,10 @@
 import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
-import { readJournal, type RunTransition, type TaskTransition } from '../core/journal.ts';
+import { readJournal, type RunTransition, type Transition } from '../core/journal.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import { shown } from '../core/problems.ts';
 import { isRunOver, isTerminal } from '../core/states.ts';
-import type { JournalRow, RunRow, Store } from '../store/store.ts';
+import type { JournalRow, MoveRow, RunRow, Store } from '../store/store.ts';
 import type { Follower } from './follower.ts';
 import type { Registry } from './registry.ts';
 import { Waiter } from './waiter.ts';
@@ -17,6 +17,7 @@ export class EventReader {
   private readonly store: Store;
   private readonly registry: Registry;
   private readonly rows = new Map<number, RunRow>();
+  private readonly moves = new Map<number, { readonly moves: readonly MoveRow[]; readonly last: number }>();
 
   constructor(store: Store, registry: Registry) {
     this.store = store;
@@ -70,13 +71,18 @@ export class EventReader {
     return events;
   }
 
-  private async event(row: JournalRow, i: number, transition: TaskTransition | RunTransition): Promise<EngineEvent | null> {
+  private async event(row: JournalRow, i: number, transition: Transition): Promise<EngineEvent | null> {
     const run = await this.run(transition.run);
     if (run === null) return null;
     const base = { cursor: `${row.seq}:${i}`, at: new Date(row.at), runId: runIdText(run.uid), workflow: run.workflow };
+    if (transition.kind === 'move') {
+      this.moves.delete(transition.run);
+      const [from, to] = [await this.version(transition.from), await this.version(transition.to)];
+      return { ...base, type: 'run.moved', from, to };
+    }
     const reason = transition.reason === null ? {} : { reason: transition.reason };
     if (transition.kind === 'run') return runEvent(base, transition);
-    const known = await this.registry.learn(this.store, run.definition);
+    const known = await this.registry.learn(this.store, await this.definitionAt(run, row.seq));
     const task = known?.compiled.nodes[transition.node]?.id ?? String(transition.node);
     const facts = { ...base, task, attempt: transition.attempt, ...(transition.item < 0 ? {} : { item: transition.item }) };
     if (transition.to === 'pending') return { ...facts, type: 'task.reset', generation: transition.generation };
@@ -86,6 +92,22 @@ export class EventReader {
     if (transition.to === 'retrying') return { ...facts, ...reason, type: 'task.retrying' };
     if (transition.to === 'waiting') return { ...facts, type: 'task.waiting' };
     return transition.to === 'running' ? { ...facts, type: 'task.started' } : null;
+  }
+
+  private async version(definition: number): Promise<string> {
+    return (await this.registry.learn(this.store, definition))?.stored.version ?? String(definition);
+  }
+
+  /** Under which definition the run was when a row of the journal was written: that by which the row names tasks. */
+  private async definitionAt(run: RunRow, seq: number): Promise<number> {
+    let known = this.moves.get(run.run);
+    if (known === undefined) {
+      const moves = await this.store.movesOf(run.run);
+      known = { moves, last: moves.at(-1)?.to ?? run.definition };
+      if (this.moves.size >= RUNS_KEPT) this.moves.clear();
+      this.moves.set(run.run, known);
+    }
+    return known.moves.find((move) => move.seq > seq)?.from ?? known.last;
   }
 
   private async run(id: number): Promise<RunRow | null> {

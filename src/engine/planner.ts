@@ -1,5 +1,6 @@
 import { advance, claimInPlace, goOnWith, openFork, openRun, takeMore } from '../core/advance.ts';
-import { noChanges, type Changes } from '../core/changes.ts';
+import type { GraphNode } from '../core/compile.ts';
+import { noChanges, taskAt, type Changes } from '../core/changes.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { runIdText } from '../core/ids.ts';
 import { isChecked, startable } from '../core/maps.ts';
@@ -9,9 +10,10 @@ import { resetResult } from '../core/reset.ts';
 import type { KernelSettings, RunEvent } from '../core/turn.ts';
 import { ItemsNeeded } from '../core/values.ts';
 import type { ActWrite } from '../store/acts.ts';
-import type { StartLink, StartWrite } from '../store/store.ts';
+import type { MoveWrite, StartLink, StartWrite } from '../store/store.ts';
 import type { Chain } from './attempt.ts';
 import type { CachedRun } from './cache.ts';
+import { decideMove, type MoveUnit } from './moves.ts';
 import type { Numbers } from './numbers.ts';
 import type { Known } from './registry.ts';
 import type { Act, EventUnit, StartFrom, StartRequest, StartUnit, StepUnit } from './units.ts';
@@ -21,6 +23,9 @@ export interface Launch {
   readonly task: RunningTask;
   readonly chain: Chain;
 }
+
+/** What comes together for one run: events, or one move. */
+export type RunUnits = readonly EventUnit[] | readonly [MoveUnit];
 
 /** A run that this commit starts. */
 export interface PlannedChild {
@@ -48,6 +53,8 @@ export interface PlannedRun {
   group: number | null;
   /** It ends, and its parent cannot be told now. */
   untold: boolean;
+  /** It goes on under another definition, which `entry` is of; null in all other commits. */
+  readonly move: { readonly unit: MoveUnit; readonly write: MoveWrite } | null;
 }
 
 export interface Plan {
@@ -58,7 +65,7 @@ export interface Plan {
   /** Runs whose events the kernel could not take: their own data is at fault. */
   readonly broken: { readonly run: number; readonly units: readonly EventUnit[]; readonly error: unknown }[];
   /** Runs that need the items of these maps before they can be decided. */
-  readonly needItems: { readonly run: number; readonly nodes: readonly number[]; readonly units: readonly EventUnit[] }[];
+  readonly needItems: { readonly run: number; readonly nodes: readonly number[]; readonly units: RunUnits }[];
 }
 
 /** What a run begins with. */
@@ -116,7 +123,9 @@ export class Planner {
           ? openRun(known.compiled, facts, now, this.settings)
           : openFork(known.compiled, facts, taken, now, this.settings);
     const launches =
-      unclaimed || isLater ? [] : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain }, capacity, now, 0);
+      unclaimed || isLater
+        ? []
+        : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain, hasNeeds: false }, capacity, now, 0);
     if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
     const { uid, key, tags, traceparent } = request;
     const owner = launches.length > 0 ? capacity.worker : null;
@@ -176,7 +185,7 @@ export class Planner {
     const before = changes.tasks.length;
     const refused = changes.refused.length;
     goOnWith(known.compiled, state, changes, { events, now, settings: this.settings });
-    const at = { state, changes, firstBody: known.stored.firstBody, chain };
+    const at = { state, changes, firstBody: known.stored.firstBody, chain, hasNeeds: known.compiled.hasNeeds };
     launches.push(...this.continueHere(known.compiled.nodes.length, at, capacity, now, before));
     if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
     return changes.refused.length === refused;
@@ -195,19 +204,42 @@ export class Planner {
         this.settings,
       );
       const chain = nextChain(units, now);
-      const at = { state, changes, firstBody: known.stored.firstBody, chain };
+      const at = { state, changes, firstBody: known.stored.firstBody, chain, hasNeeds: known.compiled.hasNeeds };
       const launches = this.continueHere(known.compiled.nodes.length, at, capacity, now, 0);
       if (state.maps.size > 0) launches.push(...this.takeItems(entry, changes, chain, capacity, now));
-      plan.runs.push({ units, entry, changes, launches, act: actOf(units, changes), chain, children: [], group: null, untold: false });
+      plan.runs.push({
+        units,
+        entry,
+        changes,
+        launches,
+        act: actOf(units, changes),
+        move: null,
+        chain,
+        children: [],
+        group: null,
+        untold: false,
+      });
     } catch (error) {
       if (error instanceof ItemsNeeded) plan.needItems.push({ run: state.run, nodes: error.nodes, units });
       else plan.broken.push({ run: state.run, units, error });
     }
   }
 
+  /** A run that is to go on under another definition. One that cannot be moved is no broken run: it stays what it is. */
+  move(plan: Plan, entry: CachedRun, unit: MoveUnit): void {
+    try {
+      const decided = decideMove(entry, unit, plan.now, this.settings);
+      if ('kind' in decided) unit.resolve(decided);
+      else plan.runs.push(decided);
+    } catch (error) {
+      if (error instanceof ItemsNeeded) plan.needItems.push({ run: unit.run, nodes: error.nodes, units: [unit] });
+      else unit.reject(error);
+    }
+  }
+
   private continueHere(
     nodes: number,
-    at: { state: RunState; changes: Changes; firstBody: number; chain: Chain },
+    at: { state: RunState; changes: Changes; firstBody: number; chain: Chain; hasNeeds: boolean },
     capacity: Capacity,
     now: number,
     first: number,
@@ -217,6 +249,10 @@ export class Planner {
     for (let i = first; i < at.changes.tasks.length; i++) {
       const change = at.changes.tasks[i];
       if (change === undefined) continue;
+      // Later in the same commit it may have moved on: a loser of a first is cancelled as soon as it is queued.
+      if (taskAt(at.state, change.to.node, change.to.item) !== change.to) continue;
+      // What it held is free in this transaction: whoever waited for it can have it in the same one.
+      if (at.hasNeeds && change.from?.status === 'running' && change.to.status !== 'running') capacity.waits(change.from.rank);
       if (change.to.status === 'running' && change.to.phase === 'body' && change.from?.status === 'running') {
         // The verdict was yes: the body starts under the claim, and in the slot, that evaluated.
         capacity.free--;
@@ -241,18 +277,34 @@ export class Planner {
     return launches;
   }
 
+  /** Items that need more than a slot wait in the queue: there it is known what fits. */
+  private queueItems(
+    known: CachedRun['known'],
+    state: RunState,
+    changes: Changes,
+    { node, count, now }: { node: GraphNode; count: number; now: number },
+  ): void {
+    takeMore(known.compiled, state, changes, { node: node.index, count, now, settings: this.settings });
+  }
+
   private takeItems(entry: Pick<CachedRun, 'state' | 'known'>, changes: Changes, chain: Chain, capacity: Capacity, now: number): Launch[] {
     const { state, known } = entry;
     const launches: Launch[] = [];
     for (const map of state.maps.values()) {
       const node = known.compiled.nodes[map.node];
       const task = state.tasks[map.node];
-      if (node === undefined || task?.status !== 'running' || capacity.free <= 0 || state.status === 'paused') continue;
+      if (node === undefined || task?.status !== 'running' || state.status === 'paused') continue;
       if (node.child !== null && !isChecked(node)) {
         // The kernel starts them, so many in a commit.
         if (startable(node, map) > 0) capacity.waits(task.rank);
         continue;
       }
+      if (node.needs !== null) {
+        this.queueItems(known, state, changes, { node, count: startable(node, map), now });
+        capacity.waits(task.rank);
+        continue;
+      }
+      if (capacity.free <= 0) continue;
       if (!capacity.mayContinue(known.stored.firstBody + map.node, task.rank, chain)) {
         if (startable(node, map) > 0) capacity.waits(task.rank);
         continue;

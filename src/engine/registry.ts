@@ -5,6 +5,7 @@ import { PawlError } from '../core/errors.ts';
 import type { Graph } from '../core/graph.ts';
 import { shown } from '../core/problems.ts';
 import type { AnyTask, Ctx, NodeCode, Signal, Workflow } from '../core/types.ts';
+import type { BodyPlace } from '../store/capacity.ts';
 import type { ClaimableDefinition, Store, StoredDefinition } from '../store/store.ts';
 
 /** Anything that may be registered: workflows, implementations of contracts, contracts, signals. */
@@ -46,6 +47,12 @@ type AnyWorkflow = Workflow<never, unknown>;
 export class Registry {
   readonly claimable = new Map<number, ClaimableDefinition>();
   readonly bodies = new Set<number>();
+  /** Where they belong. */
+  readonly places = new Map<number, BodyPlace>();
+  /** Those whose claims take more than a slot: they never go on locally. */
+  readonly needy = new Set<number>();
+  /** Queues that the worker of this process serves; null: all of them. */
+  private queues: ReadonlySet<string> | null = null;
   private readonly workflows = new Map<string, { workflow: AnyWorkflow; version: string; hash: string; known: Known | null }>();
   private readonly implementations = new Map<string, AnyBody>();
   private readonly signals = new Map<string, Signal<never, unknown>>();
@@ -131,13 +138,31 @@ export class Registry {
     });
     const known: Known = { stored, compiled, code };
     this.known.set(stored.id, known);
-    const runs = compiled.nodes.map((node) => canRun(known, node.index));
+    this.offer(known);
+    return known;
+  }
+
+  /** What of a definition this process can run, of the queues that it serves. */
+  private offer(known: Known): void {
+    const { stored, compiled } = known;
+    const runs = compiled.nodes.map((node) => canRun(known, node.index) && (this.queues?.has(node.queue) ?? true));
     compiled.nodes.forEach((node, i) => {
-      if (runs[i]) this.bodies.add(stored.firstBody + node.index);
+      const body = stored.firstBody + node.index;
+      if (!runs[i]) return;
+      this.bodies.add(body);
+      this.places.set(body, { queue: node.queue, workflow: stored.workflow });
+      if (node.needs !== null) this.needy.add(body);
     });
     const roots = compiled.plainRoots;
     if (roots !== null && roots.every((root) => runs[root])) this.claimable.set(stored.id, { firstBody: stored.firstBody, roots });
-    return known;
+  }
+
+  /** From now on only tasks of these queues are taken on; null: of all. */
+  serve(queues: ReadonlySet<string> | null): void {
+    this.queues = queues;
+    this.bodies.clear();
+    this.claimable.clear();
+    for (const known of this.known.values()) if (known.code.length > 0) this.offer(known);
   }
 
   /** The registered version of a workflow. */
@@ -157,6 +182,11 @@ export class Registry {
   /** The registered version of a workflow, where there is one. */
   find(workflow: string): Known | undefined {
     return this.workflows.get(workflow)?.known ?? undefined;
+  }
+
+  /** What is registered, as it is stored. */
+  definitions(): Known[] {
+    return [...this.workflows.values()].flatMap(({ known }) => known ?? []);
   }
 
   private registered(): string {
@@ -204,6 +234,8 @@ function canRun(known: Known, node: number): boolean {
   const code = known.code[node];
   if (code === undefined) return false;
   const { task, child } = known.compiled.nodes[node] ?? {};
-  if (child != null) return task?.kind === 'map' || code.when !== undefined || code.input !== undefined;
-  return task?.kind === 'when' ? code.when !== undefined : code.body !== undefined;
+  const kind = task?.kind;
+  if (child != null) return kind === 'map' || code.when !== undefined || code.input !== undefined;
+  if (kind === 'switch') return code.cases !== undefined;
+  return kind === 'when' || kind === 'guard' ? code.when !== undefined : code.body !== undefined;
 }

@@ -2,10 +2,11 @@ import type { RunState } from '../core/run-state.ts';
 import type { RunEvent } from '../core/turn.ts';
 import type { KeyClaim, StepWrite } from '../store/store.ts';
 import type { Attempt } from './attempt.ts';
+import type { MoveUnit } from './moves.ts';
 import type { Known } from './registry.ts';
 
 /** What wants to be written: each joins the next commit. */
-export type Unit = StartUnit | EventUnit | StepUnit;
+export type Unit = StartUnit | EventUnit | StepUnit | MoveUnit;
 
 export interface StartRequest {
   readonly known: Known;
@@ -38,6 +39,8 @@ export interface Act {
   /** JSON, for the audit. */
   readonly facts: string;
   readonly note: string | null;
+  /** The definition by whose numbers it names tasks, where it names any. */
+  readonly on?: number;
 }
 
 export interface Started {

@@ -16,6 +16,7 @@ import { applyStranded } from './sweeps/parked.ts';
 import { reclaim } from './sweeps/reclaim.ts';
 import type { SweepContext } from './sweeps/sweep.ts';
 import { fireTimers } from './sweeps/timers.ts';
+import { Mover } from './sweeps/versions.ts';
 import { Watchdog } from './sweeps/watchdog.ts';
 
 export interface WorkerSettings {
@@ -58,6 +59,7 @@ export class Worker {
   private readonly options: WorkerOptions;
   private readonly heart: Heart;
   private readonly watchdog = new Watchdog();
+  private readonly mover = new Mover();
   private readonly pruner: Pruner;
   private isStopped = false;
   private cancelSweep = (): void => undefined;
@@ -136,6 +138,7 @@ export class Worker {
       await this.fire();
       await endOverdue(this.context(), clock.now());
       await applyStranded(this.context());
+      await this.mover.runOnce(this.context());
       if (++this.sweeps % WATCHDOG_EVERY === 0) await this.watchdog.runOnce(this.context());
       await this.pruner.runOnce(clock.now());
     } catch (error) {

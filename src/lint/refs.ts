@@ -4,7 +4,7 @@ import { bare, child, children, isFunction, isNode, nameOf, variableOf, type Nod
 /** `verb`: a verb that was taken out of the builder, `({ run }) => run(…)`. */
 type Kind = 'ref' | 'builder' | 'verb' | null;
 
-const VERBS = new Set(['run', 'map', 'when', 'settle', 'optional']);
+const VERBS = new Set(['run', 'map', 'when', 'switch', 'first', 'settle', 'optional']);
 const TYPES: ReadonlyMap<string, Kind> = new Map([
   ['Build', 'builder'],
   ['Ref', 'ref'],
@@ -42,12 +42,14 @@ export class Refs {
   /** The call of a verb that a function is given to: as which argument, or under which option. */
   #placeOf(fn: Node): Place | undefined {
     let option: string | undefined;
+    let element = -1;
     let at = fn;
     for (let up = at.parent; up; at = up, up = up.parent) {
       if (up.type === 'CallExpression') {
         const verb = this.#verbOf(up);
-        return verb === undefined ? undefined : { verb, argument: children(up, 'arguments').indexOf(at), option };
+        return verb === undefined ? undefined : { verb, argument: children(up, 'arguments').indexOf(at), option, element };
       }
+      if (up.type === 'ArrayExpression') element = children(up, 'elements').indexOf(at);
       if (up.type === 'Property') option = nameOf(child(up, 'key')) ?? '';
       else if (up.type !== 'ObjectExpression' && up.type !== 'ArrayExpression' && bare(up) !== bare(at)) return undefined;
     }
@@ -101,11 +103,14 @@ interface Place {
   readonly verb: string;
   readonly argument: number;
   readonly option: string | undefined;
+  /** In a list: its place there. */
+  readonly element: number;
 }
 
 /** Called by the builder: branches, and the functions that put the input and the key of an item together. */
-function isMadeWhileBuilding({ verb, argument, option }: Place): boolean {
+function isMadeWhileBuilding({ verb, argument, option, element }: Place): boolean {
   if (verb === 'map') return option === undefined ? argument === 2 : option === 'key';
+  if (verb === 'switch') return argument === 1 ? element === 1 : option === 'default';
   return verb === 'when' && option === undefined && argument >= 2;
 }
 

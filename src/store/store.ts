@@ -3,6 +3,7 @@ import type { Graph } from '../core/graph.ts';
 import type { EndedTask, MapState, QueuedTask, ParentLink, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
 import type { LogLevel } from '../core/log.ts';
 import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
+import type { BodyPlace, CapacityStore, LimitedTask, PausedNames } from './capacity.ts';
 import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask } from './acts.ts';
 import type { Care } from './care.ts';
 
@@ -14,6 +15,7 @@ import type { Care } from './care.ts';
 export interface Store {
   /** Retention, backups, transfer and facts: what a person or a sweep does, beside running. */
   readonly care: Care;
+  readonly capacity: CapacityStore;
   /** Opens the database, migrates it, checks that it is safe to use. Rejects with a `STORE_*` error that says what is wrong. */
   open(): Promise<StoreInfo>;
   close(): Promise<void>;
@@ -59,7 +61,15 @@ export interface Store {
   /** Running tasks, for the sweep that ends overdue attempts; ordered by key, after `after`. */
   running(after: TaskKey | null, limit: number): Promise<HeldTask[]>;
   /** Open, admitted runs after `after` with nothing that would ever wake them. */
-  stuck(after: number, limit: number): Promise<{ readonly runs: readonly StuckRun[]; readonly last: number | null }>;
+  stuck(after: OpenCursor | null, limit: number): Promise<{ readonly runs: readonly StuckRun[]; readonly last: OpenCursor | null }>;
+  /** The versions of these workflows, or of all, oldest first. */
+  versions(workflows: readonly string[] | null): Promise<VersionRow[]>;
+  /** Definitions that have open runs. */
+  openDefinitions(): Promise<number[]>;
+  /** Open runs of a definition that are not set aside, by their numbers, after `after`. */
+  openRuns(definition: number, after: number, limit: number): Promise<OpenRun[]>;
+  /** Where a run went on under another definition, oldest first. */
+  movesOf(run: number): Promise<MoveRow[]>;
   /** Sets a run aside: nothing of it is claimed any more. Outcomes that arrive for it are kept and not applied. */
   quarantine(run: number, why: string, outcomes: readonly ParkedOutcome[], now: number): Promise<void>;
   /** The last number of the journal, and whether another process may have written since the number the caller saw. */
@@ -83,8 +93,8 @@ export interface Store {
   logsOf(query: LogQuery, limit: number): Promise<LogRow[]>;
   /** What tasks of a run were in earlier generations, oldest first. */
   historyOf(run: number): Promise<PastTask[]>;
-  /** Dead letters, the last to die first, after `before`. */
-  deadLetters(before: DeadCursor | null, limit: number): Promise<DeadRow[]>;
+  /** Dead letters, the last to die first, after `before`; of one run where given. Leftovers of a run that is gone are none. */
+  deadLetters(before: DeadCursor | null, limit: number, run?: number): Promise<DeadRow[]>;
   /** Acts of people, the last first, before the act `before`; of one run where given. */
   audit(query: { readonly run?: number; readonly before?: number; readonly limit: number }): Promise<AuditRow[]>;
   /** What the act of this actor and request id came to, where it was done after `since`. */
@@ -204,6 +214,17 @@ export interface RunWrite {
   readonly group?: number;
   /** It ends, and its parent cannot be told now. */
   readonly untold?: boolean;
+  /** It goes on under another definition, `firstBody` and `state` are of that: all its rows are renumbered before the changes are written. */
+  readonly move: MoveWrite | null;
+}
+
+export interface MoveWrite {
+  readonly from: number;
+  readonly to: number;
+  /** Of each task that has rows, its number before and from then on. */
+  readonly nodes: ReadonlyMap<number, number>;
+  /** A person chose the definition: only one newer than this moves the run by itself. Null: any newer one does. */
+  readonly staysUntil: number | null;
 }
 
 export interface StepWrite extends TaskKey {
@@ -241,6 +262,8 @@ export interface ClaimRequest {
   /** Bodies it can run. */
   readonly bodies: ReadonlySet<number>;
   readonly firstToken: number;
+  /** Where its bodies belong, for what is paused. */
+  readonly places: ReadonlyMap<number, BodyPlace>;
 }
 
 export interface ClaimableDefinition {
@@ -290,6 +313,12 @@ export interface CommitResult {
   readonly logs: readonly boolean[];
   readonly claimedRuns: readonly ClaimedRun[];
   readonly claimedTasks: readonly ClaimedTask[];
+  /** Tasks that a limit ends: of those in the queue, and of those that make room for them. */
+  readonly limited: readonly LimitedTask[];
+  /** When a rate lets the next queued task go; null where none waits for one. */
+  readonly lookAt: number | null;
+  /** What was paused at this look; null where nothing looked. */
+  readonly paused: PausedNames | null;
   /** Maps of runs with items that may start. */
   readonly openMaps: readonly { readonly run: number; readonly node: number; readonly rank: number }[];
   /** The smallest rank that was left in the queue for lack of slots; null where nothing was. */
@@ -353,6 +382,8 @@ export interface RunRow {
 export interface DeadRow {
   readonly row: RunRow;
   readonly task: EndedTask;
+  /** Why its row cannot be read: then the task holds little more than what names it. */
+  readonly broken?: string;
 }
 
 export interface WorkerFacts {
@@ -403,6 +434,32 @@ export interface ParkedOutcome {
 
 export interface ParkedRow extends ParkedOutcome {
   readonly id: number;
+}
+
+/** Open runs are gone through by definition and number. */
+export interface OpenCursor {
+  readonly definition: number;
+  readonly run: number;
+}
+
+export interface VersionRow {
+  readonly id: number;
+  readonly workflow: string;
+  readonly version: string;
+}
+
+export interface OpenRun {
+  readonly run: number;
+  readonly generation: number;
+  /** A person moved it: only a definition newer than this one moves it by itself. */
+  readonly staysUntil: number | null;
+}
+
+export interface MoveRow {
+  /** The commit's number in the journal. */
+  readonly seq: number;
+  readonly from: number;
+  readonly to: number;
 }
 
 export interface StuckRun {

@@ -4,6 +4,7 @@ import type { Client, RunQuery, RunRef } from '../client/client.ts';
 import type { DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from '../client/dead.ts';
 import type { Explainer } from '../client/explain.ts';
 import type { FindOptions } from '../client/find.ts';
+import type { MoveOptions, RunMoved, Versions } from '../client/versions.ts';
 import type { RunView } from '../client/views.ts';
 import { Run, type RunHost } from '../client/run.ts';
 import { engineParts, openSqlite, type EngineOptions } from '../compose.ts';
@@ -43,7 +44,7 @@ export function testEngine(options: TestEngineOptions): TestEngine {
 }
 
 export class TestEngine implements RunHost {
-  private readonly options: TestEngineOptions;
+  private options: TestEngineOptions;
   private readonly time = new VirtualTime();
   private readonly store: Promise<Store> = openSqlite(':memory:');
   private readonly stubs = new Map<string, AnyBody>();
@@ -68,6 +69,7 @@ export class TestEngine implements RunHost {
     const { settings, ...parts } = engineParts(this.options);
     const engine = new Engine({
       ...parts,
+      queues: null,
       openStore: () => this.store,
       heart: () => () => ({ stop: async () => undefined }),
       ports: this.time.ports(),
@@ -156,8 +158,9 @@ export class TestEngine implements RunHost {
     return new Promise<never>(() => undefined);
   }
 
-  /** Kills the process at once and starts another on the same store. */
-  async reboot(): Promise<void> {
+  /** Kills the process at once and starts another on the same store: with other workflows where they are given, as a deploy does. */
+  async reboot(options: Pick<Partial<TestEngineOptions>, 'use'> = {}): Promise<void> {
+    this.options = { ...this.options, ...options };
     this.rebooting = this.dieAndBoot(this.engine);
     await this.rebooting;
     await this.ready();
@@ -201,12 +204,48 @@ export class TestEngine implements RunHost {
     return (await this.ready()).audit(query);
   }
 
+  /** As `engine.limits`. */
+  readonly limits = {
+    list: async (): ReturnType<Engine['limits']['list']> => (await this.ready()).limits.list(),
+    set: async (...args: Parameters<Engine['limits']['set']>): Promise<void> => (await this.acting()).limits.set(...args),
+    clear: async (...args: Parameters<Engine['limits']['clear']>): Promise<boolean> => (await this.acting()).limits.clear(...args),
+  };
+
+  /** As `engine.queues`. */
+  readonly queues = {
+    list: async (): ReturnType<Engine['queues']['list']> => (await this.ready()).queues.list(),
+    pause: async (name: string): Promise<boolean> => (await this.acting()).queues.pause(name),
+    resume: async (name: string): Promise<boolean> => (await this.acting()).queues.resume(name),
+  };
+
+  /** As `engine.workflows`. */
+  readonly workflows = {
+    list: async (): ReturnType<Engine['workflows']['list']> => (await this.ready()).workflows.list(),
+    pause: async (name: string): Promise<boolean> => (await this.acting()).workflows.pause(name),
+    resume: async (name: string): Promise<boolean> => (await this.acting()).workflows.resume(name),
+  };
+
+  private async acting(): Promise<Engine> {
+    const engine = await this.ready();
+    this.activity++;
+    return engine;
+  }
+
   readonly runs = {
     list: async (query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> =>
       (await this.ready()).runs.list(query),
     find: async (text: string, options: FindOptions = {}): Promise<Run<unknown>> =>
       this.handle(await (await this.client()).resolve(text, options), false),
+    move: (query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> => this.moveAll(query, options),
   };
+
+  private async *moveAll(query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> {
+    yield* (await this.versions()).moveAll(query, options);
+  }
+
+  async checkVersions(): ReturnType<Engine['checkVersions']> {
+    return (await this.ready()).checkVersions();
+  }
 
   async *watch(options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {
     yield* (await this.ready()).watch(options);
@@ -240,6 +279,13 @@ export class TestEngine implements RunHost {
   /** @internal */
   async explainer(): Promise<Explainer> {
     return (await this.ready()).explainer();
+  }
+
+  /** @internal */
+  async versions(): Promise<Versions> {
+    const versions = await (await this.ready()).versions();
+    this.activity++;
+    return versions;
   }
 
   /** @internal */

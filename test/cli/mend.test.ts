@@ -58,7 +58,7 @@ describe('why', () => {
       "lot  <id>  ✕ failed
       It failed <ago> because 2 of 4 items of "pack" failed; after "pawl redrive" it goes on from there.
 
-      → pawl dead show '<id>/pack[1]'
+      → pawl dead show '<id>/pack[3]'
       → pawl dead --run <id>
       → pawl redrive <id> --dry-run
       exit 0
@@ -243,7 +243,7 @@ describe('dead redrive', () => {
     await shop.failedLot([-1]);
     expect(await shop.said('dead', 'redrive', '--edit', '@patch.ts')).toMatchInlineSnapshot(`
       "--
-      TASK_INPUT_INVALID  The edit threw: Error: no idea
+      TASK_INPUT_INVALID  <id>/pack[0]: the edit threw: Error: no idea
       exit 1
       "
     `);

@@ -54,6 +54,27 @@ trigger('RUN_REQUEST_CONFLICT', [/"r-1"/, /"ann"/], async (place) => {
   await run.redrive({ requestId: 'r-1', actor: 'ann' });
 });
 
+const versions = (version: string, maxAttempts: number) =>
+  workflow({ name: 'order', version }, (w) => {
+    const fails = (): never => {
+      throw new Error('no funds');
+    };
+    w.run('pay', {}, fails, { retry: { maxAttempts } });
+  });
+
+async function deployed(place: Place) {
+  const before = versions('1', 3);
+  const engine = place.kit(before);
+  const run = await engine.start(before);
+  await engine.settle();
+  await engine.reboot({ use: [versions('2', 5)] });
+  return run;
+}
+
+trigger('RUN_CANNOT_MOVE', [runId, /"2"/, /"pay" has another contract/], async (place) => (await deployed(place)).move({ to: '2' }));
+
+trigger('RUN_UNKNOWN_VERSION', [/"order"/, /"9"/], async (place) => (await deployed(place)).move({ to: '9' }));
+
 trigger('RUN_CHANGED', [runId, /changed each time/], async (place) => {
   const ids = Array.from({ length: 12 }, (_, i) => `task-${i}`);
   const rivals: (() => Promise<unknown>)[] = [];

@@ -74,6 +74,11 @@ trigger('CONFIG_DUPLICATE', [/task "charge"/], () => {
 });
 trigger('CONFIG_DUPLICATE', [/signals .*"paid"/], () => memory({ use: [signal('paid', z.string()), signal('paid', z.number())] }));
 
+trigger('CONFIG_LIMIT_UNKNOWN', [/task "charge" of workflow "order"/, /pool "db"/], () => {
+  const charge = task({ name: 'charge', pools: { db: 2 }, run: () => 1 });
+  return memory({ use: [workflow({ name: 'order' }, (w) => w.run(charge, undefined))], limits: { bd: 5 } });
+});
+
 trigger('CONFIG_VERSION_CHANGED', [/"order" version "1"/], async (place) => {
   const first = workflow({ name: 'order', version: '1' }, (w) => ({ n: w.run('n', {}, () => 1) }));
   await place.engine([first]).start(first);

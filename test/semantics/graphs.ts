@@ -259,15 +259,13 @@ function branchTask(
   const side = (is: boolean, reads: readonly Read[]) => {
     const made = tasks.flatMap((task, i) => (specs[i]?.gate?.when === branch.when && specs[i].gate.is === is ? [task.id] : []));
     const value = readsExpr(reads);
-    return { value, members: membersOf(made, value, tasks) };
+    return { is, value, members: membersOf(made, value, tasks) };
   };
   return {
     ...base,
     kind: 'branch',
     when: idOf(branch.when),
-    // oxlint-disable-next-line unicorn/no-thenable -- a name of the graph's form
-    then: side(true, branch.then),
-    ...(branch.otherwise === null ? {} : { otherwise: side(false, branch.otherwise) }),
+    cases: [side(true, branch.then), ...(branch.otherwise === null ? [] : [side(false, branch.otherwise)])],
   };
 }
 

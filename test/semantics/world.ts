@@ -8,6 +8,7 @@ import { isEnded, setTask, type Changes } from '../../src/core/changes.ts';
 import { compileGraph, type CompiledGraph } from '../../src/core/compile.ts';
 import type { Graph } from '../../src/core/graph.ts';
 import { startable } from '../../src/core/maps.ts';
+import { NumberMap } from '../../src/core/number-map.ts';
 import { replay } from '../../src/core/replay.ts';
 import {
   emptyRunState,
@@ -85,7 +86,7 @@ export class World {
     const state = emptyRunState(this.graph, { ...this.facts, status });
     for (const map of this.mapRows.values()) {
       const isKept = this.graph.nodes[map.node]?.isRead === true && map.next === 0;
-      state.maps.set(map.node, { ...map, open: new Map(), again: [], list: null, results: isKept ? [] : null });
+      state.maps.set(map.node, { ...map, open: new NumberMap(), again: [], list: null, results: isKept ? [] : null });
     }
     for (const node of items) {
       const map = state.maps.get(node);

@@ -304,7 +304,12 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
           const fold = new JournalFold();
           for (const { run, status, generation } of await store.care.checkpointRuns(0, 1_000)) {
             const tasks = await store.care.checkpointTasks(run);
-            fold.runs.set(run, { generation, status, tasks: new Map(tasks.map((task) => [`${task.node}:${task.item}`, task])) });
+            fold.runs.set(run, {
+              generation,
+              status,
+              tasks: new Map(tasks.map((task) => [`${task.node}:${task.item}`, task])),
+              renames: [],
+            });
           }
           expect(fold.runs.size).toBeGreaterThan(0);
           fold.add(await transitionsKept());
@@ -424,7 +429,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         expect([claimedTasks, claimedRuns]).toEqual([[], []]);
         expect(await target.due(T0 + 100 * DAY, 9)).toMatchObject({ tasks: [], runs: [] });
         expect(await target.running(null, 9)).toEqual([]);
-        expect((await target.stuck(0, 9)).runs).toEqual([]);
+        expect((await target.stuck(null, 9)).runs).toEqual([]);
         const rows = await target.listRuns({ limit: 9 });
         expect(rows.map((row) => [row.status, row.quarantined === null])).toEqual([
           ['running', false],

@@ -113,7 +113,7 @@ async function folded(store: SqliteStore): Promise<JournalFold> {
   const fold = new JournalFold();
   for (const { run, status, generation } of await store.care.checkpointRuns(0, 1_000)) {
     const tasks = await store.care.checkpointTasks(run);
-    fold.runs.set(run, { generation, status, tasks: new Map(tasks.map((task) => [`${task.node}:${task.item}`, task])) });
+    fold.runs.set(run, { generation, status, tasks: new Map(tasks.map((task) => [`${task.node}:${task.item}`, task])), renames: [] });
   }
   const { seq } = await store.care.checkpoint();
   for (const entry of (await store.journal(seq, 1_000)).entries) fold.add(readJournal(entry.changes));

@@ -169,6 +169,7 @@ export const runWrite = (held: Pick<Held, 'state' | 'epoch' | 'write'>, decided:
   firstBody: held.write.firstBody,
   state: held.state,
   act: null,
+  move: null,
   epoch: held.epoch,
   shared,
   changes: decided,
@@ -264,6 +265,7 @@ export function claimOf(limit: number, firstToken: number, ...defined: Defined[]
     limit,
     firstToken,
     definitions: new Map(defined.map(({ stored, graph }) => [stored.id, { firstBody: stored.firstBody, roots: graph.plainRoots ?? [] }])),
+    places: new Map(),
     bodies: new Set(defined.flatMap(({ stored, graph }) => graph.nodes.map((node) => stored.firstBody + node.index))),
   };
 }

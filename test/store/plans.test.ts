@@ -48,6 +48,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   dataVersion: 'no plan',
   insertRun: [],
   linkChild: [RUN],
+  renameChildren: ['runs runs_parent (parent, parent_node)'],
   relinkChild: [RUN],
   recallPlace: ['runs runs_parent (parent, parent_node, parent_item, parent_generation)'],
   recallAll: ['runs runs_parent (parent)'],
@@ -110,7 +111,9 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   readRequest: ['requests PRIMARY KEY (actor, request)'],
   readAudit: ['audit INTEGER PRIMARY KEY'],
   readAuditOf: ['audit audit_run (run, id)'],
-  deadLetters: ['tasks tasks_dead ((finished_at,run,node,item)'],
+  deadLetters: ['tasks tasks_dead ((finished_at,run,node,item)', 'runs INTEGER PRIMARY KEY'],
+  // The rows of one run, put in order: no index of its own for what is asked rarely.
+  deadLettersOf: ['tasks PRIMARY KEY (run)|tasks tasks_dead ((finished_at,run,node,item)'],
   historyOf: ['generations PRIMARY KEY (run)'],
   // Rare, and both ways end: what is open of all runs, or all of this run.
   hideTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
@@ -146,6 +149,35 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   allTasks: ['tasks PRIMARY KEY (run)'],
   plainTasks: ['tasks PRIMARY KEY (run)'],
   // By the primary key it would read every ended item of the run, at every load.
+  laneItems: ['lanes sqlite_autoindex_lanes_1 (body)', 'tasks tasks_open (status, body)'],
+  readLane: ['lanes sqlite_autoindex_lanes_1 (body, needs)'],
+  insertLane: ['lanes  ()'],
+  putInLane: [TASK],
+  queuedLanes: [
+    'tasks tasks_open (status, body)',
+    'queued SCAN',
+    'tasks tasks_open (status, body)',
+    'queued SCAN',
+    'lanes INTEGER PRIMARY KEY',
+    'tasks PRIMARY KEY (run, node, item)',
+    'tasks tasks_open (status, body)',
+  ],
+  laneTasks: ['tasks tasks_open (status, body)', RUN],
+  heldLanes: ['tasks tasks_open (status, body)', 'lanes INTEGER PRIMARY KEY'],
+  heldAside: ['tasks tasks_open (status, body)', 'lanes INTEGER PRIMARY KEY', 'parked parked_run (run)'],
+  keyRetrying: ['lanes lanes_key (key)', 'tasks tasks_open (status, body)'],
+  keyHolders: ['lanes lanes_key (key)', 'tasks tasks_open (status, body)'],
+  needsOfRun: ['tasks PRIMARY KEY (run)', 'lanes INTEGER PRIMARY KEY'],
+  readLimits: ['limits SCAN'],
+  declareLimit: [],
+  setLimit: [],
+  clearLimit: ['limits PRIMARY KEY (kind, name)'],
+  dropLimit: ['limits PRIMARY KEY (kind, name)'],
+  readBucket: ['buckets PRIMARY KEY (name)'],
+  putBucket: [],
+  readPaused: ['paused SCAN'],
+  pauseName: [],
+  resumeName: ['paused PRIMARY KEY (kind, name)'],
   openItems: ['tasks tasks_open (status, body)'],
   endedItems: [TASK],
   mapsOf: ['maps PRIMARY KEY (run)'],
@@ -237,22 +269,52 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   wedge: ['workers INTEGER PRIMARY KEY'],
   heldBy: ['tasks tasks_open (status)', RUN],
   runningAfter: ['tasks tasks_open (status)', RUN],
+  moveDefinition: [RUN],
+  insertMove: [],
+  movesOf: ['moves PRIMARY KEY (run)'],
+  versions: ['definitions SCAN'],
+  nextOpenDefinition: ['runs runs_open (definition)'],
+  openRuns: ['runs runs_open (definition, rowid)'],
+  keys_moves: ['moves PRIMARY KEY (run)'],
+  drop_moves: ['moves PRIMARY KEY (run, seq)'],
+  rename_tasks: ['tasks PRIMARY KEY (run, node)'],
+  rename_maps: ['maps PRIMARY KEY (run, node)'],
+  rename_attempts: ['attempts PRIMARY KEY (run, node)'],
+  rename_steps: ['steps PRIMARY KEY (run, node)'],
+  rename_logs: ['logs PRIMARY KEY (run, node)'],
+  rename_generations: ['generations PRIMARY KEY (run, node)'],
+  rename_parked: ['parked parked_run (run)'],
+  rename_checkpoint_tasks: ['checkpoint_tasks PRIMARY KEY (run, node)'],
+  rebody_tasks: ['tasks PRIMARY KEY (run)'],
+  rebody_maps: ['maps PRIMARY KEY (run)'],
   dueTasks: ['tasks tasks_due (due_at, due_at)'],
   dueRuns: ['runs runs_wake (wake_at)'],
   nextTaskDue: ['tasks tasks_due (due_at)'],
   nextRunDue: ['runs runs_wake (wake_at)'],
-  stuckRuns: ['runs runs_open (id)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
+  stuckRuns: ['runs runs_open (definition)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
 };
 /** Sorts what it found: everything else comes out of its index in order. */
-const MAY_SORT: readonly StatementName[] = ['runningAfter'];
 
-const ALIASES: Readonly<Record<string, string>> = { r: 'runs', t: 'tasks', m: 'maps', d: 'definitions', k: 'keys', s: 'steps' };
+const MAY_SORT: readonly StatementName[] = ['runningAfter', 'deadLettersOf', 'keyHolders'];
+
+const ALIASES: Readonly<Record<string, string>> = {
+  r: 'runs',
+  t: 'tasks',
+  m: 'maps',
+  d: 'definitions',
+  k: 'keys',
+  s: 'steps',
+  l: 'lanes',
+  h: 'tasks',
+  p: 'parked',
+};
 
 /** `SEARCH t USING COVERING INDEX tasks_open (status=? AND body>?)` as `tasks tasks_open (status, body)`. */
 function access(line: string): string | null {
-  const match = /^(SEARCH|SCAN) (\w+)(?: USING (?:COVERING )?(?:INDEX )?(INTEGER PRIMARY KEY|PRIMARY KEY|\w+)(?: \(([^)]*)\))?)?/.exec(
-    line,
-  );
+  const match =
+    /^(SEARCH|SCAN) (\w+)(?: EXISTS)?(?: USING (?:COVERING )?(?:INDEX )?(INTEGER PRIMARY KEY|PRIMARY KEY|\w+)(?: \(([^)]*)\))?)?/.exec(
+      line,
+    );
   if (match === null || line.includes('VIRTUAL TABLE')) return null;
   const [, how, name = '', index = '', columns] = match;
   const table = ALIASES[name] ?? name;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type Fields } from '../../src/core/document-fields.ts';
 import { openDatabase } from '../../src/store/sqlite/driver.ts';
-import { RUN_TABLES } from '../../src/store/sqlite/statements.ts';
+import { BODY_TABLES, NODE_TABLES, RUN_TABLES } from '../../src/store/sqlite/statements.ts';
 
 /** What has a column `run` and is no row of a run. */
 const OTHERS = {
@@ -14,7 +14,11 @@ const OTHERS = {
 
 /** Columns that stay behind when a run is exported: numbers of this store, and leases. */
 const LEFT: Readonly<Record<string, readonly string[]>> = {
-  runs: ['id', 'uid', 'definition', 'rev', 'owner', 'unclaimed', 'wake_at', 'linked_from', 'link'],
+  runs: [
+    ...['id', 'uid', 'definition', 'rev', 'owner', 'unclaimed', 'wake_at', 'linked_from', 'link', 'stays_until'],
+    // a child run is exported as a run of its own
+    ...['parent', 'parent_node', 'parent_item', 'parent_generation', 'parent_name', 'parent_kind', 'tree', 'recall'],
+  ],
   tasks: ['run', 'body', 'token', 'worker'],
   maps: ['run', 'body'],
   attempts: ['run', 'worker'],
@@ -41,6 +45,21 @@ test('every table whose rows belong to a run is pruned with it', () => {
     "SELECT name FROM sqlite_schema s WHERE type = 'table' AND EXISTS (SELECT 1 FROM pragma_table_info(s.name) c WHERE c.name = 'run')",
   );
   expect(tables.toSorted()).toEqual([...Object.keys(RUN_TABLES), ...Object.keys(OTHERS)].toSorted());
+});
+
+test('every table that names tasks of a run by their numbers is renumbered when the run moves', () => {
+  const tables = names(
+    "SELECT name FROM sqlite_schema s WHERE type = 'table' AND (SELECT count(*) FROM pragma_table_info(s.name) c WHERE c.name IN ('run', 'node')) = 2",
+  );
+  // why: a checkpoint is of the journal before the move
+  expect(tables.filter((name) => name !== 'checkpoint_tasks').toSorted()).toEqual(NODE_TABLES.toSorted());
+});
+
+test('every table that says which body a row waits for is told of the move', () => {
+  const tables = names(
+    "SELECT name FROM sqlite_schema s WHERE type = 'table' AND (SELECT count(*) FROM pragma_table_info(s.name) c WHERE c.name IN ('run', 'body')) = 2",
+  );
+  expect(tables.toSorted()).toEqual(BODY_TABLES.toSorted());
 });
 
 test('every key by which rows are pruned is a key', () => {

@@ -1,4 +1,4 @@
-import type { Store } from '../../src/store/store.ts';
+import type { OpenCursor, Store } from '../../src/store/store.ts';
 
 const allowed = new WeakSet<Store>();
 
@@ -12,10 +12,11 @@ export async function strandedRuns(store: Store): Promise<string[]> {
   if (allowed.has(store)) return [];
   const found: string[] = [];
   try {
-    for (let after: number | null = 0; after !== null;) {
+    for (let after: OpenCursor | null = null, isLast = false; !isLast;) {
       const page: Awaited<ReturnType<Store['stuck']>> = await store.stuck(after, 1_000);
       found.push(...page.runs.map(({ run }) => `run ${run} is open, and nothing would ever wake it`));
       after = page.last;
+      isLast = after === null;
     }
   } catch {
     // The test has broken or closed the store itself.

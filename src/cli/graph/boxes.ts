@@ -57,7 +57,7 @@ export function drawBoxes(layers: Layers, boxes: readonly Box[], { columns, pen 
 /** Room for its text, for a line in every second column at its top, for labelled lines at its bottom. */
 function boxWidth({ lines }: Box, node: number, layers: Layers): number {
   const text = lines.reduce((most, line) => Math.max(most, width(line.text)), 0) + 4;
-  const out = leavingNets(node, layers).reduce((sum, net) => sum + 2 + at(layers.nets, net).label.length, 0);
+  const out = leavingNets(node, layers).reduce((sum, net) => sum + 2 + width(at(layers.nets, net).label), 0);
   return Math.max(text, 2 * at(layers.up, node).length + 3, out + 1);
 }
 
@@ -128,7 +128,7 @@ function leavings(
     const nets = leavingNets(vertex, layers).toSorted((a, b) => reach(a) - reach(b));
     const { left, width: size } = at(spans, vertex);
     const held = columnOf.get(vertex);
-    const labels = nets.map((net) => at(layers.nets, net).label.length);
+    const labels = nets.map((net) => width(at(layers.nets, net).label));
     const columns = held === undefined ? exits({ first: left + 1, last: left + size - 2 }, labels) : nets.map(() => held);
     if (columns === null) return null;
     found.push(...nets.map((net, i) => ({ vertex, net, column: at(columns, i) })));

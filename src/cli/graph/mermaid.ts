@@ -11,6 +11,9 @@ const SHAPES: Readonly<Record<DrawnNode['kind'], readonly [string, string]>> = {
   child: ['[[', ']]'],
   map: ['[[', ']]'],
   when: ['{{', '}}'],
+  switch: ['{{', '}}'],
+  guard: ['{{', '}}'],
+  first: ['([', '])'],
   branch: ['([', '])'],
   sleep: ['>', ']'],
 };
@@ -39,7 +42,8 @@ function shaped({ kind, facts, state }: DrawnNode, name: string): string {
 function arrow({ kind, label }: DrawnEdge): string {
   if (kind === 'order') return '-.->';
   if (kind === 'data') return '-->';
-  return `-->|${kind === 'branch' ? label : kind}|`;
+  const text = kind === 'branch' ? label : kind;
+  return `-->|${/^[a-z]+(, [a-z]+)*$/.test(text) ? text : `"${escaped(text)}"`}|`;
 }
 
 /**

@@ -1,12 +1,14 @@
 /** What is drawn of a workflow's graph: nodes with their facts, edges with what they mean, and, of a run, how each task stands. */
 import { spanText } from '../../core/words.ts';
+import { clipMiddle, safe } from '../text.ts';
 import { compileGraph, type CompiledGraph, type Edge, type GraphNode, type ReadMode } from '../../core/compile.ts';
 import { DEFAULTS } from '../../core/contract.ts';
-import type { BodyTask, ChildTask, ContractData, Graph, GraphTask, MapTask } from '../../core/graph.ts';
+import type { BodyTask, CaseKey, ChildTask, ContractData, Graph, GraphTask, MapTask } from '../../core/graph.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../core/states.ts';
+import { caseKeys } from '../../core/verdict.ts';
 import { STATUS } from '../status.ts';
 
-/** `branch` leads from a decision to what it decides about; its label is the verdict. */
+/** `branch` leads from a decision to what it decides about; its label is the verdict. The guard of a run is drawn as a decision about its roots. */
 export type EdgeKind = 'data' | 'optional' | 'settled' | 'order' | 'branch';
 
 export interface DrawnEdge {
@@ -14,7 +16,8 @@ export interface DrawnEdge {
   readonly from: number;
   readonly to: number;
   readonly kind: EdgeKind;
-  readonly label: '' | 'yes' | 'no' | 'yes, no';
+  /** Names of cases are the author's: each drawing makes them fit and harmless. */
+  readonly label: string;
 }
 
 /** How a task of a run stands; of a map, also how many of its items are in each state. */
@@ -51,26 +54,33 @@ export function drawnGraph(graph: Graph, states: ReadonlyMap<string, DrawnState>
 }
 
 /** One edge per pair: where a decision is read as well, the verdict says more. */
-function edgesInto(node: GraphNode, { nodes, byId }: CompiledGraph): DrawnEdge[] {
+function edgesInto(node: GraphNode, { nodes, guard }: CompiledGraph): DrawnEdge[] {
   const made = new Map<number, DrawnEdge>();
   const put = (from: number, kind: EdgeKind, label: DrawnEdge['label'] = ''): void =>
     void made.set(from, { from, to: node.index, kind, label });
   for (const edge of node.in) put(edge.from, kindOf(edge, node));
-  if (node.gate && !isGatedAbove(node, nodes)) put(node.gate.when, 'branch', node.gate.is ? 'yes' : 'no');
   const { task } = node;
-  if (task.kind === 'branch') {
-    const decision = byId.get(task.when);
-    const empty = [true, false].filter((is) => !decision?.watchers.some((each) => nodes[each]?.gate?.is === is));
-    const label = empty.length === 2 ? 'yes, no' : empty[0] === true ? 'yes' : 'no';
-    if (decision && empty.length > 0) put(decision.index, 'branch', label);
+  if (node.gate && task.if && !isGatedAbove(node, nodes)) put(node.gate.when, 'branch', labelOf(task.if.is));
+  if (guard !== null && guard !== node.index && node.in.length === 0 && node.gate === null && node.cases === null)
+    put(guard, 'branch', labelOf(true));
+  if (node.cases !== null) {
+    const decision = nodes[node.cases.when];
+    const taken = new Set(decision?.watchers.map((each) => nodes[each]?.task.if?.is));
+    const empty = decision === undefined ? [] : (caseKeys(decision.task) ?? []).filter((is) => !taken.has(is));
+    if (decision && empty.length > 0) put(decision.index, 'branch', clipMiddle(empty.map(labelOf).join(', '), LABEL, '..'));
   }
   return [...made.values()];
 }
 
+const LABEL = 16;
+
+/** The name of a case is of its author: it is made harmless here, for every drawing. */
+const labelOf = (is: CaseKey): string => (typeof is === 'string' ? clipMiddle(safe(is), LABEL, '..') : is ? 'yes' : 'no');
+
 function kindOf(edge: Edge, node: GraphNode): EdgeKind {
   if (edge.read !== null) return KIND_OF[edge.read];
-  const modes = [node.cases?.whenTrue, node.cases?.whenFalse].flatMap((each) =>
-    (each?.members ?? []).filter((member) => member.node === edge.from).map((member) => member.mode),
+  const modes = [...(node.cases?.byVerdict.values() ?? [])].flatMap(({ members }) =>
+    members.filter((member) => member.node === edge.from).map((member) => member.mode),
   );
   const mode = (['required', 'optional', 'settle'] as const).find((each) => modes.includes(each));
   return mode ? KIND_OF[mode] : 'order';
@@ -78,13 +88,16 @@ function kindOf(edge: Edge, node: GraphNode): EdgeKind {
 
 /** Something before it on the same side of the same decision already hangs on it: an edge to each task of a branch hides the branch. */
 function isGatedAbove(node: GraphNode, nodes: readonly GraphNode[]): boolean {
-  return node.in.some(({ from }) => nodes[from]?.gate?.when === node.gate?.when && nodes[from]?.gate?.is === node.gate?.is);
+  return node.in.some(({ from }) => nodes[from]?.gate?.when === node.gate?.when && nodes[from]?.gate?.verdict === node.gate?.verdict);
 }
 
 function factsOf(task: GraphTask): string[] {
   const join = task.join === undefined ? [] : [`join ${task.join}`];
   // Said already where they have the ids that a builder gives them.
-  if (task.kind === 'when') return [...(task.id === 'when' ? [] : ['when']), ...join];
+  if (task.kind === 'when' || task.kind === 'guard') return [...(task.id === task.kind ? [] : [task.kind]), ...join];
+  if (task.kind === 'switch')
+    return [...(task.id === 'switch' ? [] : ['switch']), ...(task.default === 'skip' ? ['may choose none'] : []), ...join];
+  if (task.kind === 'first') return task.id === 'first' ? [] : ['first'];
   if (task.kind === 'branch') return [...(task.id === `${task.when}.result` ? [] : [`result of ${task.when}`]), ...join];
   if (task.kind === 'sleep') return [task.ms === undefined ? 'sleeps until a time' : `sleeps ${spanText(task.ms)}`, ...join];
   return [

@@ -51,13 +51,15 @@ export function drawSvg(model: DrawnGraph): string {
   ].join('\n');
 }
 
+const DECIDES: ReadonlySet<DrawnNode['kind']> = new Set(['when', 'switch', 'guard']);
+
 function shapeOf(node: DrawnNode, name: string): Shape {
   const looks = node.state && STATUS[node.state.status];
   const lines: Shape['lines'][number][] = [{ text: name, kind: 'label' }];
   if (node.state && looks) lines.push({ text: `${looks.glyph} ${itemsText(node.state) || looks.label}`, kind: 'state' });
   for (const fact of rows(node.facts)) lines.push({ text: fact, kind: 'fact' });
   const text = lines.reduce((most, line) => Math.max(most, textWidth(line.text, line.kind === 'label' ? 13 : 11)), 40);
-  const slant = node.kind === 'when' ? 24 : 0;
+  const slant = DECIDES.has(node.kind) ? 24 : 0;
   return { node, lines, width: Math.ceil(text) + 28 + slant, height: HEAD + LINE * (lines.length - 1) + 14 };
 }
 
@@ -92,7 +94,7 @@ function outline(kind: DrawnNode['kind'], { x, y, w, h }: Area): string {
   const rect = (dx: number, dy: number, rx: number): string =>
     `<rect x="${n(x + dx)}" y="${n(y + dy)}" width="${n(w)}" height="${n(h)}" rx="${rx}"/>`;
   if (kind === 'map') return rect(5, 5, 7) + rect(0, 0, 7);
-  if (kind === 'branch') return rect(0, 0, h / 2);
+  if (kind === 'branch' || kind === 'first') return rect(0, 0, h / 2);
   if (kind === 'task') return rect(0, 0, 7);
   const corners = [x + 12, y, x + w - 12, y, x + w, y + h / 2, x + w - 12, y + h, x + 12, y + h, x, y + h / 2];
   return `<polygon points="${corners.map(n).join(' ')}"/>`;
@@ -127,7 +129,7 @@ function labels(edges: readonly DrawnEdge[], paths: readonly { readonly start: P
     if (label === '' || seen.has(key)) return [];
     seen.add(key);
     const { x, y } = at(paths, index).start;
-    return [`<text class="verdict" x="${n(x + 5)}" y="${n(y + 14)}">${label}</text>`];
+    return [`<text class="verdict" x="${n(x + 5)}" y="${n(y + 14)}">${xml(label)}</text>`];
   });
 }
 
@@ -138,7 +140,7 @@ const marker = (id: string, className: string): string =>
 function description({ nodes, edges }: DrawnGraph, { order }: Layers): string {
   return (
     `${nodes.length} nodes in ${order.length} layers, ${edges.length} edges. ` +
-    'Solid lines carry data, dashed ones are optional or settled reads, dotted ones are order only; a decision leads on by yes and no.'
+    'Solid lines carry data, dashed ones are optional or settled reads, dotted ones are order only; a decision leads on by yes and no, or by the names of its cases.'
   );
 }
 

@@ -1,3 +1,4 @@
+import type { OpenCursor } from '../../store/store.ts';
 import type { SweepContext } from './sweep.ts';
 
 const AT_ONCE = 500;
@@ -9,7 +10,7 @@ const AT_ONCE = 500;
 export class Watchdog {
   private suspects = new Map<number, number>();
   private seen = new Map<number, number>();
-  private after = 0;
+  private after: OpenCursor | null = null;
 
   async runOnce({ store, committer, logger }: SweepContext): Promise<number> {
     const { runs, last } = await store.stuck(this.after, AT_ONCE);
@@ -21,7 +22,7 @@ export class Watchdog {
       failed++;
       logger.error('a run had nothing left that would wake it, and was failed as stuck', { runNumber: run });
     }
-    this.after = last ?? 0;
+    this.after = last;
     if (last === null) {
       this.suspects = this.seen;
       this.seen = new Map();

@@ -1,10 +1,13 @@
 import { claimTask } from '../../core/advance.ts';
 import type { JournalWriter } from '../../core/journal.ts';
 import type { QueuedTask, RunFacts, TaskState } from '../../core/run-state.ts';
+import type { Place } from '../../core/capacity.ts';
 import type { ClaimedRun, ClaimedTask, ClaimRequest, CommitResult } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
+import { Granter, type Granted, type Slots } from './grants.ts';
+import type { LimitBook } from './limits.ts';
 import { readFacts, readTask, type Row } from './rows.ts';
-import type { Statements } from './statements.ts';
+import { FIRST_LANE, type Statements } from './statements.ts';
 import type { TaskWriter } from './writes.ts';
 
 interface Candidate {
@@ -16,42 +19,76 @@ interface Candidate {
   readonly definition: number;
 }
 
-type Claimed = Pick<CommitResult, 'claimedRuns' | 'claimedTasks' | 'openMaps' | 'leftRank' | 'tokensUsed'>;
+type Claimed = Pick<
+  CommitResult,
+  'claimedRuns' | 'claimedTasks' | 'openMaps' | 'leftRank' | 'tokensUsed' | 'limited' | 'lookAt' | 'paused'
+>;
 
-export const NOTHING_CLAIMED: Claimed = { claimedRuns: [], claimedTasks: [], openMaps: [], leftRank: null, tokensUsed: 0 };
+export const NOTHING_CLAIMED: Claimed = {
+  claimedRuns: [],
+  claimedTasks: [],
+  openMaps: [],
+  leftRank: null,
+  tokensUsed: 0,
+  limited: [],
+  lookAt: null,
+  paused: null,
+};
+
+const NOTHING_GRANTED: Granted = { limited: [], lookAt: null, leftRank: null };
+
+/** Who claims, and when. */
+interface Claimant {
+  readonly worker: number;
+  readonly now: number;
+  /** Of the transaction: what was read of limits in an earlier one may be old. */
+  readonly epoch: number;
+}
 
 /** Hands out queued work, best rank first: the only choice that is made here (what a claim does to a task, the kernel says). */
 export class Claimer {
   private readonly sql: Statements;
   private readonly writer: TaskWriter;
+  private readonly book: LimitBook;
+  private readonly granter: Granter;
 
-  constructor(sql: Statements, writer: TaskWriter) {
+  constructor(sql: Statements, writer: TaskWriter, book: LimitBook) {
     this.sql = sql;
     this.writer = writer;
+    this.book = book;
+    this.granter = new Granter(sql, book);
   }
 
-  claim(request: ClaimRequest, worker: number, now: number, journal: JournalWriter): Claimed {
-    const candidates = this.candidates(request);
+  claim(request: ClaimRequest, { worker, now, epoch }: Claimant, journal: JournalWriter): Claimed {
+    this.book.refresh(epoch);
+    const { candidates, hasLanes } = this.candidates(request);
+    const pass = hasLanes ? this.granter.open(request, now) : null;
     const runs: ClaimedRun[] = [];
     const tasks: ClaimedTask[] = [];
     const openMaps: { run: number; node: number; rank: number }[] = [];
     let slots = request.limit;
     let token = request.firstToken;
     let left: number | null = null;
+    const claimTask = (at: Place): boolean => {
+      const claimed = this.claimTask(at, { token, worker }, now, journal);
+      if (claimed === null) return false;
+      tasks.push(claimed);
+      token++;
+      slots--;
+      return true;
+    };
+    const free: Slots = { isFree: () => slots > 0, claim: claimTask };
     for (const candidate of candidates) {
+      pass?.grant(candidate.rank, free);
       if (slots <= 0) {
-        left ??= candidate.rank;
+        left = candidate.rank;
         break;
       }
       if (candidate.kind === 'map') {
         // A map takes no slot here: how many of its items may start, only its run's state says.
         openMaps.push({ run: candidate.run, node: candidate.node, rank: candidate.rank });
       } else if (candidate.kind === 'task') {
-        const claimed = this.claimTask(candidate, { token, worker }, now, journal);
-        if (claimed === null) continue;
-        tasks.push(claimed);
-        token++;
-        slots--;
+        claimTask(candidate);
       } else {
         const claimed = this.claimRun(candidate, request, { token, worker, slots }, now, journal);
         if (claimed === null) continue;
@@ -62,40 +99,56 @@ export class Claimer {
         if (started < claimed.tasks.length) left = candidate.rank;
       }
     }
-    return { claimedRuns: runs, claimedTasks: tasks, openMaps, leftRank: left, tokensUsed: token - request.firstToken };
+    pass?.grant(Infinity, free);
+    const granted = pass?.finish() ?? NOTHING_GRANTED;
+    const leftRank = left === null || granted.leftRank === null ? (left ?? granted.leftRank) : Math.min(left, granted.leftRank);
+    const { limited, lookAt } = granted;
+    const { paused } = this.book;
+    const tokensUsed = token - request.firstToken;
+    return { claimedRuns: runs, claimedTasks: tasks, openMaps, leftRank, tokensUsed, limited, lookAt, paused };
   }
 
   /** One more than there are slots, so that the claimer knows whether something better waits. */
-  private candidates(request: ClaimRequest): Candidate[] {
+  private candidates(request: ClaimRequest): { readonly candidates: readonly Candidate[]; readonly hasLanes: boolean } {
     const limit = request.limit + 1;
     const found: Candidate[] = [];
+    let hasLanes = false;
     for (
       let row = this.sql.nextUnclaimedDefinition.get(-1);
       row !== undefined;
       row = this.sql.nextUnclaimedDefinition.get(Number(row['definition']))
     ) {
       const definition = Number(row['definition']);
-      if (!request.definitions.has(definition)) continue;
+      const claimable = request.definitions.get(definition);
+      if (claimable === undefined || this.isPaused(request, claimable.firstBody + (claimable.roots[0] ?? 0))) continue;
       for (const { id, rank } of this.sql.unclaimedRuns.all(definition, STATE_FORMAT, limit)) {
         found.push({ kind: 'run', run: Number(id), rank: Number(rank), definition, node: -1, item: -1 });
       }
     }
     for (let row = this.sql.nextQueuedBody.get(0); row !== undefined; row = this.sql.nextQueuedBody.get(Number(row['body']))) {
-      if (!request.bodies.has(Number(row['body']))) continue;
+      if (Number(row['body']) > FIRST_LANE) {
+        hasLanes = true;
+        break;
+      }
+      if (!request.bodies.has(Number(row['body'])) || this.isPaused(request, Number(row['body']))) continue;
       for (const { run, node, item, rank } of this.sql.queuedTasks.all(Number(row['body']), STATE_FORMAT, limit)) {
         found.push({ kind: 'task', run: Number(run), node: Number(node), item: Number(item), rank: Number(rank), definition: -1 });
       }
     }
     for (let row = this.sql.nextMapBody.get(0); row !== undefined; row = this.sql.nextMapBody.get(Number(row['body']))) {
-      if (!request.bodies.has(Number(row['body']))) continue;
+      if (!request.bodies.has(Number(row['body'])) || this.isPaused(request, Number(row['body']))) continue;
       for (const { run, node, rank } of this.sql.openMaps.all(Number(row['body']), STATE_FORMAT, limit)) {
         found.push({ kind: 'map', run: Number(run), node: Number(node), item: -1, rank: Number(rank), definition: -1 });
       }
     }
-    return found.sort((a, b) => a.rank - b.rank || a.run - b.run || a.node - b.node || a.item - b.item);
+    return { candidates: found.sort((a, b) => a.rank - b.rank || a.run - b.run || a.node - b.node || a.item - b.item), hasLanes };
   }
 
-  private claimTask(at: Candidate, lease: { token: number; worker: number }, now: number, journal: JournalWriter): ClaimedTask | null {
+  private isPaused({ places }: ClaimRequest, body: number): boolean {
+    return this.book.isAnyPaused && this.book.isPaused(places.get(body));
+  }
+
+  private claimTask(at: Place, lease: { token: number; worker: number }, now: number, journal: JournalWriter): ClaimedTask | null {
     const allowed = this.sql.claimable.get(at.run, STATE_FORMAT);
     const row = this.sql.readTask.get(at.run, at.node, at.item);
     if (allowed === undefined || row === undefined) return null;
@@ -110,7 +163,7 @@ export class Claimer {
   }
 
   /** A row that cannot be decoded must not stop the others: its run is set aside here and now. */
-  private decode(at: Candidate, row: Row): TaskState | null {
+  private decode(at: Place, row: Row): TaskState | null {
     try {
       return readTask(row);
     } catch (error) {

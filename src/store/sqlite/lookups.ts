@@ -14,7 +14,10 @@ export function loadRun(sql: Statements, request: port.LoadRequest, epoch: numbe
   const maps = sql.mapsOf.all(run) as Row[];
   const tops = maps.length === 0 ? sql.plainTasks : sql.topTasks;
   const tasks = (tops.all(run) as Row[]).map(readTask);
-  for (const map of maps) tasks.push(...(sql.openItems.all(map['body'] ?? null, run) as Row[]).map(readTask));
+  for (const map of maps) {
+    tasks.push(...(sql.openItems.all(map['body'] ?? null, run) as Row[]).map(readTask));
+    tasks.push(...(sql.laneItems.all(Math.abs(Number(map['body'])), run) as Row[]).map(readTask));
+  }
   return [
     {
       row: readRun(row),
@@ -74,8 +77,23 @@ export function listRuns(sql: Statements, query: port.ListQuery): port.RunRow[] 
   return sql.listRuns.all(before, workflow, statuses, tag, since, limit, key).map((row) => readRun(row as Row));
 }
 
-export function readStuck(sql: Statements, after: number, limit: number): { runs: port.StuckRun[]; last: number | null } {
-  const rows = sql.stuckRuns.all(after, limit) as unknown as (port.StuckRun & { stuck: number })[];
+export function readStuck(
+  sql: Statements,
+  after: port.OpenCursor | null,
+  limit: number,
+): { runs: port.StuckRun[]; last: port.OpenCursor | null } {
+  const rows = sql.stuckRuns.all(after?.definition ?? -1, after?.run ?? -1, limit) as unknown as (port.StuckRun &
+    port.OpenCursor & { stuck: number })[];
   const runs = rows.filter((row) => Number(row.stuck) === 1).map(({ run, rev }) => ({ run, rev }));
-  return { runs, last: rows.length < limit ? null : (rows.at(-1)?.run ?? null) };
+  const last = rows.at(-1);
+  return { runs, last: rows.length < limit || last === undefined ? null : { definition: last.definition, run: last.run } };
+}
+
+export function readOpenDefinitions(sql: Statements): number[] {
+  const found: number[] = [];
+  // why: from one to the next by the index, whatever the number of their runs
+  for (let row = sql.nextOpenDefinition.get(-1); row !== undefined; row = sql.nextOpenDefinition.get(found.at(-1) ?? -1)) {
+    found.push(Number(row['definition']));
+  }
+  return found;
 }

@@ -1,5 +1,6 @@
 import type { StatementSync } from 'node:sqlite';
 import { isOver, JournalFold, type JournaledRun } from '../../core/checkpoint.ts';
+import { renameSteps } from '../../core/moving.ts';
 import { readJournal } from '../../core/journal.ts';
 import { isRunOver, RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type { ActsPruned, ActsPruneRequest, JournalPruned, JournalPruneRequest, Pruned, PruneRequest } from '../care.ts';
@@ -144,6 +145,7 @@ function keep(sql: Statements, run: number, told: JournaledRun): void {
     if (sql.hasCheckpoint.get(run) !== undefined) sql.putCheckpointRun.run(run, told.generation, runCode(told.status ?? 'success'));
     return;
   }
+  for (const nodes of told.renames) for (const { from, to } of renameSteps(nodes)) sql.rename_checkpoint_tasks.run(run, to, from);
   sql.putCheckpointRun.run(run, told.generation, told.status === null ? null : runCode(told.status));
   for (const task of told.tasks.values())
     sql.putCheckpointTask.run(run, task.node, task.item, task.generation, taskCode(task.status), task.attempt);

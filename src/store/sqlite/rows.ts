@@ -4,7 +4,7 @@ import { LINK_KINDS, type EndedTask, type ParentLink, type RunFacts, type TaskFa
 import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
 import type { Wait } from '../../core/waits.ts';
 import type { PastTask } from '../acts.ts';
-import type { LogRow, MapCounts, RunRow, StoredLine, WorkerRow } from '../store.ts';
+import type { DeadRow, LogRow, MapCounts, RunRow, StoredLine, WorkerRow } from '../store.ts';
 
 /** Rows as Node's SQLite gives them, and the kernel's states they stand for. What does not decode is a corrupt or foreign row. */
 export type Value = string | number | bigint | null | Uint8Array;
@@ -216,6 +216,27 @@ export function readRun(row: Row): RunRow {
     link: row['link'] === 'fork' || row['link'] === 'restart' ? row['link'] : null,
     parent: parentOf(row),
   };
+}
+
+/** Dead letters: one whose row, or whose run's, cannot be read is still one. What names it is numbers, which can. */
+export function readDead(rows: readonly Row[], runOf: (id: Value) => Row | undefined): DeadRow[] {
+  return rows.flatMap((row): DeadRow[] => {
+    const of = runOf(row['run'] ?? null);
+    if (of === undefined) return [];
+    try {
+      return [{ row: readRun(of), task: readTask(row) as EndedTask }];
+    } catch (error) {
+      const run = readRun({
+        ...of,
+        status: runCode('failed'),
+        tags: null,
+        workflow: String(of['workflow']),
+        version: String(of['version']),
+      });
+      const task = readTask({ ...row, status: taskCode('failed'), draws: null, error: null });
+      return [{ row: run, task: task as EndedTask, broken: error instanceof Error ? error.message : String(error) }];
+    }
+  });
 }
 
 export function readMap(row: Row): MapCounts {

@@ -8,6 +8,15 @@ import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '.
 const TASK = `run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, draws, ran_ms, rank, first_queued_at,
   phase, next, token, worker, started_at, due_at, finished_at, reason, flags, waits, effect, edited, output, error`;
 
+/** Numbers of lanes lie above all numbers of bodies: a column holds either. */
+export const FIRST_LANE = 2 ** 40;
+
+const columnsOf = (table: string, columns: string): string =>
+  columns
+    .split(',')
+    .map((column) => `${table}.${column.trim()}`)
+    .join(', ');
+
 const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.generation, r.rev, r.format, r.owner, r.rank, r.unclaimed,
   r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link,
   r.parent, r.parent_node, r.parent_item, r.parent_generation, r.parent_name, r.parent_kind, r.tree, r.recall
@@ -26,6 +35,7 @@ export const RUN_TABLES = {
   generations: 'node, item, generation',
   run_generations: 'generation',
   parked: 'id',
+  moves: 'seq',
 } as const;
 export type RunTable = keyof typeof RUN_TABLES;
 
@@ -43,6 +53,24 @@ const clearing = Object.fromEntries(
     [`drop_${table}`, dropRow(table, key)],
   ]),
 ) as Record<`keys_${RunTable}` | `drop_${RunTable}`, string>;
+
+/** Tables that name a run's tasks by their numbers in its graph; of these some tell which body a row waits for. */
+export const NODE_TABLES = ['tasks', 'maps', 'attempts', 'steps', 'logs', 'generations', 'parked'] as const;
+export type NodeTable = (typeof NODE_TABLES)[number];
+export const BODY_TABLES = ['tasks', 'maps'] as const;
+
+const renaming = {
+  ...(Object.fromEntries(
+    [...NODE_TABLES, 'checkpoint_tasks'].map((table) => [`rename_${table}`, `UPDATE ${table} SET node = ?2 WHERE run = ?1 AND node = ?3`]),
+  ) as Record<`rename_${NodeTable | 'checkpoint_tasks'}`, string>),
+  // why: below zero is what is paused
+  ...(Object.fromEntries(
+    BODY_TABLES.map((table) => [
+      `rebody_${table}`,
+      `UPDATE ${table} SET body = CASE WHEN body < 0 THEN -(?2 + node) ELSE ?2 + node END WHERE run = ?1`,
+    ]),
+  ) as Record<`rebody_${(typeof BODY_TABLES)[number]}`, string>),
+};
 
 /** A document's field as a column: `finishedAt` is `finished_at`. */
 const columnOf = (field: string): string => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
@@ -86,6 +114,7 @@ const transfer = {
 
 const SQL = {
   ...clearing,
+  ...renaming,
   beginWrite: 'BEGIN IMMEDIATE',
   beginRead: 'BEGIN',
   commit: 'COMMIT',
@@ -97,6 +126,8 @@ const SQL = {
     wake_at, finished_at, reason, key, tags, traceparent, has_output, input, output, linked_from, link)
     VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
   linkChild: `UPDATE runs SET parent = ?, parent_node = ?, parent_item = ?, parent_generation = ?, parent_name = ?, parent_kind = ?, tree = ? WHERE id = ?`,
+  // why: whoever holds the state of an open child must notice that its place has another number
+  renameChildren: `UPDATE runs SET parent_node = ?2, rev = rev + 1, owner = NULL WHERE parent IS NOT NULL AND parent = ?1 AND parent_node = ?3`,
   relinkChild: 'UPDATE runs SET parent_generation = ?, recall = NULL WHERE id = ?',
   // why: due at once, by a sweep of any process; a detached child (1) and hooks (4) go on
   recallPlace: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
@@ -232,6 +263,40 @@ const SQL = {
   openMaps: `SELECT m.run, m.node, m.rank FROM maps m CROSS JOIN runs r ON r.id = m.run AND r.format <= ?2 WHERE m.body = ?1 AND m.closed IS NULL AND (m.next < m.n OR m.again > 0) ORDER BY m.rank LIMIT ?3`,
   nextMapBody: 'SELECT body FROM maps WHERE closed IS NULL AND (next < n OR again > 0) AND body > ? ORDER BY body LIMIT 1',
 
+  // limits: lanes, what they hold, and what is said of pools, keys and rates
+  readLane: 'SELECT id FROM lanes WHERE body = ? AND needs = ?',
+  insertLane: `INSERT INTO lanes (id, body, needs, key) SELECT coalesce(max(id), ${FIRST_LANE}) + 1, ?, ?, ? FROM lanes RETURNING id`,
+  putInLane: 'UPDATE tasks SET body = ? WHERE run = ? AND node = ? AND item = ?',
+  // why: from lane to lane by the index, with the first in each
+  queuedLanes: `WITH RECURSIVE queued(lane) AS (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > ?1 UNION ALL
+      SELECT (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > queued.lane) FROM queued WHERE queued.lane IS NOT NULL)
+    SELECT l.id, l.body, l.needs, t.rank, t.run, t.node, t.item, t.first_queued_at AS queuedAt FROM queued CROSS JOIN lanes l ON l.id = queued.lane
+    CROSS JOIN tasks t ON (t.run, t.node, t.item) = (SELECT run, node, item FROM tasks h WHERE h.status <= 4 AND h.status = 1 AND h.body = queued.lane
+      ORDER BY h.rank, h.run, h.node, h.item LIMIT 1) LIMIT ?2`,
+  laneTasks: `SELECT t.run, t.node, t.item, t.rank, t.first_queued_at AS queuedAt, t.next FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2
+    WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
+  heldLanes: `SELECT l.needs, count(*) AS n FROM tasks t CROSS JOIN lanes l ON l.id = t.body
+    WHERE t.status <= 4 AND t.status = 2 AND t.body > ${FIRST_LANE} GROUP BY t.body`,
+  // why: below zero stand paused runs and quarantined ones; of these what has ended is parked, and holds nothing
+  heldAside: `SELECT l.needs, count(*) AS n FROM tasks t CROSS JOIN lanes l ON l.id = -t.body WHERE t.status <= 4 AND t.status = 2
+    AND t.body < -${FIRST_LANE} AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.run = t.run AND p.token = t.token) GROUP BY t.body`,
+  keyRetrying: `SELECT t.rank, t.run, t.node, t.item FROM lanes l CROSS JOIN tasks t ON t.body IN (l.id, -l.id)
+    WHERE l.key = ? AND t.status <= 4 AND t.status = 3`,
+  keyHolders: `SELECT t.run, t.node, t.item, t.token FROM lanes l CROSS JOIN tasks t ON t.body IN (l.id, -l.id)
+    WHERE l.key = ? AND t.status <= 4 AND t.status = 2 ORDER BY t.started_at, t.run, t.node, t.item LIMIT ?`,
+  needsOfRun: `SELECT t.node, t.item, l.needs FROM tasks t CROSS JOIN lanes l ON l.id = abs(t.body)
+    WHERE t.run = ? AND +t.status <= 4 AND (t.body > ${FIRST_LANE} OR t.body < -${FIRST_LANE})`,
+  readLimits: 'SELECT kind, name, code, operator FROM limits ORDER BY kind, name',
+  declareLimit: `INSERT INTO limits (kind, name, code) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET code = ?3 WHERE code IS NOT ?3`,
+  setLimit: `INSERT INTO limits (kind, name, operator) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET operator = ?3`,
+  clearLimit: 'UPDATE limits SET operator = NULL WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NOT NULL',
+  dropLimit: 'DELETE FROM limits WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NULL',
+  readBucket: 'SELECT level, at FROM buckets WHERE name = ?',
+  putBucket: `INSERT INTO buckets (name, level, at) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET level = ?2, at = max(at, ?3)`,
+  readPaused: 'SELECT kind, name, at FROM paused ORDER BY kind, name',
+  pauseName: 'INSERT INTO paused (kind, name, at) VALUES (?, ?, ?) ON CONFLICT (kind, name) DO NOTHING',
+  resumeName: 'DELETE FROM paused WHERE kind = ? AND name = ?',
+
   // reads
   runById: `SELECT ${RUN} WHERE r.id = ?`,
   runStatus: 'SELECT status FROM runs WHERE id = ?',
@@ -253,11 +318,18 @@ const SQL = {
       SELECT (SELECT min(node) FROM tasks WHERE run = ?1 AND node > nodes.node) FROM nodes WHERE nodes.node IS NOT NULL)
     SELECT t.* FROM nodes CROSS JOIN tasks t ON t.run = ?1 AND t.node = nodes.node AND t.item = -1`,
   // why: by the key of the run this would read every ended item; without statistics the planner takes that for the better way
+  // why: items that wait for more than a slot stand in lanes of their body
+  laneItems: `SELECT ${columnsOf('t', TASK)} FROM lanes l CROSS JOIN tasks t INDEXED BY tasks_open
+    ON t.status <= 4 AND t.status IN (0, 1, 2, 3, 4) AND t.body IN (l.id, -l.id) WHERE l.body = ? AND t.run = ? AND t.item >= 0`,
   openItems: `SELECT ${TASK} FROM tasks INDEXED BY tasks_open
     WHERE status <= 4 AND status IN (0, 1, 2, 3, 4) AND body = ? AND run = ? AND item >= 0`,
   endedItems: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item >= 0 AND status >= 5 ORDER BY item`,
   mapsOf: 'SELECT node, body, n, next, ok, failed, cancelled, skipped, again FROM maps WHERE run = ?',
   deadLetters: `SELECT ${TASK} FROM tasks WHERE (flags & 4) = 4 AND (finished_at, run, node, item) < (?, ?, ?, ?)
+    -- why: left to the reader, a page of nothing but leftovers would look like the last
+    AND EXISTS (SELECT 1 FROM runs WHERE runs.id = tasks.run)
+    ORDER BY finished_at DESC, run DESC, node DESC, item DESC LIMIT ?`,
+  deadLettersOf: `SELECT ${TASK} FROM tasks WHERE run = ? AND (flags & 4) = 4 AND (finished_at, run, node, item) < (?, ?, ?, ?)
     ORDER BY finished_at DESC, run DESC, node DESC, item DESC LIMIT ?`,
   historyOf: `SELECT node, item, generation, attempt, status, reason, started_at AS startedAt, finished_at AS finishedAt, edited, output, error
     FROM generations WHERE run = ? ORDER BY node, item, generation`,
@@ -337,6 +409,15 @@ const SQL = {
     JOIN runs r ON r.id = t.run WHERE t.status <= 4 AND t.status = 2 AND t.token IS NOT NULL AND (t.run, t.node, t.item) > (?, ?, ?) AND r.quarantined IS NULL
     ORDER BY t.run, t.node, t.item LIMIT ?`,
 
+  // versions
+  moveDefinition: 'UPDATE runs SET definition = ?, stays_until = ? WHERE id = ?',
+  insertMove: 'INSERT INTO moves (run, seq, from_definition, to_definition) VALUES (?,?,?,?)',
+  movesOf: 'SELECT seq, from_definition AS "from", to_definition AS "to" FROM moves WHERE run = ? ORDER BY seq',
+  versions: `SELECT id, workflow, version FROM definitions WHERE ?1 IS NULL OR workflow IN (SELECT value FROM json_each(?1)) ORDER BY id`,
+  nextOpenDefinition: 'SELECT definition FROM runs WHERE status < 6 AND definition > ? ORDER BY definition LIMIT 1',
+  openRuns: `SELECT id AS run, generation, stays_until AS staysUntil FROM runs INDEXED BY runs_open
+    WHERE status < 6 AND definition = ? AND id > ? AND quarantined IS NULL ORDER BY id LIMIT ?`,
+
   // timers
   // why: below zero lies what waits for a decision about its quarantined run
   dueTasks: 'SELECT run, node, item, due_at AS dueAt FROM tasks WHERE due_at >= 0 AND due_at <= ? ORDER BY due_at LIMIT ?',
@@ -344,10 +425,10 @@ const SQL = {
   nextTaskDue: 'SELECT due_at AS at FROM tasks WHERE due_at > ? ORDER BY due_at LIMIT 1',
   nextRunDue: 'SELECT wake_at AS at FROM runs WHERE wake_at > ? ORDER BY wake_at LIMIT 1',
   // why: driven by the index of open runs, one probe of the primary key each; the sweep pages through them
-  stuckRuns: `SELECT r.id AS run, r.rev, (r.status = 2 AND r.unclaimed IS NULL AND r.quarantined IS NULL AND NOT EXISTS
+  stuckRuns: `SELECT r.id AS run, r.definition, r.rev, (r.status = 2 AND r.unclaimed IS NULL AND r.quarantined IS NULL AND NOT EXISTS
       (SELECT 1 FROM tasks t WHERE t.run = r.id AND (t.token IS NOT NULL OR t.status IN (1, 3, 4))) AND NOT EXISTS
       (SELECT 1 FROM maps m WHERE m.run = r.id AND m.closed IS NULL AND (m.next < m.n OR m.again > 0))) AS stuck
-    FROM runs r INDEXED BY runs_open WHERE r.status < 6 AND r.id > ? ORDER BY r.id LIMIT ?`,
+    FROM runs r INDEXED BY runs_open WHERE r.status < 6 AND (r.definition, r.id) > (?, ?) ORDER BY r.definition, r.id LIMIT ?`,
 } as const;
 
 export type StatementName = keyof typeof SQL;

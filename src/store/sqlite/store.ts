@@ -1,17 +1,18 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { PawlError } from '../../core/errors.ts';
 import { JournalWriter } from '../../core/journal.ts';
-import type { EndedTask, TaskState } from '../../core/run-state.ts';
+import type { TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as acts from '../acts.ts';
 import type * as port from '../store.ts';
 import { SqliteCare } from './care.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
+import { LimitBook, SqliteCapacity } from './limits.ts';
 import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
 import { openFile } from './open-to-read.ts';
-import { readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
-import { listRuns, loadRun, readDefinition, readDue, readHolders, readStuck } from './lookups.ts';
+import { readDead, readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
+import { listRuns, loadRun, readDefinition, readDue, readHolders, readOpenDefinitions, readStuck } from './lookups.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
 
@@ -23,6 +24,7 @@ const READ_FIX = { fix: "Open the store without access: 'read'." };
 /** One SQLite file (or `:memory:`), one connection, used by one process; other processes may have the same file open. */
 export class SqliteStore implements port.Store {
   readonly care: SqliteCare;
+  readonly capacity: SqliteCapacity;
   private readonly options: OpenOptions;
   private db: DatabaseSync | null = null;
   private sql!: Statements;
@@ -43,16 +45,15 @@ export class SqliteStore implements port.Store {
 
   constructor(options: OpenOptions) {
     this.options = options;
-    this.care = new SqliteCare(
-      {
-        path: options.path,
-        sql: () => this.reading(),
-        read: (work) => this.read(work),
-        write: (work) => this.write(work),
-        touched: (now) => this.touched(now),
-      },
-      this,
-    );
+    const connection = {
+      path: options.path,
+      sql: () => this.reading(),
+      read: <T>(work: () => T): T => this.read(work),
+      write: <T>(work: () => T): Promise<T> => this.write(work),
+      touched: (now: number) => this.touched(now),
+    };
+    this.care = new SqliteCare(connection, this);
+    this.capacity = new SqliteCapacity(connection);
   }
 
   async open(): Promise<port.StoreInfo> {
@@ -71,7 +72,7 @@ export class SqliteStore implements port.Store {
     const tasks = new TaskWriter(this.sql);
     this.writer = new RunWriter(this.sql, tasks);
     this.aside = new Quarantine(this.sql, this.writer);
-    this.claimer = new Claimer(this.sql, tasks);
+    this.claimer = new Claimer(this.sql, tasks, new LimitBook(this.sql));
     this.dataVersion = -1;
   }
 
@@ -169,9 +170,12 @@ export class SqliteStore implements port.Store {
     for (const run of batch.share) this.sql.shareRun.run(run);
     const steps = batch.steps.map((step) => this.writer.step(step));
     const starts = batch.starts.map((start) => this.writer.start(start, now, journal));
-    const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, worker, now, journal);
+    const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, { worker, now, epoch: this.epoch }, journal);
     // why: a commit whose outcome is unknown is found again by its journal row, so one that writes anything has one
     if (!journal.isEmpty || steps.length + logs.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
+    batch.runs.forEach(({ state, move }, i) => {
+      if (move !== null && !conflicts.has(i)) this.sql.insertMove.run(state.run, this.written?.seq ?? 0, move.from, move.to);
+    });
     return {
       epoch: this.epoch,
       clock: Math.max(this.clock, now),
@@ -288,8 +292,24 @@ export class SqliteStore implements port.Store {
     return this.reading().runningAfter.all(at.run, at.node, at.item, limit) as unknown as port.HeldTask[];
   }
 
-  async stuck(after: number, limit: number): Promise<{ runs: port.StuckRun[]; last: number | null }> {
+  async stuck(after: port.OpenCursor | null, limit: number): Promise<{ runs: port.StuckRun[]; last: port.OpenCursor | null }> {
     return readStuck(this.reading(), after, limit);
+  }
+
+  async versions(workflows: readonly string[] | null): Promise<port.VersionRow[]> {
+    return this.reading().versions.all(workflows === null ? null : JSON.stringify(workflows)) as unknown as port.VersionRow[];
+  }
+
+  async openDefinitions(): Promise<number[]> {
+    return this.read(() => readOpenDefinitions(this.sql));
+  }
+
+  async openRuns(definition: number, after: number, limit: number): Promise<port.OpenRun[]> {
+    return this.reading().openRuns.all(definition, after, limit) as unknown as port.OpenRun[];
+  }
+
+  async movesOf(run: number): Promise<port.MoveRow[]> {
+    return this.reading().movesOf.all(run) as unknown as port.MoveRow[];
   }
 
   async quarantine(run: number, why: string, outcomes: readonly port.ParkedOutcome[], now: number): Promise<void> {
@@ -355,14 +375,13 @@ export class SqliteStore implements port.Store {
     return (this.reading().historyOf.all(run) as Row[]).map(readPast);
   }
 
-  async deadLetters(before: acts.DeadCursor | null, limit: number): Promise<port.DeadRow[]> {
+  async deadLetters(before: acts.DeadCursor | null, limit: number, only?: number): Promise<port.DeadRow[]> {
     const { at, run, node, item } = before ?? { at: Number.MAX_SAFE_INTEGER, run: 0, node: 0, item: 0 };
-    return this.read(() =>
-      (this.sql.deadLetters.all(at, run, node, item, limit) as Row[]).flatMap((row) => {
-        const of = this.sql.runById.get(row['run'] ?? null) as Row | undefined;
-        return of === undefined ? [] : [{ row: readRun(of), task: readTask(row) as EndedTask }];
-      }),
-    );
+    return this.read(() => {
+      const { deadLetters, deadLettersOf, runById } = this.sql;
+      const rows = only === undefined ? deadLetters.all(at, run, node, item, limit) : deadLettersOf.all(only, at, run, node, item, limit);
+      return readDead(rows, (id) => runById.get(id));
+    });
   }
 
   async audit(query: { readonly run?: number; readonly before?: number; readonly limit: number }): Promise<acts.AuditRow[]> {

@@ -1,13 +1,15 @@
 import type { AttemptRecord, Changes } from '../../core/changes.ts';
 import type { JournalWriter } from '../../core/journal.ts';
 import { LINK_KINDS, type RunningTask, type RunState, type TaskState } from '../../core/run-state.ts';
+import { renameSteps } from '../../core/moving.ts';
 import { REQUEST_MS } from '../../core/reset.ts';
 import { isRunOver } from '../../core/states.ts';
 import type { ActWrite } from '../acts.ts';
-import type { KeyClaim, LogWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
+import type { KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
+import { Lanes } from './lanes.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
-import type { Statements } from './statements.ts';
+import { BODY_TABLES, NODE_TABLES, type Statements } from './statements.ts';
 
 /** A guard of this run's write did not hold: somebody else was first. The transaction is rolled back and done again without the run. */
 export class GuardFailed extends Error {
@@ -91,10 +93,12 @@ const isPlainStart = (task: RunningTask): boolean =>
 export class RunWriter {
   private readonly sql: Statements;
   private readonly tasks: TaskWriter;
+  private readonly lanes: Lanes;
 
   constructor(sql: Statements, tasks: TaskWriter) {
     this.sql = sql;
     this.tasks = tasks;
+    this.lanes = new Lanes(sql);
   }
 
   start(write: StartWrite, now: number, journal: JournalWriter): StartResult {
@@ -203,8 +207,9 @@ export class RunWriter {
     if (changes.kin === 'recalled') this.sql.recalled.run(wakeAt(state.status, state.startAt, state.deadlineAt), state.run);
     if (changes.kin === 'reopened') this.sql.relinkChild.run(state.parent?.generation ?? 0, state.run);
     if (write.act !== null) this.act(state.run, write.act, now);
+    if (write.move !== null) this.renumber(state.run, write.move, write.firstBody, journal);
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
-    if (write.act !== null && changes.tasks.length > 0) this.sql.breakOpen.run(state.run);
+    if ((write.act !== null || write.move !== null) && changes.tasks.length > 0) this.sql.breakOpen.run(state.run);
     this.applyTasks(state, write.firstBody, changes, journal);
     if (changes.moves.some((move) => move.from === 'paused' || move.to === 'paused')) this.cover(state);
     if (write.shared) this.sql.bumpRev.run(state.run);
@@ -213,6 +218,17 @@ export class RunWriter {
     if (changes.end?.from === 'paused') this.sql.uncoverMaps.run(state.run);
     if (changes.end !== null && write.untold === true) this.sql.leaveUntold.run(state.run);
     this.kin(state, changes, write.children, now, journal);
+  }
+
+  /** All rows of a run that goes on under another definition get the numbers of its tasks there. */
+  private renumber(run: number, { from, to, nodes, staysUntil }: MoveWrite, firstBody: number, journal: JournalWriter): void {
+    for (const step of renameSteps(nodes)) {
+      for (const table of NODE_TABLES) this.sql[`rename_${table}`].run(run, step.to, step.from);
+      this.sql.renameChildren.run(run, step.to, step.from);
+    }
+    for (const table of BODY_TABLES) this.sql[`rebody_${table}`].run(run, firstBody);
+    this.sql.moveDefinition.run(to, staysUntil, run);
+    journal.moved(from, to, nodes);
   }
 
   /** Admission, pause, resume, and the new generation that a reset opens. */
@@ -247,10 +263,12 @@ export class RunWriter {
     const { run } = state;
     // why: what belongs to a paused run is not to be claimed
     const sign = state.status === 'paused' ? -1 : 1;
-    for (const { from, to } of changes.tasks) {
-      const body = sign * (firstBody + to.node);
+    for (const { from, to, needs } of changes.tasks) {
+      const plain = firstBody + to.node;
+      const body = sign * (needs === undefined ? plain : this.lanes.laneOf(plain, needs));
       if (from === undefined) this.tasks.insert(run, body, to);
       else this.tasks.move(run, body, from, to);
+      if (needs !== undefined && from?.status === 'running') this.sql.putInLane.run(body, run, to.node, to.item);
       if (to.item < 0 && from?.generation !== to.generation && changes.cleared.includes(to.node)) this.tasks.clearMap(run, to.node);
       journal.task(from, to);
     }

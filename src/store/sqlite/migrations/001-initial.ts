@@ -62,6 +62,8 @@ CREATE TABLE runs (
   tree INTEGER,
   -- 1: its parent waits for it no more, it is to be cancelled; 2: it ended, and its parent does not know
   recall INTEGER,
+  -- a person chose its definition: only one newer than this moves it by itself
+  stays_until INTEGER,
   finished_at INTEGER,
   reason TEXT,
   quarantined TEXT,
@@ -76,12 +78,21 @@ CREATE INDEX runs_parent ON runs (parent, parent_node, parent_item, parent_gener
 CREATE INDEX runs_tree ON runs (tree) WHERE tree IS NOT NULL;
 CREATE INDEX runs_untold ON runs (id) WHERE recall = 2;
 CREATE INDEX runs_unclaimed ON runs (definition, rank, id) WHERE unclaimed = 1;
-CREATE INDEX runs_open ON runs (id) WHERE status < 6;
+CREATE INDEX runs_open ON runs (definition) WHERE status < 6;
 CREATE INDEX runs_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;
 CREATE INDEX runs_ended ON runs (status, finished_at) WHERE finished_at IS NOT NULL AND quarantined IS NULL;
 CREATE INDEX runs_quarantined ON runs (id) WHERE quarantined IS NOT NULL;
 -- runs that have rows and are no runs: pruned in part, or imported in part; from this instant on the rows may be deleted
 CREATE TABLE leftovers (run INTEGER PRIMARY KEY, due_at INTEGER NOT NULL) STRICT;
+
+-- where a run went on under another definition: journal rows before name its tasks by their numbers there
+CREATE TABLE moves (
+  run INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  from_definition INTEGER NOT NULL,
+  to_definition INTEGER NOT NULL,
+  PRIMARY KEY (run, seq)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE keys (
   workflow TEXT NOT NULL,
@@ -252,6 +263,34 @@ CREATE TABLE workers (
   ended_at INTEGER
 ) STRICT;
 CREATE INDEX workers_live ON workers (id) WHERE ended_at IS NULL;
+
+-- pools (units), keys (how many at the same time) and rates ('10/s'): what the code declares, and what an operator says instead
+CREATE TABLE limits (
+  kind TEXT NOT NULL CHECK (kind IN ('pool', 'key', 'rate')),
+  name TEXT NOT NULL,
+  code TEXT,
+  operator TEXT,
+  PRIMARY KEY (kind, name),
+  CHECK (code IS NOT NULL OR operator IS NOT NULL)
+) STRICT, WITHOUT ROWID;
+-- tasks of one body whose claims take the same units stand in one lane: its number is in their column body. What is held is counted over running rows.
+CREATE TABLE lanes (
+  id INTEGER PRIMARY KEY,
+  body INTEGER NOT NULL,
+  needs TEXT NOT NULL CHECK (json_valid(needs)),
+  key TEXT,
+  UNIQUE (body, needs)
+) STRICT;
+CREATE INDEX lanes_key ON lanes (key) WHERE key IS NOT NULL;
+-- what is left of a rate's tokens
+CREATE TABLE buckets (name TEXT PRIMARY KEY, level REAL NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- queues and workflows of which nothing new is claimed
+CREATE TABLE paused (
+  kind TEXT NOT NULL CHECK (kind IN ('queue', 'workflow')),
+  name TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
 
 -- acts of people
 CREATE TABLE audit (

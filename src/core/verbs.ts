@@ -1,5 +1,6 @@
 /** What the verbs of a builder share. */
 import type { Building, Call } from './building.ts';
+import { inParens } from './call-site.ts';
 import { checkKeys, isBag } from './contract.ts';
 import type { GraphTask, Join } from './graph.ts';
 import { shown } from './problems.ts';
@@ -22,6 +23,11 @@ export function place(building: Building, call: Call, task: GraphTask, code?: No
 export function common(building: Building, opts: Bag, call: Call): { id: string; after?: readonly string[]; join?: Join } {
   const after = building.after(opts['after'], call);
   return { id: call.id, ...(after.length === 0 ? {} : { after }), ...(opts['join'] === undefined ? {} : { join: opts['join'] as Join }) };
+}
+
+export function reporting(building: Building, verb: string): Call['report'] {
+  const site = building.enter(verb);
+  return (code, message) => void building.problems.push({ code, at: [], message: `w.${verb}${inParens(site)}: ${message}` });
 }
 
 export function checkOptions(options: unknown, known: readonly string[], call: Call): void {

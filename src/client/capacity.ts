@@ -1,0 +1,118 @@
+import { PawlError } from '../core/errors.ts';
+import { limitOf, type LimitKind, type LimitValue } from '../core/limits.ts';
+import { rateText } from '../core/needs-options.ts';
+import { nameProblem, shown } from '../core/problems.ts';
+import type { Store } from '../store/store.ts';
+
+/** Which of two limits with one name is meant: a number is a pool's unless `kind` is 'key'. */
+export interface LimitOptions {
+  readonly kind?: LimitKind;
+}
+
+export interface LimitView {
+  readonly kind: LimitKind;
+  readonly name: string;
+  /** What counts now. */
+  readonly value: number | string;
+  /** What the code declares, where it does. */
+  readonly code?: number | string;
+  /** What an operator says instead, where one does. */
+  readonly operator?: number | string;
+  /** Units that running attempts hold; of a rate nothing is held. */
+  readonly held?: number;
+}
+
+export interface PausedView {
+  readonly name: string;
+  readonly since: Date;
+}
+
+export interface CapacityWriter {
+  now(): number;
+  writable(): void;
+  /** Wakes whoever may go on now. */
+  heardOf(): Promise<void>;
+}
+
+/** What an operator sees of limits and pauses, and says of them. */
+export class Capacity {
+  private readonly store: Store;
+  private readonly writer: CapacityWriter;
+
+  constructor(store: Store, writer: CapacityWriter) {
+    this.store = store;
+    this.writer = writer;
+  }
+
+  async list(): Promise<readonly LimitView[]> {
+    const held = new Map((await this.store.capacity.held()).map(({ kind, name, units }) => [`${kind}:${name}`, units]));
+    return (await this.store.capacity.list()).map(({ kind, name, code, operator }) => ({
+      kind,
+      name,
+      value: textOf(operator ?? code ?? 0),
+      ...(code === null ? {} : { code: textOf(code) }),
+      ...(operator === null ? {} : { operator: textOf(operator) }),
+      ...(kind === 'rate' ? {} : { held: held.get(`${kind}:${name}`) ?? 0 }),
+    }));
+  }
+
+  async set(name: string, value: unknown, options: LimitOptions): Promise<void> {
+    this.writer.writable();
+    const limit = limitOf(name, value, options.kind === 'key' ? 'key' : 'pool', 'limit');
+    if (options.kind !== undefined && options.kind !== limit.kind)
+      throw new PawlError('CONFIG_OPTION', `limit: ${shown(value)} is no value of a ${options.kind}.`);
+    await this.store.capacity.set(limit, this.writer.now());
+    await this.writer.heardOf();
+  }
+
+  async clear(name: string, { kind }: LimitOptions): Promise<boolean> {
+    this.writer.writable();
+    const kinds = (await this.store.capacity.list()).filter((row) => row.name === name && row.operator !== null).map((row) => row.kind);
+    const meant = kind ?? kinds[0];
+    if (kind === undefined && kinds.length > 1)
+      throw new PawlError(
+        'CONFIG_OPTION',
+        `limit: an operator has set ${kinds.join(' and ')} of the name ${shown(name)}; say which kind is meant.`,
+      );
+    if (meant === undefined) return false;
+    const cleared = await this.store.capacity.clear({ kind: meant, name }, this.writer.now());
+    await this.writer.heardOf();
+    return cleared;
+  }
+
+  async paused(kind: 'queue' | 'workflow'): Promise<readonly PausedView[]> {
+    const rows = await this.store.capacity.paused();
+    return rows.filter((row) => row.kind === kind).map(({ name, at }) => ({ name, since: new Date(at) }));
+  }
+
+  async pause(kind: 'queue' | 'workflow', name: string): Promise<boolean> {
+    this.writer.writable();
+    const isNew = await this.store.capacity.pause(kind, checkedName(kind, name), this.writer.now());
+    await this.writer.heardOf();
+    return isNew;
+  }
+
+  async resume(kind: 'queue' | 'workflow', name: string): Promise<boolean> {
+    this.writer.writable();
+    const wasPaused = await this.store.capacity.resume(kind, checkedName(kind, name), this.writer.now());
+    await this.writer.heardOf();
+    return wasPaused;
+  }
+}
+
+const textOf = (value: LimitValue): number | string => (typeof value === 'number' ? value : rateText(value));
+
+function checkedName(what: string, name: unknown): string {
+  const wrong = nameProblem(name);
+  if (wrong !== null) throw new PawlError('CONFIG_OPTION', `${what}: its name ${wrong}.`);
+  return name as string;
+}
+
+/** The option as the engine takes it; undefined: what it serves by default. */
+export function servedQueues(queues: readonly string[] | 'all' | undefined): ReadonlySet<string> | null | undefined {
+  if (queues === undefined) return undefined;
+  if (queues === 'all') return null;
+  if (!Array.isArray(queues) || queues.length === 0)
+    throw new PawlError('CONFIG_OPTION', `queues: must be a list of names, or 'all', not ${shown(queues)}.`);
+  return new Set(queues.map((name: unknown) => checkedName('queues', name)));
+}

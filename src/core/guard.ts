@@ -1,0 +1,17 @@
+/** The guard of a run: it is asked before any task may start, and counts for nothing in the outcome. */
+import type { EndedTask } from './run-state.ts';
+import type { Turn } from './turn.ts';
+
+/** The id of the task that the option `guard` makes. */
+export const GUARD_ID = 'guard';
+
+/** The option as an entry of graph data; none where it is not given. */
+export const guardEntry = (test: unknown): { id: string; kind: 'guard'; test: unknown }[] =>
+  test === undefined ? [] : [{ id: GUARD_ID, kind: 'guard', test }];
+
+/** A guard that said no, or that failed, decides the outcome of the run as a whole (semantics, section 3, rule 0). */
+export function judgeRun({ graph, state }: Turn, task: EndedTask): void {
+  if (task.node !== graph.guard || state.cause !== null) return;
+  if (task.status === 'skipped' || task.status === 'failed')
+    state.cause = { status: task.status, reason: task.reason ?? 'definition_error' };
+}

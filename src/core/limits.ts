@@ -1,0 +1,63 @@
+import type { Rate } from './capacity.ts';
+import { PawlError } from './errors.ts';
+import type { Graph } from './graph.ts';
+import { MAX_UNITS, parseRate } from './needs-options.ts';
+import { nameProblem, shown } from './problems.ts';
+
+export type LimitKind = 'pool' | 'key' | 'rate';
+/** Units of a pool, how much of a key at the same time, or a rate. */
+export type LimitValue = number | Rate;
+
+export interface LimitName {
+  readonly kind: LimitKind;
+  readonly name: string;
+}
+
+export interface Declared extends LimitName {
+  readonly value: LimitValue;
+}
+
+/** By name: units of a pool, or a rate such as '10/s'. */
+export type Limits = Readonly<Record<string, number | string>>;
+
+/** The engine's option as rows. */
+export function declaredLimits(limits: Limits | undefined): readonly Declared[] {
+  if (limits === undefined) return [];
+  if (typeof limits !== 'object' || limits === null || Array.isArray(limits))
+    throw new PawlError('CONFIG_OPTION', `limits: must be an object, { db: 5, mail: '10/s' }, not ${shown(limits)}.`);
+  return Object.entries(limits).map(([name, value]) => limitOf(name, value, 'pool', `limits.${name}`));
+}
+
+/** A number is units of a pool or how much of a key, a text a rate. */
+export function limitOf(name: string, value: unknown, kind: 'pool' | 'key', where: string): Declared {
+  const wrong = nameProblem(name);
+  if (wrong !== null) throw new PawlError('CONFIG_OPTION', `${where}: the name ${wrong}.`);
+  const rate = parseRate(value);
+  if (rate !== null) return { kind: 'rate', name, value: rate };
+  if (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= MAX_UNITS)
+    return { kind, name, value: value as number };
+  throw new PawlError(
+    'CONFIG_OPTION',
+    `${where}: must be a whole number from 0 to ${MAX_UNITS}, or a rate such as '10/s', not ${shown(value)}.`,
+  );
+}
+
+/** Refuses workflows that name a pool or a rate which is not declared: their tasks would wait for ever. */
+export function checkLimits(workflows: readonly { readonly name: string; readonly graph: Graph }[], limits: readonly Declared[]): void {
+  const known = new Set(limits.map(({ kind, name }) => `${kind}:${name}`));
+  const missing = workflows.flatMap(({ name, graph }) =>
+    graph.tasks.flatMap((task) => {
+      if (!('contract' in task)) return [];
+      const { pools = {}, rate } = task.contract;
+      const named = [
+        ...Object.keys(pools).map((pool) => ['pool', pool]),
+        ...(rate !== undefined && 'name' in rate ? [['rate', rate.name]] : []),
+      ];
+      return named.flatMap(([kind, limit]) =>
+        known.has(`${kind}:${limit}`) ? [] : [`task ${shown(task.id)} of workflow ${shown(name)} names the ${kind} ${shown(limit)}`],
+      );
+    }),
+  );
+  if (missing.length === 0) return;
+  throw new PawlError('CONFIG_LIMIT_UNKNOWN', `The engine's limits do not declare what its workflows name:\n  ${missing.join('\n  ')}`);
+}

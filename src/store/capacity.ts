@@ -1,0 +1,67 @@
+import type { Declared, LimitName, LimitValue } from '../core/limits.ts';
+import type { Need } from '../core/needs.ts';
+import type { TaskKey } from './store.ts';
+
+export interface LimitRow extends LimitName {
+  /** What the code declares; null where none does. */
+  readonly code: LimitValue | null;
+  /** What an operator says instead, until it is cleared. */
+  readonly operator: LimitValue | null;
+}
+
+/** Where a body belongs. */
+export interface BodyPlace {
+  readonly queue: string;
+  readonly workflow: string;
+}
+
+export interface PausedNames {
+  readonly queues: ReadonlySet<string>;
+  readonly workflows: ReadonlySet<string>;
+}
+
+export const isPaused = (paused: PausedNames, place: BodyPlace | undefined): boolean =>
+  place !== undefined && (paused.queues.has(place.queue) || paused.workflows.has(place.workflow));
+
+export interface PausedRow {
+  readonly kind: 'queue' | 'workflow';
+  readonly name: string;
+  readonly at: number;
+}
+
+export function pausedNames(rows: readonly PausedRow[]): PausedNames {
+  const of = (kind: PausedRow['kind']): Set<string> => new Set(rows.flatMap((row) => (row.kind === kind ? [row.name] : [])));
+  return { queues: of('queue'), workflows: of('workflow') };
+}
+
+/** A task that cannot run for its limits: what becomes of it, the kernel says. With a token: it runs, and makes room. */
+export interface LimitedTask extends TaskKey {
+  readonly token: number | null;
+  readonly status: 'failed' | 'cancelled';
+  readonly reason: 'unsatisfiable' | 'key_limit';
+  readonly message: string;
+}
+
+/** Units that running tasks hold now: counted, not kept. */
+export interface HeldUnits {
+  readonly kind: 'pool' | 'key';
+  readonly name: string;
+  readonly units: number;
+}
+
+/** What there is of limits, and who waits. Each method is one transaction. */
+export interface CapacityStore {
+  /** What an engine's code declares; what it does not name stays as it is. */
+  declare(limits: readonly Declared[], now: number): Promise<void>;
+  list(): Promise<readonly LimitRow[]>;
+  set(limit: Declared, now: number): Promise<void>;
+  /** False where no operator had set it. */
+  clear(limit: LimitName, now: number): Promise<boolean>;
+  held(): Promise<readonly HeldUnits[]>;
+  /** False where it was paused already. */
+  pause(kind: PausedRow['kind'], name: string, now: number): Promise<boolean>;
+  resume(kind: PausedRow['kind'], name: string, now: number): Promise<boolean>;
+  paused(): Promise<readonly PausedRow[]>;
+  /** Of open tasks of a run what their claims take. */
+  needsOf(run: number): Promise<readonly (Pick<TaskKey, 'node' | 'item'> & { readonly needs: readonly Need[] })[]>;
+}

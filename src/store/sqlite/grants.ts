@@ -1,0 +1,237 @@
+import { CapacityPass, isBefore, type Asker, type Place } from '../../core/capacity.ts';
+import type { Need } from '../../core/needs.ts';
+import type { LimitedTask } from '../capacity.ts';
+import type { ClaimRequest } from '../store.ts';
+import { STATE_FORMAT } from './driver.ts';
+import { readNeeds } from './lanes.ts';
+import type { LimitBook } from './limits.ts';
+import { FIRST_LANE, type Statements } from './statements.ts';
+
+/** Lanes that one look goes through; where there are more, the next look goes on behind them. */
+const MAX_LANES = 2_000;
+/** Tasks of one lane that one look ends. */
+const MAX_LIMITED = 100;
+
+interface Lane {
+  readonly id: number;
+  readonly needs: readonly Need[];
+  /** This worker may claim from it. */
+  readonly isServed: boolean;
+  head: Place;
+  readonly queuedAt: number;
+  rows: Asker[];
+}
+
+/** Hands out queued tasks that take more than a slot. Who gets what, the kernel's rule says. */
+export class Granter {
+  private readonly sql: Statements;
+  private readonly book: LimitBook;
+  private after = FIRST_LANE;
+
+  constructor(sql: Statements, book: LimitBook) {
+    this.sql = sql;
+    this.book = book;
+  }
+
+  open(request: ClaimRequest, now: number): GrantPass {
+    const lanes = this.lanes().map(({ id, body, needs, rank, run, node, item, queuedAt }): Lane => {
+      const isServed = request.bodies.has(Number(body)) && !this.book.isPaused(request.places.get(Number(body)));
+      const head = { rank: Number(rank), run: Number(run), node: Number(node), item: Number(item) };
+      return { id: Number(id), needs: readNeeds(needs), isServed, head, queuedAt: Number(queuedAt), rows: [] };
+    });
+    return new GrantPass(this.sql, this.book, lanes, { now, atOnce: request.limit + 1 });
+  }
+
+  private lanes(): Record<string, unknown>[] {
+    const rows = this.sql.queuedLanes.all(this.after, MAX_LANES);
+    const isRest = this.after > FIRST_LANE;
+    const wrapped = isRest && rows.length < MAX_LANES ? this.sql.queuedLanes.all(FIRST_LANE, MAX_LANES - rows.length) : [];
+    const seen = new Set(rows.map((row) => row['id']));
+    const all = [...rows, ...wrapped.filter((row) => !seen.has(row['id']))];
+    this.after = all.length < MAX_LANES ? FIRST_LANE : Number(all.at(-1)?.['id'] ?? FIRST_LANE);
+    return all;
+  }
+}
+
+/** What became of one look at the lanes. */
+export interface Granted {
+  readonly limited: readonly LimitedTask[];
+  readonly lookAt: number | null;
+  /** The best rank that fits and found no slot. */
+  readonly leftRank: number | null;
+}
+
+export interface Slots {
+  isFree(): boolean;
+  /** False where it could not be claimed after all. */
+  claim(task: Place): boolean;
+}
+
+export class GrantPass {
+  private readonly sql: Statements;
+  private readonly rule: CapacityPass;
+  private readonly now: number;
+  private readonly atOnce: number;
+  /** The best is the last. */
+  private readonly lanes: Lane[];
+  private readonly displaced = new Set<string>();
+  private readonly limited: LimitedTask[] = [];
+  private lookAt: number | null = null;
+  private leftRank: number | null = null;
+
+  constructor(sql: Statements, book: LimitBook, lanes: Lane[], at: { readonly now: number; readonly atOnce: number }) {
+    this.sql = sql;
+    this.now = at.now;
+    this.atOnce = at.atOnce;
+    this.lanes = lanes.toSorted((a, b) => (isBefore(a.head, b.head) ? 1 : -1));
+    const held = heldUnits(sql);
+    const oldest = oldestOf(lanes);
+    const retrying = new Map<string, readonly Place[]>();
+    this.rule = new CapacityPass(at.now, {
+      pool: (name) => book.pool(name),
+      key: (name) => book.key(name),
+      rate: (name) => book.rate(name),
+      bucket: (name) => bucketOf(sql, name),
+      held: (kind, name) => held.get(`${kind}:${name}`) ?? 0,
+      oldest: (name) => oldest.get(name) ?? -Infinity,
+      retrying: (key) => {
+        const known = retrying.get(key) ?? sql.keyRetrying.all(key).map(placeOf);
+        retrying.set(key, known);
+        return known;
+      },
+    });
+  }
+
+  /** Asks every candidate that is better than this rank. */
+  grant(upTo: number, slots: Slots): void {
+    for (let lane = this.lanes.at(-1); lane !== undefined && lane.head.rank < upTo; lane = this.lanes.at(-1)) {
+      this.lanes.pop();
+      this.visit(lane, slots);
+    }
+  }
+
+  finish(): Granted {
+    for (const { name, level } of this.rule.spent()) this.sql.putBucket.run(name, level, this.now);
+    return { limited: this.limited, lookAt: this.lookAt, leftRank: this.leftRank };
+  }
+
+  private visit(lane: Lane, slots: Slots): void {
+    if (!lane.isServed) {
+      this.rule.keepsTurn({ ...lane.head, queuedAt: lane.queuedAt, begins: true, needs: lane.needs });
+      return;
+    }
+    const asker = this.next(lane, this.atOnce);
+    if (asker === undefined) return;
+    const answer = this.rule.ask(asker, slots.isFree());
+    switch (answer.kind) {
+      case 'fits':
+        if (slots.isFree()) {
+          slots.claim(asker);
+          this.goOn(lane);
+        } else this.leftRank = Math.min(this.leftRank ?? Infinity, asker.rank);
+        return;
+      case 'waits':
+        if (answer.until !== null) this.look(answer.until);
+        return;
+      case 'never':
+        this.end(lane, asker, {
+          status: 'failed',
+          reason: 'unsatisfiable',
+          message: `It asks for ${answer.need.units} units of the pool "${answer.need.name}", whose capacity is ${answer.capacity}.`,
+        });
+        return;
+      case 'over':
+        if (answer.need.onLimit === 'cancel_old') this.makeRoom(answer.need.name);
+        else
+          this.end(lane, asker, {
+            status: answer.need.onLimit === 'fail' ? 'failed' : 'cancelled',
+            reason: 'key_limit',
+            message: `The key "${answer.need.name}" was taken.`,
+          });
+    }
+  }
+
+  private next(lane: Lane, count: number): Asker | undefined {
+    if (lane.rows.length === 0) {
+      lane.rows = this.sql.laneTasks.all(lane.id, STATE_FORMAT, count).map((row): Asker => {
+        return { ...placeOf(row), queuedAt: Number(row['queuedAt']), begins: row['next'] === 0, needs: lane.needs };
+      });
+    }
+    return lane.rows.shift();
+  }
+
+  /** The next task of a lane asks in its turn. */
+  private goOn(lane: Lane): void {
+    const next = this.next(lane, this.atOnce);
+    if (next === undefined) return;
+    lane.rows.unshift(next);
+    lane.head = next;
+    let at = this.lanes.length;
+    while (at > 0 && this.lanes[at - 1] !== undefined && isBefore((this.lanes[at - 1] as Lane).head, next)) at--;
+    this.lanes.splice(at, 0, lane);
+  }
+
+  /** What holds for one task of a lane holds for all of it. */
+  private end(lane: Lane, first: Asker, as: Pick<LimitedTask, 'status' | 'reason' | 'message'>): void {
+    const rest = this.sql.laneTasks.all(lane.id, STATE_FORMAT, MAX_LIMITED).map(placeOf);
+    for (const { run, node, item } of rest.length === 0 ? [first] : rest) this.limited.push({ run, node, item, token: null, ...as });
+    if (rest.length >= MAX_LIMITED) this.look(this.now + 1);
+  }
+
+  /** Of a key what has run longest makes room, one at a time. */
+  private makeRoom(key: string): void {
+    if (this.displaced.has(key)) return;
+    this.displaced.add(key);
+    const [holder] = this.sql.keyHolders.all(key, 1);
+    if (holder === undefined) return;
+    const { run, node, item, token } = holder;
+    const message = `A newer task of the key "${key}" took its place.`;
+    this.limited.push({
+      run: Number(run),
+      node: Number(node),
+      item: Number(item),
+      token: Number(token),
+      status: 'cancelled',
+      reason: 'key_limit',
+      message,
+    });
+  }
+
+  private look(at: number): void {
+    this.lookAt = Math.min(this.lookAt ?? Infinity, at);
+  }
+}
+
+/** Units that running tasks hold, by kind and name. */
+export function heldUnits(sql: Statements): Map<string, number> {
+  const held = new Map<string, number>();
+  for (const { needs, n } of [...sql.heldLanes.all(), ...sql.heldAside.all()]) {
+    for (const need of readNeeds(needs)) {
+      if (need.kind === 'rate') continue;
+      const id = `${need.kind}:${need.name}`;
+      held.set(id, (held.get(id) ?? 0) + Number(n) * (need.kind === 'pool' ? need.units : 1));
+    }
+  }
+  return held;
+}
+
+function oldestOf(lanes: readonly Lane[]): Map<string, number> {
+  const oldest = new Map<string, number>();
+  for (const { needs, queuedAt, isServed } of lanes) {
+    if (!isServed) continue;
+    for (const { kind, name } of needs) if (kind === 'pool') oldest.set(name, Math.min(oldest.get(name) ?? Infinity, queuedAt));
+  }
+  return oldest;
+}
+
+function bucketOf(sql: Statements, name: string): { level: number; at: number } | null {
+  const row = sql.readBucket.get(name);
+  return row === undefined ? null : { level: Number(row['level']), at: Number(row['at']) };
+}
+
+const placeOf = (row: Record<string, unknown>): Place => ({
+  rank: Number(row['rank']),
+  run: Number(row['run']),
+  node: Number(row['node']),
+  item: Number(row['item']),
+});
