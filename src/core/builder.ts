@@ -5,6 +5,7 @@ import { isBag, TASK_OPTIONS } from './contract.ts';
 import type { BodyTask, Expr, MapTask } from './graph.ts';
 import { refInfo } from './refs.ts';
 import { isWorkflow, mapChildren, runChild } from './child-verbs.ts';
+import { mapGraph } from './sub-graph.ts';
 import { isTask } from './task.ts';
 import { sleep } from './wait-verbs.ts';
 import type { Body, Build, NodeCode } from './types.ts';
@@ -74,10 +75,15 @@ function map(
   { items, task, each, opts: options }: { items: unknown; task: unknown; each: unknown; opts: unknown },
 ): Ref {
   const opts = bagOf(options);
+  if (isFunction(task)) return mapGraph(building, { items, make: task, options: each }, { builder, mapOptions });
   if (isWorkflow(task)) return mapChildren(building, { items, child: task, each, opts, options }, mapOptions);
   const call = building.call('map', opts['id'] ?? (isTask(task) ? task.name : 'map'), 'map');
   checkOptions(options, MAP_OPTIONS, call);
-  if (!isTask(task)) call.report('unknown_task', `w.map takes a task or a workflow as its second argument, not ${naming(task)}`);
+  if (!isTask(task))
+    call.report(
+      'unknown_task',
+      `w.map takes a task, a workflow or a function that makes a part of the graph as its second argument, not ${naming(task)}`,
+    );
   if (!isFunction(each)) call.report('bad_type', `w.map takes a function of the item as its third argument, not ${naming(each)}`);
   const { key } = opts;
   if (key !== undefined && !isFunction(key)) call.report('bad_type', `key must be a function of the item, not ${naming(key)}`);
@@ -146,7 +152,7 @@ function makeOf(building: Building, ref: unknown, kind: 'optional' | 'settle', o
   const info = refInfo(ref);
   if (info?.source.kind !== 'task') return building.ref({ kind: 'lost' });
   const source = { kind, id: info.source.id, path: info.path, ...(otherwise === undefined ? {} : { otherwise }) };
-  return info.owner === building ? building.ref(source) : (ref as Ref);
+  return building.around(info.owner)?.ref(source) ?? (ref as Ref);
 }
 
 function own(opts: Bag): { when?: true; allowFailure?: true } {

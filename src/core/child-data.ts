@@ -1,15 +1,25 @@
 /** Child runs in graph data: what may be wrong with them beyond their shape, and their code. */
 import { isWorkflow } from './child-verbs.ts';
 import type { GraphTask } from './graph.ts';
-import { shown, type Report } from './problems.ts';
+import { shown, type Problem, type Report } from './problems.ts';
 import type { AnyTask, NodeCode, Workflow } from './types.ts';
 
 type Bag = Readonly<Record<string, unknown>>;
 type AnyWorkflow = Workflow<unknown, unknown>;
 
 /** What a map does per item is one thing. */
-export function childProblems(task: GraphTask, report: Report): void {
+export function childProblems(
+  task: GraphTask,
+  report: Report,
+  within: { readonly workflow: string; readonly problemsOf: (graph: unknown) => readonly Problem[] },
+): void {
   if (task.kind !== 'map') return;
+  if (task.graph !== undefined) {
+    const name = `${within.workflow}/${task.id}`;
+    if (task.graph.workflow !== name)
+      report('bad_name', ['graph', 'workflow'], `graph.workflow must be ${shown(name)}, not ${shown(task.graph.workflow)}`);
+    for (const { code, at, message } of within.problemsOf(task.graph)) report(code, ['graph', ...at], message);
+  }
   const [first, second] = (['task', 'workflow', 'graph'] as const).filter((key) => task[key] !== undefined);
   if (first === undefined) report('bad_type', ['task'], 'it needs a task, a workflow or a graph');
   if (second !== undefined) report('bad_option', [second], `it has a ${first} already`);

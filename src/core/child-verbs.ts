@@ -9,7 +9,8 @@ type AnyWorkflow = Workflow<unknown, unknown>;
 
 const NODE_OPTIONS = ['id', 'after', 'join', 'when', 'allowFailure'];
 const CHILD_OPTIONS = [...NODE_OPTIONS, 'detached'];
-const MAP_OPTIONS = [...CHILD_OPTIONS, 'concurrency', 'settle', 'maxItems', 'tolerate', 'key', 'onEmpty'];
+export const MAP_GRAPH_OPTIONS = [...NODE_OPTIONS, 'concurrency', 'settle', 'maxItems', 'tolerate', 'key', 'onEmpty'];
+const MAP_OPTIONS = [...MAP_GRAPH_OPTIONS, 'detached'];
 
 export function isWorkflow(value: unknown): value is AnyWorkflow {
   return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'workflow' && 'graph' in value && 'code' in value;

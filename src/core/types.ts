@@ -440,6 +440,22 @@ export interface Build {
     each: (item: Ref<ItemOf<R>>) => In<NoInfer<I>>,
     opts?: MapOpts<ItemOf<NoInfer<R>>, J, W, Y> & { readonly settle?: S },
   ): Result<S extends true ? Settled<O>[] : O[], J, W, Y>;
+  /**
+   * A part of the graph per item of a list, made by a function that is called once. Depth first: older items go on before another starts. What
+   * the function returns is the value of an item; refs from outside may be used in it.
+   */
+  map<
+    const R extends Items,
+    A,
+    S extends boolean = false,
+    J extends Join = never,
+    W extends boolean = never,
+    Y extends 'success' | 'skip' = never,
+  >(
+    items: R & Tree<R>,
+    each: (w: Build, item: Ref<ItemOf<R>>) => A & Tree<A>,
+    opts?: Omit<ChildMapOpts<ItemOf<NoInfer<R>>, J, W, Y>, 'detached'> & { readonly settle?: S },
+  ): Result<S extends true ? Settled<Simplify<Out<A>>>[] : Simplify<Out<A>>[], J, W, Y>;
   /** A run of another workflow per item of a list. */
   map<
     const R extends Items,

@@ -43,6 +43,15 @@ export interface RegisteredDefinitions {
 
 type AnyWorkflow = Workflow<never, unknown>;
 
+interface Registered {
+  readonly workflow: AnyWorkflow;
+  readonly version: string;
+  readonly hash: string;
+  /** Of another one: the part that runs per item of a map. */
+  readonly isPart: boolean;
+  known: Known | null;
+}
+
 /** What is registered under which name, and which bodies of which definitions this process can run. */
 export class Registry {
   readonly claimable = new Map<number, ClaimableDefinition>();
@@ -53,7 +62,7 @@ export class Registry {
   readonly needy = new Set<number>();
   /** Queues that the worker of this process serves; null: all of them. */
   private queues: ReadonlySet<string> | null = null;
-  private readonly workflows = new Map<string, { workflow: AnyWorkflow; version: string; hash: string; known: Known | null }>();
+  private readonly workflows = new Map<string, Registered>();
   private readonly implementations = new Map<string, AnyBody>();
   private readonly signals = new Map<string, Signal<never, unknown>>();
   private readonly known = new Map<number, Known>();
@@ -71,9 +80,10 @@ export class Registry {
     }
   }
 
-  private addWorkflow(workflow: AnyWorkflow, digest: (text: string) => string): void {
+  /** `partOf`: the version of the workflow that it is a part of. */
+  private addWorkflow(workflow: AnyWorkflow, digest: (text: string) => string, partOf?: string): void {
     const hash = digest(canonical(workflow.graph));
-    const version = workflow.version ?? hash.slice(0, 12);
+    const version = partOf ?? workflow.version ?? hash.slice(0, 12);
     const before = this.workflows.get(workflow.name);
     if (before !== undefined) {
       if (before.workflow === workflow) return;
@@ -82,9 +92,12 @@ export class Registry {
         `Two workflows are registered as "${workflow.name}" (versions ${before.version} and ${version}).`,
       );
     }
-    this.workflows.set(workflow.name, { workflow, version, hash, known: null });
+    this.workflows.set(workflow.name, { workflow, version, hash, known: null, isPart: partOf !== undefined });
     // why: what it starts must be in the store before its first run
-    for (const { workflow: child } of workflow.code.values()) if (child !== undefined) this.addWorkflow(child as AnyWorkflow, digest);
+    for (const [id, { workflow: child }] of workflow.code) {
+      const isPart = workflow.graph.tasks.some((task) => task.id === id && task.kind === 'map' && task.graph !== undefined);
+      if (child !== undefined) this.addWorkflow(child as AnyWorkflow, digest, isPart ? version : undefined);
+    }
   }
 
   private addTask(task: AnyTask): void {
@@ -170,7 +183,7 @@ export class Registry {
     const name = typeof workflow === 'string' ? workflow : workflow.name;
     const entry = this.workflows.get(name);
     if (entry?.known == null || (typeof workflow !== 'string' && entry.workflow !== workflow)) {
-      if (entry === undefined)
+      if (entry === undefined || entry.isPart)
         throw new PawlError('RUN_UNKNOWN_WORKFLOW', `Workflow ${shown(name)} is not registered with this engine; ${this.registered()}.`);
       const message = `Another workflow than the given one is registered as ${shown(name)} (version ${entry.version}) with this engine.`;
       const fix = 'Make the workflow once, in a module of its own, and give that object to createEngine and to start.';
@@ -190,7 +203,7 @@ export class Registry {
   }
 
   private registered(): string {
-    const names = [...this.workflows.keys()].map(shown);
+    const names = [...this.workflows].flatMap(([name, { isPart }]) => (isPart ? [] : [shown(name)]));
     return names.length === 0 ? 'no workflow is' : `registered: ${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}`;
   }
 
@@ -209,17 +222,26 @@ export class Registry {
     return learned;
   }
 
+  /** Of a workflow and of the parts of it that run per item. */
+  private withoutBody(workflow: AnyWorkflow): string[] {
+    return [...workflow.code].flatMap(([id, { task, workflow: child }]) => {
+      if (child !== undefined && this.workflows.get(child.name)?.isPart === true)
+        return this.withoutBody(child as AnyWorkflow).map((inner) => `${id}/${inner}`);
+      return task !== undefined && task.run === undefined && !this.implementations.has(task.name) ? [id] : [];
+    });
+  }
+
   list(): RegisteredDefinitions {
     return {
-      workflows: [...this.workflows.values()].map(({ workflow, version }) => ({
-        name: workflow.name,
-        version,
-        tasks: workflow.graph.tasks.length,
-        graph: workflow.graph,
-        withoutBody: [...workflow.code]
-          .filter(([, code]) => code.task !== undefined && code.task.run === undefined && !this.implementations.has(code.task.name))
-          .map(([id]) => id),
-      })),
+      workflows: [...this.workflows.values()]
+        .filter(({ isPart }) => !isPart)
+        .map(({ workflow, version }) => ({
+          name: workflow.name,
+          version,
+          tasks: workflow.graph.tasks.length,
+          graph: workflow.graph,
+          withoutBody: this.withoutBody(workflow),
+        })),
       tasks: [...this.implementations.keys()],
       signals: [...this.signals.keys()],
     };

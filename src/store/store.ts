@@ -497,6 +497,8 @@ export interface ListQuery {
   readonly tag?: string;
   readonly since?: number;
   readonly before?: number;
+  /** With runs that stand for a part of another one: an item of a map, a call of a body, its hooks. */
+  readonly parts?: boolean;
   readonly limit: number;
 }
 

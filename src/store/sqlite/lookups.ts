@@ -73,8 +73,8 @@ export function readDefinition(row: Row): port.StoredDefinition {
 
 export function listRuns(sql: Statements, query: port.ListQuery): port.RunRow[] {
   const statuses = query.statuses === undefined ? null : JSON.stringify(query.statuses.map((status) => runCode(status)));
-  const { before = Number.MAX_SAFE_INTEGER, workflow = null, tag = null, since = null, key = null, limit } = query;
-  return sql.listRuns.all(before, workflow, statuses, tag, since, limit, key).map((row) => readRun(row as Row));
+  const { before = Number.MAX_SAFE_INTEGER, workflow = null, tag = null, since = null, key = null, parts = false, limit } = query;
+  return sql.listRuns.all(before, workflow, statuses, tag, since, limit, key, parts ? 1 : 0).map((row) => readRun(row as Row));
 }
 
 export function readStuck(

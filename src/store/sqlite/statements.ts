@@ -305,6 +305,7 @@ const SQL = {
   // why: `+` keeps the order by id, and the planner from the partial index, whatever the statistics say
   listRuns: `SELECT ${RUN} WHERE r.id < ?1 AND (?2 IS NULL OR d.workflow = ?2) AND (?3 IS NULL OR +r.status IN (SELECT value FROM json_each(?3)))
     AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(r.tags) WHERE value = ?4)) AND (?5 IS NULL OR r.accepted_at >= ?5) AND (?7 IS NULL OR r.key = ?7)
+    AND (?8 = 1 OR r.parent_kind IS NULL OR r.parent_kind < 2)
     ORDER BY r.id DESC LIMIT ?6`,
   newestIds: 'SELECT uid FROM runs ORDER BY id DESC LIMIT ?',
   // why: from workflow to workflow by the index, since a key is unique within one
