@@ -2,7 +2,8 @@ import { Worker as Thread } from 'node:worker_threads';
 import { durationMs, type Duration } from './core/duration.ts';
 import { PawlError } from './core/errors.ts';
 import type { EngineEvent } from './core/events.ts';
-import type { Logger } from './core/log.ts';
+import { LOG_LEVELS, type Logger } from './core/log.ts';
+import { aFunction, anything, checkOptions, listOf, text, type Checks, type OptionCheck } from './core/options.ts';
 import { shown } from './core/problems.ts';
 import { redactor, type RedactOptions } from './core/redact.ts';
 import { DEFAULT_QUEUE } from './core/needs-options.ts';
@@ -65,6 +66,7 @@ export interface EngineOptions {
 
 /** An engine over a store. Nothing is opened before the first call; nothing is worked on before `work()`. */
 export function createEngine(options: EngineOptions): Engine {
+  checkOptions(options, 'createEngine', { ...PARTS, ...STORE } satisfies Checks<EngineOptions>);
   const path = storePath(options.store);
   const durability = options.durability ?? 'full';
   if (durability !== 'full' && durability !== 'fast')
@@ -106,6 +108,8 @@ export async function queryStore(store: string, sql: string): Promise<Iterable<R
 
 /** Everything of an engine but its store: the testing kit replaces some. */
 export function engineParts(options: Omit<EngineOptions, 'store' | 'durability' | 'access'>): Omit<EngineParts, 'openStore' | 'heart'> {
+  if (typeof options.retention === 'object') checkOptions(options.retention, 'retention', RETENTION);
+  if (options.redact !== undefined) checkOptions(options.redact, 'redact', REDACT);
   return {
     access: 'write',
     ports: realPorts,
@@ -139,6 +143,38 @@ function engineSettings(options: Omit<EngineOptions, 'store' | 'use'>): EnginePa
   };
 }
 
+const logger: OptionCheck = (value) =>
+  typeof value === 'object' &&
+  value !== null &&
+  LOG_LEVELS.every((level) => typeof (value as Readonly<Record<string, unknown>>)[level] === 'function')
+    ? null
+    : `an object with ${LOG_LEVELS.join(', ')}`;
+const strings = listOf('strings', text);
+
+const STORE: Checks<Pick<EngineOptions, 'store' | 'durability' | 'access'>> = { store: anything, durability: anything, access: anything };
+
+/** What `testEngine` takes too. */
+export const PARTS: Checks<Omit<EngineOptions, 'store' | 'durability' | 'access'>> = {
+  use: (value) => (Array.isArray(value) ? null : 'a list of workflows, tasks with bodies and signals'),
+  retention: (value) =>
+    value === false || (typeof value === 'object' && value !== null && !Array.isArray(value)) ? null : 'an object, or false',
+  concurrency: anything,
+  lease: anything,
+  limits: anything,
+  sweep: anything,
+  grace: anything,
+  drain: anything,
+  maxPayload: anything,
+  maxLost: anything,
+  logger,
+  logLines: anything,
+  redact: anything,
+  onEvent: aFunction,
+  onProgress: aFunction,
+};
+const RETENTION: Checks<Retention> = { finished: anything, failed: anything, journal: anything, audit: anything };
+const REDACT: Checks<RedactOptions> = { keys: strings, values: strings };
+
 function count(value: number, option: string, most: number, least = 1): number {
   if (!Number.isInteger(value) || value < least || value > most)
     throw new PawlError('CONFIG_OPTION', `${option}: must be a whole number from ${least} to ${most}, not ${shown(value)}.`);
@@ -146,7 +182,7 @@ function count(value: number, option: string, most: number, least = 1): number {
 }
 
 function storePath(store: string): string {
-  const match = /^sqlite:(.+)$/s.exec(store);
+  const match = typeof store === 'string' ? /^sqlite:(.+)$/s.exec(store) : null;
   const path = match?.[1];
   if (path === undefined) throw new PawlError('CONFIG_STORE', `store: ${shown(store)} is not a store that Pawl knows.`);
   return path;

@@ -16,9 +16,31 @@ import { Versions, type MoveOptions, type RunMoved, type VersionCheck } from './
 import { Capacity, servedQueues, type LimitOptions, type LimitView, type PausedView } from './client/capacity.ts';
 import { viewOf, type RunView } from './client/views.ts';
 import { Run, type RunHost } from './client/run.ts';
+import {
+  ScheduleClient,
+  type BackfillOptions,
+  type BackfillPreview,
+  type BackfillView,
+  type FireView,
+  type NewScheduleOptions,
+  type ScheduleView,
+} from './client/schedules.ts';
 import { exportRun, importRun } from './client/transfer.ts';
 import type { Duration } from './core/duration.ts';
 import { isPawlError, PawlError } from './core/errors.ts';
+import { ARGUMENT, OPTIONS } from './client/options.ts';
+import {
+  abortSignal,
+  anything,
+  checkArgument,
+  checkOptions,
+  flag,
+  listOf,
+  oneOf,
+  wholeNumber,
+  type OptionCheck,
+  type Checks,
+} from './core/options.ts';
 import type { EngineEvent, WatchOptions } from './core/events.ts';
 import type { RunDocument } from './core/run-document.ts';
 import type { Workflow } from './core/types.ts';
@@ -38,6 +60,15 @@ export interface WorkOptions {
 }
 
 export type StartArgs<I> = [I] extends [void] ? [input?: undefined, options?: StartOptions] : [input: NoInfer<I>, options?: StartOptions];
+
+const WORK: Checks<WorkOptions> = {
+  concurrency: wholeNumber,
+  queues: anything,
+  drainOn: listOf('SIGTERM and SIGINT', oneOf('SIGTERM', 'SIGINT')),
+};
+const PRUNE: Checks<PruneOptions> = { olderThan: anything, journal: anything, dryRun: flag, signal: abortSignal };
+const ITEM: OptionCheck = (value) => (typeof value === 'object' && value !== null ? null : 'a list of objects with an input');
+const ITEMS: OptionCheck = (value) => (Array.isArray(value) ? null : 'a list of objects with an input');
 
 export type StartManyResult<O> =
   | { readonly run: Run<O>; readonly error?: undefined }
@@ -108,10 +139,13 @@ export class Engine implements RunHost {
 
   /** Starts many runs in as few commits as possible; a result per item, in order: a run, or the error that `start` would have given. */
   async startMany<I, O>(workflow: Workflow<I, O>, items: readonly ({ readonly input: I } & StartOptions)[]): Promise<StartManyResult<O>[]> {
+    checkArgument(items, 'items', ITEMS);
     const client = await this.client();
     return Promise.all(
-      items.map(async ({ input, ...options }): Promise<StartManyResult<O>> => {
+      items.map(async (item): Promise<StartManyResult<O>> => {
         try {
+          checkArgument(item, 'items', ITEM);
+          const { input, ...options } = item;
           const started = await client.start(workflow, input, options);
           return { run: new Run<O>(this, started, started.created) };
         } catch (error) {
@@ -143,6 +177,8 @@ export class Engine implements RunHost {
   };
 
   private async *moveAll(query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> {
+    checkOptions(query, 'runs.move', OPTIONS.runs);
+    checkOptions(options, 'runs.move', OPTIONS.move);
     yield* (await this.versions()).moveAll(query, options);
   }
 
@@ -171,13 +207,28 @@ export class Engine implements RunHost {
     yield* (await this.letters()).redrive(query, options);
   }
 
+  /** Rules that start runs at due instants: those that workflows declare, and those that are made here. */
+  readonly schedules = scheduleVerbs(this);
+
+  /** @internal */
+  async scheduleClient(): Promise<ScheduleClient> {
+    const { store } = await this.runtime.open();
+    return new ScheduleClient(store, this.runtime, this.maxPayload);
+  }
+
   /** Runs that were set aside because their state cannot be advanced. */
   readonly quarantine = {
     list: async (): Promise<readonly RunView[]> => (await (await this.runtime.open()).store.quarantinedRuns(500)).map(viewOf),
     /** Lets a run go on; false where it had to be set aside again. */
-    retry: async (id: string, options: ActOptions = {}): Promise<boolean> => (await this.acts()).release(id, options),
+    retry: async (id: string, options: ActOptions = {}): Promise<boolean> => {
+      checkOptions(options, 'quarantine.retry', OPTIONS.act);
+      return (await this.acts()).release(id, options);
+    },
     /** Fails a run: its open tasks are cancelled. */
-    fail: async (id: string, options: ActOptions = {}): Promise<void> => (await this.acts()).abandon(id, options),
+    fail: async (id: string, options: ActOptions = {}): Promise<void> => {
+      checkOptions(options, 'quarantine.fail', OPTIONS.act);
+      return (await this.acts()).abandon(id, options);
+    },
   };
 
   private async capacity(): Promise<Capacity> {
@@ -188,10 +239,15 @@ export class Engine implements RunHost {
   readonly limits = {
     list: async (): Promise<readonly LimitView[]> => (await this.capacity()).list(),
     /** A number is units of a pool (or, with `kind: 'key'`, how much of a key runs at once), a text such as '10/s' a rate. Wins until cleared. */
-    set: async (name: string, value: number | string, options: LimitOptions = {}): Promise<void> =>
-      (await this.capacity()).set(name, value, options),
+    set: async (name: string, value: number | string, options: LimitOptions = {}): Promise<void> => {
+      checkOptions(options, 'limits.set', OPTIONS.limit);
+      await (await this.capacity()).set(name, value, options);
+    },
     /** Back to what the code says. False where no operator had set it. */
-    clear: async (name: string, options: LimitOptions = {}): Promise<boolean> => (await this.capacity()).clear(name, options),
+    clear: async (name: string, options: LimitOptions = {}): Promise<boolean> => {
+      checkOptions(options, 'limits.clear', OPTIONS.limit);
+      return (await this.capacity()).clear(name, options);
+    },
   };
 
   /** Queues: while one is paused nothing new of it is claimed; what runs goes on to its end. */
@@ -216,6 +272,7 @@ export class Engine implements RunHost {
 
   /** Acts of people, the last first. */
   async audit(query: AuditQuery = {}): Promise<{ readonly entries: readonly AuditEntry[]; readonly next?: string }> {
+    checkOptions(query, 'audit', OPTIONS.audit);
     const run = query.run === undefined ? undefined : (await (await this.client()).find(query.run)).run;
     return auditPage((await this.runtime.open()).store, run, query);
   }
@@ -227,6 +284,7 @@ export class Engine implements RunHost {
 
   /** What happens, in commit order, from now on or behind a cursor, until the signal aborts or the engine is closed. */
   watch(options: WatchOptions = {}): AsyncGenerator<EngineEvent, void> {
+    checkOptions(options, 'watch', OPTIONS.watch);
     return this.runtime.watch(options);
   }
 
@@ -250,6 +308,7 @@ export class Engine implements RunHost {
    * goes on. Open and quarantined runs stay. Resolves with what was deleted; with `dryRun`, with what would be.
    */
   async prune(options: PruneOptions = {}): Promise<PruneCounts> {
+    checkOptions(options, 'prune', PRUNE);
     return this.runtime.prune(options);
   }
 
@@ -258,11 +317,13 @@ export class Engine implements RunHost {
    * name. Rejects with `STORE_EXISTS` where the file or `<file>.part` is there. A backup is opened like any store.
    */
   async backup(file: string): Promise<{ readonly bytes: number }> {
+    checkArgument(file, 'file', ARGUMENT.text);
     return (await this.runtime.open()).store.care.backup(file);
   }
 
   /** One run with everything that belongs to it, payloads included, as a JSON document. Rejects with `RUN_NOT_FOUND`. */
   async exportRun(id: string): Promise<RunDocument> {
+    checkArgument(id, 'id', ARGUMENT.text);
     return exportRun((await this.runtime.open()).store, id);
   }
 
@@ -283,6 +344,7 @@ export class Engine implements RunHost {
    * cannot be opened or read is a finding, not an error.
    */
   async doctor(options: { readonly full?: boolean } = {}): Promise<readonly Check[]> {
+    checkOptions(options, 'doctor', OPTIONS.doctor);
     try {
       return await this.examine(options.full === true);
     } catch (error) {
@@ -300,6 +362,7 @@ export class Engine implements RunHost {
 
   /** This process takes on work until it is closed. Resolves when it is ready to. */
   async work(options: WorkOptions = {}): Promise<void> {
+    checkOptions(options, 'work', WORK);
     await this.runtime.work(options.concurrency, servedQueues(options.queues));
     this.stopSignals();
     this.stopSignals = drainOn(options.drainOn ?? ['SIGTERM'], () => this.close());
@@ -326,4 +389,50 @@ function drainOn(signals: readonly ('SIGTERM' | 'SIGINT')[], close: () => Promis
     return () => process.removeListener(name, handler);
   });
   return () => handlers.forEach((remove) => remove());
+}
+
+export type ScheduleVerbs = ReturnType<typeof scheduleVerbs>;
+
+/** What can be done with schedules, for an engine and for the testing kit. */
+export function scheduleVerbs(host: { scheduleClient(): Promise<ScheduleClient>; handle(ref: RunRef, created: boolean): Run<unknown> }) {
+  const client = (): Promise<ScheduleClient> => host.scheduleClient();
+  return {
+    /**
+     * Makes a schedule of a registered workflow; it is due from now on. Rejects with `SCHEDULE_INVALID` (all problems in one message, an
+     * expression that is never due among them), `SCHEDULE_EXISTS`, `RUN_INPUT_INVALID`, `RUN_UNKNOWN_WORKFLOW`.
+     */
+    create: async (options: NewScheduleOptions): Promise<ScheduleView> => (await client()).create(options),
+    /** By name. Rejects with `SCHEDULE_NOT_FOUND`, as all that follow do. */
+    get: async (name: string): Promise<ScheduleView> => (await client()).get(name),
+    /** All, in the order of their names. */
+    list: async (): Promise<ScheduleView[]> => (await client()).list(),
+    /** The next due instants. Default 5. */
+    next: async (name: string, count = 5): Promise<Date[]> => (await client()).next(name, Math.min(1_000, count)),
+    /** What became of its instants, the last first. Default 50, at most 1,000. */
+    history: async (name: string, options: { readonly limit?: number } = {}): Promise<FireView[]> =>
+      (await client()).history(name, Math.min(1_000, options.limit ?? 50)),
+    /** Starts nothing more until it is resumed; instants that pass meanwhile are not caught up. Backfills go on. */
+    pause: async (name: string, options: { readonly why?: string } = {}): Promise<ScheduleView> =>
+      (await client()).pause(name, options.why ?? 'a person paused it'),
+    resume: async (name: string): Promise<ScheduleView> => (await client()).resume(name),
+    /** Deletes it with its history; its runs stay and go on. Rejects with `SCHEDULE_DECLARED` while its workflow declares it. */
+    delete: async (name: string): Promise<void> => (await client()).delete(name),
+    /** A run now, whatever the rule and `overlap` say; `ctx.dueAt` is this instant. Also while it is paused. */
+    trigger: async (name: string): Promise<Run<unknown>> => host.handle(await (await client()).trigger(name), true),
+    /**
+     * Runs for the instants of a range that has passed, a few at a time, by the rule as it is now. It is kept in the store: any worker goes on
+     * with it. `overlap` does not apply to its runs, nor do they count for it.
+     */
+    backfill: Object.assign(
+      async (name: string, options: BackfillOptions): Promise<BackfillView> => (await client()).backfill(name, options),
+      {
+        /** What `backfill` would do. */
+        preview: async (name: string, options: BackfillOptions): Promise<BackfillPreview> => (await client()).preview(name, options),
+        /** The last 100, the newest first. */
+        list: async (name: string): Promise<BackfillView[]> => (await client()).backfills(name),
+        /** Starts no more of its runs and cancels those that are open; false where it is over. */
+        cancel: async (id: number): Promise<boolean> => (await client()).cancelBackfill(id),
+      },
+    ),
+  };
 }

@@ -48,6 +48,8 @@ const WHY: Readonly<Record<ResetReport['tasks'][number]['why'], string>> = {
   fail_fast: 'was cancelled because of the failure',
   downstream: 'depends on it',
   ran_on_the_failure: 'ran on the failure',
+  handler: 'catches its failure',
+  bracket: 'sets up again what was torn down',
   around: 'goes on around its items',
 };
 const KEPT = { asked: 'kept as asked: stale', unsafe: 'kept, its effects are unsafe: stale' } as const;

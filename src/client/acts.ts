@@ -1,5 +1,5 @@
 import { canonical, encode } from '../core/codec.ts';
-import type { CompiledGraph, GraphNode } from '../core/compile.ts';
+import type { GraphNode } from '../core/compile.ts';
 import { isPawlError, PawlError, type ErrorCode } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
 import {
@@ -7,18 +7,16 @@ import {
   planReset,
   resetResult,
   reusedByFork,
-  type ResetRefusal,
   type ResetRequest,
   type ResetResult,
   type ResetTarget,
   type ResetWhy,
 } from '../core/reset.ts';
-import type { RunState } from '../core/run-state.ts';
 import { isRunOver, type TaskStatus } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
-import { itemNumber } from '../core/values.ts';
 import { verdictsOf, verdictText, type Verdict } from '../core/verdict.ts';
 import type { RunRow } from '../store/store.ts';
+import { changed, checkText, itemOf, nameOf, nodeOf, priorityOf, refusal, report, setAside, type Looked } from './act-parts.ts';
 import { checkedValue } from './checked-value.ts';
 import type { Client, ClientWriter, RunRef } from './client.ts';
 import { lettersAsked, NoneToSend, sendable, type LetterToSend, type Sendable } from './letters-to-send.ts';
@@ -273,14 +271,20 @@ export class Acts {
     // The guard's yes was to the old input.
     const asked = 'input' in options ? run.graph.guard : null;
     const reused = reusedByFork(run.graph, run.state, nodes).filter((node) => node !== asked);
-    const ids = reused.flatMap((node) => run.graph.nodes[node]?.id ?? []);
+    const idsOf = (some: readonly number[]): string[] => some.flatMap((node) => run.graph.nodes[node]?.id ?? []);
+    const ids = idsOf(reused);
     if (options.dryRun === true) return { id: runIdText(run.row.uid), run: run.row.run, created: false, reused: ids };
     const given = 'input' in options ? { input: options.input } : {};
     const made = await this.client.startFrom(run.row, given, {
       from: { run: run.row.run, kind: 'fork', taken: { donor: run.state, nodes: reused } },
       act: this.actOf(run.row, 'fork', options, { from: names, ...given }),
+      priority: priorityOf(run.state),
     });
-    return { ...made, reused: ids };
+    if (made.created || options.requestId === undefined) return { ...made, reused: ids };
+    // Done before: what it took over then, whatever could be taken over by now.
+    const done = await this.writer.doneRequest(options.actor ?? DEFAULT_ACTOR, options.requestId);
+    const { reused: taken = reused } = JSON.parse(done ?? '{}') as { readonly reused?: readonly number[] };
+    return { ...made, reused: idsOf(taken) };
   }
 
   /** A new run from nothing, with the same input or another. */
@@ -288,7 +292,10 @@ export class Acts {
     const row = await this.client.find(id);
     const given = 'input' in options ? { input: options.input } : {};
     const from = { run: row.run, kind: 'restart', taken: null } as const;
-    return this.client.startFrom(row, given, { from, act: this.actOf(row, 'restart', options, given) });
+    // Of a run that cannot be read the priority is not known.
+    const state = row.quarantined === null ? ((await this.writer.look(row.run, false))?.state ?? null) : null;
+    const priority = state === null ? 0 : priorityOf(state);
+    return this.client.startFrom(row, given, { from, act: this.actOf(row, 'restart', options, given), priority });
   }
 
   /** Takes a run out of quarantine. False where it had to be set aside again. */
@@ -439,14 +446,6 @@ export function checkAside(row: RunRow): void {
 /** What makes an act of who asks and what is asked. */
 export type ActMaker = Pick<Acts, 'actOf'>;
 
-const changed = (id: string): PawlError =>
-  new PawlError('RUN_CHANGED', `Run ${id} changed each time that the act was about to be done.`, { details: { run: id } });
-
-function setAside({ uid, quarantined }: RunRow): PawlError {
-  const why = (quarantined ?? 'its state cannot be read').split('\n', 1)[0];
-  return new PawlError('RUN_QUARANTINED', `Run ${runIdText(uid)} is quarantined: ${why}.`, { details: { run: runIdText(uid) } });
-}
-
 export interface Act {
   readonly actor: string;
   readonly action: string;
@@ -457,59 +456,6 @@ export interface Act {
   readonly on?: number;
 }
 
-interface Looked {
-  readonly row: RunRow;
-  readonly graph: CompiledGraph;
-  readonly state: RunState;
-}
-
 /** Who acts where nobody is named. */
 export const DEFAULT_ACTOR = 'api';
 const FACTS_KEPT = 16_384;
-const TEXT_KEPT = 2_000;
-
-function checkText(name: string, value: string | null): void {
-  if (value === null) return;
-  if (typeof value !== 'string' || value === '' || value.length > TEXT_KEPT || !value.isWellFormed() || value.includes('\0')) {
-    throw new PawlError('CONFIG_OPTION', `${name}: give a string of 1 to ${TEXT_KEPT} characters.`);
-  }
-}
-
-function nodeOf(run: Pick<Looked, 'graph' | 'row'>, name: string): GraphNode {
-  const node = run.graph.byId.get(name);
-  if (node === undefined || node.cases !== null) {
-    throw new PawlError('TASK_UNKNOWN', `The workflow "${run.row.workflow}" has no task ${JSON.stringify(String(name).slice(0, 100))}.`, {
-      details: { tasks: run.graph.nodes.filter((one) => one.cases === null).map((one) => one.id) },
-    });
-  }
-  return node;
-}
-
-function itemOf(run: Looked, node: GraphNode, name: ItemName): number {
-  const item = itemNumber(run.graph, run.state, node, name);
-  if (item === null)
-    throw new PawlError('TASK_UNKNOWN', `"${node.id}" of run ${runIdText(run.row.uid)} has no item ${JSON.stringify(name)}.`);
-  return item;
-}
-
-const nameOf = (node: GraphNode | undefined, item: number): string => `Task "${node?.id ?? '?'}${item < 0 ? '' : `[${item}]`}"`;
-
-function refusal(run: Looked, { code, node, item, message }: ResetRefusal): PawlError {
-  const id = runIdText(run.row.uid);
-  const at = run.graph.nodes[node];
-  const who = at === undefined ? `Run ${id}` : `${nameOf(at, item)} of run ${id}`;
-  return new PawlError(code, `${who}: ${message}.`, {
-    details: { run: id, ...(at === undefined ? {} : { task: at.id }), ...(item < 0 ? {} : { item }) },
-  });
-}
-
-function report(graph: CompiledGraph, { generation, count, tasks, kept }: ResetResult, applied: boolean): ResetReport {
-  const id = (node: number): string => graph.nodes[node]?.id ?? String(node);
-  return {
-    applied,
-    generation,
-    count,
-    tasks: tasks.map(({ node, item, was, why }) => ({ task: id(node), ...(item < 0 ? {} : { item }), was, why })),
-    kept: kept.map(({ node, why }) => ({ task: id(node), why })),
-  };
-}

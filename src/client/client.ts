@@ -11,16 +11,19 @@ import { newRunId, parseRunId, runIdText } from '../core/ids.ts';
 import type { Obstacle } from '../core/moving.ts';
 import type { EndedTask, RunState } from '../core/run-state.ts';
 import { validate, type Schema } from '../core/schema.ts';
+import { hasSucceeded } from '../core/changes.ts';
 import { isRunOver, isTerminal, RUN_STATUSES, type RunStatus } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
 import type { Workflow } from '../core/types.ts';
 import { RunScope, settledError } from '../core/values.ts';
 import type { KeyClaim, ListQuery, RunRow, Store } from '../store/store.ts';
 import type { Act } from './acts.ts';
+import { checkArgument, checkOptions } from '../core/options.ts';
+import { ARGUMENT, OPTIONS } from './options.ts';
 import { findRun, type FindOptions } from './find.ts';
-import { inspectRun, type InspectOptions, type RunDetail } from './inspect.ts';
+import { compensationFact, inspectRun, type InspectOptions, type RunDetail } from './inspect.ts';
 import { LogReader, nodeNamed, type LogFilter, type LogPage, type LogQuery } from './logs.ts';
-import { taskView, viewOf, type RunView, type TaskView } from './views.ts';
+import { isCause, isListed, taskView, viewOf, type RunView, type TaskView } from './views.ts';
 
 type AnyWorkflow = Workflow<never, unknown>;
 
@@ -129,6 +132,7 @@ export class Client {
   }
 
   async start(workflow: AnyWorkflow | string, input: unknown, options: StartOptions = {}): Promise<RunRef & { readonly created: boolean }> {
+    checkOptions(options, 'start', OPTIONS.start);
     this.writer.writable();
     const request = await this.request(workflow, input, options);
     const { uid, run, created } = await this.writer.start(request);
@@ -175,7 +179,7 @@ export class Client {
   async startFrom(
     row: RunRow,
     given: { readonly input?: unknown },
-    made: { readonly from: StartFrom; readonly act: Act },
+    made: { readonly from: StartFrom; readonly act: Act; readonly priority: number },
   ): Promise<RunRef & { readonly created: boolean }> {
     const { workflow, definition, input: recorded, tags, traceparent } = row;
     const now = this.writer.now();
@@ -187,7 +191,6 @@ export class Client {
       key: null,
       rejectDuplicate: false,
       tags,
-      priority: 0,
       startAt: null,
       traceparent,
       ...made,
@@ -197,6 +200,7 @@ export class Client {
 
   private key(key: StartOptions['key'], input: unknown, now: number): { key: KeyClaim | null; rejectDuplicate: boolean } {
     if (key === undefined) return { key: null, rejectDuplicate: false };
+    if (typeof key === 'object') checkOptions(key, 'key', OPTIONS.key);
     const { value, for: life = 'kept', onDuplicate = 'return' } = typeof key === 'object' && key !== null ? key : { value: key };
     if (typeof value !== 'string' || value === '' || value.length > 500)
       throw new PawlError(
@@ -226,6 +230,8 @@ export class Client {
 
   /** The run that a person means by an id, a prefix of one, a key, or `@last`. */
   async resolve(text: string, options: FindOptions): Promise<RunRef> {
+    checkArgument(text, 'run', ARGUMENT.aString);
+    checkOptions(options, 'runs.find', OPTIONS.find);
     const row = await findRun(this.store, text, options);
     return { id: runIdText(row.uid), run: row.run };
   }
@@ -242,19 +248,20 @@ export class Client {
     const states = await this.store.tasksOf(row.run, options.items === true);
     const rows = states.map((state) => taskView(graph, state));
     const seen = new Set(states.map((state) => state.node));
-    const pending = graph.nodes.filter((node) => node.cases === null && !seen.has(node.index));
+    const pending = graph.nodes.filter((node) => isListed(node) && !seen.has(node.index));
     // Of a run that was failed in quarantine, what never began has no row and is cancelled with it.
     const rest = isRunOver[row.status] ? ({ status: 'cancelled', reason: 'marked_failed' } as const) : ({ status: 'pending' } as const);
     return [...rows, ...pending.map((node): TaskView => ({ task: node.id, attempt: 0, ...rest }))];
   }
 
   async list(query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> {
+    checkOptions(query, 'runs.list', OPTIONS.runs);
     const limit = Math.min(500, query.limit ?? 50);
     if (!Number.isInteger(limit) || limit < 1)
       throw new PawlError('CONFIG_OPTION', `limit: must be a whole number from 1 to 500, not ${shown(query.limit)}.`);
     const filter: ListQuery = {
       limit: limit + 1,
-      ...(query.workflow === undefined ? {} : { workflow: typeof query.workflow === 'string' ? query.workflow : query.workflow.name }),
+      ...(query.workflow === undefined ? {} : { workflow: nameOf(query.workflow) }),
       ...(query.status === undefined ? {} : { statuses: checkedStatuses(query.status) }),
       ...(query.tag === undefined ? {} : { tag: query.tag }),
       ...(query.parts === true ? { parts: true } : {}),
@@ -301,6 +308,7 @@ export class Client {
     if (row.status === 'skipped') return undefined;
     // What a person failed in quarantine may have rows that cannot be read: it ends with its reason alone.
     const rootCause = row.reason === 'marked_failed' ? [] : await this.rootCause(row);
+    const compensation = row.reason === 'marked_failed' ? {} : await compensationFact(this.store, row, await this.graphOf(row));
     const code = row.status === 'cancelled' ? 'RUN_CANCELLED' : 'RUN_FAILED';
     const first = rootCause[0];
     const because =
@@ -313,7 +321,7 @@ export class Client {
       code,
       `Run ${id} of workflow "${row.workflow}" ${row.status === 'cancelled' ? 'was cancelled' : row.status}${because}`,
       {
-        details: { run: id, ...(row.reason === null ? {} : { reason: row.reason }), rootCause },
+        details: { run: id, ...(row.reason === null ? {} : { reason: row.reason }), ...compensation, rootCause },
       },
     );
   }
@@ -322,14 +330,14 @@ export class Client {
   private async missingText(row: RunRow): Promise<string> {
     const { graph, byId, nodes } = await this.graphOf(row);
     const read = new Set(exprRefs(graph.output).map(({ id, mode }) => (mode === 'required' ? byId.get(id)?.index : undefined)));
-    const missing = (await this.store.tasksOf(row.run, false)).filter((task) => read.has(task.node) && task.status !== 'success');
+    const missing = (await this.store.tasksOf(row.run, false)).filter((task) => read.has(task.node) && !hasSucceeded(task));
     const parts = missing.map((task) => `${shown(nodes[task.node]?.id)} (${task.status})`);
     return parts.length === 0 ? 'a part that it reads did not succeed' : `it reads ${parts.join(', ')}`;
   }
 
   private async rootCause(row: RunRow): Promise<TaskView[]> {
     const graph = await this.graphOf(row);
-    const ended = (await this.store.tasksOf(row.run, true)).filter((task) => task.status === 'failed' && !task.allowed);
+    const ended = (await this.store.tasksOf(row.run, true)).filter((task) => task.status === 'failed' && isCause(graph, task));
     const items = ended.filter((task) => task.item >= 0).slice(0, 10);
     const tasks = ended.filter((task) => task.item < 0);
     return [...tasks, ...items].map((task) => taskView(graph, task));
@@ -348,7 +356,7 @@ export class Client {
     const isMap = node.task.kind === 'map';
     const states = (await this.store.tasksOf(row.run, isMap)).filter((state) => state.node === node.index);
     const top = states.find((state) => state.item < 0);
-    if (top?.status !== 'success') return undefined;
+    if (!hasSucceeded(top)) return undefined;
     if (node.parts !== null) return this.firstOutput(row, name);
     // A map that is marked, or was empty, has its output itself.
     if (!isMap || top.output !== null) return decode(top.output);
@@ -391,6 +399,12 @@ export class Client {
       throw new PawlError('STORE_CORRUPT', `The definition of run ${runIdText(row.uid)} (number ${row.definition}) is not in the store.`);
     return graph;
   }
+}
+
+function nameOf(workflow: AnyWorkflow | string): string {
+  const name: unknown = typeof workflow === 'object' && workflow !== null ? workflow.name : workflow;
+  if (typeof name === 'string') return name;
+  throw new PawlError('CONFIG_OPTION', `workflow: must be a workflow or its name, not ${shown(workflow)}.`);
 }
 
 function checkedTags(tags: readonly string[] = []): readonly string[] {

@@ -1,11 +1,13 @@
 import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
 import { REQUEST_MS } from '../core/reset.ts';
+import { checkOptions } from '../core/options.ts';
 import { shown } from '../core/problems.ts';
 import type { Store } from '../store/store.ts';
 import { DEFAULT_ACTOR, type Acts } from './acts.ts';
 import type { ClientWriter } from './client.ts';
 import type { DeadLetter, DeadLetters, DeadQuery, DeadRedriven, DeadRedriveOptions } from './dead.ts';
+import { OPTIONS } from './options.ts';
 import { lettersOf, type LetterToSend } from './letters-to-send.ts';
 
 interface Parts {
@@ -26,6 +28,8 @@ const PARTS_OF_A_SECOND = 5;
 const AUDIT_PAGE = 500;
 
 export async function* redriveMany(parts: Parts, query: DeadQuery, options: DeadRedriveOptions): AsyncGenerator<DeadRedriven> {
+  checkOptions(query, 'dead.redrive', OPTIONS.dead);
+  checkOptions(options, 'dead.redrive', OPTIONS.deadRedrive);
   const { limit = Infinity, perSecond, item } = options;
   if (limit !== Infinity && (!Number.isInteger(limit) || limit < 1))
     throw new PawlError('CONFIG_OPTION', `limit: must be a whole number from 1, not ${shown(limit)}.`);

@@ -10,6 +10,8 @@ import type { DeadCursor } from '../store/acts.ts';
 import type { DeadRow, RunRow, Store } from '../store/store.ts';
 import type { ActOptions, Acts, RedriveOptions, ResetReport } from './acts.ts';
 import { redriveMany } from './dead-redrive.ts';
+import { checkArgument, checkOptions } from '../core/options.ts';
+import { ARGUMENT, OPTIONS } from './options.ts';
 import { sinceInstant, type Client, type ClientWriter } from './client.ts';
 
 /** A task that failed for good and that a person must decide about. */
@@ -110,6 +112,7 @@ export class DeadLetters {
 
   /** The last to die first. */
   async list(query: DeadQuery = {}): Promise<{ readonly letters: readonly DeadLetter[]; readonly next?: string }> {
+    checkOptions(query, 'dead.list', OPTIONS.dead);
     const limit = query.limit ?? 50;
     if (!Number.isInteger(limit) || limit < 1 || limit > PAGE)
       throw new PawlError('CONFIG_OPTION', `limit: give a whole number from 1 to ${PAGE}.`);
@@ -125,6 +128,7 @@ export class DeadLetters {
 
   /** How many match; counts to `most` at the most. */
   async count(query: DeadQuery = {}, most = 100_000): Promise<number> {
+    checkOptions(query, 'dead.count', OPTIONS.dead);
     let n = 0;
     for await (const _ of this.scan(query)) if (++n >= most) break;
     return n;
@@ -295,6 +299,7 @@ const shellWord = (text: string): string => (/^[\w./:@-]+$/.test(text) ? text : 
 
 /** `<run>/<task>` or `<run>/<task>[<index>]`. */
 export function parseLetterId(id: string): { readonly runId: string; readonly task: string; readonly item: number } {
+  checkArgument(id, 'id', ARGUMENT.text);
   const match = /^([^/]{1,60})\/(.+?)(?:\[(\d{1,9})\])?$/s.exec(id);
   if (match === null)
     throw new PawlError(

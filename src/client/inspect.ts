@@ -1,14 +1,18 @@
 import { decode } from '../core/codec.ts';
-import type { CompiledGraph } from '../core/compile.ts';
-import type { GraphTask } from '../core/graph.ts';
+import { hasSucceeded } from '../core/changes.ts';
+import type { CompiledGraph, GraphNode } from '../core/compile.ts';
+import type { GraphTask, Role } from '../core/graph.ts';
 import type { TaskState } from '../core/run-state.ts';
-import type { AttemptOutcome, Reason } from '../core/states.ts';
+import { compensationOf } from '../core/cleanup.ts';
+import { isRunOver, type AttemptOutcome, type Reason } from '../core/states.ts';
 import { parseError } from '../core/values.ts';
 import type { AttemptRow, MapCounts, RunRow, Store } from '../store/store.ts';
-import { taskView, viewOf, type RunView, type TaskView } from './views.ts';
+import { isListed, taskView, viewOf, type RunView, type TaskView } from './views.ts';
 
 /** Of a map's items that have a row so many are given where they are asked for. */
 const ITEMS = 10_000;
+
+export type Compensation = 'running' | 'complete' | 'incomplete';
 
 export interface InspectOptions {
   /** The items of maps too, the first 10,000 that have started. */
@@ -38,6 +42,9 @@ export interface ItemCounts {
 
 export interface TaskDetail extends TaskView {
   readonly kind: GraphTask['kind'];
+  /** Of a handler: what it does, and for which task. */
+  readonly role?: Role;
+  readonly of?: string;
   /** What it gave; maps give theirs by item. */
   readonly output?: unknown;
   readonly items?: ItemCounts;
@@ -50,6 +57,8 @@ export interface RunDetail extends RunView {
   readonly input?: unknown;
   readonly output?: unknown;
   readonly traceparent?: string;
+  /** What became of its compensations, where any began. */
+  readonly compensation?: Compensation;
   readonly tasks: readonly TaskDetail[];
 }
 
@@ -59,38 +68,54 @@ export async function inspectRun(store: Store, row: RunRow, graph: CompiledGraph
   const byNode = Map.groupBy(states, (state) => state.node);
   const tasks: TaskDetail[] = [];
   for (const node of graph.nodes) {
-    if (node.cases !== null) continue;
+    if (node.cases !== null || (!isListed(node) && !byNode.has(node.index))) continue;
     const { kind } = node.task;
     const rows = byNode.get(node.index) ?? [];
-    if (!rows.some((state) => state.item < 0)) tasks.push({ task: node.id, kind, status: 'pending', attempt: 0, attempts: [] });
-    for (const state of rows.slice(0, ITEMS + 1)) tasks.push(await detail(store, { row, graph, state, kind, map: counts.get(node.index) }));
+    const isRowless = isListed(node) && !rows.some((state) => state.item < 0);
+    if (isRowless) tasks.push({ task: node.id, kind, ...roleOf(node), status: 'pending', attempt: 0, attempts: [] });
+    for (const state of rows.slice(0, ITEMS + 1)) tasks.push(await detail(store, { row, graph, state, node, map: counts.get(node.index) }));
   }
   return {
     ...viewOf(row),
     ...(row.input === null ? {} : { input: decode(row.input) }),
     ...(row.hasOutput ? { output: decode(row.output) } : {}),
     ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
+    ...(await compensationFact(store, row, graph)),
     tasks,
   };
+}
+
+/** For a run whose compensation began; asks nothing of a workflow that has none. */
+export async function compensationFact(store: Store, row: RunRow, graph: CompiledGraph): Promise<{ readonly compensation?: Compensation }> {
+  const nodes = new Set(graph.upkeep?.compensations);
+  if (nodes.size === 0) return {};
+  const found = compensationOf((await store.tasksOf(row.run, true)).filter((task) => nodes.has(task.node)));
+  return found === null ? {} : { compensation: isRunOver[row.status] || found === 'incomplete' ? found : 'running' };
 }
 
 interface Subject {
   readonly row: RunRow;
   readonly graph: CompiledGraph;
   readonly state: TaskState;
-  readonly kind: GraphTask['kind'];
+  readonly node: GraphNode;
   readonly map: MapCounts | undefined;
 }
 
-async function detail(store: Store, { row, graph, state, kind, map }: Subject): Promise<TaskDetail> {
+function roleOf({ task }: GraphNode): Pick<TaskDetail, 'role' | 'of'> {
+  return task.kind === 'handler' ? { role: task.role, of: task.of } : {};
+}
+
+async function detail(store: Store, { row, graph, state, node: of, map }: Subject): Promise<TaskDetail> {
   const { node, item } = state;
+  const { kind } = of.task;
   const isMap = kind === 'map' && item < 0;
   const hasFailed = state.begun > 1 || state.losses > 0 || state.generation > 1 || ('error' in state && state.error !== null);
   const attempts = hasFailed && !isMap ? await store.attemptsOf({ run: row.run, node, item }) : [];
   return {
     ...taskView(graph, state),
     kind,
-    ...(state.status === 'success' && !isMap && 'output' in state ? { output: decode(state.output) } : {}),
+    ...roleOf(of),
+    ...(hasSucceeded(state) && !isMap ? { output: decode(state.output) } : {}),
     ...(isMap && map !== undefined ? { items: itemCounts(map) } : {}),
     attempts: attempts.map(attemptView),
   };

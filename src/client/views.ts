@@ -1,6 +1,6 @@
-import type { CompiledGraph } from '../core/compile.ts';
+import type { CompiledGraph, GraphNode } from '../core/compile.ts';
 import { runIdText } from '../core/ids.ts';
-import type { TaskState } from '../core/run-state.ts';
+import type { EndedTask, TaskState } from '../core/run-state.ts';
 import type { Reason, RunStatus, TaskStatus } from '../core/states.ts';
 import type { TaskError } from '../core/types.ts';
 import { parseError } from '../core/values.ts';
@@ -17,6 +17,8 @@ export interface TaskView {
   readonly startedAt?: Date;
   readonly finishedAt?: Date;
   readonly dueAt?: Date;
+  /** Its `catch` handler took the failure: it counts as a success. */
+  readonly handled?: true;
 }
 
 export interface RunView {
@@ -31,6 +33,9 @@ export interface RunView {
   readonly startAt?: Date;
   readonly deadlineAt?: Date;
   readonly finishedAt?: Date;
+  /** The schedule that started it, and the instant at which it was due. */
+  readonly schedule?: string;
+  readonly dueAt?: Date;
   /** Why nothing of it is claimed any more. */
   readonly quarantined?: string;
 }
@@ -48,6 +53,8 @@ export function viewOf(row: RunRow): RunView {
     ...(row.startAt === null ? {} : { startAt: new Date(row.startAt) }),
     ...(row.deadlineAt === null ? {} : { deadlineAt: new Date(row.deadlineAt) }),
     ...(row.finishedAt === null ? {} : { finishedAt: new Date(row.finishedAt) }),
+    ...(row.schedule === null ? {} : { schedule: row.schedule }),
+    ...(row.dueAt === null ? {} : { dueAt: new Date(row.dueAt) }),
     ...(row.quarantined === null ? {} : { quarantined: row.quarantined }),
   };
 }
@@ -64,6 +71,16 @@ export function taskView(graph: CompiledGraph, state: TaskState): TaskView {
     ...(error === null ? {} : { error: { code: error.code ?? error.name, message: error.message, attempts: state.begun } }),
     ...(startedAt === null ? {} : { startedAt: new Date(startedAt) }),
     ...('finishedAt' in state ? { finishedAt: new Date(state.finishedAt) } : {}),
+    ...('handled' in state && state.handled ? { handled: true as const } : {}),
     ...((state.status === 'retrying' || state.status === 'waiting') && state.dueAt !== null ? { dueAt: new Date(state.dueAt) } : {}),
   };
+}
+
+/** Every task has its line; a handler only from the moment it is sure to have one: a teardown from the start, others once they begin. */
+export const isListed = (node: GraphNode): boolean => node.isCounted || node.serves?.role === 'teardown';
+
+/** Whether a task that failed is what the run failed with. */
+export function isCause(graph: CompiledGraph, task: EndedTask): boolean {
+  const node = graph.nodes[task.node];
+  return !task.allowed && !task.handled && (node?.isCounted === true || node?.serves?.failRun === true);
 }

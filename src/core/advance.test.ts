@@ -65,7 +65,7 @@ function step(world: World, given: Case, random: Random, noise: Noise): boolean 
   }
   const waiting = retrying[at - queued.length];
   if (waiting !== undefined) {
-    world.now = Math.max(world.now, waiting.dueAt);
+    world.now = Math.max(world.now, waiting.dueAt ?? 0);
     world.apply([{ type: 'due', node: waiting.node, item: waiting.item }], () => random(2) === 0);
     return true;
   }
@@ -209,7 +209,7 @@ describe('an event that does not fit', () => {
         );
         const early = world
           .in('retrying')
-          .filter(({ dueAt }) => dueAt > world.now)
+          .filter(({ dueAt }) => (dueAt ?? 0) > world.now)
           .map(({ node, item }): RunEvent => ({ type: 'due', node, item }));
         nothingChanges(world, [
           ...known,

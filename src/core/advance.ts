@@ -1,18 +1,18 @@
-import { childEnded, letGo, letGoAll, startChild } from './children.ts';
-import { isEnded, isUnderway, mapChange, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
+import { childEnded, letGo, startChild } from './children.ts';
+import { isEnded, isUnderway, mapChange, move, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
+import { cancelHandlers, concludeRun } from './cleanup.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
-import { isPawlError } from './errors.ts';
-import { cancelTask, end } from './ending.ts';
+import { cancelCatcher, cancelTask, end } from './ending.ts';
 import { afterFailure, afterLoss } from './failure.ts';
-import { supersedeLosers } from './first.ts';
 import { decideNode, tally } from './joining.ts';
 import { closeMap, expandMap, startItems, takeItems } from './maps.ts';
 import { judged } from './judging.ts';
+import { enforcePolicy } from './policy.ts';
+import { supersedeLosers } from './first.ts';
 import { isUntouched } from './moving.ts';
-import { decideOutcome } from './outcome.ts';
 import { replay } from './replay.ts';
+import { endedItem, isRefusal, planReset, REDRIVE_ALL, type ResetRequest } from './reset.ts';
 import { NumberMap } from './number-map.ts';
-import { endedItem, isRefusal, planReset, type ResetRequest } from './reset.ts';
 import { applyReset } from './resetting.ts';
 import {
   emptyRunState,
@@ -25,12 +25,21 @@ import {
   type TaskFacts,
   type TaskState,
 } from './run-state.ts';
-import { endByLimit, enqueue, expiryOf } from './queueing.ts';
+import { endByLimit, enqueue } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
 import { afterDue, afterWake, beginWait, totalEndOf } from './waiting.ts';
 import { endDecision } from './switching.ts';
-import { bareFacts, endTask, freshTask, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
-import { runOutput } from './values.ts';
+import {
+  bareFacts,
+  endTask,
+  expiryOf,
+  freshTask,
+  isAdmitted,
+  type KernelSettings,
+  type Outcome,
+  type RunEvent,
+  type Turn,
+} from './turn.ts';
 import { caseKeys, verdictText, type Verdict } from './verdict.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
@@ -184,6 +193,7 @@ const newTurn = (graph: CompiledGraph, state: RunState, changes: Changes, now: n
   now,
   settings,
   ended: [],
+  hasFailed: false,
 });
 
 function decideRoots(turn: Turn): void {
@@ -197,7 +207,7 @@ function apply(turn: Turn, event: RunEvent): boolean {
   if (event.type === 'discard') return discard(turn, event.node, event.item);
   if (event.type === 'recall') return recalled(turn);
   if (event.type === 'reopened') return reopen(turn, event);
-  if (state.cause !== null || isRunOver[state.status]) return false;
+  if (isRunOver[state.status]) return false;
   switch (event.type) {
     case 'ended':
       return applyEnd(turn, event.node, event.item, event.token, event.outcome);
@@ -238,19 +248,49 @@ function apply(turn: Turn, event: RunEvent): boolean {
     case 'skip':
       return skip(turn, event.node, event.item);
     case 'cancel':
+      if (isCleaningUp(state)) return false;
       state.cancelAsked = event.reason;
+      turn.changes.flow = true;
       cancelOpen(turn, event.reason);
       return true;
     case 'fail':
-      state.cause = { status: 'failed', reason: event.reason };
-      cancelOpen(turn, event.reason);
-      return true;
+      return fail(turn, event.reason);
+    case 'run_due':
+      return runDue(turn);
   }
 }
 
-function move({ state, changes }: Turn, to: 'running' | 'scheduled' | 'paused'): void {
-  changes.moves = [...changes.moves, { from: state.status, to }];
-  state.status = to;
+const isCleaningUp = ({ status }: RunState): boolean => status === 'cancelling' || status === 'finishing';
+
+/** The run as a whole fails. Of one that cleans up the outcome is fixed, unless nothing would ever wake it. */
+function fail(turn: Turn, reason: 'deadline' | 'stuck' | 'marked_failed'): boolean {
+  const { state } = turn;
+  if (isCleaningUp(state) && reason !== 'stuck') return false;
+  state.cause ??= { status: 'failed', reason };
+  turn.changes.flow = true;
+  cancelOpen(turn, reason);
+  if (reason === 'stuck') cancelHandlers(turn, reason);
+  return true;
+}
+
+/** Its own retry, or its deadline: whichever was first. */
+function runDue(turn: Turn): boolean {
+  const { state, now } = turn;
+  const { retryAt } = state.flow;
+  if (state.status === 'scheduled' || isCleaningUp(state)) return false;
+  if (state.deadlineAt !== null && state.deadlineAt <= now && (retryAt === null || state.deadlineAt < retryAt))
+    return fail(turn, 'deadline');
+  return retryAt !== null && retryAt <= now && retryRun(turn);
+}
+
+/** The run is redriven as a whole; where nothing can be redriven any more, it ends. */
+function retryRun(turn: Turn): boolean {
+  const { state } = turn;
+  const retries = state.flow.retries + 1;
+  const isReset = reset(turn, REDRIVE_ALL);
+  state.flow = { ...state.flow, retries: isReset ? retries : (turn.graph.upkeep?.retry?.maxAttempts ?? 0), retryAt: null };
+  turn.changes.flow = true;
+  return true;
 }
 
 /** A person's redrive, rerun or mark: what it resets is pending again, and is decided again. */
@@ -285,10 +325,13 @@ function skip(turn: Turn, nodeIndex: number, item: number): boolean {
   const map = turn.state.maps.get(nodeIndex);
   const task = taskAt(turn.state, nodeIndex, item);
   if (item >= 0 && task === undefined) return false;
+  // A handler is there from the moment its role starts it.
+  if (node.serves !== null && !isUnderway(task)) return false;
   if (task?.status === 'running' || isEnded(task)) return false;
   if (task?.status === 'pending' && map !== undefined) takeOut(turn, map, item);
   if (task?.status === 'waiting') letGo(turn, task);
   end(turn, endTask(task ?? freshTask(turn.state, node, turn.now), { status: 'skipped', reason: 'manual' }, turn.now));
+  cancelCatcher(turn, node, 'superseded');
   // Of a run that nobody has claimed the roots are not decided yet.
   decideRoots(turn);
   return true;
@@ -388,7 +431,7 @@ function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {
     if (next !== null) settle(turn, next);
     return next !== null;
   }
-  if (task.status !== 'retrying' || task.dueAt > turn.now) return false;
+  if (task.status !== 'retrying' || task.dueAt === null || task.dueAt > turn.now) return false;
   const { status: _, dueAt: __, reason: ___, error: ____, ...facts } = task;
   putTask(turn.state, turn.changes, {
     ...facts,
@@ -437,8 +480,9 @@ function recalled(turn: Turn): boolean {
   const { state, changes } = turn;
   changes.kin = 'recalled';
   if (state.parent !== null) state.parent = { ...state.parent, recalled: true };
-  if (state.cause !== null || state.cancelAsked !== null || isRunOver[state.status]) return true;
+  if (state.cause !== null || state.cancelAsked !== null || isRunOver[state.status] || isCleaningUp(state)) return true;
   state.cancelAsked = 'parent';
+  changes.flow = true;
   cancelOpen(turn, 'parent');
   return true;
 }
@@ -448,8 +492,17 @@ function expand(turn: Turn, node: GraphNode, facts: TaskFacts): void {
   if (ended !== null) end(turn, ended);
 }
 
-/** Joins to a fixed point, then the outcome of the run. */
+/** Joins to a fixed point, the failure policy, then the outcome of the run. */
 function followUp(turn: Turn): void {
+  joinUp(turn);
+  if (turn.graph.upkeep !== null) {
+    enforcePolicy(turn);
+    joinUp(turn);
+  }
+  concludeRun(turn);
+}
+
+function joinUp(turn: Turn): void {
   const { graph, state } = turn;
   if (state.maps.size > 0) for (const map of state.maps.values()) startItems(turn, map);
   for (let task = turn.ended.pop(); task !== undefined; task = turn.ended.pop()) {
@@ -461,8 +514,6 @@ function followUp(turn: Turn): void {
     }
     for (const watcher of node.watchers) decideAt(turn, watcher);
   }
-  const mayEnd = isAdmitted(state) || state.cause !== null || state.cancelAsked !== null;
-  if (state.open === 0 && mayEnd && turn.changes.end === null && !isRunOver[state.status]) endRun(turn);
 }
 
 function decideAt(turn: Turn, index: number): void {
@@ -487,13 +538,9 @@ function decide(turn: Turn, node: GraphNode): void {
   }
 }
 
-/** Before its time nothing of a run starts, and it does not end by itself. */
-const isAdmitted = ({ status, resumeTo }: RunState): boolean =>
-  status !== 'scheduled' && !(status === 'paused' && resumeTo === 'scheduled');
-
 function start(turn: Turn, node: GraphNode): void {
   const facts = freshTask(turn.state, node, turn.now);
-  const evaluates = node.child === null ? !('contract' in node.task) || node.task.when === true : asksFirst(node);
+  const evaluates = node.child === null ? !('contract' in node.task) || ('when' in node.task && node.task.when === true) : asksFirst(node);
   if (node.task.kind === 'map' && !evaluates) {
     expand(turn, node, facts);
     return;
@@ -526,34 +573,7 @@ function start(turn: Turn, node: GraphNode): void {
 const asksFirst = ({ task }: GraphNode): boolean =>
   'when' in task && (task.when === true || (task.kind === 'child' && task.checked === true));
 
-/** Every open task and item becomes cancelled; a map's unstarted items never existed. */
+/** Every open task and item becomes cancelled, a map's unstarted items never existed; what cleans up goes on. */
 function cancelOpen(turn: Turn, reason: Reason): void {
-  letGoAll(turn);
-  for (const node of turn.graph.nodes) cancelTask(turn, node, reason);
-}
-
-function endRun(turn: Turn): void {
-  const { graph, state, changes, now } = turn;
-  const { status, reason } = decideOutcome(graph, state);
-  const output = status === 'success' || status === 'partial' ? outputOf(turn) : null;
-  const tooLarge = output === 'too_large';
-  changes.end = {
-    from: state.status,
-    status,
-    reason: tooLarge ? 'output_too_large' : reason,
-    output: tooLarge ? null : (output?.text ?? null),
-    hasOutput: output !== null && !tooLarge,
-    finishedAt: now,
-  };
-  state.status = status;
-}
-
-/** An output that is put together from many may be too large although its parts were not: the run keeps its status and has no output. */
-function outputOf({ graph, state, settings }: Turn): ReturnType<typeof runOutput> | 'too_large' {
-  try {
-    return runOutput(graph, state, settings.maxPayload);
-  } catch (error) {
-    if (isPawlError(error, 'PAYLOAD_TOO_LARGE')) return 'too_large';
-    throw error;
-  }
+  for (const node of turn.graph.nodes) if (node.isCounted) cancelTask(turn, node, reason);
 }

@@ -3,6 +3,7 @@ import { first, switchOf, when } from './branching.ts';
 import { settledNow, type Building, type Call } from './building.ts';
 import { isBag, TASK_OPTIONS } from './contract.ts';
 import type { BodyTask, Expr, MapTask } from './graph.ts';
+import { using } from './handlers.ts';
 import { refInfo } from './refs.ts';
 import { isWorkflow, mapChildren, runChild } from './child-verbs.ts';
 import { mapGraph } from './sub-graph.ts';
@@ -11,8 +12,9 @@ import { sleep } from './wait-verbs.ts';
 import type { Body, Build, NodeCode } from './types.ts';
 import { bagOf, checkOptions, common, isFunction, naming, place, reporting, type Bag, type Ref } from './verbs.ts';
 
-const NODE_OPTIONS = ['id', 'after', 'join', 'when', 'allowFailure', ...TASK_OPTIONS];
-const MAP_OPTIONS = [...NODE_OPTIONS, 'concurrency', 'settle', 'maxItems', 'tolerate', 'key', 'onEmpty'];
+const MAP_NODE_OPTIONS = ['id', 'after', 'join', 'when', 'allowFailure', 'compensate', ...TASK_OPTIONS];
+const NODE_OPTIONS = [...MAP_NODE_OPTIONS, 'catch'];
+const MAP_OPTIONS = [...MAP_NODE_OPTIONS, 'concurrency', 'settle', 'maxItems', 'tolerate', 'key', 'onEmpty'];
 const MAX_ITEMS = 10_000;
 
 export function builder(building: Building): Build {
@@ -25,6 +27,7 @@ export function builder(building: Building): Build {
     switch: (on: unknown, cases: unknown, opts: unknown) => switchOf(building, on, cases, opts),
     first: (parts: unknown, opts: unknown) => first(building, parts, opts),
     settle: (parts: unknown) => settle(building, parts),
+    using: (id: unknown, opts: unknown, body: unknown) => using(building, { id, opts, body }),
     optional: (...args: [ref: unknown, otherwise?: unknown]) => optional(building, args),
   };
   return verbs as unknown as Build;
@@ -48,7 +51,7 @@ function runTask(building: Building, task: unknown, input: unknown, options: unk
     input: building.expr(input, 'input', call),
     contract,
   };
-  return place(building, call, made, { task, rules, ...bodyOf(task), ...predicate(opts, call) });
+  return place(building, call, made, { task, rules, ...bodyOf(task), ...predicate(opts, call) }, opts);
 }
 
 function runInline(
@@ -67,7 +70,7 @@ function runInline(
     input: building.expr(input, 'input', call),
     contract,
   };
-  return place(building, call, made, { run: run as Body<unknown, unknown>, rules, ...predicate(opts, call) });
+  return place(building, call, made, { run: run as Body<unknown, unknown>, rules, ...predicate(opts, call) }, opts);
 }
 
 function map(
@@ -104,7 +107,7 @@ function map(
     ...mapOptions(opts),
     contract,
   };
-  return place(building, call, made, { task, rules, ...bodyOf(task), ...predicate(opts, call) });
+  return place(building, call, made, { task, rules, ...bodyOf(task), ...predicate(opts, call) }, opts);
 }
 
 /** As given: what is wrong with them is found in the finished graph. */

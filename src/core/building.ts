@@ -3,7 +3,7 @@ import { callSite, inParens, siteText, type CallSite } from './call-site.ts';
 import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
 import { PawlError } from './errors.ts';
 import { exprRefs } from './expr.ts';
-import type { CaseKey, Expr, GraphTask, Path } from './graph.ts';
+import type { CaseKey, Expr, GraphTask, HandlerTask, Path } from './graph.ts';
 import { nameProblem, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import { makeRef, refInfo, refText, type RefInfo, type RefSource } from './refs.ts';
 import { withSchemas } from './task.ts';
@@ -41,6 +41,8 @@ export class Building {
   readonly code = new Map<string, NodeCode>();
   readonly sites = new Map<string, CallSite | undefined>();
   #branch: Branch | undefined;
+  /** The setup whose function is being called. */
+  #bracket: string | undefined;
   /** The map whose functions are being called: only there its item may be used. */
   #mapping: object | undefined;
   #open = true;
@@ -94,7 +96,29 @@ export class Building {
     this.sites.set(task.id, site);
     if (code) this.code.set(task.id, code);
     this.#branch?.made.push(task.id);
-    this.tasks.push(this.#branch ? { ...task, if: { when: this.#branch.when, is: this.#branch.is } } : task);
+    this.tasks.push({
+      ...task,
+      ...(this.#branch ? { if: { when: this.#branch.when, is: this.#branch.is } } : {}),
+      ...(this.#bracket === undefined ? {} : { using: this.#bracket }),
+    });
+  }
+
+  /** A handler goes with the task that it serves: it belongs to no branch and no bracket. */
+  addHandler(task: HandlerTask, code: NodeCode, site: CallSite | undefined): void {
+    this.sites.set(task.id, site);
+    this.code.set(task.id, code);
+    this.tasks.push(task);
+  }
+
+  /** Runs a function of the author, in which tasks belong to the bracket of that setup. */
+  bracket<T>(setup: string, make: () => T): T {
+    const outer = this.#bracket;
+    this.#bracket = setup;
+    try {
+      return make();
+    } finally {
+      this.#bracket = outer;
+    }
   }
 
   /** Runs a function of the author, in which tasks belong to the branch. */

@@ -41,6 +41,8 @@ export interface MapChange {
   reopened: boolean;
   /** Whether its failed items are dead letters, where that has changed: beyond what it tolerates they are. */
   dead: boolean | null;
+  /** No item of it starts any more, although some never did. */
+  stopped: boolean;
 }
 
 export interface RunMove {
@@ -76,6 +78,8 @@ export interface Changes {
   recalls: readonly Recall[];
   /** As a child: what it does to its parent's place, beside its end. */
   kin: 'none' | 'reopened' | 'recalled';
+  /** What the run remembers beside its tasks has changed: cause, cancel, `flow`. */
+  flow: boolean;
   /** Positions of the events that were refused: a late report, or one about a task that moved on. They changed nothing. */
   readonly refused: number[];
 }
@@ -96,16 +100,23 @@ export const noChanges = (): Changes => ({
   children: NO_CHILDREN,
   recalls: NO_RECALLS,
   kin: 'none',
+  flow: false,
   refused: [],
 });
 
 export function mapChange(changes: Changes, node: number): MapChange {
   let change = changes.maps.get(node);
   if (change === undefined) {
-    change = { node, n: null, next: 0, ok: 0, failed: 0, cancelled: 0, skipped: 0, again: 0, reopened: false, dead: null };
+    change = { node, n: null, next: 0, ok: 0, failed: 0, cancelled: 0, skipped: 0, again: 0, reopened: false, dead: null, stopped: false };
     changes.maps.set(node, change);
   }
   return change;
+}
+
+/** Where the run goes, short of its end. */
+export function move({ state, changes }: { readonly state: RunState; readonly changes: Changes }, to: RunStatus): void {
+  changes.moves = [...changes.moves, { from: state.status, to }];
+  state.status = to;
 }
 
 /** The state of a task or item, in the run and in what is to be written. */
@@ -121,7 +132,7 @@ export function putNeedy(state: RunState, changes: Changes, to: QueuedTask, need
 }
 
 export function taskAt(state: RunState, node: number, item: number): TaskState | undefined {
-  return item < 0 ? state.tasks[node] : state.maps.get(node)?.open.get(item);
+  return item < 0 ? state.tasks[node] : (state.maps.get(node)?.open.get(item) ?? state.served.get(node)?.get(item));
 }
 
 export function setTask(state: RunState, to: TaskState): void {
@@ -130,7 +141,10 @@ export function setTask(state: RunState, to: TaskState): void {
     return;
   }
   const map = state.maps.get(to.node);
-  if (map === undefined) return;
+  if (map === undefined) {
+    state.served.get(to.node)?.set(to.item, to);
+    return;
+  }
   if (isEnded(to)) map.open.delete(to.item);
   else map.open.set(to.item, to);
 }
@@ -139,6 +153,11 @@ export function isEnded(task: TaskState | undefined): task is EndedTask {
   return (
     isUnderway(task) && task.status !== 'queued' && task.status !== 'running' && task.status !== 'retrying' && task.status !== 'waiting'
   );
+}
+
+/** A success, or a failure that counts as one because a handler took it. */
+export function hasSucceeded(task: TaskState | undefined): task is EndedTask {
+  return isEnded(task) && (task.status === 'success' || task.handled);
 }
 
 /** Whether it has left pending. */

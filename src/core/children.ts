@@ -28,12 +28,15 @@ export interface ChildStart {
   readonly goesOn: boolean;
 }
 
-/** Children of one place, or with node -1 of the whole run, up to a generation: their parent does not wait any more. */
+/** Children of one place, or of all items of a map, up to a generation: their parent does not wait for them any more. */
 export interface Recall {
   readonly node: number;
   readonly item: number;
   readonly generation: number;
 }
+
+/** Stands for every item of a map. */
+export const ALL_ITEMS = -2;
 
 /** How a child ended, as its parent gets to know it. */
 export interface ChildEnd {
@@ -156,12 +159,4 @@ function failureOf(graph: CompiledGraph, state: RunState, run: string, status: '
 /** A place that is left while its child may be open: the child is let go of. */
 export function letGo(turn: Turn, place: Place): void {
   turn.changes.recalls = [...turn.changes.recalls, { node: place.node, item: place.item, generation: place.generation }];
-}
-
-/** Everything that the run waits for. */
-export function letGoAll(turn: Turn): void {
-  const waits = (task: { readonly status: string } | undefined): boolean => task?.status === 'waiting';
-  const any =
-    turn.state.tasks.some(waits) || [...turn.state.maps.values()].some((map) => [...map.open.values()].some((item) => waits(item)));
-  if (any) letGo(turn, { node: -1, item: -1, generation: turn.state.generation });
 }

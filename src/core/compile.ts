@@ -1,4 +1,5 @@
 import { compileExpr, exprRefs, type Compiled } from './expr.ts';
+import { rolesOf, type NodeRoles, type Upkeep } from './roles.ts';
 import { inputExpr, taskExprs } from './task-exprs.ts';
 import type { BranchTask, CaseData, Graph, GraphTask, Join } from './graph.ts';
 import { compileKey, compileNeeds, type CompiledKey, type CompiledNeeds } from './needs.ts';
@@ -18,7 +19,7 @@ export interface Edge {
   readonly counts: boolean;
 }
 
-export interface GraphNode {
+export interface GraphNode extends NodeRoles {
   readonly index: number;
   readonly id: string;
   readonly task: GraphTask;
@@ -30,7 +31,9 @@ export interface GraphNode {
   /** Edges that take part in the join. */
   readonly n: number;
   readonly reads: number;
-  /** Branches whose decision this node is, and nodes made inside them; of the guard, all others: looked at again when it ends. */
+  /** A task with a row that the outcome of the run counts: neither a branch nor a handler. */
+  readonly isCounted: boolean;
+  /** Branches whose decision this node is, nodes made inside them or inside its bracket; of the guard, all others: looked at again when it ends. */
   readonly watchers: readonly number[];
   /** Its output is read by somebody, so a cache may want to keep it. */
   readonly isRead: boolean;
@@ -68,8 +71,9 @@ export interface CompiledGraph {
   readonly byId: ReadonlyMap<string, GraphNode>;
   readonly output: Compiled;
   readonly outputReads: readonly { readonly node: number; readonly mode: ReadMode }[];
-  /** Nodes that are tasks: all but branches. */
+  /** Nodes that are counted: all but branches and handlers. */
   readonly taskCount: number;
+  readonly upkeep: Upkeep | null;
   /** The node that is asked before any other may start. */
   readonly guard: number | null;
   /** Every node without upstreams and gate, in order; null where one of them asks for more than a free slot. */
@@ -99,13 +103,18 @@ export function compileGraph(graph: Graph): CompiledGraph {
   graph.tasks.forEach((task, i) => {
     if (guard !== -1 && i !== guard) watchers[guard]?.push(i);
     if (task.if) watchers[at(task.if.when)]?.push(i);
+    if (task.using !== undefined) watchers[at(task.using)]?.push(i);
     if (task.kind === 'branch') watchers[at(task.when)]?.push(i);
   });
   const outputReads = exprRefs(graph.output).map((ref) => ({ node: at(ref.id), mode: ref.mode }));
   const readByOutput = new Set(outputReads.map((read) => read.node));
+  const roles = rolesOf(graph, at);
   const nodes = graph.tasks.map((task, i): GraphNode => {
     const edges = edgesIn[i] ?? [];
+    const own = roles.of(i);
     return {
+      ...own,
+      isCounted: task.kind !== 'branch' && task.kind !== 'handler',
       index: i,
       id: task.id,
       task,
@@ -116,7 +125,10 @@ export function compileGraph(graph: Graph): CompiledGraph {
       n: edges.filter((edge) => edge.counts).length,
       reads: edges.filter((edge) => edge.read !== null).length,
       watchers: watchers[i] ?? [],
-      isRead: readByOutput.has(i) || (edgesOut[i] ?? []).some((edge) => edge.read !== null || graph.tasks[edge.to]?.kind === 'branch'),
+      isRead:
+        readByOutput.has(i) ||
+        own.compensation >= 0 ||
+        (edgesOut[i] ?? []).some((edge) => edge.read !== null || graph.tasks[edge.to]?.kind === 'branch'),
       input: compileExpr(inputExpr(task)),
       each: task.kind === 'map' ? compileExpr(task.each) : null,
       key: task.kind === 'map' && task.key !== undefined ? compileExpr(task.key) : null,
@@ -127,7 +139,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
       queue: ('contract' in task ? task.contract.queue : undefined) ?? DEFAULT_QUEUE,
     };
   });
-  const roots = nodes.filter((node) => node.in.length === 0 && node.gate === null && node.task.kind !== 'branch');
+  const roots = nodes.filter((node) => node.in.length === 0 && node.gate === null && node.bracket < 0 && node.isCounted);
   const eager = nodes.some((node) => node.join === 'always' && node.in.length > 0);
   // why: a run that waits as a whole is found by those who serve the queue of its roots
   const isOneQueue = new Set(roots.map((node) => node.queue)).size === 1;
@@ -139,7 +151,8 @@ export function compileGraph(graph: Graph): CompiledGraph {
     byId: new Map(nodes.map((node) => [node.id, node])),
     output: compileExpr(graph.output),
     outputReads,
-    taskCount: nodes.filter((node) => node.task.kind !== 'branch').length,
+    taskCount: nodes.filter((node) => node.isCounted).length,
+    upkeep: roles.upkeep,
     guard: guard === -1 ? null : guard,
     plainRoots: plain ? roots.map((node) => node.index) : null,
     hasNeeds: nodes.some((node) => node.needs !== null),

@@ -1,6 +1,6 @@
 /** A contract's options: checked, and brought into the form of graph.ts. */
 import { tryDurationMs } from './duration.ts';
-import type { ContractData, Effects, RetryData, RetryRuleData, TimeoutData } from './graph.ts';
+import type { ContractData, Effects, RetryData, RetryRuleData, RunRetryData, TimeoutData } from './graph.ts';
 import { mergeNeeds, needsOf } from './needs-options.ts';
 import { shown, type Report } from './problems.ts';
 import type { RulePredicate, TaskOpts } from './types.ts';
@@ -15,6 +15,7 @@ type Backoff = Pick<RetryRuleData, 'initialMs' | 'factor' | 'maxDelayMs'>;
 
 export const TASK_OPTIONS = ['retry', 'timeout', 'effects', 'priority', 'queue', 'pools', 'concurrency', 'rate'] as const;
 const RETRY_OPTIONS = ['maxAttempts', 'initial', 'factor', 'maxDelay', 'jitter', 'maxElapsed', 'on'];
+const RUN_RETRY_OPTIONS = ['maxAttempts', 'initial', 'factor', 'maxDelay', 'jitter'];
 const RULE_OPTIONS = ['match', 'retries', 'initial', 'factor', 'maxDelay', 'action'];
 const TIMEOUT_OPTIONS = ['queue', 'attempt', 'heartbeat', 'total'];
 const EFFECTS: readonly Effects[] = ['none', 'idempotent', 'unsafe'];
@@ -87,6 +88,17 @@ function retryOf(value: unknown, effects: Effects, report: Report): { retry: Ret
     on,
   };
   return { retry, rules };
+}
+
+/** The retry of a run as a whole: rules over errors have no place in it. */
+export function runRetryOf(value: unknown, report: Report): RunRetryData | undefined {
+  if (value === undefined) return undefined;
+  if (isBag(value)) checkKeys(value, RUN_RETRY_OPTIONS, 'retry.', under(report, 'retry'));
+  const plain = isBag(value)
+    ? Object.fromEntries(RUN_RETRY_OPTIONS.flatMap((key) => (value[key] === undefined ? [] : [[key, value[key]]])))
+    : value;
+  const { maxAttempts, initialMs, factor, maxDelayMs, jitter } = retryOf(plain, 'idempotent', report).retry;
+  return { maxAttempts, initialMs, factor, maxDelayMs, jitter };
 }
 
 function backoffOf(bag: Bag, path: readonly (string | number)[], defaults: Backoff, report: Report): Backoff {

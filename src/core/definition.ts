@@ -1,5 +1,5 @@
-import { checkKeys, duration, isBag } from './contract.ts';
-import type { Graph } from './graph.ts';
+import { checkKeys, duration, isBag, runRetryOf } from './contract.ts';
+import type { FailurePolicy, Graph } from './graph.ts';
 import { keyOf } from './needs-options.ts';
 import { invalid, nameProblem, shown, type Problem, type Report } from './problems.ts';
 import { declaredSchedules, type DeclaredSchedule } from './schedule-opts.ts';
@@ -16,7 +16,19 @@ export interface Header {
 }
 
 /** Options of a workflow, however its graph is given. */
-const WORKFLOW_OPTIONS = ['name', 'version', 'input', 'timeout', 'guard', 'onDeploy', 'schedule', 'concurrency'];
+const WORKFLOW_OPTIONS = [
+  'name',
+  'version',
+  'input',
+  'timeout',
+  'guard',
+  'onDeploy',
+  'schedule',
+  'concurrency',
+  'failurePolicy',
+  'compensateOn',
+  'retry',
+];
 
 /** Reports what is wrong with it. `also`: what this form of a definition has beside the options of all. */
 export function headerOf(def: unknown, also: readonly string[], report: Report): Header {
@@ -31,6 +43,7 @@ export function headerOf(def: unknown, also: readonly string[], report: Report):
   }
   const concurrency = keyOf(bag['concurrency'], report);
   const timeoutMs = duration(bag['timeout'], ['timeout'], report);
+  const retry = runRetryOf(bag['retry'], report);
   const onDeploy = bag['onDeploy'];
   if (onDeploy !== undefined && onDeploy !== 'move' && onDeploy !== 'pin')
     report('bad_option', ['onDeploy'], `onDeploy: must be 'move' or 'pin', not ${shown(onDeploy)}`);
@@ -49,6 +62,10 @@ export function headerOf(def: unknown, also: readonly string[], report: Report):
       ...(onDeploy === 'pin' ? { onDeploy } : {}),
       ...(concurrency === undefined ? {} : { concurrency }),
       ...(inputSchema === undefined ? {} : { inputSchema }),
+      // As given: what is wrong with them is found in the finished graph.
+      ...(bag['failurePolicy'] === undefined ? {} : { failurePolicy: bag['failurePolicy'] as FailurePolicy }),
+      ...(bag['compensateOn'] === undefined ? {} : { compensateOn: bag['compensateOn'] as ('failed' | 'cancelled')[] }),
+      ...(retry === undefined ? {} : { retry }),
     },
   };
 }

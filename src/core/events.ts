@@ -33,7 +33,12 @@ export type EngineEvent =
   /** It is pending again: a person sent it, or something that it depends on, on. */
   | (TaskBase & { readonly type: 'task.reset'; readonly generation: number })
   /** A dead letter that stays as it is. */
-  | (TaskBase & { readonly type: 'task.discarded' });
+  | (TaskBase & { readonly type: 'task.discarded' })
+  /** Something that a person should look at, whatever becomes of the run. */
+  | (TaskBase & { readonly type: 'alert'; readonly alert: TaskAlert });
+
+/** A handler that failed for good: what was set up may still be there, what was done may not be undone. */
+export type TaskAlert = 'teardown_failed' | 'compensation_failed';
 
 export interface WatchOptions {
   /** Only events of this run. */

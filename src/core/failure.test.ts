@@ -20,7 +20,7 @@ const unsafe = contract(true);
 /** Ends the task's claim, claiming or waiting first where needed. */
 function end(world: World, outcome: Outcome): void {
   for (const { dueAt, node, item } of world.in('retrying')) {
-    world.now = Math.max(world.now, dueAt);
+    world.now = Math.max(world.now, dueAt ?? 0);
     world.apply([{ type: 'due', node, item }]);
   }
   const task = world.in('running')[0] ?? world.claim(world.in('queued')[0] ?? taskOf(world));

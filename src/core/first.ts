@@ -51,6 +51,7 @@ function upstreamsOf({ nodes }: CompiledGraph, index: number): number[] {
   return [
     ...node.in.map((edge) => edge.from),
     ...(node.gate === null ? [] : [node.gate.when]),
+    ...(node.bracket < 0 ? [] : [node.bracket]),
     ...(node.cases === null ? [] : [node.cases.when]),
   ];
 }

@@ -3,8 +3,9 @@ import { isWorkflow } from './child-verbs.ts';
 import { membersOf } from './building.ts';
 import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
 import { definitionOf, headerOf } from './definition.ts';
-import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join, RefExpr } from './graph.ts';
+import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join, RefExpr, Role } from './graph.ts';
 import { guardEntry } from './guard.ts';
+import { TEARDOWN_GRACE } from './handlers.ts';
 import { reporter, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import type { Scheduled, ScheduledPlain } from './schedule-opts.ts';
 import type { Schema, SIn, SOut } from './schema.ts';
@@ -18,6 +19,8 @@ interface BaseDef {
   readonly after?: readonly string[];
   readonly join?: Join;
   readonly if?: { readonly when: string; readonly is: CaseKey };
+  /** Made inside the bracket of that setup, which has a teardown. */
+  readonly using?: string;
 }
 
 interface BodyDef<V> extends BaseDef, Omit<TaskOpts, 'concurrency'> {
@@ -122,10 +125,36 @@ export interface SleepDef extends BaseDef {
   readonly until?: Expr;
 }
 
+/** A teardown gets the output of the task `of`, a catch `{ input, error }`, a compensation `{ input, output }`. */
+export interface HandlerDef<V = never> extends TaskOpts {
+  readonly id: string;
+  readonly kind: 'handler';
+  readonly role: Role;
+  readonly of: string;
+  readonly task?: AnyTask | string;
+  /** The body, where there is no task. */
+  readonly run?: Body<V, unknown>;
+  /** Of a teardown: its failure fails the run. */
+  readonly failRun?: boolean;
+  readonly contract?: ContractData;
+}
+
 export interface GraphDef extends WorkflowOpts {
   /** Runs at the same time, of this workflow or of one key; the key may read `$input`. */
   readonly concurrency?: number | KeyLimit<Expr>;
-  readonly tasks: readonly (TaskDef | ChildDef | MapDef | ChildMapDef | WhenDef | SwitchDef | FirstDef | GuardDef | BranchDef | SleepDef)[];
+  readonly tasks: readonly (
+    | HandlerDef
+    | TaskDef
+    | ChildDef
+    | MapDef
+    | ChildMapDef
+    | WhenDef
+    | SwitchDef
+    | FirstDef
+    | GuardDef
+    | BranchDef
+    | SleepDef
+  )[];
   /** Default: undefined. */
   readonly output?: Expr;
   /** Tasks that `task` may name, and workflows that `workflow` may. */
@@ -164,11 +193,20 @@ export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const entries = Array.isArray(given) ? [...(given as readonly unknown[]), ...guardEntry(bag['guard'])] : given;
   const tasks = Array.isArray(entries) ? entries.map((entry, i) => taskOf(entry, i, context, report)) : entries;
   const graph = { ...header.graph, tasks, output: bag['output'] === undefined ? { $undefined: true } : bag['output'] } as unknown as Graph;
+  for (const task of Array.isArray(tasks) ? (tasks as unknown[]) : []) giveOutput(task, context.code);
   // Members that were left out are found through the expressions, so only in a graph whose expressions are good.
   problems.push(...graphProblems(graph).filter((problem) => problem.code !== 'missing_member'));
   const complete = problems.length === 0 ? withMembers(graph) : graph;
   if (problems.length === 0) problems.push(...graphProblems(complete));
   return definitionOf({ header, graph: complete, code: context.code, problems });
+}
+
+/** What a `catch` gives must fit the task that it serves, unless it is a task that has a schema of its own. */
+function giveOutput(task: unknown, code: Map<string, NodeCode>): void {
+  if (!isBag(task) || task['role'] !== 'catch' || typeof task['id'] !== 'string') return;
+  const own = code.get(task['id']);
+  const output = code.get(String(task['of']))?.output;
+  if (own !== undefined && own.output === undefined && output !== undefined) code.set(task['id'], { ...own, output });
 }
 
 function usable(use: unknown, report: Report): Map<string, AnyTask> {
@@ -194,7 +232,7 @@ function taskOf(value: unknown, index: number, context: Context, report: Report)
   if (kind === 'branch') return { ...value, cases: Array.isArray(value['cases']) ? value['cases'].map(caseOf) : value['cases'] };
   if (kind === 'child' || (kind === 'map' && value['workflow'] !== undefined))
     return childEntry(entry, kind, context.workflows, context.code);
-  return kind === 'task' || kind === 'map' ? bodyOf(entry, kind, context) : value;
+  return kind === 'task' || kind === 'map' || kind === 'handler' ? bodyOf(entry, kind, context) : value;
 }
 
 function whenOf({ bag, id, report }: Entry, { code }: Context): unknown {
@@ -219,7 +257,7 @@ function caseOf(value: unknown): unknown {
   return isBag(value) && value['members'] === undefined ? { ...value, members: [] } : value;
 }
 
-function bodyOf(entry: Entry, kind: 'task' | 'map', context: Context): unknown {
+function bodyOf(entry: Entry, kind: 'task' | 'map' | 'handler', context: Context): unknown {
   const { bag, id, report } = entry;
   const {
     run,
@@ -227,6 +265,7 @@ function bodyOf(entry: Entry, kind: 'task' | 'map', context: Context): unknown {
     when,
     allowFailure,
     settle,
+    failRun,
     contract: _contract,
     retry: _retry,
     timeout: _timeout,
@@ -251,21 +290,22 @@ function bodyOf(entry: Entry, kind: 'task' | 'map', context: Context): unknown {
     id,
     kind,
     ...(task ? { task: task.name } : typeof named === 'string' ? { task: named } : {}),
-    ...(kind === 'task' ? { input: {} } : { maxItems: 10_000, onEmpty: 'success' }),
+    ...(kind === 'task' ? { input: {} } : kind === 'map' ? { maxItems: 10_000, onEmpty: 'success' } : {}),
     ...data,
     // Of a map it is the bound of its items, of a task a part of its contract.
     ...(kind === 'map' && concurrency !== undefined ? { concurrency } : {}),
     ...(when === undefined ? {} : { when: true }),
     ...(allowFailure === undefined || allowFailure === false ? {} : { allowFailure }),
     ...(settle === undefined || settle === false ? {} : { settle }),
+    ...(failRun === undefined || failRun === false ? {} : { failRun }),
     contract,
   };
 }
 
-function resolve({ bag, report }: Entry, kind: 'task' | 'map', { use }: Context): AnyTask | undefined {
+function resolve({ bag, report }: Entry, kind: 'task' | 'map' | 'handler', { use }: Context): AnyTask | undefined {
   const named = bag['task'];
   if (isTask(named)) return named;
-  if (named === undefined && kind === 'task') return undefined;
+  if (named === undefined && kind !== 'map') return undefined;
   const task = typeof named === 'string' ? use.get(named) : undefined;
   if (task) return task;
   report(
@@ -280,11 +320,13 @@ function resolve({ bag, report }: Entry, kind: 'task' | 'map', { use }: Context)
 
 function contractOfEntry(
   { bag, report }: Entry,
-  kind: 'task' | 'map',
+  kind: 'task' | 'map' | 'handler',
   task: AnyTask | undefined,
 ): { readonly contract: unknown; readonly rules: Contract['rules'] } {
-  const known = TASK_OPTIONS.filter((key) => kind === 'task' || key !== 'concurrency');
-  const options = Object.fromEntries(known.flatMap((key) => (bag[key] === undefined ? [] : [[key, bag[key]]])));
+  const known = TASK_OPTIONS.filter((key) => kind !== 'map' || key !== 'concurrency');
+  const given = Object.fromEntries(known.flatMap((key) => (bag[key] === undefined ? [] : [[key, bag[key]]])));
+  const isBare = bag['role'] === 'teardown' && bag['contract'] === undefined && (given['timeout'] ?? task?.options.timeout) === undefined;
+  const options: TaskOpts = isBare ? { ...given, timeout: TEARDOWN_GRACE } : given;
   const changes = Object.keys(options).length > 0;
   if (bag['contract'] !== undefined) {
     if (changes)

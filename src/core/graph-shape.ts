@@ -1,7 +1,7 @@
 /** The shape of graph data: which values may stand where. Of what others wrote nothing is taken for granted. */
 import { checkExpr } from './expr-check.ts';
 import { exprRefs } from './expr.ts';
-import { DEFAULT_CASE, PLAIN_JOINS, type Expr, type Graph, type GraphTask } from './graph.ts';
+import { DEFAULT_CASE, FAILURE_POLICIES, PLAIN_JOINS, ROLES, type Expr, type Graph, type GraphTask } from './graph.ts';
 import { isUnits } from './needs-options.ts';
 import { nameProblem, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import { pathText } from './path.ts';
@@ -264,14 +264,22 @@ const someOf = (check: Check): Check => {
 const branchCase = bag({ is: ofCase, value: expr, members: listOf(text) });
 
 const base = { id: name, kind: any };
-const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }) };
+const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }), using: text };
 
 /** Checked as a graph of its own, where links are checked. */
 const subGraph: Check = is(isBag, 'a graph');
 
 const HEADER: Fields = {
   needed: { format: oneOf(1), workflow: name },
-  also: { timeoutMs: ms, onDeploy: oneOf('pin'), concurrency: keyLimit(inputExpr), inputSchema: any },
+  also: {
+    timeoutMs: ms,
+    onDeploy: oneOf('pin'),
+    concurrency: keyLimit(inputExpr),
+    inputSchema: any,
+    failurePolicy: oneOf(...FAILURE_POLICIES),
+    compensateOn: listOf(oneOf('failed', 'cancelled')),
+    retry: bag({ ...backoff, maxAttempts: whole(1), jitter: oneOf('none', 'full', 'equal') }),
+  },
 };
 
 const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
@@ -302,6 +310,7 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
     also: { ...alsoBase, checked: onlyTrue, when: onlyTrue, allowFailure: onlyTrue, detached: onlyTrue },
   },
   when: { needed: { ...base, input: expr }, also: alsoBase },
+  handler: { needed: { ...base, role: oneOf(...ROLES), of: text, contract }, also: { task: name, failRun: onlyTrue } },
   sleep: { needed: base, also: { ...alsoBase, ms, until: expr } },
   switch: { needed: { ...base, input: expr, cases: someOf(ownCase) }, also: { ...alsoBase, default: oneOf('branch', 'skip') } },
   first: { needed: { ...base, parts: someOf(bag({ name, value: ref })) }, also: { if: alsoBase.if } },

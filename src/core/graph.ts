@@ -121,6 +121,8 @@ interface GraphTaskBase {
   readonly after?: readonly string[];
   /** Written out only where the author wrote it: settled edges take no part in the default join. */
   readonly join?: Join;
+  /** Made inside the bracket of that setup: runs only if the setup succeeded, and the teardown waits for it. */
+  readonly using?: string;
   /** Runs only if the `when` or `switch` of that id decided so: made inside a branch. */
   readonly if?: { readonly when: string; readonly is: CaseKey };
 }
@@ -210,6 +212,33 @@ export interface BranchTask extends GraphTaskBase {
   readonly cases: readonly CaseData[];
 }
 
+/**
+ * What a handler does for the task that it serves: `teardown` cleans up what the setup of a bracket made, `catch` takes the task's failure,
+ * `compensation` undoes what the task did.
+ */
+export const ROLES = ['teardown', 'catch', 'compensation'] as const;
+export type Role = (typeof ROLES)[number];
+
+/**
+ * A durable task that the kernel starts by its role; it takes part in no join, and nothing may wait for it. What it gets comes from the
+ * task `of` that it serves: a teardown the setup's output, a catch `{ input, error }`, a compensation `{ input, output }`.
+ */
+export interface HandlerTask extends GraphTaskBase {
+  readonly kind: 'handler';
+  readonly role: Role;
+  readonly of: string;
+  readonly task?: string;
+  /** Of a teardown: its failure fails the run. */
+  readonly failRun?: true;
+  readonly contract: ContractData;
+}
+
+/** What becomes of the rest of a run on its first failure that nothing excuses. */
+export const FAILURE_POLICIES = ['continue', 'drain', 'abort'] as const;
+export type FailurePolicy = (typeof FAILURE_POLICIES)[number];
+
+/** How often, and after what delay, a run that failed is redriven as a whole. `maxAttempts` counts the first. */
+export type RunRetryData = Pick<RetryData, 'maxAttempts' | 'initialMs' | 'factor' | 'maxDelayMs' | 'jitter'>;
 /** Nothing but time: ends when it has passed, or at the instant that `until` gives. Has one of the two. */
 export interface SleepTask extends GraphTaskBase {
   readonly kind: 'sleep';
@@ -238,7 +267,7 @@ export interface FirstTask extends GraphTaskBase {
 /** Tasks whose output is a verdict: predicates and no body. */
 export type DecisionTask = WhenTask | SwitchTask | GuardTask;
 
-export type GraphTask = BodyTask | ChildTask | MapTask | DecisionTask | FirstTask | BranchTask | SleepTask;
+export type GraphTask = BodyTask | ChildTask | MapTask | DecisionTask | FirstTask | BranchTask | SleepTask | HandlerTask;
 
 export interface Graph {
   readonly format: 1;
@@ -251,4 +280,9 @@ export interface Graph {
   /** Held by a run from its admission to its end. */
   readonly concurrency?: KeyData;
   readonly inputSchema?: unknown;
+  /** Default 'continue'. */
+  readonly failurePolicy?: FailurePolicy;
+  /** The outcomes after which compensations run. Default: both. */
+  readonly compensateOn?: readonly ('failed' | 'cancelled')[];
+  readonly retry?: RunRetryData;
 }

@@ -43,6 +43,7 @@ export function tally(graph: CompiledGraph, state: RunState, edge: Edge, upstrea
 
 /** As what an upstream's end counts in the join: an allowed failure that is only waited for, and a skip that may be read, as success. */
 function countedAs(edge: Edge, upstream: EndedTask): EndedTask['status'] {
+  if (upstream.handled) return 'success';
   const isExcused = upstream.status === 'failed' && upstream.allowed && (edge.read === null || (edge.read === 'settle' && edge.ordered));
   return isExcused || (upstream.status === 'skipped' && edge.read === 'optional') ? 'success' : upstream.status;
 }
@@ -65,6 +66,7 @@ function neverOf(task: EndedTask): Never | null {
     case 'success':
       return null;
     case 'failed':
+      return task.handled ? null : 'upstream_failed';
     case 'upstream_failed':
       return 'upstream_failed';
     case 'cancelled':
@@ -85,6 +87,8 @@ function tallyOf(graph: CompiledGraph, state: RunState, node: number): UpstreamT
 
 /** Semantics, section 4: the branch it was made in, then its join, then its reads. */
 export function decideNode(graph: CompiledGraph, state: RunState, node: GraphNode): Decision {
+  // A handler waits for no task: what starts it is its role.
+  if (node.serves !== null) return WAIT;
   const kept = guardedEnd(graph, state, node);
   if (kept !== null) return kept;
   if (node.cases !== null) return decideBranch(state, node);
@@ -94,6 +98,12 @@ export function decideNode(graph: CompiledGraph, state: RunState, node: GraphNod
     const label = neverOf(gate);
     if (label !== null) return end(label);
     if (verdictOf(state, node.gate.when) !== node.gate.verdict) return end('skipped', true);
+  }
+  if (node.bracket >= 0) {
+    const setup = state.tasks[node.bracket];
+    if (!isEnded(setup)) return WAIT;
+    const label = neverOf(setup);
+    if (label !== null) return end(label);
   }
   if (node.task.kind === 'first') return decideFirst(graph, state, node.task);
   if (node.in.length === 0) return START;

@@ -76,6 +76,7 @@ function atOnce(join: Join, state: string): JoinVerdict | null {
   if (join === 'all_success' && /[FX]/.test(state)) return 'upstream_failed';
   if (join === 'one_done' && /[SF]/.test(state)) return 'run';
   if (join === 'one_failed' && /[FX]/.test(state)) return 'run';
+  if (join === 'all_failed' && /[SKC]/.test(state)) return 'skipped';
   return join === 'always' ? 'run' : null;
 }
 

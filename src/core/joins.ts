@@ -70,7 +70,7 @@ const RULES: Readonly<Record<PlainJoin, (c: UpstreamCounts) => JoinVerdict>> = {
   },
   one_done: (c) => (c.success + c.failed > 0 ? 'run' : allEnded(c) ? 'skipped' : 'wait'),
   one_failed: (c) => (broken(c) > 0 ? 'run' : allEnded(c) ? 'skipped' : 'wait'),
-  all_failed: (c) => (broken(c) === c.n ? 'run' : allEnded(c) ? 'skipped' : 'wait'),
+  all_failed: (c) => (broken(c) === c.n ? 'run' : ended(c) > broken(c) ? 'skipped' : 'wait'),
   all_skipped: (c) => (c.skipped === c.n ? 'run' : allEnded(c) ? 'skipped' : 'wait'),
   none_skipped: (c) => {
     if (!allEnded(c)) return 'wait';

@@ -61,7 +61,8 @@ function listProblem(turn: Turn, node: GraphNode, task: MapTask, list: unknown):
     if (typeof key !== 'string' && typeof key !== 'number')
       return fail('duplicate_key', `the key of item ${i} is neither a string nor a number`);
     const first = seen.get(String(key));
-    if (first !== undefined) return fail('duplicate_key', `items ${first} and ${i} both have the key ${JSON.stringify(String(key))}`);
+    // why: not the key itself, which is data and may be secret; what the kernel writes passes no redaction
+    if (first !== undefined) return fail('duplicate_key', `items ${first} and ${i} have the same key`);
     seen.set(String(key), i);
   }
   return null;
@@ -92,7 +93,7 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
   const node = turn.graph.nodes[nodeIndex];
   const map = turn.state.maps.get(nodeIndex);
   const task = turn.state.tasks[nodeIndex];
-  if (node === undefined || map === undefined || task?.status !== 'running') return false;
+  if (node === undefined || map === undefined || task?.status !== 'running' || isStopped(turn)) return false;
   const taken = Math.min(count, startable(node, map));
   if (taken <= 0) return false;
   const timeout = node.task.kind === 'map' ? node.task.contract?.timeout : undefined;
@@ -154,7 +155,7 @@ export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
   const wasBreached = isBreached(turn.graph.nodes[item.node], map);
   map[counter]++;
   change[counter]++;
-  if (map.results !== null) map.results[item.item] = item.status === 'success' ? item.output : item;
+  if (map.results !== null) map.results[item.item] = item.status === 'success' && item.completion === null ? item.output : item;
   if (!wasBreached && isBreached(turn.graph.nodes[item.node], map) && map.failed > 1) judgeItems(turn, map, true);
   return closeMap(turn, map);
 }
@@ -162,15 +163,18 @@ export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
 /** The end of a running map whose items have all ended; null while they have not. */
 export function closeMap(turn: Turn, map: MapState): EndedTask | null {
   const task = turn.state.tasks[map.node];
-  if (task?.status !== 'running' || map.next < map.n || map.open.size > 0) return null;
+  if (task?.status !== 'running' || map.open.size > 0 || (map.next < map.n && !isStopped(turn))) return null;
   return endTask(task, mapEnding(turn, map), turn.now);
 }
 
 /** Within `tolerate` the map succeeds, beyond it fails; with `settle` failures are results. Both bounds given: either breaches. */
 function mapEnding(turn: Turn, map: MapState): Ending {
   const task = turn.graph.nodes[map.node]?.task;
-  if (task?.kind !== 'map' || map.failed === 0 || task.settle) return { status: 'success' };
-  if (!isBreached(turn.graph.nodes[map.node], map)) {
+  if (task?.kind !== 'map') return { status: 'success' };
+  const isBroken = isBreached(turn.graph.nodes[map.node], map);
+  if (!isBroken && (map.next < map.n || map.cancelled > 0)) return { status: 'cancelled', reason: 'fail_fast' };
+  if (map.failed === 0 || task.settle) return { status: 'success' };
+  if (!isBroken) {
     // What failed beyond the bound before, and was redriven, may be within it now.
     judgeItems(turn, map, false);
     return { status: 'success', partial: true };
@@ -193,3 +197,12 @@ function judgeItems(turn: Turn, map: MapState, dead: boolean): void {
     if (isWhole(item) && item.status === 'failed' && !item.allowed && item.dead !== dead) results[i] = { ...item, dead };
   });
 }
+
+/** Whether this running map has failed more often than it tolerates. */
+export function isBeyond({ state }: Turn, node: GraphNode): boolean {
+  const map = state.maps.get(node.index);
+  return map !== undefined && isBreached(node, map);
+}
+
+/** The failure policy lets no new item start. */
+const isStopped = ({ graph, state }: Turn): boolean => state.flow.tripped && graph.upkeep !== null && graph.upkeep.policy !== 'continue';

@@ -4,7 +4,7 @@ import type { CompiledGraph, GraphNode } from './compile.ts';
 import type { GraphTask } from './graph.ts';
 import { NumberMap } from './number-map.ts';
 import { isTerminal } from './states.ts';
-import type { MapState, RunState, TaskState } from './run-state.ts';
+import { servedOf, type MapState, type RunState, type TaskState } from './run-state.ts';
 
 /**
  * Whether a run of one version may go on as a run of another (semantics, section 10): every task that left `pending` must still be there with
@@ -82,6 +82,8 @@ function upstreamsOf({ graph, node }: At): unknown {
   const edges = node.in.map((edge) => [idOf(edge.from), edge.read, edge.ordered] as const);
   return {
     edges: edges.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)),
+    // What was set up is torn down by the version that goes on.
+    bracket: [idOf(node.bracket), idOf(node.teardown)],
     gate: node.gate === null ? null : [idOf(node.gate.when), node.gate.verdict],
     // Nothing starts before the guard's yes: what has begun without one has passed it by.
     guard: graph.guard === null || graph.guard === node.index ? null : idOf(graph.guard),
@@ -114,8 +116,9 @@ function obstacleOf(pair: Pair, task: TaskState): ObstacleWhy | null {
   return pair.hasSameInput || isTerminal[task.status] ? null : 'input';
 }
 
-/** Whether a worker holds some of it. */
+/** Whether a worker holds some of it, or what it did is being undone by the version that did it. */
 export function isHeld(state: RunState): boolean {
+  if (state.flow.compensated) return true;
   if (state.tasks.some((task) => task?.status === 'running' && task.lease !== null)) return true;
   for (const map of state.maps.values()) {
     for (const item of map.open.values()) if (item.status === 'running') return true;
@@ -139,7 +142,7 @@ export function movedState(to: CompiledGraph, state: RunState, nodes: ReadonlyMa
     const map = state.maps.get(before);
     if (map !== undefined) maps.set(node, movedMap(map, node));
   }
-  return { ...state, tasks, maps, tallies: to.nodes.map(() => undefined), values: new Map(), open: to.taskCount };
+  return { ...state, tasks, maps, served: servedOf(to), tallies: to.nodes.map(() => undefined), values: new Map(), open: to.taskCount };
 }
 
 function movedMap(map: MapState, node: number): MapState {

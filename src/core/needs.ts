@@ -1,5 +1,5 @@
 import { compileExpr, type Compiled, type Scope } from './expr.ts';
-import type { BodyTask, KeyData, MapTask, OnLimit } from './graph.ts';
+import type { BodyTask, HandlerTask, KeyData, MapTask, OnLimit } from './graph.ts';
 
 /** One thing that a claim takes beside a slot. The names of pools, keys and rates do not meet. */
 export type Need = PoolNeed | KeyNeed | RateNeed;
@@ -39,7 +39,7 @@ export interface CompiledNeeds {
 }
 
 /** What the claims of a task's body take; null where they take nothing but a slot. */
-export function compileNeeds(workflow: string, task: BodyTask | MapTask): CompiledNeeds | null {
+export function compileNeeds(workflow: string, task: BodyTask | MapTask | HandlerTask): CompiledNeeds | null {
   const { pools, concurrency, rate } = task.contract ?? {};
   if (pools === undefined && concurrency === undefined && rate === undefined) return null;
   const own = task.task ?? `${workflow}/${task.id}`;

@@ -1,4 +1,4 @@
-import { isEnded } from './changes.ts';
+import { hasSucceeded, isEnded } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { carriesFailure, memberLabel } from './joining.ts';
 import type { EndedTask, RunState, TaskState } from './run-state.ts';
@@ -14,12 +14,14 @@ export function decideOutcome(graph: CompiledGraph, state: RunState): { status: 
   let excused = false;
   for (const node of graph.nodes) {
     const task = state.tasks[node.index];
-    if (node.cases !== null || node.index === graph.guard || !isEnded(task)) continue;
+    if (!isEnded(task)) continue;
+    if (node.serves?.failRun === true && task.status === 'failed') failed = true;
+    if (!node.isCounted || node.index === graph.guard) continue;
     const map = state.maps.get(node.index);
-    if (task.status === 'success') success++;
-    if (task.status === 'failed' && !task.allowed) failed = true;
+    if (hasSucceeded(task)) success++;
+    if (task.status === 'failed' && !isExcused(task)) failed = true;
     if (task.status === 'cancelled' && task.reason !== 'superseded') cancelled = true;
-    if (task.partial || (task.status === 'failed' && task.allowed)) excused = true;
+    if (task.partial || (task.status === 'failed' && isExcused(task))) excused = true;
     // Of a map that succeeded, the failed items were tolerated or settled.
     if (task.status === 'success' && map !== undefined && map.failed > 0) excused = true;
     if (map !== undefined) success += map.ok;
@@ -29,6 +31,8 @@ export function decideOutcome(graph: CompiledGraph, state: RunState): { status: 
   if (excused) return { status: success > 0 ? 'partial' : 'failed', reason: null };
   return { status: 'success', reason: null };
 }
+
+const isExcused = (task: EndedTask): boolean => task.allowed || task.handled;
 
 /**
  * Ids of the failed or cancelled tasks from which a failure reached this one over any path; of a task that failed itself, just it.
@@ -43,7 +47,8 @@ export function rootCauses(graph: CompiledGraph, state: RunState, nodeIndex: num
     const task = state.tasks[at];
     if (node === undefined || seen.has(at) || !isEnded(task)) continue;
     seen.add(at);
-    if (task.status === 'failed' || task.status === 'cancelled') for (const cause of causesAt(node.id, task)) found.add(cause);
+    if ((task.status === 'failed' && !task.handled) || task.status === 'cancelled')
+      for (const cause of causesAt(node.id, task)) found.add(cause);
     else if (task.status === 'upstream_failed') walk.push(...failedUpstreams(graph, state, node));
   }
   return [...found].toSorted();
@@ -55,9 +60,11 @@ function failedUpstreams(graph: CompiledGraph, state: RunState, node: GraphNode)
     const task = state.tasks[index];
     return isEnded(task) && holds(task);
   };
-  const broken = (task: EndedTask): boolean => task.status === 'failed' || task.status === 'upstream_failed';
+  const broken = (task: EndedTask): boolean => (task.status === 'failed' && !task.handled) || task.status === 'upstream_failed';
   if (graph.guard !== null && carries(graph.guard, broken)) return [graph.guard];
-  const gate = node.gate !== null && carries(node.gate.when, broken) ? [node.gate.when] : [];
+  const gate = [...(node.gate === null ? [] : [node.gate.when]), ...(node.bracket < 0 ? [] : [node.bracket])].filter((one) =>
+    carries(one, broken),
+  );
   if (node.cases === null)
     return [...gate, ...node.in.filter((edge) => carries(edge.from, (task) => carriesFailure(edge, task))).map((edge) => edge.from)];
   if (carries(node.cases.when, broken)) return [node.cases.when];
@@ -71,7 +78,7 @@ export function runRootCauses(graph: CompiledGraph, state: RunState): string[] {
   return graph.nodes
     .filter((node) => {
       const task = state.tasks[node.index];
-      return isEnded(task) && task.status === 'failed' && !task.allowed;
+      return (node.isCounted || node.serves?.failRun === true) && isEnded(task) && task.status === 'failed' && !isExcused(task);
     })
     .flatMap((node) => causesAt(node.id, state.tasks[node.index]));
 }

@@ -5,6 +5,7 @@ export type ProblemCode =
   | 'bad_at_least'
   | 'bad_branch'
   | 'bad_expr'
+  | 'bad_handler'
   | 'bad_guard'
   | 'bad_name'
   | 'bad_option'

@@ -16,7 +16,8 @@ export function replay(graph: CompiledGraph, state: RunState): void {
   for (const node of graph.nodes) {
     const task = state.tasks[node.index];
     if (!isEnded(task)) continue;
-    state.open--;
+    if (node.isCounted) state.open--;
+    state.completions = Math.max(state.completions, task.completion ?? 0);
     ended.push(task);
   }
   for (let task = ended.pop(); task !== undefined; task = ended.pop()) {

@@ -1,4 +1,4 @@
-import { isEnded, isUnderway } from './changes.ts';
+import { hasSucceeded, isEnded, isUnderway } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { rootCauses } from './outcome.ts';
 import type { EndedTask, MapState, RunState, TaskState } from './run-state.ts';
@@ -22,6 +22,9 @@ export interface ResetRequest {
   readonly sameKey: boolean;
 }
 
+/** Every dead letter and every cancelled task. */
+export const REDRIVE_ALL: ResetRequest = { kind: 'redrive', targets: [], keep: [], acceptUnknown: false, sameKey: false };
+
 /** So long a request id stands for its act: who repeats it gets what it came to. */
 export const REQUEST_MS = 7 * 86_400_000;
 
@@ -36,7 +39,10 @@ export interface ResetTarget {
   readonly output?: string | null;
 }
 
-export type ResetWhy = 'named' | 'fail_fast' | 'downstream' | 'ran_on_the_failure' | 'around';
+/**
+ * `handler`: the `catch` handler of a task that is reset; `bracket`: a setup, and its teardown that has run, around a task that is.
+ */
+export type ResetWhy = 'named' | 'fail_fast' | 'downstream' | 'ran_on_the_failure' | 'around' | 'handler' | 'bracket';
 
 export interface ResetTask {
   readonly node: number;
@@ -61,6 +67,7 @@ export interface ResetRefusal {
     | 'TASK_OUTCOME_UNKNOWN'
     | 'TASK_UNSAFE_RUNNING'
     | 'RUN_NOTHING_TO_REDRIVE'
+    | 'RUN_COMPENSATED'
     | 'TASK_UNKNOWN';
   readonly node: number;
   readonly item: number;
@@ -107,6 +114,7 @@ class Planning {
 
   plan(): ResetPlan {
     const { kind, targets } = this.request;
+    this.checkRun();
     if (kind === 'redrive' && targets.length === 0) this.nameAll();
     else for (const target of targets) this.nameTarget(target);
     if (this.tasks.length === 0 && this.maps.size === 0) {
@@ -120,12 +128,47 @@ class Planning {
     for (const node of this.maps.keys()) this.seen.delete(node.index);
     for (const node of begun) this.follow(node);
     for (let at = this.walk.pop(); at !== undefined; at = this.walk.pop()) this.visit(at);
+    for (const node of this.named.keys()) this.addServing(node);
     return {
       kind,
       generation: this.state.generation + 1,
       tasks: this.tasks,
       kept: [...this.kept].map(([node, why]) => ({ node, why })),
     };
+  }
+
+  /** What was undone is not done again, and what cleans up is not disturbed. */
+  private checkRun(): void {
+    const { status, flow } = this.state;
+    if (flow.compensated) this.refuse('RUN_COMPENSATED', -1, -1, 'its compensation has begun');
+    if (status === 'cancelling' || status === 'finishing')
+      this.refuse('TASK_NOT_ENDED', -1, -1, 'it is cleaning up; wait until it is over');
+  }
+
+  /** With a task goes its handler; and what its bracket has torn down is set up again, for it and not for what has succeeded inside. */
+  private addServing(index: number): void {
+    const node = this.graph.nodes[index];
+    if (node === undefined) return;
+    this.addHandler(node.catcher, 'handler');
+    if (node.teardown >= 0) this.addTeardown(node.teardown);
+    const setup = this.graph.nodes[node.bracket];
+    if (setup === undefined || !isUnderway(this.state.tasks[setup.teardown])) return;
+    const task = this.state.tasks[setup.index];
+    if (task?.status === 'success' && !this.named.has(setup.index)) this.add(task, 'bracket');
+    this.addServing(setup.index);
+  }
+
+  private addTeardown(index: number): void {
+    const task = this.state.tasks[index];
+    if (isUnderway(task) && !isEnded(task) && !this.named.has(index)) {
+      this.refuse('TASK_NOT_ENDED', index, -1, 'what was set up is being torn down; wait until that is over');
+    }
+    this.addHandler(index, 'bracket');
+  }
+
+  private addHandler(index: number, why: ResetWhy): void {
+    const task = this.state.tasks[index];
+    if (isUnderway(task)) this.add(task, why);
   }
 
   private add(task: Exclude<TaskState, { status: 'pending' }>, why: ResetWhy): void {
@@ -156,8 +199,9 @@ class Planning {
   private nameAll(): void {
     for (const node of this.graph.nodes) {
       const task = this.state.tasks[node.index];
+      if (node.cases !== null || node.serves?.role === 'catch') continue;
       // What nobody needs any more stays as it is.
-      if (node.cases !== null || (isEnded(task) && task.reason === 'superseded')) continue;
+      if (isEnded(task) && task.reason === 'superseded') continue;
       const map = this.state.maps.get(node.index);
       if (map !== undefined) {
         const inChildren = node.child !== null && task?.status === 'failed' && !task.allowed;
@@ -173,6 +217,9 @@ class Planning {
     const { node: index, item } = target;
     const node = this.graph.nodes[index];
     if (node === undefined || node.cases !== null) return this.refuse('TASK_UNKNOWN', index, item, 'there is no such task');
+    if (node.serves !== null && (node.serves.role !== 'teardown' || this.request.kind === 'rerun')) {
+      return this.refuse('TASK_UNKNOWN', index, item, 'it is a handler, which runs with the task that it serves; name that task');
+    }
     if (item >= 0) return this.nameItem(node, item, target);
     const task = this.state.tasks[index];
     const map = this.state.maps.get(index);
@@ -245,8 +292,24 @@ class Planning {
   private nameFailFast(): void {
     for (const node of this.graph.nodes) {
       const task = this.state.tasks[node.index];
-      if (node.cases !== null || this.named.has(node.index) || task?.status !== 'cancelled' || task.reason !== 'fail_fast') continue;
-      this.add(task, 'fail_fast');
+      const map = this.state.maps.get(node.index);
+      if (!node.isCounted) continue;
+      if (map !== undefined && task?.status === 'running' && this.state.flow.tripped) this.nameStopped(map);
+      if (this.named.has(node.index) || task?.status !== 'cancelled' || task.reason !== 'fail_fast') continue;
+      if (map === undefined) this.add(task, 'fail_fast');
+      else {
+        this.checkList(node);
+        this.maps.set(node, map);
+        this.around(node, map);
+      }
+    }
+  }
+
+  /** The items of a map that goes on, but was to start no more. */
+  private nameStopped(map: MapState): void {
+    for (let i = 0; map.cancelled > 0 && i < map.next; i++) {
+      const item = map.open.has(i) ? null : endedItem(map, i);
+      if (item?.status === 'cancelled' && item.reason === 'fail_fast') this.add(item, 'fail_fast');
     }
   }
 
@@ -268,7 +331,7 @@ class Planning {
     this.forgetItems(node);
     if (!isUnderway(task)) return;
     if (this.stays(node, task)) return;
-    const ran = task.status === 'success' || task.status === 'running' || task.status === 'retrying' || task.status === 'waiting';
+    const ran = hasSucceeded(task) || task.status === 'running' || task.status === 'retrying' || task.status === 'waiting';
     this.add(task, ran && this.request.kind !== 'rerun' ? 'ran_on_the_failure' : 'downstream');
     this.follow(index);
   }
@@ -293,7 +356,7 @@ class Planning {
       if (why !== null) this.kept.set(node.index, why);
       return why !== null;
     }
-    return task.status === 'failed' || (task.status === 'skipped' && task.reason === 'manual');
+    return (task.status === 'failed' && !task.handled) || (task.status === 'skipped' && task.reason === 'manual');
   }
 
   private refuse(code: ResetRefusal['code'], node: number, item: number, why: string): never {
@@ -316,15 +379,19 @@ export function reusedByFork(graph: CompiledGraph, donor: RunState, from: readon
   const anew = new Set<number>();
   const walk = [...from];
   for (const node of graph.nodes) {
+    // What was undone is no longer there to be taken over.
+    const isUndone = isUnderway(donor.tasks[node.compensation]) || (donor.served.get(node.compensation)?.size ?? 0) > 0;
     const task = donor.tasks[node.index];
     // The losers of a first stay out, as long as the first does.
     const isOut = isEnded(task) && (task.status === 'success' || (task.status === 'cancelled' && task.reason === 'superseded'));
-    if (node.cases === null && !isOut) walk.push(node.index);
+    if (node.isCounted && (!isOut || isUndone)) walk.push(node.index);
   }
   for (let at = walk.pop(); at !== undefined; at = walk.pop()) {
     const node = graph.nodes[at];
     if (node === undefined || anew.has(at)) continue;
     anew.add(at);
+    // What was set up for it is set up again.
+    if (node.bracket >= 0) walk.push(node.bracket);
     for (const edge of node.out) walk.push(edge.to);
     walk.push(...node.watchers);
   }

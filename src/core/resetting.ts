@@ -4,6 +4,8 @@ import { recordAttempt } from './failure.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import { replay } from './replay.ts';
 import { endedItem, type ResetPlan, type ResetRequest, type ResetTarget, type ResetWhy } from './reset.ts';
+import { flowText } from './run-flow.ts';
+import { NO_FLOW } from './run-state.ts';
 import type { MapState, PendingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
 import { isRunOver } from './states.ts';
 import { bareFacts, endTask, type Turn } from './turn.ts';
@@ -18,6 +20,10 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
   const targets = new Map(request.targets.map((target) => [key(target.node, target.item), target]));
   const maps = new Set<number>();
   changes.reset = plan;
+  const before = flowText(state);
+  if (state.flow.tripped)
+    for (const map of state.maps.values()) if (!isEnded(state.tasks[map.node])) mapChange(changes, map.node).reopened = true;
+  state.flow = NO_FLOW;
   state.generation = plan.generation;
   for (const { node, item, why } of plan.tasks) {
     const target = targets.get(key(node, item));
@@ -35,6 +41,7 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
     if (isEnded(task) && !task.stale) putTask(state, changes, { ...task, stale: true });
   }
   reopen(turn);
+  if (flowText(state) !== before) changes.flow = true;
   state.values.clear();
   state.deadlineAt = graph.graph.timeoutMs === undefined ? state.deadlineAt : Math.min(LAST_INSTANT, now + graph.graph.timeoutMs);
   replay(graph, state);

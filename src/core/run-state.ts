@@ -66,7 +66,8 @@ export interface RunningTask extends TaskFacts {
 
 export interface RetryingTask extends TaskFacts {
   readonly status: 'retrying';
-  readonly dueAt: number;
+  /** When the next attempt begins; null: handling, it has failed for good and its `catch` handler runs. */
+  readonly dueAt: number | null;
   readonly reason: Reason;
   readonly error: string | null;
 }
@@ -98,6 +99,10 @@ export interface EndedTask extends TaskFacts {
   readonly stale: boolean;
   /** Its output was taken over from another run. */
   readonly cached: boolean;
+  /** Its `catch` handler succeeded: it counts as a success, and `output` is what the handler gave. */
+  readonly handled: boolean;
+  /** Of what may have to be compensated: its place in the order in which the tasks of the run succeeded. */
+  readonly completion: number | null;
 }
 
 export type TaskState = PendingTask | QueuedTask | RunningTask | RetryingTask | WaitingTask | EndedTask;
@@ -162,6 +167,20 @@ export interface ParentLink {
   readonly recalled: boolean;
 }
 
+/** What a run has to remember beside its tasks. */
+export interface RunFlow {
+  /** Its failure policy is in force: something failed that nothing excuses. */
+  readonly tripped: boolean;
+  /** Its compensation has begun: it is over for good. */
+  readonly compensated: boolean;
+  /** How often it was redriven as a whole by its own retry, since a person last did. */
+  readonly retries: number;
+  /** When it is redriven as a whole; until then it is running. */
+  readonly retryAt: number | null;
+}
+
+export const NO_FLOW: RunFlow = { tripped: false, compensated: false, retries: 0, retryAt: null };
+
 /**
  * A run as the kernel sees it: derived from its rows when a process first touches it, changed in place by `advance`, never written as such.
  * After a commit that failed it must be dropped and derived anew.
@@ -190,6 +209,11 @@ export interface RunState {
   /** Decoded values, by node; never given away. */
   readonly values: Map<number, unknown>;
   inputValue: { readonly value: unknown } | null;
+  flow: RunFlow;
+  /** Items of handlers, by node: the compensations of a map's items. */
+  readonly served: ReadonlyMap<number, Map<number, TaskState>>;
+  /** The last place given out in the order of completion. */
+  completions: number;
   /** Tasks that are not terminal. */
   open: number;
 }
@@ -208,6 +232,7 @@ export interface RunFacts {
   readonly input: string | null;
   readonly cause: RunCause | null;
   readonly cancelAsked: Reason | null;
+  readonly flow?: RunFlow;
 }
 
 export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {
@@ -219,6 +244,18 @@ export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {
     maps: new Map(),
     values: new Map(),
     inputValue: null,
+    flow: facts.flow ?? NO_FLOW,
+    served: servedOf(graph),
+    completions: 0,
     open: graph.taskCount,
   };
+}
+
+const NONE_SERVED: RunState['served'] = new Map();
+
+export function servedOf(graph: CompiledGraph): RunState['served'] {
+  const ofMaps = (graph.upkeep?.compensations ?? []).filter(
+    (node) => graph.nodes[graph.nodes[node]?.serves?.of ?? -1]?.task.kind === 'map',
+  );
+  return ofMaps.length === 0 ? NONE_SERVED : new Map(ofMaps.map((node) => [node, new Map<number, TaskState>()]));
 }

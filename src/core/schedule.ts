@@ -55,6 +55,8 @@ export type FireRecord =
       readonly count: number | null;
       readonly reason: NoRunReason;
       readonly note: string | null;
+      /** Number of the backfill that skips it; default: none does. */
+      readonly backfill?: number;
     }
   /** One that waited gives no run after all. */
   | { readonly kind: 'dropped'; readonly dueAt: number; readonly reason: NoRunReason; readonly note: string | null };

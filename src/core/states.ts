@@ -191,4 +191,10 @@ export const RUN_TRANSITIONS: readonly Transition<RunStatus>[] = [
   { from: 'failed', event: 'redrive, rerun or mark', to: ['queued'] },
   { from: 'cancelled', event: 'redrive, rerun or mark', to: ['queued'] },
   { from: 'queued', event: 'admitted', to: ['running'] },
+  { from: 'running', event: 'outcome fixed, cleans up', to: ['finishing'] },
+  { from: 'running', event: 'cancel, deadline or marked failed, cleans up', to: ['cancelling'] },
+  { from: 'paused', event: 'cancel, deadline or marked failed, cleans up', to: ['cancelling'] },
+  { from: 'finishing', event: 'cleaned up', to: ['success', 'partial', 'failed', 'cancelled'] },
+  { from: 'cancelling', event: 'cleaned up', to: ['failed', 'cancelled'] },
+  { from: 'finishing', event: 'waits for its own retry', to: ['running'] },
 ];

@@ -29,6 +29,7 @@ export function taskExprs(task: GraphTask): TaskExpr[] {
     case 'first':
       return task.parts.map(({ name, value }, i) => ({ key: `part ${name}`, at: ['parts', i, 'value'], reads: exprRefs(value) }));
     case 'guard':
+    case 'handler':
       return [];
     case 'sleep':
       return expr('until', task.until);
@@ -48,6 +49,7 @@ export function inputExpr(task: GraphTask): Expr {
     case 'map':
       return task.items;
     case 'branch':
+    case 'handler':
     case 'first':
       return null;
     case 'sleep':

@@ -1,6 +1,7 @@
 import type { Changes } from './changes.ts';
 import type { ChildEvent } from './children.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
+import { LAST_INSTANT } from './duration-text.ts';
 import type { ContractData } from './graph.ts';
 import type { ResetRequest } from './reset.ts';
 import type { FailureFacts } from './retry.ts';
@@ -38,6 +39,8 @@ export type RunEvent =
   | { readonly type: 'admit' }
   | { readonly type: 'cancel'; readonly reason: Reason }
   | { readonly type: 'fail'; readonly reason: 'deadline' | 'stuck' | 'marked_failed' }
+  /** The instant that the run as a whole waited for has come: its deadline, or its own retry. */
+  | { readonly type: 'run_due' }
   | { readonly type: 'pause' }
   | { readonly type: 'resume' }
   | { readonly type: 'reset'; readonly request: ResetRequest }
@@ -70,6 +73,8 @@ export interface Turn {
   readonly now: number;
   readonly settings: KernelSettings;
   readonly ended: EndedTask[];
+  /** Something failed in it that nothing excuses. */
+  hasFailed: boolean;
 }
 
 export interface Ending {
@@ -80,6 +85,7 @@ export interface Ending {
   readonly allowed?: boolean;
   readonly partial?: boolean;
   readonly dead?: boolean;
+  readonly handled?: boolean;
 }
 
 /** A task's last state: its facts, and how it ended. */
@@ -110,6 +116,8 @@ export function endTask(task: TaskFacts & { readonly startedAt?: number | null }
     dead: ending.dead ?? false,
     stale: false,
     cached: false,
+    handled: ending.handled ?? false,
+    completion: null,
   };
 }
 
@@ -163,3 +171,14 @@ export const bareFacts = (facts: TaskFacts): TaskFacts => ({
   effect: facts.effect,
   edited: facts.edited,
 });
+
+/** When its queue timeout or total timeout passes, if it is queued now. */
+export function expiryOf(node: GraphNode, now: number): number | null {
+  const timeout = contractOf(node)?.timeout;
+  const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
+  return ms === Infinity ? null : Math.min(LAST_INSTANT, now + ms);
+}
+
+/** Before its time nothing of a run starts, and it does not end by itself. */
+export const isAdmitted = ({ status, resumeTo }: RunState): boolean =>
+  status !== 'scheduled' && !(status === 'paused' && resumeTo === 'scheduled');

@@ -3,7 +3,7 @@
  * What happens at run time stands in refs.ts and builder.ts.
  */
 import type { Duration } from './duration.ts';
-import type { ContractData, Effects, Graph, Join, OnLimit } from './graph.ts';
+import type { ContractData, Effects, FailurePolicy, Graph, Join, OnLimit } from './graph.ts';
 import type { DeclaredSchedule } from './schedule-opts.ts';
 import type { Schema } from './schema.ts';
 
@@ -240,6 +240,8 @@ export interface Ctx {
   readonly deadline: Date;
   readonly log: Log;
   readonly traceparent?: string;
+  /** Of a run that a schedule started: the instant at which it was due, whenever it began. */
+  readonly dueAt?: Date;
   /** Runs `fn` once under this name and records what it returns; later attempts read the record. In a loop name the turn: `['call', i]`. */
   step<T>(name: string | readonly (string | number)[], fn: (() => Promise<T> | T) & StorableFn<T>): Promise<T>;
   progress(done: number | { readonly done: number; readonly of: number; readonly note?: string }): void;
@@ -296,7 +298,7 @@ export type Settled<T> =
 export type SureJoin = 'none_failed' | 'all_done' | 'always';
 
 /** V: what the predicate sees. J and W are inferred: whether the task may be skipped. */
-export interface NodeOpts<V = any, J extends Join = Join, W extends boolean = boolean> extends Omit<TaskOpts, 'concurrency'> {
+export interface NodeOpts<V = any, J extends Join = Join, W extends boolean = boolean, O = any> extends Omit<TaskOpts, 'concurrency'> {
   /** As of a task; the key may be read from refs. */
   readonly concurrency?: number | KeyLimit<In<string>>;
   /** Default: the task's name. */
@@ -309,6 +311,26 @@ export interface NodeOpts<V = any, J extends Join = Join, W extends boolean = bo
   readonly when?: (input: V) => W;
   /** A failure does not fail the run; on an order-only edge it counts as a success. */
   readonly allowFailure?: boolean;
+  /**
+   * Runs as a task of its own when this one has failed for good. What it gives stands for the task's output, and the failure counts as a
+   * success; where it fails too, the task fails with both errors.
+   */
+  readonly catch?: Handler<{ input: V; error: TaskError }, O>;
+  /** Undoes what the task did, when the run ends as failed or cancelled: as a task of its own, in reverse order of completion. */
+  readonly compensate?: Handler<{ input: V; output: O }>;
+}
+
+/** A task, or a function: with a contract of its own, retried and recorded like any task. */
+export type Handler<V, O = unknown> = Task<V, O, any, any> | ((value: V, ctx: Ctx) => Promise<O> | O);
+
+interface UsingOpts<T> {
+  /** Runs when the setup has succeeded and every task inside has ended, however that was; gets what the setup gave. */
+  readonly teardown: Handler<T>;
+  readonly after?: readonly AnyRef[];
+  /** The longest time of one attempt of the teardown. Default: the task's own timeout, or 5 minutes. */
+  readonly grace?: Duration;
+  /** A teardown that fails for good fails the run. Default false: it is a dead letter and an alert. */
+  readonly failRun?: boolean;
 }
 
 export interface MapOpts<
@@ -316,7 +338,7 @@ export interface MapOpts<
   J extends Join = Join,
   W extends boolean = boolean,
   Y extends 'success' | 'skip' = 'success' | 'skip',
-> extends Omit<NodeOpts<readonly E[], J, W>, 'concurrency'> {
+> extends Omit<NodeOpts<readonly E[], J, W>, 'concurrency' | 'catch' | 'compensate'> {
   /** Items that run at the same time. Default: no bound. */
   readonly concurrency?: number;
   /** Default 10,000; more fail the map. */
@@ -410,7 +432,7 @@ export interface Build {
   run<I, O, B, J extends Join = never, W extends boolean = never>(
     task: Task<I, O, B, any>,
     input: In<NoInfer<I>>,
-    opts?: NodeOpts<NoInfer<B>, J, W>,
+    opts?: NodeOpts<NoInfer<B>, J, W, NoInfer<O>>,
   ): Result<O, J, W>;
   /** A run of another workflow: its end is the end of the task. With `detached` only its acceptance is waited for. */
   run<I, O, J extends Join = never, W extends boolean = never, D extends boolean = false>(
@@ -423,7 +445,7 @@ export interface Build {
     id: string,
     input: R & Tree<R>,
     fn: ((input: Simplify<Out<R>>, ctx: Ctx) => Promise<O> | O) & StorableFn<O>,
-    opts?: NodeOpts<Simplify<Out<NoInfer<R>>>, J, W>,
+    opts?: NodeOpts<Simplify<Out<NoInfer<R>>>, J, W, NoInfer<O>>,
   ): Result<O, J, W>;
   /** The task once per item of a list; the value is the list of outputs, or with `settle` of how each item ended. */
   map<
@@ -438,7 +460,11 @@ export interface Build {
     items: R & Tree<R>,
     task: Task<I, O, any, any>,
     each: (item: Ref<ItemOf<R>>) => In<NoInfer<I>>,
-    opts?: MapOpts<ItemOf<NoInfer<R>>, J, W, Y> & { readonly settle?: S },
+    opts?: MapOpts<ItemOf<NoInfer<R>>, J, W, Y> & {
+      readonly settle?: S;
+      /** Undoes what an item did, when the run ends as failed or cancelled. */
+      readonly compensate?: Handler<{ input: NoInfer<I>; output: NoInfer<O> }>;
+    },
   ): Result<S extends true ? Settled<O>[] : O[], J, W, Y>;
   /**
    * A part of the graph per item of a list, made by a function that is called once. Depth first: older items go on before another starts. What
@@ -511,6 +537,23 @@ export interface Build {
    * Never ends early; fails with `definition_error` where the ref gives no valid Date.
    */
   sleep<J extends Join = never>(time: Duration | RefBase<Date>, opts?: WaitOpts<J>): Result<void, J, never>;
+  /**
+   * A part of the graph between a setup and its teardown. The tasks that `body` makes run only if the setup has succeeded; the teardown runs
+   * after all of them, under every failure policy, cancel and deadline. Gives what `body` returns.
+   */
+  using<I, T, A>(
+    id: string,
+    opts: UsingOpts<NoInfer<T>> & { readonly setup: Task<I, T, any, any>; readonly input: In<NoInfer<I>> },
+    body: (value: Ref<T>) => A,
+  ): A;
+  using<T, A, const R = Record<string, never>>(
+    id: string,
+    opts: UsingOpts<NoInfer<T>> & {
+      readonly setup: ((input: Simplify<Out<R>>, ctx: Ctx) => Promise<T> | T) & StorableFn<T>;
+      readonly input?: R & Tree<R>;
+    },
+    body: (value: Ref<T>) => A,
+  ): A;
   /** How each part ended, whatever that is; never blocks. */
   settle<R extends Readonly<Record<string, AnyRef>>>(parts: R): { readonly [K in keyof R]: Ref<Settled<Out<R[K]>>> };
   /** Reads what may be skipped: then it is `undefined`, or `otherwise`. */
@@ -560,8 +603,19 @@ export interface WorkflowOpts {
   /** Of a run, from its admission. */
   readonly timeout?: Duration;
   /**
+   * What becomes of the rest on the first failure that nothing excuses. 'continue' (default): what does not depend on it goes on. 'drain':
+   * what has begun ends, nothing else starts. 'abort': what runs is cancelled too. Teardowns and `catch` handlers run in any case.
+   */
+  readonly failurePolicy?: FailurePolicy;
+  /** The outcomes after which what succeeded is compensated. Default: both. */
+  readonly compensateOn?: readonly ('failed' | 'cancelled')[];
+  /** The run as a whole is redriven when it would end as failed; `maxAttempts` (default 3) counts the first. Default: never. */
+  readonly retry?: RunRetry;
+  /**
    * What open runs of this version do when a newer one is registered: `'move'` (default), as soon as nothing of them runs, and only where every
    * task that has begun is still there with the same id, contract and upstreams; or `'pin'`: they end as runs of this version.
    */
   readonly onDeploy?: 'move' | 'pin';
 }
+
+export type RunRetry = Pick<Retry, 'maxAttempts' | 'initial' | 'factor' | 'maxDelay' | 'jitter'>;

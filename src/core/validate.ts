@@ -5,6 +5,7 @@ import type { CaseData, GraphTask } from './graph.ts';
 import { exclusiveProblems } from './graph-exclusive.ts';
 import { guardProblems } from './graph-guard.ts';
 import { shapeOf, type ShapedGraph } from './graph-shape.ts';
+import { roleProblems } from './graph-roles.ts';
 import { skipProblems } from './graph-skips.ts';
 import { reporter, shown, type Problem, type Report } from './problems.ts';
 import { taskExprs } from './task-exprs.ts';
@@ -77,6 +78,7 @@ function linkProblems(shape: ShapedGraph, report: Report, within: Parameters<typ
     report(code, at, message);
   });
   exclusiveProblems(shape, spoiled, report);
+  roleProblems(shape, report);
 }
 
 function linksOf(task: GraphTask): Link[] {
@@ -95,6 +97,8 @@ function linksOf(task: GraphTask): Link[] {
     ...reads,
     ...order,
     ...(task.if ? [link('if', task.if.when)] : []),
+    ...(task.using === undefined ? [] : [link('using', task.using)]),
+    ...(task.kind === 'handler' ? [link('of', task.of)] : []),
   ];
 }
 

@@ -1,8 +1,9 @@
-import { isEnded, taskAt } from './changes.ts';
+import { hasSucceeded, isEnded, taskAt } from './changes.ts';
 import { decode, encode } from './codec.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import type { ErrorRecord } from './errors.ts';
 import type { Scope } from './expr.ts';
+import type { Reason } from './states.ts';
 import type { EndedTask, ItemResult, MapState, RunState } from './run-state.ts';
 import { chosenCase } from './verdict.ts';
 
@@ -57,7 +58,7 @@ export class RunScope implements Scope {
     const node = this.node(id);
     const task = this.state.tasks[node.index];
     if (!isEnded(task)) return undefined;
-    if (task.status === 'success') return { status: 'success', value: this.output(id) };
+    if (hasSucceeded(task)) return { status: 'success', value: this.output(id) };
     return settledOf(task, undefined);
   }
 
@@ -117,11 +118,7 @@ function settledOf(task: EndedTask, value: unknown): unknown {
   return { status: task.status, error: settledError(task) };
 }
 
-export function settledError(task: EndedTask): SettledError {
-  const record = parseError(task.error);
-  const code = record?.code ?? task.reason ?? record?.name ?? task.status;
-  return { code, message: record?.message ?? task.reason ?? task.status, attempts: task.begun };
-}
+export const settledError = (task: EndedTask): SettledError => failureOf(task);
 
 export function parseError(text: string | null): ErrorRecord | null {
   return text === null ? null : (JSON.parse(text) as ErrorRecord);
@@ -140,17 +137,44 @@ export function taskInput(graph: CompiledGraph, state: RunState, nodeIndex: numb
   if (node === undefined) throw new RangeError(`no node ${nodeIndex}`);
   const edited = taskAt(state, nodeIndex, item)?.edited ?? null;
   if (edited !== null) return decode(edited);
+  if (node.serves !== null) return handlerInput(graph, state, node.serves, item);
   if (item < 0 || node.each === null) return node.input(new RunScope(graph, state));
   const map = state.maps.get(nodeIndex);
   if (map === undefined) throw new RangeError(`map ${node.id} has not started`);
   return node.each(new RunScope(graph, state, mapList(graph, state, node, map)[item]));
 }
 
+/** What a handler gets comes from the task that it serves. */
+function handlerInput(graph: CompiledGraph, state: RunState, { role, of }: NonNullable<GraphNode['serves']>, item: number): unknown {
+  const served = graph.nodes[of];
+  if (served === undefined) throw new RangeError(`no node ${of}`);
+  if (role === 'teardown') return new RunScope(graph, state).output(served.id);
+  const ended = item < 0 ? undefined : state.maps.get(of)?.results?.[item];
+  const task = item < 0 ? state.tasks[of] : isWhole(ended) ? ended : undefined;
+  if (task === undefined && item >= 0) throw new ItemsNeeded(of);
+  if (task === undefined) throw new RangeError(`task ${served.id} has no state`);
+  const input = task.edited === null ? taskInput(graph, state, of, item) : decode(task.edited);
+  if (role === 'compensation') return { input, output: isEnded(task) ? decode(task.output) : undefined };
+  return { input, error: 'error' in task ? failureOf(task) : undefined };
+}
+
+/** A failure as readers of it see it. */
+function failureOf(task: {
+  readonly error: string | null;
+  readonly reason: Reason | null;
+  readonly status: string;
+  readonly begun: number;
+}): SettledError {
+  const record = parseError(task.error);
+  const code = record?.code ?? task.reason ?? record?.name ?? task.status;
+  return { code, message: record?.message ?? task.reason ?? task.status, attempts: task.begun };
+}
+
 /** The run's output as stored; null where a part that it requires did not succeed. */
 export function runOutput(graph: CompiledGraph, state: RunState, maxBytes: number): { readonly text: string | null } | null {
   const readable = graph.outputReads.every(({ node, mode }) => {
-    const status = state.tasks[node]?.status;
-    return mode === 'settle' || status === 'success' || (mode === 'optional' && status === 'skipped');
+    const task = state.tasks[node];
+    return mode === 'settle' || (mode === 'optional' && task?.status === 'skipped') || hasSucceeded(task);
   });
   if (!readable) return null;
   return { text: encode(graph.output(new RunScope(graph, state)), { maxBytes, root: 'output' }) ?? null };

@@ -3,6 +3,7 @@ import type { Building, Call } from './building.ts';
 import { inParens } from './call-site.ts';
 import { checkKeys, isBag } from './contract.ts';
 import type { GraphTask, Join } from './graph.ts';
+import { addOwnHandlers } from './handlers.ts';
 import { shown } from './problems.ts';
 import { refInfo } from './refs.ts';
 import type { NodeCode, RefBase } from './types.ts';
@@ -15,8 +16,9 @@ export function isFunction(value: unknown): value is (...args: unknown[]) => unk
   return typeof value === 'function' && refInfo(value) === undefined;
 }
 
-export function place(building: Building, call: Call, task: GraphTask, code?: NodeCode): Ref {
+export function place(building: Building, call: Call, task: GraphTask, code?: NodeCode, opts: Bag = {}): Ref {
   building.add(task, code, call.site);
+  addOwnHandlers(building, call, opts, code?.output);
   return building.ref({ kind: 'task', id: task.id });
 }
 

@@ -1,7 +1,8 @@
 import { isEnded, isUnderway } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
+import { compensationRows } from './cleanup.ts';
 import { decideNode } from './joining.ts';
-import { rootCauses, runRootCauses } from './outcome.ts';
+import { decideOutcome, rootCauses, runRootCauses } from './outcome.ts';
 import type { EndedTask, QueuedTask, RunningTask, RunState, TaskState } from './run-state.ts';
 import { isRunOver, type RunStatus, type TaskStatus } from './states.ts';
 import { contractOf } from './turn.ts';
@@ -82,6 +83,14 @@ function tellRun(facts: WhyFacts): Told {
   if (state.status === 'scheduled') {
     return told(`It starts in ${spanText((state.startAt ?? now) - now)}.`, { since: at(state.acceptedAt), until: at(state.startAt) });
   }
+  if (state.status === 'cancelling' || state.status === 'finishing') return tellCleanup(facts);
+  if (state.flow.retryAt !== null) {
+    const at = new Date(state.flow.retryAt);
+    return told(`It failed, and is redriven as a whole in ${spanText(at.getTime() - now)}.`, {
+      until: at,
+      tasks: runRootCauses(facts.graph, state),
+    });
+  }
   if (facts.isUnclaimed)
     return waitsForWorker(
       facts,
@@ -92,10 +101,38 @@ function tellRun(facts: WhyFacts): Told {
   return tellOpen(facts);
 }
 
+/** How it will end, and what still cleans up. */
+function tellCleanup(facts: WhyFacts): Told {
+  const { graph, state } = facts;
+  const { status, reason } = decideOutcome(graph, state);
+  const ending =
+    status === 'failed' ? 'It failed' : status === 'cancelled' ? `It is being cancelled (${reasonText(reason)})` : `It ends as ${status}`;
+  const { sentence, ...about } = tellOpen(facts);
+  return told(`${ending}, cleaning up: ${lower(sentence)}`, about);
+}
+
+/** Such a run goes on no more: what is left is to be mended by hand. */
+function tellCompensated(facts: WhyFacts, ago: string): Told {
+  const { graph, state, finishedAt } = facts;
+  const left = compensationRows(graph, state).filter((row) => row.status !== 'success');
+  const ids = left.flatMap((row) => graph.nodes[row.node]?.id ?? []);
+  const causes = runRootCauses(graph, state);
+  const because = causes.length === 0 ? '' : ` because ${listText(causes)} failed`;
+  const undone =
+    left.length === 0
+      ? 'what its tasks had done was undone'
+      : `not everything could be undone: ${listText([...new Set(ids)])} did not succeed`;
+  return told(`It ${state.status === 'cancelled' ? 'was cancelled' : 'failed'}${ago}${because}; ${undone}.`, {
+    since: at(finishedAt),
+    tasks: ids.length > 0 ? [...new Set(ids)] : causes,
+  });
+}
+
 function tellEnd(facts: WhyFacts): Told {
   const { graph, state, finishedAt, now } = facts;
   const since = at(finishedAt);
   const ago = finishedAt === null ? '' : ` ${spanText(now - finishedAt)} ago`;
+  if (state.flow.compensated) return tellCompensated(facts, ago);
   switch (state.status) {
     case 'failed': {
       const causes = runRootCauses(graph, state);
@@ -144,7 +181,7 @@ function openTasks(facts: WhyFacts, status: 'running' | 'retrying' | 'queued' | 
   return graph.nodes.flatMap((node) => {
     const top = state.tasks[node.index];
     const map = state.maps.get(node.index);
-    const all = map === undefined ? [top] : [...map.open.values()];
+    const all = map === undefined ? [top, ...(state.served.get(node.index)?.values() ?? [])] : [...map.open.values()];
     return all.flatMap((task) => (task?.status === status ? [{ node, task }] : []));
   });
 }
@@ -159,6 +196,7 @@ function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskStat
     case 'retrying': {
       const error = parseError(task.error);
       const why = error === null ? task.reason : `${error.code ?? error.name}: ${firstLine(error.message)}`;
+      if (task.dueAt === null) return told(`It failed for good (${why}), and its catch handler runs.`, { tasks: [node.id] });
       const text = `Attempt ${task.attempt} failed (${why}); the next begins ${task.dueAt <= facts.now ? 'now' : `in ${spanText(task.dueAt - facts.now)}`}.`;
       return told(text, { until: at(task.dueAt), tasks: [node.id] });
     }
@@ -244,6 +282,8 @@ function tellEnded(facts: WhyFacts, node: GraphNode, task: EndedTask): Told {
         { since },
       );
     case 'failed':
+      if (task.handled)
+        return told(`${upper(failureText(facts, node, task))} ${ago}; its catch handler took the failure.`, { since, tasks: [node.id] });
       return told(`${upper(failureText(facts, node, task))} ${ago}${task.dead ? '; it is a dead letter: redrive or discard it' : ''}.`, {
         since,
         tasks: [node.id],

@@ -54,6 +54,7 @@ export class Attempt {
   slot = -1;
   private readonly host: AttemptHost;
   readonly traceparent: string | null;
+  readonly dueAt: number | null;
   private controller: AbortController | null = null;
   private abortReason: DOMException | null = null;
   private lastBeat: number;
@@ -66,7 +67,7 @@ export class Attempt {
 
   constructor(
     host: AttemptHost,
-    at: { run: number; runId: string; task: RunningTask; known: Known; chain: Chain; traceparent: string | null },
+    at: { run: number; runId: string; task: RunningTask; known: Known; chain: Chain; traceparent: string | null; dueAt: number | null },
   ) {
     this.host = host;
     this.run = at.run;
@@ -75,6 +76,7 @@ export class Attempt {
     this.known = at.known;
     this.chain = at.chain;
     this.traceparent = at.traceparent;
+    this.dueAt = at.dueAt;
     this.token = at.task.lease?.token ?? 0;
     this.lastBeat = at.task.startedAt;
   }

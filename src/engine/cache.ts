@@ -12,6 +12,8 @@ export interface CachedRun {
   readonly state: RunState;
   readonly uid: Uint8Array;
   readonly traceparent: string | null;
+  /** The instant at which its schedule was due. */
+  readonly dueAt: number | null;
   epoch: number;
   /** Null: others may hold its state too, so every write bumps the revision. */
   owner: number | null;
@@ -62,6 +64,7 @@ export class RunCache {
 /** A run's state from its rows. */
 export function stateFromRows(graph: CompiledGraph, loaded: LoadedRun): RunState {
   const state = emptyRunState(graph, loaded.facts);
+  state.completions = loaded.completions;
   for (const map of loaded.maps) {
     const isRead = graph.nodes[map.node]?.isRead === true;
     const complete = map.next === 0;

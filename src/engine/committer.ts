@@ -1,4 +1,5 @@
 import { setTask } from '../core/changes.ts';
+import { wakeOf } from '../core/run-flow.ts';
 import type { PawlError } from '../core/errors.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { RunEnd } from '../core/changes.ts';
@@ -30,7 +31,7 @@ import { keyConflict } from './key-conflict.ts';
 import type { Moved, MoveUnit } from './moves.ts';
 import type { Ports } from './ports.ts';
 import type { Registry } from './registry.ts';
-import type { Act, EventUnit, StartUnit, StepUnit, Unit } from './units.ts';
+import { ScheduleMoved, type Act, type EventUnit, type StartUnit, type StepUnit, type Unit } from './units.ts';
 
 /** Changes in one commit: at 500 and more the event loop's p99 reaches 11 ms (hotpath, rule 3). */
 const MAX_UNITS = 200;
@@ -340,7 +341,7 @@ export class Committer {
       const token = from?.status === 'running' ? from.lease?.token : undefined;
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
-    if (changes.moves.length > 0 || changes.reset !== null || move !== null) this.woken(state);
+    if (changes.moves.length > 0 || changes.reset !== null || changes.flow || move !== null) this.woken(state);
     if (move !== null) {
       this.cache.put(entry);
       // Their places have other numbers now.
@@ -358,10 +359,10 @@ export class Committer {
   }
 
   /** A run that was admitted, paused, resumed or reopened: what it waits for now, and what of it may be claimed. */
-  private woken({ status, startAt, deadlineAt, rank }: CachedRun['state']): void {
-    const wakeAt = status === 'scheduled' ? startAt : deadlineAt;
+  private woken(state: CachedRun['state']): void {
+    const wakeAt = wakeOf(state);
     if (wakeAt !== null) this.onDue(wakeAt);
-    if (status === 'running') this.claims?.queued(rank);
+    if (state.status === 'running') this.claims?.queued(state.rank);
   }
 
   private queued(rank: number, expiresAt: number | null): void {
@@ -374,6 +375,10 @@ export class Committer {
     const outcome = result.starts[i];
     if (outcome?.created === false && 'done' in outcome) {
       repeatedStart(unit, outcome.done);
+      return;
+    }
+    if (outcome?.created === false && 'decided' in outcome) {
+      unit.reject(new ScheduleMoved());
       return;
     }
     if (outcome?.created === false && 'moved' in outcome) {
@@ -391,11 +396,11 @@ export class Committer {
   }
 
   /** A run that is there since this commit, with those that it started itself. */
-  private opened({ known, write, launches, children }: PlannedChild, epoch: number, out: [CachedRun, Launch][]): void {
+  private opened({ known, write, launches, children, dueAt }: PlannedChild, epoch: number, out: [CachedRun, Launch][]): void {
     const { state, changes, uid, traceparent, owner } = write;
-    const entry: CachedRun = { known, state, uid, traceparent, epoch, owner, held: 0 };
+    const entry: CachedRun = { known, state, uid, traceparent, dueAt, epoch, owner, held: 0 };
     if (launches.length > 0 && changes.end === null) this.cache.put(entry);
-    const wakeAt = state.status === 'scheduled' ? state.startAt : state.deadlineAt;
+    const wakeAt = wakeOf(state);
     if (wakeAt !== null) this.onDue(wakeAt);
     for (const { to } of changes.tasks) {
       if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
@@ -419,6 +424,7 @@ export class Committer {
         state,
         uid: run.uid,
         traceparent: run.traceparent,
+        dueAt: run.dueAt,
         epoch: result.epoch,
         owner: this.claims?.capacity(0).worker ?? null,
         held: 0,

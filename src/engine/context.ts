@@ -12,6 +12,7 @@ export class BodyContext implements Ctx {
   readonly runId: string;
   readonly attempt: number;
   declare readonly traceparent?: string;
+  declare readonly dueAt?: Date;
   private readonly of: Attempt;
   private readonly host: AttemptHost;
   private kept: Steps | null = null;
@@ -22,6 +23,7 @@ export class BodyContext implements Ctx {
     this.of = attempt;
     this.host = host;
     if (attempt.traceparent !== null) this.traceparent = attempt.traceparent;
+    if (attempt.dueAt !== null) this.dueAt = new Date(attempt.dueAt);
   }
 
   get task(): string {

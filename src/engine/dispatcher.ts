@@ -154,6 +154,7 @@ export class Dispatcher implements Claims, AttemptHost {
       known: entry.known,
       chain,
       traceparent: entry.traceparent,
+      dueAt: entry.dueAt,
     });
     attempt.slot = this.slots.claim(attempt.token, attempt.key);
     this.active.set(attempt.token, attempt);

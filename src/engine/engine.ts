@@ -10,6 +10,7 @@ import type { RunState } from '../core/run-state.ts';
 import type { Schema } from '../core/schema.ts';
 import type { RunEvent } from '../core/turn.ts';
 import { pausedNames } from '../store/capacity.ts';
+import type { ScheduleRow } from '../store/schedules.ts';
 import { isBroken, type RunRow, type Store } from '../store/store.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import { stateFromRows } from './cache.ts';
@@ -28,6 +29,8 @@ import { pulse } from './pulse.ts';
 import { asked, pruneBatches, runsToPrune, type PruneCounts, type PruneOptions } from './retention.ts';
 import { refuseOther } from './acts.ts';
 import { applyParked } from './sweeps/parked.ts';
+import { declareSchedules } from './declared-schedules.ts';
+import { ScheduleRunner } from './schedule-runner.ts';
 import { Registry, type Known, type Registrable } from './registry.ts';
 import type { Moved } from './moves.ts';
 import type { Act, Started, StartRequest } from './units.ts';
@@ -84,6 +87,7 @@ interface Opened {
   readonly ends: Ends;
   readonly clock: StoreClock;
   readonly logs: LogBook;
+  readonly runner: ScheduleRunner;
 }
 
 /** A store, what is registered, and at most one worker at a time: everything of a process but its API. */
@@ -96,6 +100,9 @@ export class EngineRuntime {
   private worker: Worker | null = null;
   private isClosed = false;
   private broken: Error | null = null;
+  private tellBroken: (error: Error) => void = () => undefined;
+  /** Resolves when this process has stopped working because a rule of the engine or the store is broken. */
+  readonly failure = new Promise<Error>((resolve) => (this.tellBroken = resolve));
   private readonly closing = new AbortController();
 
   constructor(parts: EngineParts) {
@@ -119,14 +126,7 @@ export class EngineRuntime {
     const { logger } = this;
     const store = await this.parts.openStore();
     const clock = new StoreClock(ports, settings.leaseMs);
-    const info = await store.open();
-    clock.raise(info.clock);
-    if (info.isImmutable)
-      logger.warn('the store cannot be read beside a writer: what is committed from now on is not seen', { path: info.path });
-    if (this.parts.access === 'write') {
-      await this.registry.define(store, clock.now());
-      await store.capacity.declare(this.parts.limits, clock.now());
-    }
+    await this.prepare(store, clock);
     const { maxPayload, maxLost } = settings;
     const logs = new LogBook({
       // why: the book redacts once, for the store and the logger
@@ -143,11 +143,50 @@ export class EngineRuntime {
     committer.onCommit = (seq) => follower.committed(seq);
     committer.onBroken = (error) => void this.breakDown(error);
     committer.onUnknown = () => void this.opened?.then((parts) => this.rebirth(parts, null));
-    committer.onRunEnd = (run, end) => ends.ended(run, end);
+    committer.onRunEnd = (run, end) => {
+      ends.ended(run, end);
+      this.worker?.runEnded();
+    };
+    const runner = new ScheduleRunner({ store, committer, registry, clock, ports, logger, redactor, maxPayload });
     this.closing.signal.addEventListener('abort', () => ends.close());
     const events = new EventReader(store, this.registry);
     if (this.parts.onEvent !== undefined) void this.pump(events, follower, this.parts.onEvent);
-    return { store, committer, follower, events, ends, clock, logs };
+    return { store, committer, follower, events, ends, clock, logs, runner };
+  }
+
+  /** Writes what the code declares, before anything relies on it. */
+  private async define(store: Store, now: number): Promise<void> {
+    await this.registry.define(store, now);
+    await declareSchedules(store.schedules, this.registry.all, now);
+  }
+
+  /** A schedule was made or changed here: this process need not wait for its next sweep. */
+  schedulesChanged(): void {
+    this.worker?.fireSoon();
+  }
+
+  /** A run of a schedule, now; null where the schedule moved on meanwhile. */
+  async trigger(row: ScheduleRow): Promise<Started | null> {
+    this.writable();
+    const { runner } = await this.open();
+    if (this.broken !== null) throw this.broken;
+    return runner.trigger(row);
+  }
+
+  /** A store that cannot be used as it must be is closed: the next call opens it anew. */
+  private async prepare(store: Store, clock: StoreClock): Promise<void> {
+    try {
+      const info = await store.open();
+      clock.raise(info.clock);
+      if (info.isImmutable)
+        this.logger.warn('the store cannot be read beside a writer: what is committed from now on is not seen', { path: info.path });
+      if (this.parts.access !== 'write') return;
+      await this.define(store, clock.now());
+      await store.capacity.declare(this.parts.limits, clock.now());
+    } catch (error) {
+      await store.close().catch((failure: unknown) => this.logger.warn('the store could not be closed', { error: textOf(failure) }));
+      throw error;
+    }
   }
 
   private async pump(events: EventReader, follower: Follower, onEvent: (event: EngineEvent) => void): Promise<void> {
@@ -202,7 +241,7 @@ export class EngineRuntime {
       return { runs, journalRows: keep.journalMs === null ? 0 : await store.care.prunableJournal(now - keep.journalMs) };
     }
     const isOver = (): boolean => options.signal?.aborted === true || this.closing.signal.aborted;
-    const { runs, journalRows } = await pruneBatches({ care: store.care, ports, keep, now, isOver });
+    const { runs, journalRows } = await pruneBatches({ care: store.care, schedules: store.schedules, ports, keep, now, isOver });
     return { runs, journalRows };
   }
 
@@ -344,7 +383,7 @@ export class EngineRuntime {
 
   private async bootWorker(opened: Opened, concurrency: number): Promise<Worker> {
     const { ports, host, redactor, settings, intercept } = this.parts;
-    const { store, committer, clock, logs } = opened;
+    const { store, committer, clock, logs, runner } = opened;
     const options = {
       store,
       committer,
@@ -356,6 +395,7 @@ export class EngineRuntime {
       logger: this.logger,
       redactor,
       logs,
+      runner,
       settings: { ...settings, concurrency },
       onProgress: (attempt: Attempt, progress: Progress) => this.progressed(attempt, progress),
       intercept,
@@ -396,6 +436,7 @@ export class EngineRuntime {
     this.logger.error('the engine stopped', { error: this.broken.stack ?? this.broken.message });
     await this.worker?.abandon('The engine stopped.');
     this.worker = null;
+    this.tellBroken(this.broken);
   }
 
   private progressed(attempt: Attempt, progress: Progress): void {

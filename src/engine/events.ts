@@ -67,8 +67,32 @@ export class EventReader {
 
   private async decode(row: JournalRow): Promise<(EngineEvent | null)[]> {
     const events: (EngineEvent | null)[] = [];
-    for (const [i, transition] of readJournal(row.changes).entries()) events.push(await this.event(row, i, transition));
+    const transitions = readJournal(row.changes);
+    for (const [i, transition] of transitions.entries()) events.push(await this.event(row, i, transition));
+    // Behind the others, so that each event keeps its place in its row.
+    for (const transition of transitions) {
+      const alert = await this.alert(row, events.length, transition);
+      if (alert !== null) events.push(alert);
+    }
     return events;
+  }
+
+  private async alert(row: JournalRow, i: number, transition: Transition): Promise<EngineEvent | null> {
+    if (transition.kind !== 'task' || transition.to !== 'failed' || transition.from === 'failed') return null;
+    const run = await this.run(transition.run);
+    const node = run === null ? undefined : (await this.registry.learn(this.store, run.definition))?.compiled.nodes[transition.node];
+    if (run === null || node?.serves == null || node.serves.role === 'catch') return null;
+    return {
+      cursor: `${row.seq}:${i}`,
+      at: new Date(row.at),
+      runId: runIdText(run.uid),
+      workflow: run.workflow,
+      task: node.id,
+      ...(transition.item < 0 ? {} : { item: transition.item }),
+      attempt: transition.attempt,
+      type: 'alert',
+      alert: node.serves.role === 'teardown' ? 'teardown_failed' : 'compensation_failed',
+    };
   }
 
   private async event(row: JournalRow, i: number, transition: Transition): Promise<EngineEvent | null> {

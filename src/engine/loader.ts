@@ -56,7 +56,16 @@ export class RunLoader {
         const known = await registry.learn(store, row.definition);
         if (known === null) continue;
         const state = stateFromRows(known.compiled, one);
-        this.cache.put({ known, state, uid: row.uid, traceparent: row.traceparent, epoch: one.epoch, owner: row.owner, held: 0 });
+        this.cache.put({
+          known,
+          state,
+          uid: row.uid,
+          traceparent: row.traceparent,
+          dueAt: row.dueAt,
+          epoch: one.epoch,
+          owner: row.owner,
+          held: 0,
+        });
       } catch (error) {
         await this.setAside(row.run, [], error);
       }

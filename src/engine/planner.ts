@@ -35,6 +35,7 @@ export interface PlannedChild {
   /** Runs that it starts itself, with it or not at all; their writes are in its own. */
   readonly children: PlannedChild[];
   readonly chain: Chain;
+  readonly dueAt: number | null;
 }
 
 export interface PlannedStart extends PlannedChild {
@@ -127,15 +128,16 @@ export class Planner {
         ? []
         : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain, hasNeeds: false }, capacity, now, 0);
     if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
-    const { uid, key, tags, traceparent } = request;
+    const { uid, key, tags, traceparent, fire } = request;
     const owner = launches.length > 0 ? capacity.worker : null;
     const link = linkOf(request.from, state);
-    const act = request.act === null ? null : actResult(request.act, uid, state.run);
+    const act = request.act === null ? null : actResult(request.act, uid, state.run, request.from);
     return {
       known,
       launches,
       chain,
       children: [],
+      dueAt: fire?.dueAt ?? null,
       write: {
         uid,
         definition: id,
@@ -151,6 +153,7 @@ export class Planner {
         link,
         act,
         children: [],
+        ...(fire === undefined ? {} : { fire }),
       },
     };
   }
@@ -344,9 +347,9 @@ function linkOf(from: StartFrom | null, state: RunState): StartLink | null {
 const startAct = ({ request: { act, uid } }: StartUnit): Act | null =>
   act === null ? null : { ...act, facts: JSON.stringify({ ...(JSON.parse(act.facts) as object), made: runIdText(uid) }) };
 
-const actResult = (act: Act, uid: Uint8Array, run: number): ActWrite => ({
+const actResult = (act: Act, uid: Uint8Array, run: number, from: StartFrom | null): ActWrite => ({
   ...act,
-  result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex') }),
+  result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex'), ...(from?.taken == null ? {} : { reused: from.taken.nodes }) }),
 });
 
 /** The slot's chain goes on where an attempt of this process just ended; otherwise a new one begins. */

@@ -63,6 +63,8 @@ export class Registry {
   /** Queues that the worker of this process serves; null: all of them. */
   private queues: ReadonlySet<string> | null = null;
   private readonly workflows = new Map<string, Registered>();
+  /** Names of declared schedules, and the workflows that declare them. */
+  private readonly schedules = new Map<string, string>();
   private readonly implementations = new Map<string, AnyBody>();
   private readonly signals = new Map<string, Signal<never, unknown>>();
   private readonly known = new Map<number, Known>();
@@ -91,6 +93,12 @@ export class Registry {
         'CONFIG_DUPLICATE',
         `Two workflows are registered as "${workflow.name}" (versions ${before.version} and ${version}).`,
       );
+    }
+    for (const { name } of workflow.schedules ?? []) {
+      const other = this.schedules.get(name);
+      if (other !== undefined)
+        throw new PawlError('CONFIG_DUPLICATE', `The workflows "${other}" and "${workflow.name}" both declare a schedule "${name}".`);
+      this.schedules.set(name, workflow.name);
     }
     this.workflows.set(workflow.name, { workflow, version, hash, known: null, isPart: partOf !== undefined });
     // why: what it starts must be in the store before its first run
@@ -180,7 +188,8 @@ export class Registry {
 
   /** The registered version of a workflow. */
   current(workflow: AnyWorkflow | string): { readonly workflow: AnyWorkflow; readonly known: Known } {
-    const name = typeof workflow === 'string' ? workflow : workflow.name;
+    const name: unknown = typeof workflow === 'object' && workflow !== null ? workflow.name : workflow;
+    if (typeof name !== 'string') throw new PawlError('CONFIG_OPTION', `workflow: must be a workflow or its name, not ${shown(workflow)}.`);
     const entry = this.workflows.get(name);
     if (entry?.known == null || (typeof workflow !== 'string' && entry.workflow !== workflow)) {
       if (entry === undefined || entry.isPart)
@@ -195,6 +204,21 @@ export class Registry {
   /** The registered version of a workflow, where there is one. */
   find(workflow: string): Known | undefined {
     return this.workflows.get(workflow)?.known ?? undefined;
+  }
+
+  /** Names of the workflows that are registered. */
+  get names(): readonly string[] {
+    return [...this.workflows.keys()];
+  }
+
+  get all(): readonly AnyWorkflow[] {
+    return [...this.workflows.values()].map(({ workflow }) => workflow);
+  }
+
+  /** A registered workflow with its code. */
+  entry(workflow: string): { readonly workflow: AnyWorkflow; readonly known: Known } | undefined {
+    const entry = this.workflows.get(workflow);
+    return entry?.known == null ? undefined : { workflow: entry.workflow, known: entry.known };
   }
 
   /** What is registered, as it is stored. */

@@ -2,6 +2,7 @@ import type { Duration } from '../core/duration.ts';
 import { durationMs } from '../core/duration.ts';
 import { REQUEST_MS } from '../core/reset.ts';
 import type { Care, PruneRequest } from '../store/care.ts';
+import type { Schedules } from '../store/schedules.ts';
 import type { Ports } from './ports.ts';
 
 /** How long finished work is kept. */
@@ -76,6 +77,7 @@ export function runsToPrune({ finishedMs, failedMs }: RetentionMs, now: number):
 
 export interface Pruning {
   readonly care: Care;
+  readonly schedules: Pick<Schedules, 'prune'>;
   readonly ports: Pick<Ports, 'turn'>;
   readonly keep: RetentionMs;
   readonly now: number;
@@ -84,7 +86,14 @@ export interface Pruning {
 }
 
 /** Batch after batch, each in a turn of the event loop of its own; `more` where it was stopped before the end. */
-export async function pruneBatches({ care, ports, keep, now, isOver }: Pruning): Promise<PruneCounts & { readonly more: boolean }> {
+export async function pruneBatches({
+  care,
+  schedules,
+  ports,
+  keep,
+  now,
+  isOver,
+}: Pruning): Promise<PruneCounts & { readonly more: boolean }> {
   const request = runsToPrune(keep, now);
   const nextTurn = (): Promise<void> => new Promise((resolve) => ports.turn(resolve));
   let [runs, journalRows] = [0, 0];
@@ -97,11 +106,21 @@ export async function pruneBatches({ care, ports, keep, now, isOver }: Pruning):
   }
   let moreActs = true;
   while (moreActs && !isOver()) {
+    // The journal names workers by their numbers: they stay as long as it does.
+    const workersBefore = keep.journalMs === null ? null : now - keep.journalMs;
     const auditBefore = keep.auditMs === null ? null : now - keep.auditMs;
-    ({ more: moreActs } = await care.pruneActs({ auditBefore, requestsBefore: now - REQUEST_MS, rows: BATCH_ROWS }));
+    ({ more: moreActs } = await care.pruneActs({ auditBefore, requestsBefore: now - REQUEST_MS, workersBefore, rows: BATCH_ROWS }));
     await nextTurn();
   }
-  if (keep.journalMs === null) return { runs, journalRows, more: more || moreActs };
+  // why: a record tells of a run as long as any of them may be there
+  const firesMs = keep.finishedMs === null || keep.failedMs === null ? null : Math.max(keep.finishedMs, keep.failedMs);
+  let moreFires = firesMs !== null;
+  while (firesMs !== null && moreFires && !isOver()) {
+    moreFires = await schedules.prune(now - firesMs, BATCH_ROWS);
+    await nextTurn();
+  }
+  const moreOthers = moreActs || moreFires;
+  if (keep.journalMs === null) return { runs, journalRows, more: more || moreOthers };
   let moreJournal = true;
   while (moreJournal && !isOver()) {
     const pruned = await care.pruneJournal({ before: now - keep.journalMs, rows: BATCH_ROWS });
@@ -109,5 +128,5 @@ export async function pruneBatches({ care, ports, keep, now, isOver }: Pruning):
     moreJournal = pruned.more;
     await nextTurn();
   }
-  return { runs, journalRows, more: more || moreActs || moreJournal };
+  return { runs, journalRows, more: more || moreOthers || moreJournal };
 }

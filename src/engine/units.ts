@@ -1,5 +1,6 @@
 import type { RunState } from '../core/run-state.ts';
 import type { RunEvent } from '../core/turn.ts';
+import type { FireWrite } from '../store/schedules.ts';
 import type { KeyClaim, StepWrite } from '../store/store.ts';
 import type { Attempt } from './attempt.ts';
 import type { MoveUnit } from './moves.ts';
@@ -21,7 +22,12 @@ export interface StartRequest {
   /** Made from another run. */
   readonly from: StartFrom | null;
   readonly act: Act | null;
+  /** The due instant of a schedule that starts it. */
+  readonly fire?: FireWrite;
 }
+
+/** The schedule was written by another process: what is to be done is decided again. Expected, so it leaves the engine nowhere. */
+export class ScheduleMoved extends Error {}
 
 export interface StartFrom {
   readonly run: number;

@@ -15,6 +15,8 @@ import { Pruner } from './sweeps/prune.ts';
 import { applyStranded } from './sweeps/parked.ts';
 import { reclaim } from './sweeps/reclaim.ts';
 import type { SweepContext } from './sweeps/sweep.ts';
+import type { ScheduleRunner } from './schedule-runner.ts';
+import { ScheduleSweep } from './sweeps/schedules.ts';
 import { fireTimers } from './sweeps/timers.ts';
 import { Mover } from './sweeps/versions.ts';
 import { Watchdog } from './sweeps/watchdog.ts';
@@ -45,6 +47,7 @@ export interface WorkerOptions {
   readonly redactor: Redactor;
   readonly logs: LogBook;
   readonly settings: WorkerSettings;
+  readonly runner: ScheduleRunner;
   readonly onProgress: (attempt: Attempt, progress: Progress) => void;
   readonly intercept: Intercept | undefined;
 }
@@ -61,6 +64,7 @@ export class Worker {
   private readonly watchdog = new Watchdog();
   private readonly mover = new Mover();
   private readonly pruner: Pruner;
+  private readonly schedules: ScheduleSweep;
   private isStopped = false;
   private cancelSweep = (): void => undefined;
   private cancelTimer = (): void => undefined;
@@ -99,6 +103,7 @@ export class Worker {
       kernel: { maxPayload, maxLost: settings.maxLost },
       onLost,
     });
+    this.schedules = new ScheduleSweep({ store, registry, logger, runner: options.runner, onDone: () => this.fireSoon() });
     this.pruner = new Pruner({ store, clock, ports, keep: settings.retention });
     if (settings.background) this.answer();
   }
@@ -170,6 +175,19 @@ export class Worker {
   private async fire(): Promise<void> {
     const next = await fireTimers(this.context(), this.options.clock.now());
     if (next !== null) this.expect(next);
+    const due = await this.schedules.runOnce(this.options.clock.now());
+    if (due !== null) this.expect(due);
+  }
+
+  /** A run has ended: a schedule may wait for that. */
+  runEnded(): void {
+    if (this.schedules.isWatching) this.fireSoon();
+  }
+
+  /** A schedule was made or changed, or has something more to do. */
+  fireSoon(): void {
+    if (!this.isStopped)
+      this.fire().catch((error: unknown) => this.options.logger.error('timers could not be fired', { error: String(error) }));
   }
 
   private expect(at: number): void {
@@ -179,7 +197,7 @@ export class Worker {
     const wait = Math.max(1, at - this.options.clock.now());
     this.cancelTimer = this.options.ports.timer(wait, () => {
       this.timerAt = Infinity;
-      this.fire().catch((error: unknown) => this.options.logger.error('timers could not be fired', { error: String(error) }));
+      this.fireSoon();
     });
   }
 
@@ -207,6 +225,7 @@ export class Worker {
 
   private halt(): void {
     this.isStopped = true;
+    this.schedules.stop();
     this.cancelSweep();
     this.cancelTimer();
     this.cancelAnswer();

@@ -74,6 +74,8 @@ export interface ActsPruneRequest {
   /** Null: none. */
   readonly auditBefore: number | null;
   readonly requestsBefore: number;
+  /** Worker processes that ended so long ago. Null: none. */
+  readonly workersBefore: number | null;
   readonly rows: number;
 }
 

@@ -6,6 +6,7 @@ import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
 import type { BodyPlace, CapacityStore, LimitedTask, PausedNames } from './capacity.ts';
 import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask } from './acts.ts';
 import type { Care } from './care.ts';
+import type { FireWrite, Schedules } from './schedules.ts';
 
 /**
  * The port between the engine and a database. Each method is one transaction (or one read) and takes a batch; the kernel has decided
@@ -16,6 +17,8 @@ export interface Store {
   /** Retention, backups, transfer and facts: what a person or a sweep does, beside running. */
   readonly care: Care;
   readonly capacity: CapacityStore;
+  /** Rules that start runs at due instants, and what became of these. */
+  readonly schedules: Schedules;
   /** Opens the database, migrates it, checks that it is safe to use. Rejects with a `STORE_*` error that says what is wrong. */
   open(): Promise<StoreInfo>;
   close(): Promise<void>;
@@ -179,6 +182,8 @@ export interface StartWrite {
   readonly act: ActWrite | null;
   /** Runs that stand for tasks of this one: they start with it or not at all. */
   readonly children?: readonly StartWrite[];
+  /** The due instant of a schedule that starts it. */
+  readonly fire?: FireWrite;
 }
 
 export interface StartLink {
@@ -195,6 +200,8 @@ export type StartResult =
   | { readonly created: false; readonly uid: Uint8Array; readonly run: number; readonly inputHash: string }
   /** The run that it takes over from is in another generation now. */
   | { readonly created: false; readonly moved: number }
+  /** The schedule that starts it moved on, or its instant has a run. */
+  | { readonly created: false; readonly decided: true }
   /** The act that starts it was done before. */
   | { readonly created: false; readonly done: DoneRequest };
 
@@ -293,6 +300,7 @@ export interface ClaimedTask {
 export interface ClaimedRun {
   readonly definition: number;
   readonly traceparent: string | null;
+  readonly dueAt: number | null;
   readonly facts: RunFacts;
   readonly uid: Uint8Array;
   /** Its roots: those that got a slot are running. */
@@ -338,7 +346,10 @@ export interface LoadedRun {
   /** Top-level tasks, and open items. */
   readonly tasks: readonly TaskState[];
   readonly maps: readonly Omit<MapState, 'open' | 'list' | 'results'>[];
+  /** The ended items of the maps that were asked for; of a run whose compensation has begun those of all. */
   readonly items: readonly { readonly node: number; readonly items: readonly EndedTask[] }[];
+  /** The last place in the order of completion. */
+  readonly completions: number;
   readonly epoch: number;
 }
 
@@ -377,6 +388,9 @@ export interface RunRow {
   readonly link: 'fork' | 'restart' | null;
   /** Its place in the run that started it. */
   readonly parent: ParentLink | null;
+  /** The schedule that started it, and the instant that it was due at. */
+  readonly schedule: string | null;
+  readonly dueAt: number | null;
 }
 
 export interface DeadRow {

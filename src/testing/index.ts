@@ -7,13 +7,15 @@ import type { FindOptions } from '../client/find.ts';
 import type { MoveOptions, RunMoved, Versions } from '../client/versions.ts';
 import type { RunView } from '../client/views.ts';
 import { Run, type RunHost } from '../client/run.ts';
-import { engineParts, openSqlite, type EngineOptions } from '../compose.ts';
+import { engineParts, openSqlite, PARTS, type EngineOptions } from '../compose.ts';
 import { durationMs, type Duration } from '../core/duration.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
+import { checkOptions } from '../core/options.ts';
 import type { Ctx, Task, Workflow } from '../core/types.ts';
 import type { EngineParts } from '../engine/engine.ts';
-import { Engine, type StartArgs } from '../facade.ts';
+import { Engine, scheduleVerbs, type StartArgs } from '../facade.ts';
+import type { ScheduleClient } from '../client/schedules.ts';
 import { jsonLogger } from '../observe/log.ts';
 import type { Store } from '../store/store.ts';
 import { VirtualTime } from './virtual-time.ts';
@@ -40,6 +42,7 @@ const QUIET_TURNS = 25;
 
 /** An engine in memory on a virtual clock: time passes only through `clock`. */
 export function testEngine(options: TestEngineOptions): TestEngine {
+  checkOptions(options, 'testEngine', PARTS);
   return new TestEngine(options);
 }
 
@@ -158,18 +161,22 @@ export class TestEngine implements RunHost {
     return new Promise<never>(() => undefined);
   }
 
-  /** Kills the process at once and starts another on the same store: with other workflows where they are given, as a deploy does. */
-  async reboot(options: Pick<Partial<TestEngineOptions>, 'use'> = {}): Promise<void> {
+  /**
+   * Kills the process at once and starts another on the same store: with other workflows where they are given, as a deploy does; after a time
+   * in which nobody works where one is given.
+   */
+  async reboot({ after, ...options }: Pick<Partial<TestEngineOptions>, 'use'> & { readonly after?: Duration } = {}): Promise<void> {
     this.options = { ...this.options, ...options };
-    this.rebooting = this.dieAndBoot(this.engine);
+    this.rebooting = this.dieAndBoot(this.engine, after === undefined ? 0 : durationMs(after, 'after'));
     await this.rebooting;
     await this.ready();
   }
 
-  private async dieAndBoot(crashed: Engine): Promise<void> {
+  private async dieAndBoot(crashed: Engine, downMs: number): Promise<void> {
     this.deadPids.add(this.boots);
     this.time.clear();
     await crashed.runtime.crash();
+    this.time.step(this.time.now() + downMs);
     this.engine = this.boot();
   }
 
@@ -197,6 +204,16 @@ export class TestEngine implements RunHost {
       this.activity++;
       yield one;
     }
+  }
+
+  /** Schedules, as `engine.schedules`. */
+  readonly schedules = scheduleVerbs(this);
+
+  /** @internal */
+  async scheduleClient(): Promise<ScheduleClient> {
+    const client = await (await this.ready()).scheduleClient();
+    this.activity++;
+    return client;
   }
 
   /** Acts of people, as `engine.audit`. */

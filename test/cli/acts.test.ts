@@ -191,6 +191,25 @@ describe('check', () => {
     expect(json.exit).toBe(6);
   });
 
+  test('warns of a task that can never run where its join is written out, and that is no problem', async () => {
+    const place = newPlace({
+      'pawl.ts': `import { workflow } from '${LIBRARY}';
+        export default workflow({ name: 'two', version: '1' }, (w) => {
+          const made: ReturnType<typeof w.run>[] = [];
+          w.when(1, () => true, () => void made.push(w.run('a', {}, () => 1)), () => void made.push(w.run('b', {}, () => 1)));
+          w.run('J', {}, () => 1, { after: made, join: 'all_success' });
+        });`,
+    });
+    const { exit, stdout } = await pawl(place, ['check']);
+    expect(`${stdout}exit ${exit}`).toMatchInlineSnapshot(`
+      "ok  two  version 1, 5 tasks
+      warning  two: task "J" can never run: it waits for the success of then and of otherwise of "when", and a run takes one of them; give it a join that lets skips pass, such as none_failed_min_one_success
+      exit 0"
+    `);
+    const json = JSON.parse((await pawl(place, ['check', '--json'])).stdout) as unknown;
+    expect(json).toMatchObject({ ok: true, problems: [], warnings: [{ code: 'exclusive', workflow: 'two' }] });
+  });
+
   test('finds two of the same name', async () => {
     const place = newPlace({
       'pawl.ts': `import { workflow } from '${LIBRARY}';

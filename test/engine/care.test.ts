@@ -135,6 +135,22 @@ describe('exportRun and importRun', () => {
     await expect(live.exportRun('nothing')).rejects.toMatchObject({ code: 'RUN_NOT_FOUND' });
   });
 
+  test('leave nothing behind of a document that is refused', async () => {
+    const live = await working();
+    const run = await live.start(flow);
+    await run.result();
+    const document = await exported(live, run.id);
+    const other = engineAt('other.db', { use: [] });
+    const newer = { ...document, run: { ...document.run, format: 99 } };
+    await expect(other.importRun(newer)).rejects.toMatchObject({ code: 'RUN_DOCUMENT_INVALID' });
+    expect(await (await other.runtime.open()).store.care.exportRun(parsed(run.id))).toBeNull();
+    const { store } = await other.runtime.open();
+    const [defined] = await store.define([
+      { ...document.definition, graph: { ...document.definition.graph, output: 5 }, hash: 'another', at: 0 },
+    ]);
+    expect(defined?.hash, 'the version is still free').toBe('another');
+  });
+
   test('bring an open run, which nothing runs there', async () => {
     const live = await working();
     const run = await live.start(waits);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createEngine, workflow, type Engine, type EngineEvent } from '../../src/index.ts';
 import { silent } from './kit.ts';
 
@@ -46,6 +46,25 @@ const slow = workflow({ name: 'slow' }, (w) => ({
   ),
 }));
 const quick = workflow({ name: 'quick' }, (w) => ({ a: w.run('a', {}, () => 1) }));
+
+describe('an engine that may not open its store', () => {
+  test('closes it again', async () => {
+    const path = file();
+    const one = workflow({ name: 'versioned', version: '1' }, (w) => ({ a: w.run('a', {}, () => 1) }));
+    const two = workflow({ name: 'versioned', version: '1' }, (w) => ({ b: w.run('b', {}, () => 1) }));
+    await engineOn(path, [one]).runs.list();
+    const close = vi.spyOn(DatabaseSync.prototype, 'close');
+    try {
+      const other = engineOn(path, [two]);
+      await expect(other.runs.list()).rejects.toMatchObject({ code: 'CONFIG_VERSION_CHANGED' });
+      expect(close).toHaveBeenCalledTimes(1);
+      await expect(other.runs.list()).rejects.toMatchObject({ code: 'CONFIG_VERSION_CHANGED' });
+      expect(close).toHaveBeenCalledTimes(2);
+    } finally {
+      close.mockRestore();
+    }
+  });
+});
 
 describe('a run whose rows cannot be decoded', () => {
   test('is set aside, and the others go on', async () => {

@@ -38,6 +38,12 @@ trigger('RUN_NOT_PAUSED', [runId, /is scheduled/], async (place) => {
 
 trigger('RUN_NOTHING_TO_REDRIVE', [runId, /no dead letter/], async (place) => (await started(place, fine)).run.redrive());
 
+const undone = workflow({ name: 'undone' }, (w) => {
+  const a = w.run('reserve', {}, () => 1, { compensate: () => undefined });
+  w.run(ship, { id: 'o-81' }, { after: [a] });
+});
+trigger('RUN_COMPENSATED', [runId, /compensation has begun/], async (place) => (await started(place, undone)).run.redrive());
+
 async function aside(place: Place) {
   const run = await place.engine([fine]).start(fine);
   place.sqlite(`UPDATE runs SET quarantined = 'its rows contradict each other', unclaimed = 0`).close();

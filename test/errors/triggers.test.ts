@@ -8,6 +8,7 @@ import './definitions.ts';
 import './acts.ts';
 import { met, triggers, type Trigger } from './kit.ts';
 import './runs.ts';
+import './schedules.ts';
 import './stores.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { isPawlError, NonRetryableError, task, workflow } from '../../src/index.ts';
+import { isPawlError, NonRetryableError, task, workflow, type StartOptions } from '../../src/index.ts';
+import { parseRunId } from '../../src/core/ids.ts';
 import { testEngine, type TestEngine } from '../../src/testing/index.ts';
 
 const engines: TestEngine[] = [];
@@ -211,6 +212,41 @@ describe('other acts', () => {
     expect(calls.filter((call) => call.startsWith('a'))).toHaveLength(1);
     expect((await run.fork('b', { requestId: 'f1' })).run.id).toBe(forked.id);
     expect((await engine.audit({ run: run.id })).entries).toMatchObject([{ action: 'fork', facts: { from: ['b'], made: forked.id } }]);
+  });
+
+  test('a fork that is asked for again says what it took over then, whatever became of the run since', async () => {
+    acts = {};
+    const flow = chain();
+    const engine = engineOf(flow);
+    const run = await engine.start(flow);
+    await engine.settle();
+    const first = await run.fork('b', { requestId: 'f1' });
+    acts = { a: broken };
+    await run.rerun('a');
+    await engine.settle();
+    expect(await run.previewFork('b')).toEqual({ reused: [] });
+    const again = await run.fork('b', { requestId: 'f1' });
+    expect([again.run.id, again.reused]).toEqual([first.run.id, ['a', 'd']]);
+  });
+
+  test('a fork and a restart have the priority of the run that they are made from', async () => {
+    acts = {};
+    const flow = chain();
+    const engine = engineOf(flow);
+    const store = await engine.storeOf;
+    const priorities: number[] = [];
+    for (const options of [{ priority: 7 }, { priority: -3, delay: '1h' }, {}] satisfies StartOptions[]) {
+      const run = await engine.start(flow, undefined, options);
+      await engine.clock.advance('2h');
+      const made = [(await run.fork('b')).run, await run.restart()];
+      for (const { id } of made) {
+        const row = await store.findRun(parseRunId(id) ?? expect.fail());
+        const [loaded] = await store.load([{ run: row?.run ?? 0, items: [] }]);
+        if (loaded === undefined || !('facts' in loaded)) expect.fail();
+        priorities.push((loaded.facts.acceptedAt - loaded.facts.rank) / 60_000);
+      }
+    }
+    expect(priorities).toEqual([7, 7, -3, -3, 0, 0]);
   });
 
   test('a restart is a new run', async () => {

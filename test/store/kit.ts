@@ -235,6 +235,8 @@ export const endedTask = (status: EndedTask['status'], over: Partial<EndedTask> 
   dead: false,
   stale: false,
   cached: false,
+  handled: false,
+  completion: null,
   ...over,
 });
 

@@ -39,6 +39,9 @@ function fill(db: DatabaseSync): void {
 
 const RUN = 'runs INTEGER PRIMARY KEY';
 const TASK = 'tasks PRIMARY KEY (run, node, item)';
+const SCHEDULE = 'schedules INTEGER PRIMARY KEY';
+const NAME_OF_SCHEDULE = 'schedules sqlite_autoindex_schedules_1 (name)';
+const FIRE = 'fires PRIMARY KEY (schedule, due_at, backfill)';
 /** What each statement is meant to read by; `[]`: it reads nothing. */
 const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> = {
   beginWrite: 'no plan',
@@ -51,7 +54,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   renameChildren: ['runs runs_parent (parent, parent_node)'],
   relinkChild: [RUN],
   recallPlace: ['runs runs_parent (parent, parent_node, parent_item, parent_generation)'],
-  recallAll: ['runs runs_parent (parent)'],
+  recallItems: ['runs runs_parent (parent, parent_node)'],
   recalled: [RUN],
   leaveUntold: [RUN],
   untoldRuns: ['runs SCAN runs_untold'],
@@ -91,6 +94,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   logsOf: ['logs logs_order (run, seq)'],
   readSteps: ['steps PRIMARY KEY (run, node, item, generation)', TASK],
   moveRun: [RUN],
+  flowRun: [RUN],
   coverTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
   uncoverTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
   uncoverMaps: ['maps PRIMARY KEY (run)'],
@@ -180,6 +184,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   resumeName: ['paused PRIMARY KEY (kind, name)'],
   openItems: ['tasks tasks_open (status, body)'],
   endedItems: [TASK],
+  lastCompletion: ['tasks tasks_completed (run, completion)'],
   mapsOf: ['maps PRIMARY KEY (run)'],
   attemptsOf: ['attempts PRIMARY KEY (run, node, item)'],
   journalAfter: ['journal INTEGER PRIMARY KEY'],
@@ -204,6 +209,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   drop_run_generations: ['run_generations PRIMARY KEY (run, generation)'],
   oldestAudit: ['audit SCAN'],
   cutAudit: ['audit INTEGER PRIMARY KEY'],
+  dropWorkers: ['workers INTEGER PRIMARY KEY', 'workers SCAN'],
   oldRequests: ['requests requests_at (at)'],
   dropRequest: ['requests PRIMARY KEY (actor, request)'],
   export_logs: ['logs PRIMARY KEY (run)'],
@@ -291,6 +297,42 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   dueRuns: ['runs runs_wake (wake_at)'],
   nextTaskDue: ['tasks tasks_due (due_at)'],
   nextRunDue: ['runs runs_wake (wake_at)'],
+  insertSchedule: [],
+  scheduleByName: [NAME_OF_SCHEDULE],
+  scheduleById: [SCHEDULE],
+  schedulesAfter: [NAME_OF_SCHEDULE],
+  dueSchedules: ['schedules schedules_next (next_at, next_at)'],
+  watchedSchedules: ['schedules schedules_watched (id)'],
+  nextScheduleAt: ['schedules schedules_next (next_at)'],
+  lateSchedules: ['schedules schedules_next (next_at, next_at)'],
+  moveSchedule: [SCHEDULE],
+  setTerms: [SCHEDULE],
+  watchSchedule: [SCHEDULE],
+  bumpSchedule: [SCHEDULE, 'backfills INTEGER PRIMARY KEY'],
+  dropSchedule: [SCHEDULE],
+  dropFires: ['fires PRIMARY KEY (schedule)'],
+  dropBackfills: ['backfills backfills_of (schedule)'],
+  readFire: [FIRE],
+  insertFire: [],
+  startWaiting: [FIRE],
+  dropWaiting: [FIRE],
+  extendFire: [FIRE],
+  scheduleRun: [RUN],
+  lastFire: ['fires PRIMARY KEY (schedule, due_at)'],
+  openFires: ['runs runs_scheduled (schedule)', 'fires fires_run (run, schedule)'],
+  waitingFires: ['fires fires_waiting (schedule)'],
+  endedFires: ['fires PRIMARY KEY (schedule, due_at)', RUN],
+  firesBefore: ['fires PRIMARY KEY (schedule, (due_at,backfill)', RUN],
+  firesIn: ['fires PRIMARY KEY (schedule, due_at, due_at)', RUN],
+  insertBackfill: [],
+  openBackfills: ['backfills backfills_open (schedule)'],
+  backfillsOf: ['backfills backfills_of (schedule)'],
+  moveBackfill: ['backfills INTEGER PRIMARY KEY'],
+  cancelBackfill: ['backfills INTEGER PRIMARY KEY'],
+  oldestFire: ['fires fires_at (at)'],
+  oldestBackfill: ['backfills backfills_ended (finished_at)'],
+  pruneFires: [FIRE, 'fires fires_at (at)', RUN],
+  pruneBackfills: ['backfills INTEGER PRIMARY KEY', 'backfills backfills_ended (finished_at)'],
   stuckRuns: ['runs runs_open (definition)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
 };
 /** Sorts what it found: everything else comes out of its index in order. */
@@ -307,6 +349,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   l: 'lanes',
   h: 'tasks',
   p: 'parked',
+  f: 'fires',
 };
 
 /** `SEARCH t USING COVERING INDEX tasks_open (status=? AND body>?)` as `tasks tasks_open (status, body)`. */

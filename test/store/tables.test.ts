@@ -7,6 +7,7 @@ import { BODY_TABLES, NODE_TABLES, RUN_TABLES } from '../../src/store/sqlite/sta
 const OTHERS = {
   audit: 'outlives the run, and goes by its age',
   keys: 'goes by its own name, with the row of the run',
+  fires: 'outlives the run, and goes by its age',
   leftovers: 'outlives the run',
   checkpoint_runs: 'of the journal, not of the run',
   checkpoint_tasks: 'of the journal, not of the run',

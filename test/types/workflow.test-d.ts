@@ -327,3 +327,55 @@ task({
     return ctx.step(['call', 1], async () => new Date());
   },
 });
+
+// ---- what happens after a failure ---------------------------------------------------------------------------------------------------
+
+const openDb = task({ name: 'open', input: z.object({ url: z.string() }), run: ({ url }) => ({ handle: url.length }) });
+const closeDb = task({ name: 'close', run: (db: { handle: number }) => db.handle });
+const refund = task({
+  name: 'refund',
+  run: (done: { input: { orderId: string }; output: { paymentId: string } }) => done.output.paymentId,
+});
+const instead = task({ name: 'instead', run: (failure: { error: { code: string } }) => ({ paymentId: failure.error.code }) });
+
+workflow({ name: 'flow', failurePolicy: 'drain', compensateOn: ['failed'], retry: { maxAttempts: 2, initial: '1m' } }, (w) => {
+  const inside = w.using('db', { setup: openDb, input: { url: 'x' }, teardown: closeDb, grace: '1m', failRun: true }, (db) => {
+    yes<Eq<typeof db, Ref<{ handle: number }>>>();
+    return { used: w.run('use', { handle: db.handle }, (v) => v.handle * 2) };
+  });
+  yes<Eq<typeof inside, { used: Ref<number> }>>();
+  w.using('file', { setup: ({ at }) => `${at}.txt`, input: { at: 1 }, teardown: (name) => name.length }, (name) => {
+    yes<Eq<typeof name, Ref<string>>>();
+  });
+  const pay = w.run(charge, { orderId: 'o', cents: 1 }, { compensate: refund, catch: instead });
+  yes<Eq<typeof pay, Ref<{ paymentId: string }>>>();
+  w.run('inline', { a: 1 }, (v) => v.a, {
+    catch: ({ input, error }) => {
+      yes<Eq<typeof error.attempts, number>>();
+      return input.a;
+    },
+    compensate: ({ input, output }) => {
+      yes<Eq<typeof input.a, 1>>();
+      yes<Eq<typeof output, 1>>();
+    },
+  });
+  w.map([1, 2], task({ name: 'n', run: (n: number) => String(n) }), (n) => n, {
+    compensate: ({ input, output }) => {
+      yes<Eq<typeof input, number>>();
+      yes<Eq<typeof output, string>>();
+    },
+  });
+  // @ts-expect-error -- what a handler gives must fit the task's output
+  w.run('wrong', {}, () => 1, { catch: () => 'one' });
+  // @ts-expect-error -- the teardown takes something else than the setup gives
+  w.using('bad', { setup: () => 1, teardown: closeDb }, () => undefined);
+  // @ts-expect-error -- a bracket has a teardown
+  w.using('half', { setup: () => 1 }, () => undefined);
+  // @ts-expect-error -- items are not caught one by one
+  w.map([1], task({ name: 'm', run: (n: number) => n }), (n) => n, { catch: () => [1] });
+  return {};
+});
+// @ts-expect-error -- there is no such policy
+workflow({ name: 'p', failurePolicy: 'stop' }, () => ({}));
+// @ts-expect-error -- rules over errors have no place in the retry of a run
+workflow({ name: 'r', retry: { on: [] } }, () => ({}));

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { once } from 'node:events';
+import { isPawlError, PawlError } from '../../core/errors.ts';
 import type { EngineEvent } from '../../core/events.ts';
 import type { Logger } from '../../core/log.ts';
 import { milliseconds, shellWord, wholeNumber } from '../args.ts';
@@ -57,7 +58,12 @@ async function work(cli: Cli, options: Options): Promise<number> {
     if (withoutBody.length > 0) logger.warn('tasks have no body here: another worker must have it', { workflow: name, tasks: withoutBody });
   }
   cli.out.next(workflows[0] === undefined ? 'pawl ls' : `pawl start ${shellWord(workflows[0].name)}`);
-  if (!interrupt.aborted) await once(interrupt, 'abort');
+  const failure = interrupt.aborted ? null : await Promise.race([once(interrupt, 'abort').then(() => null), engine.runtime.failure]);
+  if (failure !== null) {
+    // Whoever started this process must see that nobody works any more.
+    await engine.close().catch((error: unknown) => logger.warn('the engine could not be closed', { error: String(error) }));
+    throw isPawlError(failure) ? failure : new PawlError('ENGINE_BROKEN', `The engine stopped: ${failure.message}`, { cause: failure });
+  }
   logger.info('the worker stops: it finishes or hands back what it holds');
   await engine.close();
   logger.info('the worker has stopped');

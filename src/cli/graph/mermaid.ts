@@ -15,6 +15,7 @@ const SHAPES: Readonly<Record<DrawnNode['kind'], readonly [string, string]>> = {
   guard: ['{{', '}}'],
   first: ['([', '])'],
   branch: ['([', '])'],
+  handler: ['[/', '/]'],
   sleep: ['>', ']'],
 };
 
@@ -43,7 +44,7 @@ function arrow({ kind, label }: DrawnEdge): string {
   if (kind === 'order') return '-.->';
   if (kind === 'data') return '-->';
   const text = kind === 'branch' ? label : kind;
-  return `-->|${/^[a-z]+(, [a-z]+)*$/.test(text) ? text : `"${escaped(text)}"`}|`;
+  return `-->|${kind !== 'branch' || /^(yes|no)(, no)?$/.test(text) ? text : `"${escaped(text)}"`}|`;
 }
 
 /**

@@ -67,7 +67,7 @@ function edgesInto(node: GraphNode, { nodes, guard }: CompiledGraph): DrawnEdge[
     const decision = nodes[node.cases.when];
     const taken = new Set(decision?.watchers.map((each) => nodes[each]?.task.if?.is));
     const empty = decision === undefined ? [] : (caseKeys(decision.task) ?? []).filter((is) => !taken.has(is));
-    if (decision && empty.length > 0) put(decision.index, 'branch', clipMiddle(empty.map(labelOf).join(', '), LABEL, '..'));
+    if (decision && empty.length > 0) put(decision.index, 'branch', clipMiddle(empty.map(labelOf).join(', '), 2 * LABEL, '..'));
   }
   return [...made.values()];
 }
@@ -99,6 +99,13 @@ function factsOf(task: GraphTask): string[] {
     return [...(task.id === 'switch' ? [] : ['switch']), ...(task.default === 'skip' ? ['may choose none'] : []), ...join];
   if (task.kind === 'first') return task.id === 'first' ? [] : ['first'];
   if (task.kind === 'branch') return [...(task.id === `${task.when}.result` ? [] : [`result of ${task.when}`]), ...join];
+  if (task.kind === 'handler')
+    return [
+      `${task.role} of ${task.of}`,
+      ...(task.task === undefined ? [] : [`task ${task.task}`]),
+      ...(task.failRun ? ['fails the run'] : []),
+      ...contractFacts(task.contract),
+    ];
   if (task.kind === 'sleep') return [task.ms === undefined ? 'sleeps until a time' : `sleeps ${spanText(task.ms)}`, ...join];
   return [
     ...(task.kind === 'map' ? mapFacts(task) : []),

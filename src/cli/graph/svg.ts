@@ -96,6 +96,7 @@ function outline(kind: DrawnNode['kind'], { x, y, w, h }: Area): string {
   if (kind === 'map') return rect(5, 5, 7) + rect(0, 0, 7);
   if (kind === 'branch' || kind === 'first') return rect(0, 0, h / 2);
   if (kind === 'task') return rect(0, 0, 7);
+  if (kind === 'handler') return rect(0, 0, 2);
   const corners = [x + 12, y, x + w - 12, y, x + w, y + h / 2, x + w - 12, y + h, x + 12, y + h, x, y + h / 2];
   return `<polygon points="${corners.map(n).join(' ')}"/>`;
 }

@@ -45,6 +45,7 @@ export class Pruner {
     let batches = 0;
     const { more } = await pruneBatches({
       care: this.store.care,
+      schedules: this.store.schedules,
       ports: this.ports,
       keep: this.keep,
       now,

@@ -8,7 +8,7 @@ import { backupTo } from './backup.ts';
 import type { Connection } from './connection.ts';
 import { factsOf } from './facts.ts';
 import { meta, prunable, prunableJournal, prune, pruneActs, pruneJournal } from './prune.ts';
-import { exportRun, importRun } from './transfer.ts';
+import { checkNew, exportRun, importRun } from './transfer.ts';
 
 /** What an import needs of the store beside its connection. */
 export interface Definer {
@@ -82,6 +82,8 @@ export class SqliteCare implements port.Care {
   }
 
   async importRun(document: RunDocument, uid: Uint8Array, now: number): Promise<number> {
+    // Before anything is written: a document that is refused leaves no definition behind.
+    this.connection.read(() => checkNew(this.connection.sql(), uid, document));
     const { hash, workflow, version, graph } = document.definition;
     const [definition] = await this.definer.define([{ workflow, version, hash, graph, at: now }]);
     if (definition?.hash !== hash) {

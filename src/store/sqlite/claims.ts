@@ -193,7 +193,14 @@ export class Claimer {
       journal.task(undefined, task);
       return task;
     });
-    return { definition: at.definition, traceparent: row['traceparent'] as string | null, facts, uid: row['uid'] as Uint8Array, tasks };
+    return {
+      definition: at.definition,
+      traceparent: row['traceparent'] as string | null,
+      dueAt: row['due_at'] === null ? null : Number(row['due_at']),
+      facts,
+      uid: row['uid'] as Uint8Array,
+      tasks,
+    };
   }
 }
 

@@ -12,6 +12,9 @@ export function loadRun(sql: Statements, request: port.LoadRequest, epoch: numbe
   const row = sql.runById.get(run) as Row | undefined;
   if (row === undefined) return [];
   const maps = sql.mapsOf.all(run) as Row[];
+  const facts = readFacts(row, run);
+  // why: what is to be undone is every task and item that succeeded, in their order
+  if (facts.flow?.compensated === true) return [{ row: readRun(row), facts, ...allRows(sql, run, maps), completions: 0, epoch }];
   const tops = maps.length === 0 ? sql.plainTasks : sql.topTasks;
   const tasks = (tops.all(run) as Row[]).map(readTask);
   for (const map of maps) {
@@ -21,13 +24,26 @@ export function loadRun(sql: Statements, request: port.LoadRequest, epoch: numbe
   return [
     {
       row: readRun(row),
-      facts: readFacts(row, run),
+      facts,
       tasks,
       maps: maps.map((map) => ({ ...readMap(map), again: againOf(tasks, Number(map['node'])) })),
       items: request.items.map((node) => ({ node, items: (sql.endedItems.all(run, node) as Row[]).map(readTask) as EndedTask[] })),
+      completions: maps.length === 0 ? 0 : Number(sql.lastCompletion.get(run)?.['n'] ?? 0),
       epoch,
     },
   ];
+}
+
+/** Every row of a run, as the parts of a {@link port.LoadedRun}. */
+function allRows(sql: Statements, run: number, maps: readonly Row[]): Pick<port.LoadedRun, 'tasks' | 'maps' | 'items'> {
+  const all = (sql.allTasks.all(run) as Row[]).map(readTask);
+  const nodes = maps.map((map) => Number(map['node']));
+  const isEndedItem = (task: TaskState): task is EndedTask => task.item >= 0 && nodes.includes(task.node) && 'finishedAt' in task;
+  return {
+    tasks: all.filter((task) => !isEndedItem(task)),
+    maps: maps.map((map) => ({ ...readMap(map), again: againOf(all, Number(map['node'])) })),
+    items: nodes.map((node) => ({ node, items: all.filter(isEndedItem).filter((task) => task.node === node) })),
+  };
 }
 
 /** Items that a reset left pending, in their order. */

@@ -162,19 +162,24 @@ function clearOver(sql: Statements, budget: Budget): boolean {
   return true;
 }
 
-export async function pruneActs(connection: Connection, { auditBefore, requestsBefore, rows }: ActsPruneRequest): Promise<ActsPruned> {
+export async function pruneActs(
+  connection: Connection,
+  { auditBefore, requestsBefore, workersBefore, rows }: ActsPruneRequest,
+): Promise<ActsPruned> {
   return connection.write(() => {
     const sql = connection.sql();
     const requests = sql.oldRequests.all(requestsBefore, rows);
     for (const { actor, request } of requests) sql.dropRequest.run(String(actor), String(request));
-    if (auditBefore === null) return { entries: 0, more: requests.length === rows };
+    const workers = workersBefore === null ? 0 : Number(sql.dropWorkers.run(workersBefore, rows).changes);
+    const isFull = requests.length === rows || workers === rows;
+    if (auditBefore === null) return { entries: 0, more: isFull };
     // why: from the oldest on, up to the first that is young enough; without an index over the instant
     const page = sql.oldestAudit.all(rows);
     const kept = page.findIndex((row) => Number(row['at']) > auditBefore);
     const old = kept === -1 ? page : page.slice(0, kept);
     const last = old.at(-1);
     if (last !== undefined) sql.cutAudit.run(Number(last['id']));
-    return { entries: old.length, more: old.length === rows || requests.length === rows };
+    return { entries: old.length, more: old.length === rows || isFull };
   });
 }
 

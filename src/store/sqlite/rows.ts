@@ -1,6 +1,7 @@
 import { PawlError } from '../../core/errors.ts';
 import { decode } from '../../core/codec.ts';
 import { LINK_KINDS, type EndedTask, type ParentLink, type RunFacts, type TaskFacts, type TaskState } from '../../core/run-state.ts';
+import { readFlow } from '../../core/run-flow.ts';
 import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
 import type { Wait } from '../../core/waits.ts';
 import type { PastTask } from '../acts.ts';
@@ -16,7 +17,7 @@ const RUN_CODE = Object.fromEntries(RUN_STATUSES.map((status, i) => [status, i])
 export const taskCode = (status: TaskStatus): number => TASK_CODE[status];
 export const runCode = (status: RunStatus): number => RUN_CODE[status];
 
-const FLAG = { allowed: 1, partial: 2, dead: 4, stale: 8, cached: 16 };
+const FLAG = { allowed: 1, partial: 2, dead: 4, stale: 8, cached: 16, handled: 32 };
 const PHASES = ['evaluate', 'body'] as const;
 const NEXTS = ['start', 'return', 'resume'] as const;
 const RESUMED = NEXTS.indexOf('resume');
@@ -45,6 +46,7 @@ export function changing(task: TaskState): Value[] {
     ended ? task.finishedAt : null,
     'reason' in task ? task.reason : null,
     ended ? flagsOf(task) : 0,
+    ended ? task.completion : null,
     waiting ? JSON.stringify(task.on) : null,
     ended ? task.output : null,
     'error' in task ? task.error : null,
@@ -72,7 +74,8 @@ function flagsOf(task: EndedTask): number {
     (task.partial ? FLAG.partial : 0) +
     (task.dead ? FLAG.dead : 0) +
     (task.stale ? FLAG.stale : 0) +
-    (task.cached ? FLAG.cached : 0)
+    (task.cached ? FLAG.cached : 0) +
+    (task.handled ? FLAG.handled : 0)
   );
 }
 
@@ -114,7 +117,7 @@ export function readTask(row: Row): TaskState {
       };
     }
     case 'retrying':
-      return { ...facts, status, dueAt: number(row['due_at']), reason: reason ?? 'error', error };
+      return { ...facts, status, dueAt: numberOrNull(row['due_at']), reason: reason ?? 'error', error };
     case 'success':
     case 'failed':
     case 'skipped':
@@ -149,6 +152,8 @@ function endedOf(facts: TaskFacts, status: EndedTask['status'], row: Row, reason
     dead: (flags & FLAG.dead) !== 0,
     stale: (flags & FLAG.stale) !== 0,
     cached: (flags & FLAG.cached) !== 0,
+    handled: (flags & FLAG.handled) !== 0,
+    completion: numberOrNull(row['completion']),
   };
 }
 
@@ -215,6 +220,8 @@ export function readRun(row: Row): RunRow {
     linkedFrom: numberOrNull(row['linked_from']),
     link: row['link'] === 'fork' || row['link'] === 'restart' ? row['link'] : null,
     parent: parentOf(row),
+    schedule: row['schedule'] as string | null,
+    dueAt: numberOrNull(row['due_at']),
   };
 }
 
@@ -265,8 +272,7 @@ export function readFacts(row: Row, run: number): RunFacts {
     acceptedAt: number(row['accepted_at']),
     deadlineAt: numberOrNull(row['deadline_at']),
     input: row['input'] as string | null,
-    cause: null,
-    cancelAsked: null,
+    ...readFlow(row['flow'] as string | null),
   };
 }
 

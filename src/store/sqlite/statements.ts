@@ -6,7 +6,7 @@ import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '.
  * A partial index serves only queries that repeat its condition: hence `status <= 4` beside `status = 1`.
  */
 const TASK = `run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, draws, ran_ms, rank, first_queued_at,
-  phase, next, token, worker, started_at, due_at, finished_at, reason, flags, waits, effect, edited, output, error`;
+  phase, next, token, worker, started_at, due_at, finished_at, reason, flags, completion, waits, effect, edited, output, error`;
 
 /** Numbers of lanes lie above all numbers of bodies: a column holds either. */
 export const FIRST_LANE = 2 ** 40;
@@ -18,7 +18,7 @@ const columnsOf = (table: string, columns: string): string =>
     .join(', ');
 
 const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.generation, r.rev, r.format, r.owner, r.rank, r.unclaimed,
-  r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link,
+  r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link, r.schedule, r.due_at, r.flow,
   r.parent, r.parent_node, r.parent_item, r.parent_generation, r.parent_name, r.parent_kind, r.tree, r.recall
   FROM runs r JOIN definitions d ON d.id = r.definition`;
 
@@ -132,8 +132,8 @@ const SQL = {
   // why: due at once, by a sweep of any process; a detached child (1) and hooks (4) go on
   recallPlace: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
     AND parent_node = ?3 AND parent_item = ?4 AND parent_generation <= ?5 AND status < 6 AND parent_kind NOT IN (1, 4)`,
-  recallAll: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
-    AND parent_generation <= ?3 AND status < 6 AND parent_kind NOT IN (1, 4)`,
+  recallItems: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
+    AND parent_node = ?3 AND parent_generation <= ?4 AND status < 6 AND parent_kind NOT IN (1, 4)`,
   recalled: 'UPDATE runs SET recall = NULL, wake_at = ? WHERE id = ?',
   leaveUntold: 'UPDATE runs SET recall = 2 WHERE id = ?',
   untoldRuns: 'SELECT id FROM runs WHERE recall = 2 ORDER BY id LIMIT ?',
@@ -154,17 +154,17 @@ const SQL = {
     'UPDATE runs SET owner = CASE WHEN owner = ? THEN owner END, rev = rev + CASE WHEN owner = ? THEN 0 ELSE 1 END WHERE id = ? RETURNING rev, owner',
 
   // tasks
-  insertTask: `INSERT INTO tasks (${TASK}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+  insertTask: `INSERT INTO tasks (${TASK}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
   // why: the usual first row of a task, with fewer values to bind
   insertStarted: `INSERT INTO tasks (run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, ran_ms, rank,
     first_queued_at, phase, token, worker, started_at, flags) VALUES (?,?,?,?,2,?,?,?,0,0,0,0,?,?,1,?,?,?,0)`,
   succeed: `UPDATE tasks SET status = 5, output = ?, finished_at = ?, token = NULL, worker = NULL
     WHERE run = ? AND node = ? AND item = ? AND token = ?`,
   moveHeld: `UPDATE tasks SET status = ?, attempt = ?, begun = ?, losses = ?, crashes = ?, hand_backs = ?, draws = ?, ran_ms = ?, phase = ?, next = ?,
-    token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, waits = ?, output = ?, error = ?
+    token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, completion = ?, waits = ?, output = ?, error = ?
     WHERE run = ? AND node = ? AND item = ? AND token = ?`,
   moveFree: `UPDATE tasks SET status = ?, attempt = ?, begun = ?, losses = ?, crashes = ?, hand_backs = ?, draws = ?, ran_ms = ?, phase = ?, next = ?,
-    token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, waits = ?, output = ?, error = ?
+    token = ?, worker = ?, started_at = ?, due_at = ?, finished_at = ?, reason = ?, flags = ?, completion = ?, waits = ?, output = ?, error = ?
     WHERE run = ? AND node = ? AND item = ? AND token IS NULL AND status = ?`,
   insertMap: 'INSERT INTO maps (run, node, body, rank, n, next, ok, failed, cancelled, skipped) VALUES (?,?,?,?,?,?,?,?,?,?)',
   countMap: `UPDATE maps SET next = next + ?, ok = ok + ?, failed = failed + ?, cancelled = cancelled + ?, skipped = skipped + ?, again = again + ?
@@ -185,7 +185,7 @@ const SQL = {
   archiveRun: `INSERT INTO run_generations SELECT id, generation, status, reason, has_output, finished_at, output FROM runs WHERE id = ?`,
   // forks: items of maps that are taken over as they are
   copyItems: `INSERT INTO tasks (${TASK}) SELECT ?1, node, item, ?2 + node, status, 1, 0, 0, 0, 0, 0, NULL, 0, rank, first_queued_at, 1, NULL, NULL, NULL,
-    NULL, NULL, ?3, reason, (flags & ~12) | 16, NULL, 1, edited, output, error FROM tasks WHERE run = ?4 AND node = ?5 AND item >= 0`,
+    NULL, NULL, ?3, reason, (flags & ~12) | 16, NULL, NULL, 1, edited, output, error FROM tasks WHERE run = ?4 AND node = ?5 AND item >= 0`,
   copyMap: `INSERT INTO maps (run, node, body, rank, n, next, ok, failed, cancelled, skipped, again, closed)
     SELECT ?1, node, ?2 + node, rank, n, next, ok, failed, cancelled, skipped, 0, 1 FROM maps WHERE run = ?3 AND node = ?4`,
   closeMaps: 'UPDATE maps SET closed = 1 WHERE run = ?',
@@ -212,6 +212,7 @@ const SQL = {
   // why: a run that was never claimed is claimed as a whole; while it is paused (0) it is not
   moveRun: `UPDATE runs SET status = ?, generation = ?, deadline_at = ?, wake_at = CASE WHEN recall = 1 THEN wake_at ELSE ? END, resume_to = ?, finished_at = NULL, reason = NULL, output = NULL,
     has_output = 0, unclaimed = CASE WHEN unclaimed IS NOT NULL THEN ? END WHERE id = ?`,
+  flowRun: 'UPDATE runs SET flow = ?, wake_at = CASE WHEN recall = 1 THEN wake_at ELSE ? END WHERE id = ?',
   // why: what has rows of tasks is not claimed as a whole any more
   breakOpen: 'UPDATE runs SET unclaimed = NULL WHERE id = ? AND unclaimed IS NOT NULL',
   // why: a body below zero is nobody's: no claim meets what is paused
@@ -225,7 +226,8 @@ const SQL = {
   hideTasks: 'UPDATE tasks SET body = -abs(body), due_at = -abs(due_at) WHERE run = ? AND status <= 4',
   hideMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body > 0',
   quarantinedRuns: `SELECT ${RUN} WHERE r.quarantined IS NOT NULL ORDER BY r.id LIMIT ?`,
-  releaseRun: `UPDATE runs SET quarantined = NULL, wake_at = CASE WHEN recall = 1 THEN 0 WHEN status = 0 THEN start_at WHEN status < 6 THEN deadline_at END,
+  releaseRun: `UPDATE runs SET quarantined = NULL, wake_at = CASE WHEN recall = 1 THEN 0 WHEN status = 0 THEN start_at WHEN status < 4 THEN
+    coalesce(min(deadline_at, json_extract(flow, '$.retryAt')), deadline_at, json_extract(flow, '$.retryAt')) END,
     unclaimed = CASE WHEN unclaimed IS NOT NULL AND status <> 3 THEN 1 ELSE unclaimed END WHERE id = ? AND quarantined IS NOT NULL`,
   // why: what is paused besides stays out of the queue
   showTasks: `UPDATE tasks SET body = CASE WHEN ?2 = 3 THEN body ELSE abs(body) END, due_at = abs(due_at) WHERE run = ?1 AND status <= 4`,
@@ -254,7 +256,7 @@ const SQL = {
   nextUnclaimedDefinition: 'SELECT definition FROM runs WHERE unclaimed = 1 AND definition > ? ORDER BY definition LIMIT 1',
   unclaimedRuns: `SELECT id, rank FROM runs WHERE unclaimed = 1 AND definition = ? AND format <= ? ORDER BY rank, id LIMIT ?`,
   claimRun: `UPDATE runs SET unclaimed = NULL, owner = ?, rev = rev + 1 WHERE id = ? AND unclaimed = 1
-    RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, traceparent, input,
+    RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, traceparent, due_at, input, flow,
     parent, parent_node, parent_item, parent_generation, parent_name, parent_kind, tree, recall`,
   nextQueuedBody: 'SELECT body FROM tasks WHERE status <= 4 AND status = 1 AND body > ? ORDER BY body LIMIT 1',
   queuedTasks: `SELECT t.run, t.node, t.item, t.rank FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2 WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
@@ -325,6 +327,7 @@ const SQL = {
   openItems: `SELECT ${TASK} FROM tasks INDEXED BY tasks_open
     WHERE status <= 4 AND status IN (0, 1, 2, 3, 4) AND body = ? AND run = ? AND item >= 0`,
   endedItems: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item >= 0 AND status >= 5 ORDER BY item`,
+  lastCompletion: 'SELECT max(completion) AS n FROM tasks WHERE run = ? AND completion IS NOT NULL',
   mapsOf: 'SELECT node, body, n, next, ok, failed, cancelled, skipped, again FROM maps WHERE run = ?',
   deadLetters: `SELECT ${TASK} FROM tasks WHERE (flags & 4) = 4 AND (finished_at, run, node, item) < (?, ?, ?, ?)
     -- why: left to the reader, a page of nothing but leftovers would look like the last
@@ -353,6 +356,7 @@ const SQL = {
   cutJournal: 'DELETE FROM journal WHERE seq <= ?',
   oldestAudit: 'SELECT id, at FROM audit ORDER BY id LIMIT ?',
   cutAudit: 'DELETE FROM audit WHERE id <= ?',
+  dropWorkers: `DELETE FROM workers WHERE id IN (SELECT id FROM workers WHERE ended_at IS NOT NULL AND ended_at <= ? ORDER BY id LIMIT ?)`,
   oldRequests: 'SELECT actor, request FROM requests WHERE at <= ? ORDER BY at LIMIT ?',
   dropRequest: 'DELETE FROM requests WHERE actor = ? AND request = ?',
   setMeta: 'UPDATE meta SET value = ? WHERE name = ?',
@@ -410,6 +414,57 @@ const SQL = {
     JOIN runs r ON r.id = t.run WHERE t.status <= 4 AND t.status = 2 AND t.token IS NOT NULL AND (t.run, t.node, t.item) > (?, ?, ?) AND r.quarantined IS NULL
     ORDER BY t.run, t.node, t.item LIMIT ?`,
 
+  // schedules
+  insertSchedule: `INSERT INTO schedules (name, workflow, declared, rule, made_at, policy, input, is_made, cursor_at, next_at, watched, paused_at,
+    paused_why, removed_at, failures_from, created_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (name) DO NOTHING`,
+  scheduleByName: 'SELECT * FROM schedules WHERE name = ?',
+  scheduleById: 'SELECT * FROM schedules WHERE id = ?',
+  schedulesAfter: 'SELECT * FROM schedules WHERE name > ? ORDER BY name LIMIT ?',
+  dueSchedules: `SELECT id FROM schedules WHERE next_at IS NOT NULL AND next_at <= ?1 AND workflow IN (SELECT value FROM json_each(?2))
+    ORDER BY next_at LIMIT ?3`,
+  watchedSchedules: `SELECT id FROM schedules WHERE watched = 1 AND id > ?1 AND workflow IN (SELECT value FROM json_each(?2)) ORDER BY id LIMIT ?3`,
+  nextScheduleAt: `SELECT next_at AS at FROM schedules WHERE next_at IS NOT NULL AND next_at > ?1
+    AND workflow IN (SELECT value FROM json_each(?2)) ORDER BY next_at LIMIT 1`,
+  lateSchedules:
+    'SELECT name, workflow, next_at AS nextAt FROM schedules WHERE next_at IS NOT NULL AND next_at < ? ORDER BY next_at LIMIT 100',
+  moveSchedule: `UPDATE schedules SET cursor_at = ?, next_at = ?, watched = ?, paused_at = ?, paused_why = ?, removed_at = ?, failures_from = ?,
+    rev = rev + 1 WHERE id = ? AND rev = ?`,
+  setTerms: 'UPDATE schedules SET workflow = ?, declared = ?, rule = ?, made_at = ?, policy = ?, input = ?, is_made = ? WHERE id = ?',
+  watchSchedule: 'UPDATE schedules SET watched = 1, rev = rev + 1 WHERE id = ? AND rev = ?',
+  bumpSchedule: 'UPDATE schedules SET watched = 1, rev = rev + 1 WHERE id = (SELECT schedule FROM backfills WHERE id = ?)',
+  dropSchedule: 'DELETE FROM schedules WHERE id = ? AND rev = ?',
+  dropFires: 'DELETE FROM fires WHERE schedule = ?',
+  dropBackfills: 'DELETE FROM backfills WHERE schedule = ?',
+  readFire: 'SELECT state FROM fires WHERE schedule = ? AND due_at = ? AND backfill = ?',
+  insertFire:
+    'INSERT INTO fires (schedule, due_at, backfill, state, until_at, count, reason, note, run, uid, at) VALUES (?,?,?,?,?,?,?,?,?,?,?)',
+  startWaiting: 'UPDATE fires SET state = 1, run = ?, uid = ?, at = ? WHERE schedule = ? AND due_at = ? AND backfill = 0 AND state = 0',
+  dropWaiting: 'UPDATE fires SET state = 2, reason = ?, note = ?, at = ? WHERE schedule = ? AND due_at = ? AND backfill = 0 AND state = 0',
+  extendFire: `UPDATE fires SET until_at = ?, count = ?, at = ? WHERE schedule = ? AND due_at = ? AND backfill = 0 AND state = 2`,
+  scheduleRun: 'UPDATE runs SET schedule = ?, due_at = ? WHERE id = ?',
+  lastFire: `SELECT due_at, state, count, reason, note FROM fires WHERE schedule = ? AND due_at <= ? AND backfill = 0 ORDER BY due_at DESC LIMIT 1`,
+  openFires: `SELECT r.id AS run, r.status, f.due_at, f.backfill FROM runs r INDEXED BY runs_scheduled CROSS JOIN fires f ON f.run = r.id
+    WHERE r.schedule = ?1 AND r.schedule IS NOT NULL AND r.status < 6 AND r.quarantined IS NULL AND f.schedule = ?2 LIMIT 2000`,
+  waitingFires: 'SELECT due_at FROM fires WHERE schedule = ? AND state = 0 ORDER BY due_at',
+  endedFires: `SELECT r.status FROM fires f CROSS JOIN runs r ON r.id = f.run
+    WHERE f.schedule = ? AND f.due_at > ? AND f.backfill = 0 AND f.state = 1 AND r.status >= 6 ORDER BY f.due_at DESC LIMIT ?`,
+  firesBefore: `SELECT f.due_at, f.until_at, f.count, f.backfill, f.state, f.reason, f.note, f.at, f.uid, r.status FROM fires f
+    LEFT JOIN runs r ON r.id = f.run WHERE f.schedule = ? AND (f.due_at, f.backfill) < (?, ?) ORDER BY f.due_at DESC, f.backfill DESC LIMIT ?`,
+  // why: of several runs of one instant the last that was started
+  firesIn: `SELECT f.due_at, r.status, max(f.run) FROM fires f CROSS JOIN runs r ON r.id = f.run
+    WHERE f.schedule = ? AND f.due_at >= ? AND f.due_at <= ? AND f.state = 1 GROUP BY f.due_at`,
+  insertBackfill: `INSERT INTO backfills (schedule, from_at, to_at, reprocess, concurrency, cursor_at, created_at) VALUES (?,?,?,?,?,?,?)
+    RETURNING id`,
+  openBackfills: 'SELECT * FROM backfills WHERE schedule = ? AND state < 2 ORDER BY id',
+  backfillsOf: 'SELECT * FROM backfills WHERE schedule = ? ORDER BY id DESC LIMIT ?',
+  moveBackfill: 'UPDATE backfills SET cursor_at = ?, state = ?, started = started + ?, finished_at = ? WHERE id = ?',
+  cancelBackfill: 'UPDATE backfills SET state = 1 WHERE id = ? AND state = 0',
+  oldestFire: 'SELECT 1 AS n FROM fires WHERE state > 0 AND at <= ? LIMIT 1',
+  oldestBackfill: 'SELECT 1 AS n FROM backfills WHERE finished_at <= ? LIMIT 1',
+  pruneFires: `DELETE FROM fires WHERE (schedule, due_at, backfill) IN
+    (SELECT schedule, due_at, backfill FROM fires WHERE state > 0 AND at <= ?
+      AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = fires.run AND r.status < 6) ORDER BY at LIMIT ?)`,
+  pruneBackfills: 'DELETE FROM backfills WHERE id IN (SELECT id FROM backfills WHERE finished_at <= ? ORDER BY finished_at LIMIT ?)',
   // versions
   moveDefinition: 'UPDATE runs SET definition = ?, stays_until = ? WHERE id = ?',
   insertMove: 'INSERT INTO moves (run, seq, from_definition, to_definition) VALUES (?,?,?,?)',
@@ -426,7 +481,7 @@ const SQL = {
   nextTaskDue: 'SELECT due_at AS at FROM tasks WHERE due_at > ? ORDER BY due_at LIMIT 1',
   nextRunDue: 'SELECT wake_at AS at FROM runs WHERE wake_at > ? ORDER BY wake_at LIMIT 1',
   // why: driven by the index of open runs, one probe of the primary key each; the sweep pages through them
-  stuckRuns: `SELECT r.id AS run, r.definition, r.rev, (r.status = 2 AND r.unclaimed IS NULL AND r.quarantined IS NULL AND NOT EXISTS
+  stuckRuns: `SELECT r.id AS run, r.definition, r.rev, (r.status IN (2, 4, 5) AND r.unclaimed IS NULL AND r.quarantined IS NULL AND json_extract(r.flow, '$.retryAt') IS NULL AND NOT EXISTS
       (SELECT 1 FROM tasks t WHERE t.run = r.id AND (t.token IS NOT NULL OR t.status IN (1, 3, 4))) AND NOT EXISTS
       (SELECT 1 FROM maps m WHERE m.run = r.id AND m.closed IS NULL AND (m.next < m.n OR m.again > 0))) AS stuck
     FROM runs r INDEXED BY runs_open WHERE r.status < 6 AND (r.definition, r.id) > (?, ?) ORDER BY r.definition, r.id LIMIT ?`,

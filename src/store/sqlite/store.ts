@@ -13,6 +13,7 @@ import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driv
 import { openFile } from './open-to-read.ts';
 import { readDead, readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
 import { listRuns, loadRun, readDefinition, readDue, readHolders, readOpenDefinitions, readStuck } from './lookups.ts';
+import { SqliteSchedules } from './schedules.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
 
@@ -25,6 +26,7 @@ const READ_FIX = { fix: "Open the store without access: 'read'." };
 export class SqliteStore implements port.Store {
   readonly care: SqliteCare;
   readonly capacity: SqliteCapacity;
+  readonly schedules: SqliteSchedules;
   private readonly options: OpenOptions;
   private db: DatabaseSync | null = null;
   private sql!: Statements;
@@ -54,6 +56,7 @@ export class SqliteStore implements port.Store {
     };
     this.care = new SqliteCare(connection, this);
     this.capacity = new SqliteCapacity(connection);
+    this.schedules = new SqliteSchedules(connection);
   }
 
   async open(): Promise<port.StoreInfo> {

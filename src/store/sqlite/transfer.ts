@@ -117,7 +117,7 @@ export async function importRun(
   }
 }
 
-function checkNew(sql: Statements, uid: Uint8Array, { id, run }: RunDocument): void {
+export function checkNew(sql: Statements, uid: Uint8Array, { id, run }: RunDocument): void {
   if (sql.uidTaken.get(uid) !== undefined)
     throw new PawlError('RUN_EXISTS', `Run ${id} is in this store already.`, { details: { run: id } });
   if (Number(run['format']) > STATE_FORMAT) {

@@ -1,13 +1,16 @@
 import type { AttemptRecord, Changes } from '../../core/changes.ts';
+import { ALL_ITEMS } from '../../core/children.ts';
 import type { JournalWriter } from '../../core/journal.ts';
 import { LINK_KINDS, type RunningTask, type RunState, type TaskState } from '../../core/run-state.ts';
 import { renameSteps } from '../../core/moving.ts';
 import { REQUEST_MS } from '../../core/reset.ts';
+import { flowText, wakeOf } from '../../core/run-flow.ts';
 import { isRunOver } from '../../core/states.ts';
 import type { ActWrite } from '../acts.ts';
 import type { KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { Lanes } from './lanes.ts';
+import { FireWriter } from './schedules.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
 import { BODY_TABLES, NODE_TABLES, type Statements } from './statements.ts';
 
@@ -59,7 +62,7 @@ export class TaskWriter {
     const { changes } =
       token === null
         ? this.sql.moveFree.run(...changing(to), run, to.node, to.item, taskCode(from.status))
-        : to.status === 'success'
+        : to.status === 'success' && to.completion === null
           ? this.sql.succeed.run(to.output, to.finishedAt, run, to.node, to.item, token)
           : this.sql.moveHeld.run(...changing(to), run, to.node, to.item, token);
     if (changes !== 1) throw new GuardFailed(run);
@@ -94,11 +97,13 @@ export class RunWriter {
   private readonly sql: Statements;
   private readonly tasks: TaskWriter;
   private readonly lanes: Lanes;
+  private readonly fires: FireWriter;
 
   constructor(sql: Statements, tasks: TaskWriter) {
     this.sql = sql;
     this.tasks = tasks;
     this.lanes = new Lanes(sql);
+    this.fires = new FireWriter(sql);
   }
 
   start(write: StartWrite, now: number, journal: JournalWriter): StartResult {
@@ -112,6 +117,7 @@ export class RunWriter {
       const holder = this.holder(write.workflow, key, now);
       if (holder !== null) return holder;
     }
+    if (write.fire !== undefined && !this.fires.start(write.fire, now)) return { created: false, decided: true };
     const ended = write.changes.end;
     this.sql.insertRun.run(
       state.run,
@@ -127,7 +133,7 @@ export class RunWriter {
       state.acceptedAt,
       state.startAt,
       state.deadlineAt,
-      ended === null ? wakeAt(state.status, state.startAt, state.deadlineAt) : null,
+      ended === null ? wakeOf(state) : null,
       ended?.finishedAt ?? null,
       ended?.reason ?? null,
       key?.value ?? null,
@@ -143,12 +149,15 @@ export class RunWriter {
       this.sql.copyItems.run(state.run, write.firstBody, now, write.link?.run ?? -1, node);
       this.sql.copyMap.run(state.run, write.firstBody, write.link?.run ?? -1, node);
     }
+    if (write.fire !== undefined) this.fires.started(write.fire, { run: state.run, uid: write.uid }, now);
     // why: who asks what was done to a run looks there, not at what was made of it
     if (write.act !== null) this.act(write.link?.run ?? state.run, write.act, now);
     if (key !== null && !(key.until === 'open' && ended !== null)) this.putKey(write.workflow, key, state.run);
     journal.run(state);
     journal.runMoved('-', ended === null ? state.status : 'running', null);
     this.applyTasks(state, write.firstBody, write.changes, journal);
+    if (write.changes.flow) this.sql.flowRun.run(flowText(state), ended === null ? wakeOf(state) : null, state.run);
+    for (const { from, to } of write.changes.moves) journal.runMoved(from, to, null);
     if (ended !== null) journal.runMoved('running', ended.status, ended.reason);
     if (state.parent !== null) this.link(state);
     this.kin(write.state, write.changes, write.children, now, journal);
@@ -165,7 +174,7 @@ export class RunWriter {
   private kin(state: RunState, changes: Changes, children: readonly StartWrite[] | undefined, now: number, journal: JournalWriter): void {
     for (const child of children ?? []) this.start(child, now, journal);
     for (const { node, item, generation } of changes.recalls) {
-      if (node < 0) this.sql.recallAll.run(now, state.run, generation);
+      if (item === ALL_ITEMS) this.sql.recallItems.run(now, state.run, node, generation);
       else this.sql.recallPlace.run(now, state.run, node, item, generation);
     }
   }
@@ -204,11 +213,12 @@ export class RunWriter {
   change(write: RunWrite, now: number, journal: JournalWriter): void {
     const { state, changes } = write;
     journal.run(state);
-    if (changes.kin === 'recalled') this.sql.recalled.run(wakeAt(state.status, state.startAt, state.deadlineAt), state.run);
+    if (changes.kin === 'recalled') this.sql.recalled.run(wakeOf(state), state.run);
     if (changes.kin === 'reopened') this.sql.relinkChild.run(state.parent?.generation ?? 0, state.run);
     if (write.act !== null) this.act(state.run, write.act, now);
     if (write.move !== null) this.renumber(state.run, write.move, write.firstBody, journal);
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
+    if (changes.flow) this.sql.flowRun.run(flowText(state), wakeOf(state), state.run);
     if ((write.act !== null || write.move !== null) && changes.tasks.length > 0) this.sql.breakOpen.run(state.run);
     this.applyTasks(state, write.firstBody, changes, journal);
     if (changes.moves.some((move) => move.from === 'paused' || move.to === 'paused')) this.cover(state);
@@ -235,13 +245,13 @@ export class RunWriter {
   private moveRun(state: RunState, changes: Changes, journal: JournalWriter): void {
     if (changes.moves[0] !== undefined && isRunOver[changes.moves[0].from]) this.sql.archiveRun.run(state.run);
     const status = changes.moves.at(-1)?.to ?? state.status;
-    const { run, generation, deadlineAt, startAt, resumeTo } = state;
+    const { run, generation, deadlineAt, resumeTo } = state;
     const resumesTo = resumeTo === null ? null : runCode(resumeTo);
     this.sql.moveRun.run(
       runCode(status),
       generation,
       deadlineAt,
-      wakeAt(status, startAt, deadlineAt),
+      wakeOf({ ...state, status }),
       resumesTo,
       status === 'paused' ? 0 : 1,
       run,
@@ -277,6 +287,7 @@ export class RunWriter {
       if (map.n === null) {
         this.sql.countMap.run(map.next, map.ok, map.failed, map.cancelled, map.skipped, map.again, run, map.node);
         if (map.reopened) this.sql.reopenMap.run(run, map.node);
+        if (map.stopped) this.sql.closeMap.run(run, map.node);
       } else {
         const rank = changes.tasks.find((change) => change.to.node === map.node)?.to.rank ?? 0;
         this.sql.insertMap.run(
@@ -344,8 +355,4 @@ export class RunWriter {
   log({ run, node, item, token, generation, attempt, chunk, lines }: LogWrite): boolean {
     return this.sql.insertLog.run(chunk, lines, run, node, item, token, generation, attempt).changes === 1;
   }
-}
-
-function wakeAt(status: string, startAt: number | null, deadlineAt: number | null): number | null {
-  return status === 'scheduled' ? startAt : deadlineAt;
 }

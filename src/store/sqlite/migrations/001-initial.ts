@@ -66,10 +66,14 @@ CREATE TABLE runs (
   stays_until INTEGER,
   finished_at INTEGER,
   reason TEXT,
+  -- what it remembers beside its tasks: cause, cancel, policy, compensation, its own retry
+  flow TEXT CHECK (json_valid(flow)),
   quarantined TEXT,
   key TEXT,
   tags TEXT,
   traceparent TEXT,
+  schedule TEXT,
+  due_at INTEGER,
   has_output INTEGER NOT NULL DEFAULT 0,
   input TEXT,
   output TEXT
@@ -82,6 +86,7 @@ CREATE INDEX runs_open ON runs (definition) WHERE status < 6;
 CREATE INDEX runs_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;
 CREATE INDEX runs_ended ON runs (status, finished_at) WHERE finished_at IS NOT NULL AND quarantined IS NULL;
 CREATE INDEX runs_quarantined ON runs (id) WHERE quarantined IS NOT NULL;
+CREATE INDEX runs_scheduled ON runs (schedule) WHERE schedule IS NOT NULL AND status < 6 AND quarantined IS NULL;
 -- runs that have rows and are no runs: pruned in part, or imported in part; from this instant on the rows may be deleted
 CREATE TABLE leftovers (run INTEGER PRIMARY KEY, due_at INTEGER NOT NULL) STRICT;
 
@@ -130,6 +135,7 @@ CREATE TABLE tasks (
   finished_at INTEGER,
   reason TEXT,
   flags INTEGER NOT NULL,
+  completion INTEGER,
   -- what a waiting task waits for
   waits TEXT,
   effect INTEGER NOT NULL DEFAULT 1,
@@ -146,6 +152,9 @@ CREATE INDEX tasks_open ON tasks (status, body, rank) WHERE status <= 4;
 CREATE INDEX tasks_due ON tasks (due_at) WHERE due_at IS NOT NULL;
 -- dead letters, by when they died
 CREATE INDEX tasks_dead ON tasks (finished_at, run, node, item) WHERE (flags & 4) = 4;
+
+-- in which order what may have to be undone succeeded
+CREATE INDEX tasks_completed ON tasks (run, completion) WHERE completion IS NOT NULL;
 
 -- what reset tasks were in their earlier generations
 CREATE TABLE generations (
@@ -317,6 +326,68 @@ CREATE TABLE requests (
   PRIMARY KEY (actor, request)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX requests_at ON requests (at);
+
+CREATE TABLE schedules (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  rev INTEGER NOT NULL DEFAULT 1,
+  workflow TEXT NOT NULL,
+  declared INTEGER NOT NULL,
+  rule TEXT NOT NULL CHECK (json_valid(rule)),
+  made_at INTEGER NOT NULL,
+  policy TEXT NOT NULL CHECK (json_valid(policy)),
+  input TEXT,
+  is_made INTEGER NOT NULL,
+  cursor_at INTEGER NOT NULL,
+  next_at INTEGER,
+  watched INTEGER,
+  paused_at INTEGER,
+  paused_why TEXT,
+  removed_at INTEGER,
+  failures_from INTEGER NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX schedules_next ON schedules (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX schedules_watched ON schedules (id) WHERE watched = 1;
+
+-- what became of the due instants of a schedule: one row each, or one for many that have no run
+CREATE TABLE fires (
+  schedule INTEGER NOT NULL,
+  due_at INTEGER NOT NULL,
+  -- 0: the schedule's own, -1: asked for by a person, else a backfill's number
+  backfill INTEGER NOT NULL,
+  state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 2),
+  until_at INTEGER,
+  count INTEGER,
+  reason TEXT,
+  note TEXT,
+  run INTEGER,
+  uid BLOB,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (schedule, due_at, backfill),
+  CHECK ((state = 1) = (run IS NOT NULL)),
+  CHECK ((state = 2) = (reason IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX fires_run ON fires (run) WHERE run IS NOT NULL;
+CREATE INDEX fires_waiting ON fires (schedule, due_at) WHERE state = 0;
+CREATE INDEX fires_at ON fires (at) WHERE state > 0;
+
+CREATE TABLE backfills (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  schedule INTEGER NOT NULL,
+  from_at INTEGER NOT NULL,
+  to_at INTEGER NOT NULL,
+  reprocess TEXT NOT NULL,
+  concurrency INTEGER NOT NULL,
+  state INTEGER NOT NULL DEFAULT 0,
+  cursor_at INTEGER NOT NULL,
+  started INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL,
+  finished_at INTEGER
+) STRICT;
+CREATE INDEX backfills_open ON backfills (schedule) WHERE state < 2;
+CREATE INDEX backfills_of ON backfills (schedule, id);
+CREATE INDEX backfills_ended ON backfills (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE journal (
   seq INTEGER PRIMARY KEY,

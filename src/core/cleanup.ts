@@ -1,0 +1,216 @@
+import { hasSucceeded, isEnded, isUnderway, move, putTask } from './changes.ts';
+import type { CompiledGraph, GraphNode } from './compile.ts';
+import { LAST_INSTANT } from './duration-text.ts';
+import { startHandler } from './ending.ts';
+import { isPawlError } from './errors.ts';
+import { recordAttempt } from './failure.ts';
+import { decideOutcome } from './outcome.ts';
+import { endedItem, isRefusal, planReset, REDRIVE_ALL } from './reset.ts';
+import { backoffMs } from './retry.ts';
+import type { Upkeep } from './roles.ts';
+import type { EndedTask, RunState, TaskState } from './run-state.ts';
+import { isRunOver, type Reason } from './states.ts';
+import { endTask, freshTask, isAdmitted, type Turn } from './turn.ts';
+import { runOutput } from './values.ts';
+
+/** What comes after the last task: teardowns, the run's own retry, compensations; then the end of the run. */
+export function concludeRun(turn: Turn): void {
+  const { graph, state, changes } = turn;
+  if (changes.end !== null || isRunOver[state.status]) return;
+  if (graph.upkeep !== null) startTeardowns(turn, graph.upkeep);
+  const mayEnd = isAdmitted(state) || state.cause !== null || state.cancelAsked !== null;
+  if (state.open > 0 || !mayEnd || isHeldUp(turn)) return;
+  endRun(turn);
+}
+
+/** Whether something must still happen before the run is over. The one test of that. */
+function isHeldUp(turn: Turn): boolean {
+  const { upkeep } = turn.graph;
+  if (upkeep === null) return false;
+  const isOpen = (task: TaskState | undefined): boolean => isUnderway(task) && !isEnded(task);
+  if (upkeep.teardowns.some((node) => isOpen(turn.state.tasks[node]))) {
+    enterCleanup(turn);
+    return true;
+  }
+  if (retriesLater(turn, upkeep)) return true;
+  if (!compensates(turn, upkeep)) return false;
+  enterCleanup(turn);
+  return true;
+}
+
+/** A paused run goes there when it is resumed. */
+function enterCleanup(turn: Turn): void {
+  const { status, cause, cancelAsked } = turn.state;
+  const to = cause !== null || cancelAsked !== null ? 'cancelling' : 'finishing';
+  if (status === 'cancelling' || status === 'finishing' || (status === 'paused' && to === 'finishing')) return;
+  turn.state.resumeTo = null;
+  move(turn, to);
+}
+
+// ---- teardowns ----------------------------------------------------------------------------------------------------------------------
+
+/** A teardown is due when its setup has succeeded and everything inside its bracket has ended; that of a bracket inside goes first. */
+function startTeardowns(turn: Turn, upkeep: Upkeep): void {
+  for (let changed = true; changed;) {
+    changed = false;
+    for (const index of upkeep.teardowns) {
+      const node = turn.graph.nodes[index];
+      if (node !== undefined && decideTeardown(turn, node)) changed = true;
+    }
+  }
+}
+
+/** True where it ended without having run. */
+function decideTeardown(turn: Turn, node: GraphNode): boolean {
+  const { graph, state, changes, now } = turn;
+  const setup = state.tasks[node.serves?.of ?? -1];
+  if (isUnderway(state.tasks[node.index]) || !isEnded(setup)) return false;
+  // What another run made, that run has cleaned up.
+  if (!hasSucceeded(setup) || setup.cached) {
+    putTask(state, changes, endTask(freshTask(state, node, now), { status: 'skipped' }, now));
+    return true;
+  }
+  if (graph.nodes[setup.node]?.inside.every((one) => isEnded(state.tasks[one])) === true) startHandler(turn, node);
+  return false;
+}
+
+// ---- retry of the run ---------------------------------------------------------------------------------------------------------------
+
+/** A run that would fail, and has a budget, is redriven as a whole after a delay; never after a cancel or a deadline. */
+function retriesLater(turn: Turn, { retry }: Upkeep): boolean {
+  const { graph, state, changes, now } = turn;
+  const { flow } = state;
+  if (retry === null || flow.compensated || state.cause !== null || state.cancelAsked !== null) return false;
+  if (flow.retryAt !== null) return true;
+  if (flow.retries + 1 >= retry.maxAttempts || decideOutcome(graph, state).status !== 'failed') return false;
+  if (!canRedrive(turn)) return false;
+  const seed = { run: state.run, task: -1, item: -1, generation: state.generation, attempt: flow.retries + 1 };
+  state.flow = { ...flow, retryAt: Math.min(LAST_INSTANT, now + backoffMs(retry, flow.retries + 1, retry.jitter, seed)) };
+  changes.flow = true;
+  if (state.status === 'finishing') move(turn, 'running');
+  return true;
+}
+
+/** What it has set up is torn down by now: then it may be redriven although it is finishing. */
+function canRedrive({ graph, state }: Turn): boolean {
+  const { status } = state;
+  state.status = 'running';
+  const plan = planReset(graph, state, REDRIVE_ALL);
+  state.status = status;
+  return !isRefusal(plan);
+}
+
+// ---- compensations ------------------------------------------------------------------------------------------------------------------
+
+interface Undoable {
+  readonly handler: GraphNode;
+  readonly item: number;
+  readonly completion: number;
+}
+
+/** One compensation at a time, what succeeded last first. True while one is open. */
+function compensates(turn: Turn, upkeep: Upkeep): boolean {
+  const { graph, state, changes } = turn;
+  if (upkeep.compensations.length === 0) return false;
+  if (!state.flow.compensated) {
+    const { status } = decideOutcome(graph, state);
+    if ((status !== 'failed' && status !== 'cancelled') || !upkeep.compensateOn.includes(status)) return false;
+  }
+  let next: Undoable | null = null;
+  for (const one of undoable(turn, upkeep)) {
+    const row = one.item < 0 ? state.tasks[one.handler.index] : state.served.get(one.handler.index)?.get(one.item);
+    if (isUnderway(row) && !isEnded(row)) return true;
+    if (!isUnderway(row) && (next === null || one.completion > next.completion)) next = one;
+  }
+  if (next === null) return false;
+  if (!state.flow.compensated) {
+    state.flow = { ...state.flow, compensated: true };
+    changes.flow = true;
+  }
+  startHandler(turn, next.handler, next.item);
+  return true;
+}
+
+/** Everything that succeeded here and can be undone. What was taken over from another run is that run's. */
+function undoable({ graph, state }: Turn, upkeep: Upkeep): Undoable[] {
+  const found: Undoable[] = [];
+  for (const index of upkeep.compensations) {
+    const handler = graph.nodes[index];
+    const of = handler?.serves?.of ?? -1;
+    if (handler === undefined) continue;
+    const add = (task: EndedTask | undefined, item: number): void => {
+      if (task?.status === 'success' && task.completion !== null) found.push({ handler, item, completion: task.completion });
+    };
+    const map = state.maps.get(of);
+    const task = state.tasks[of];
+    if (map !== undefined) for (let item = 0; item < map.next; item++) add(endedItem(map, item), item);
+    else if (graph.nodes[of]?.task.kind !== 'map' && isEnded(task)) add(task, -1);
+  }
+  return found;
+}
+
+/** What became of the compensations of a run, given their rows; null where none began. An open one is not a failed one. */
+export function compensationOf(rows: readonly TaskState[]): 'complete' | 'incomplete' | null {
+  if (!rows.some(isUnderway)) return null;
+  return rows.some((row) => isEnded(row) && row.status !== 'success') ? 'incomplete' : 'complete';
+}
+
+export const compensationRows = (graph: CompiledGraph, state: RunState): TaskState[] =>
+  (graph.upkeep?.compensations ?? []).flatMap((node) => [state.tasks[node] ?? [], ...(state.served.get(node)?.values() ?? [])].flat());
+
+// ---- the end ------------------------------------------------------------------------------------------------------------------------
+
+/** Ends whatever cleans up, too. */
+export function cancelHandlers(turn: Turn, reason: Reason): void {
+  const { graph, state } = turn;
+  const rows = graph.nodes
+    .filter((node) => node.serves !== null)
+    .flatMap((node) => [state.tasks[node.index], ...(state.served.get(node.index)?.values() ?? [])]);
+  for (const row of rows) {
+    if (!isUnderway(row) || isEnded(row)) continue;
+    if (row.status === 'running') recordAttempt(turn, row, 'cancelled', reason, null);
+    putTask(state, turn.changes, endTask(row, { status: 'cancelled', reason }, turn.now));
+  }
+}
+
+function endRun(turn: Turn): void {
+  const { graph, state, changes, now } = turn;
+  const { status, reason } = finalOutcome(graph, state);
+  dropUnused(turn);
+  const output = status === 'success' || status === 'partial' ? outputOf(turn) : null;
+  const tooLarge = output === 'too_large';
+  changes.end = {
+    from: state.status,
+    status,
+    reason: tooLarge ? 'output_too_large' : reason,
+    output: tooLarge ? null : (output?.text ?? null),
+    hasOutput: output !== null && !tooLarge,
+    finishedAt: now,
+  };
+  state.status = status;
+}
+
+/** What could not be undone leaves the run failed, whatever it would have been. */
+function finalOutcome(graph: CompiledGraph, state: RunState): ReturnType<typeof decideOutcome> {
+  const outcome = decideOutcome(graph, state);
+  const isIncomplete = state.flow.compensated && compensationOf(compensationRows(graph, state)) === 'incomplete';
+  return isIncomplete && outcome.status !== 'failed' ? { status: 'failed', reason: 'error' } : outcome;
+}
+
+/** A handler that was reset and not needed again. */
+function dropUnused({ graph, state, changes, now }: Turn): void {
+  for (const index of graph.upkeep?.catchers ?? []) {
+    const row = state.tasks[index];
+    if (row?.status === 'pending') putTask(state, changes, endTask(row, { status: 'skipped' }, now));
+  }
+}
+
+/** An output that is put together from many may be too large although its parts were not: the run keeps its status and has no output. */
+function outputOf({ graph, state, settings }: Turn): ReturnType<typeof runOutput> | 'too_large' {
+  try {
+    return runOutput(graph, state, settings.maxPayload);
+  } catch (error) {
+    if (isPawlError(error, 'PAYLOAD_TOO_LARGE')) return 'too_large';
+    throw error;
+  }
+}
