@@ -17,7 +17,11 @@ export type { Reason, RunStatus, TaskStatus } from './core/states.ts';
 export { task } from './core/task.ts';
 export type {
   Build,
+  ChildMapOpts,
+  ChildOpts,
   Ctx,
+  Hook,
+  HookInput,
   In,
   Log,
   MapOpts,

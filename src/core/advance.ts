@@ -4,6 +4,7 @@ import { cancelHandlers, concludeRun } from './cleanup.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { cancelCatcher, cancelTask, end } from './ending.ts';
 import { afterFailure, afterLoss } from './failure.ts';
+import { hookStart } from './hooks.ts';
 import { decideNode, tally } from './joining.ts';
 import { closeMap, expandMap, startItems, takeItems } from './maps.ts';
 import { judged } from './judging.ts';
@@ -53,6 +54,7 @@ export function openRun(
   const changes = noChanges();
   if (state.status !== 'scheduled') {
     const turn = newTurn(graph, state, changes, now, settings);
+    admitted(turn);
     decideRoots(turn);
     followUp(turn);
   }
@@ -72,6 +74,7 @@ export function openFork(
   const turn = newTurn(graph, state, changes, now, settings);
   for (const index of taken.nodes) takeOver(turn, taken.donor, index);
   replay(graph, state);
+  admitted(turn);
   // The losers of what was won then are not begun anew.
   for (const node of graph.nodes) supersedeLosers(turn, node);
   for (const node of graph.nodes) decide(turn, node);
@@ -196,6 +199,11 @@ const newTurn = (graph: CompiledGraph, state: RunState, changes: Changes, now: n
   hasFailed: false,
 });
 
+/** Where a guard is to be asked, it says when the run begins. */
+function admitted(turn: Turn): void {
+  if (turn.graph.guard === null) hookStart(turn);
+}
+
 function decideRoots(turn: Turn): void {
   for (const node of turn.graph.nodes) if (node.in.length === 0 || node.join === 'always') decide(turn, node);
 }
@@ -207,6 +215,7 @@ function apply(turn: Turn, event: RunEvent): boolean {
   if (event.type === 'discard') return discard(turn, event.node, event.item);
   if (event.type === 'recall') return recalled(turn);
   if (event.type === 'reopened') return reopen(turn, event);
+  if (event.type === 'tell') return isRunOver[state.status] && (turn.changes.kin = 'told') === 'told';
   if (isRunOver[state.status]) return false;
   switch (event.type) {
     case 'ended':
@@ -232,6 +241,7 @@ function apply(turn: Turn, event: RunEvent): boolean {
     case 'admit':
       if (state.status !== 'scheduled') return false;
       move(turn, 'running');
+      admitted(turn);
       for (const node of turn.graph.nodes) decide(turn, node);
       return true;
     case 'pause':

@@ -77,7 +77,7 @@ export interface Changes {
   /** Children that the run waits for no more: they are cancelled. */
   recalls: readonly Recall[];
   /** As a child: what it does to its parent's place, beside its end. */
-  kin: 'none' | 'reopened' | 'recalled';
+  kin: 'none' | 'reopened' | 'recalled' | 'told';
   /** What the run remembers beside its tasks has changed: cause, cancel, `flow`. */
   flow: boolean;
   /** Positions of the events that were refused: a late report, or one about a task that moved on. They changed nothing. */

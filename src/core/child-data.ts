@@ -1,25 +1,40 @@
 /** Child runs in graph data: what may be wrong with them beyond their shape, and their code. */
 import { isWorkflow } from './child-verbs.ts';
-import type { GraphTask } from './graph.ts';
+import type { Graph, GraphTask } from './graph.ts';
 import { shown, type Problem, type Report } from './problems.ts';
 import type { AnyTask, NodeCode, Workflow } from './types.ts';
 
 type Bag = Readonly<Record<string, unknown>>;
 type AnyWorkflow = Workflow<unknown, unknown>;
 
-/** What a map does per item is one thing. */
-export function childProblems(
-  task: GraphTask,
-  report: Report,
-  within: { readonly workflow: string; readonly problemsOf: (graph: unknown) => readonly Problem[] },
-): void {
-  if (task.kind !== 'map') return;
-  if (task.graph !== undefined) {
-    const name = `${within.workflow}/${task.id}`;
-    if (task.graph.workflow !== name)
-      report('bad_name', ['graph', 'workflow'], `graph.workflow must be ${shown(name)}, not ${shown(task.graph.workflow)}`);
-    for (const { code, at, message } of within.problemsOf(task.graph)) report(code, ['graph', ...at], message);
+/** The graph in which another one stands, and how that is looked at. */
+interface Within {
+  readonly workflow: string;
+  readonly problemsOf: (graph: unknown) => readonly Problem[];
+}
+
+/** Graphs of hooks stand under their names, and call no hooks themselves. */
+export function hookProblems(graph: unknown, report: Report, within: Within): void {
+  const hooks = (graph as { readonly hooks?: unknown } | null)?.hooks;
+  if (typeof hooks !== 'object' || hooks === null) return;
+  for (const [hook, part] of Object.entries(hooks as Readonly<Record<string, Graph | undefined>>)) {
+    if (part === undefined) continue;
+    nestedProblems(part, hook, ['hooks', hook], report, within);
+    if (part.hooks !== undefined) report('bad_option', ['hooks', hook, 'hooks'], `${hook}: a hook has no hooks`);
   }
+}
+
+function nestedProblems(graph: Graph, id: string, at: readonly string[], report: Report, within: Within): void {
+  const name = `${within.workflow}/${id}`;
+  if (graph.workflow !== name)
+    report('bad_name', [...at, 'workflow'], `${at.join('.')}.workflow must be ${shown(name)}, not ${shown(graph.workflow)}`);
+  for (const problem of within.problemsOf(graph)) report(problem.code, [...at, ...problem.at], problem.message);
+}
+
+/** What a map does per item is one thing. */
+export function childProblems(task: GraphTask, report: Report, within: Within): void {
+  if (task.kind !== 'map') return;
+  if (task.graph !== undefined) nestedProblems(task.graph, task.id, ['graph'], report, within);
   const [first, second] = (['task', 'workflow', 'graph'] as const).filter((key) => task[key] !== undefined);
   if (first === undefined) report('bad_type', ['task'], 'it needs a task, a workflow or a graph');
   if (second !== undefined) report('bad_option', [second], `it has a ${first} already`);

@@ -1,8 +1,9 @@
-import { putTask, taskAt, type Changes } from './changes.ts';
+import { putTask, taskAt, type RunEnd } from './changes.ts';
 import { encode } from './codec.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { isPawlError } from './errors.ts';
 import type { Graph } from './graph.ts';
+import type { HookFacts } from './hooks.ts';
 import { judged } from './judging.ts';
 import { runRootCauses } from './outcome.ts';
 import type { EndedTask, LinkKind, ParentLink, RunState, TaskFacts, WaitingTask } from './run-state.ts';
@@ -26,6 +27,8 @@ export interface ChildStart {
   readonly refused: string | null;
   /** The place was redriven: the child that it had goes on, where it can. */
   readonly goesOn: boolean;
+  /** Of a hook: what it is told; its input is put together where the run's id is known. */
+  readonly hook?: HookFacts;
 }
 
 /** Children of one place, or of all items of a map, up to a generation: their parent does not wait for them any more. */
@@ -63,7 +66,9 @@ export type ChildEvent =
   /** The child of this place was redriven: it is to be waited for again. */
   | (Place & { readonly type: 'reopened' })
   /** The parent waits for this run no more. */
-  | { readonly type: 'recall' };
+  | { readonly type: 'recall' }
+  /** It is over, and its parent could not be told then. */
+  | { readonly type: 'tell' };
 
 /** Puts a child run in the place of a task or item. `input`: as a worker has checked it. */
 export function startChild(
@@ -131,11 +136,13 @@ function withoutOutput(turn: Turn, node: GraphNode, item: number, run: string) {
   return { status: 'failed', reason: 'error', error, ...judged(turn, node, item) } as const;
 }
 
+type Ended = Pick<RunEnd, 'status' | 'output' | 'hasOutput'> & { readonly reason: string | null };
+
 /** What a run that ended says to the run that waits for it. */
-export function endNotice(graph: CompiledGraph, state: RunState, changes: Changes, run: string): ChildEvent | null {
+export function endNotice(graph: CompiledGraph, state: RunState, ended: Ended, run: string): ChildEvent | null {
   const { parent } = state;
-  if (parent === null || changes.end === null || !isAwaited(parent)) return null;
-  const { status, output, hasOutput, reason } = changes.end;
+  if (parent === null || !isAwaited(parent)) return null;
+  const { status, output, hasOutput, reason } = ended;
   const { node, item, generation } = parent;
   const error = status === 'failed' || status === 'cancelled' ? failureOf(graph, state, run, status, reason) : null;
   return { type: 'child', node, item, generation, end: { run, status, output, hasOutput, error } };

@@ -143,7 +143,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
   const eager = nodes.some((node) => node.join === 'always' && node.in.length > 0);
   // why: a run that waits as a whole is found by those who serve the queue of its roots
   const isOneQueue = new Set(roots.map((node) => node.queue)).size === 1;
-  const isHeld = guard !== -1 || graph.concurrency !== undefined;
+  const isHeld = guard !== -1 || graph.concurrency !== undefined || graph.hooks?.onStart !== undefined;
   const plain = isOneQueue && !isHeld && !eager && roots.every((node) => isPlain(node.task) && node.needs === null);
   return {
     graph,

@@ -1,7 +1,7 @@
 /** The shape of graph data: which values may stand where. Of what others wrote nothing is taken for granted. */
 import { checkExpr } from './expr-check.ts';
 import { exprRefs } from './expr.ts';
-import { DEFAULT_CASE, FAILURE_POLICIES, PLAIN_JOINS, ROLES, type Expr, type Graph, type GraphTask } from './graph.ts';
+import { HOOK_NAMES, DEFAULT_CASE, FAILURE_POLICIES, PLAIN_JOINS, ROLES, type Expr, type Graph, type GraphTask } from './graph.ts';
 import { isUnits } from './needs-options.ts';
 import { nameProblem, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import { pathText } from './path.ts';
@@ -279,6 +279,7 @@ const HEADER: Fields = {
     failurePolicy: oneOf(...FAILURE_POLICIES),
     compensateOn: listOf(oneOf('failed', 'cancelled')),
     retry: bag({ ...backoff, maxAttempts: whole(1), jitter: oneOf('none', 'full', 'equal') }),
+    hooks: bag({}, Object.fromEntries(HOOK_NAMES.map((hook) => [hook, subGraph]))),
   },
 };
 

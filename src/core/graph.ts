@@ -269,6 +269,10 @@ export type DecisionTask = WhenTask | SwitchTask | GuardTask;
 
 export type GraphTask = BodyTask | ChildTask | MapTask | DecisionTask | FirstTask | BranchTask | SleepTask | HandlerTask;
 
+/** When a workflow says something of a run to a task of its own. */
+export const HOOK_NAMES = ['onStart', 'onSuccess', 'onFailure', 'onCancel', 'onFinish'] as const;
+export type HookName = (typeof HOOK_NAMES)[number];
+
 export interface Graph {
   readonly format: 1;
   readonly workflow: string;
@@ -285,4 +289,6 @@ export interface Graph {
   /** The outcomes after which compensations run. Default: both. */
   readonly compensateOn?: readonly ('failed' | 'cancelled')[];
   readonly retry?: RunRetryData;
+  /** Graphs of the runs that tell of a run, each stored as a definition of its own under its name. */
+  readonly hooks?: Readonly<Partial<Record<HookName, Graph>>>;
 }

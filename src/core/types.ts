@@ -3,7 +3,7 @@
  * What happens at run time stands in refs.ts and builder.ts.
  */
 import type { Duration } from './duration.ts';
-import type { ContractData, Effects, FailurePolicy, Graph, Join, OnLimit } from './graph.ts';
+import type { HookName, ContractData, Effects, FailurePolicy, Graph, Join, OnLimit } from './graph.ts';
 import type { DeclaredSchedule } from './schedule-opts.ts';
 import type { Schema } from './schema.ts';
 
@@ -587,6 +587,8 @@ export interface Workflow<I, O> {
   readonly graph: Graph;
   /** The code of each task of the graph, by id. */
   readonly code: ReadonlyMap<string, NodeCode>;
+  /** The runs that tell of a run. */
+  readonly hooks?: ReadonlyMap<HookName, Workflow<any, any>>;
   readonly _types?: { readonly input: (input: I) => void; readonly output: O };
 }
 
@@ -595,6 +597,23 @@ export interface Workflow<I, O> {
  * or takes over 10 seconds fails the run.
  */
 export type Guard<V> = (input: V) => boolean;
+
+/** What a hook is told about its run. */
+export interface HookInput {
+  readonly runId: string;
+  readonly workflow: string;
+  /** As it is when the hook is called. */
+  readonly status: 'running' | 'success' | 'partial' | 'failed' | 'cancelled' | 'skipped';
+  readonly reason?: string;
+  /** Of a run that failed or was cancelled: the tasks where it began. */
+  readonly error?: { readonly message: string; readonly rootCause: readonly string[] };
+  /** Of a run that has one. */
+  readonly output?: unknown;
+  readonly input: unknown;
+}
+
+/** A task whose input is a {@link HookInput}, or a function. */
+export type Hook = Task<HookInput, any, any, any> | ((told: HookInput, ctx: Ctx) => unknown);
 
 export interface WorkflowOpts {
   readonly name: string;
@@ -616,6 +635,14 @@ export interface WorkflowOpts {
    * task that has begun is still there with the same id, contract and upstreams; or `'pin'`: they end as runs of this version.
    */
   readonly onDeploy?: 'move' | 'pin';
+  /** Called once a run is admitted and its guard said yes. Hooks are durable tasks of a run of their own: they never change the outcome. */
+  readonly onStart?: Hook;
+  /** After the end as success or partial. */
+  readonly onSuccess?: Hook;
+  readonly onFailure?: Hook;
+  readonly onCancel?: Hook;
+  /** After every end, that of a skipped run too. */
+  readonly onFinish?: Hook;
 }
 
 export type RunRetry = Pick<Retry, 'maxAttempts' | 'initial' | 'factor' | 'maxDelay' | 'jitter'>;

@@ -9,7 +9,7 @@ import { roleProblems } from './graph-roles.ts';
 import { skipProblems } from './graph-skips.ts';
 import { reporter, shown, type Problem, type Report } from './problems.ts';
 import { taskExprs } from './task-exprs.ts';
-import { childProblems } from './child-data.ts';
+import { childProblems, hookProblems } from './child-data.ts';
 import { waitProblems } from './wait-problems.ts';
 import { caseKeys, caseName } from './verdict.ts';
 
@@ -33,6 +33,7 @@ function problemsWithin(graph: unknown, depth: number): Problem[] {
         ? problemsWithin(part, depth + 1)
         : [{ code: 'bad_option', at: [], message: `maps are nested deeper than ${MAX_NESTING}` }];
     linkProblems(shape, reporter(problems), { workflow, problemsOf });
+    hookProblems(graph, reporter(problems), { workflow, problemsOf });
   } catch (error) {
     // A getter or a proxy that throws: data does not.
     const why = error instanceof Error ? error.message : 'something threw';

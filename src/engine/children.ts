@@ -1,8 +1,10 @@
 import type { Changes } from '../core/changes.ts';
 import { endNotice, isAwaited, type ChildStart } from '../core/children.ts';
+import { decode, encode } from '../core/codec.ts';
+import type { HookFacts } from '../core/hooks.ts';
 import { newRunId, runIdText } from '../core/ids.ts';
 import type { ParentLink, RunState } from '../core/run-state.ts';
-import { isRunOver } from '../core/states.ts';
+import { isRunOver, type RunOutcome } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
 import { ItemsNeeded } from '../core/values.ts';
 import type { RunRow, StartWrite, Store } from '../store/store.ts';
@@ -75,7 +77,7 @@ export class Kin {
 }
 
 const concerns = (state: RunState, changes: Changes): boolean =>
-  changes.children.length > 0 || (state.parent !== null && (changes.end !== null || changes.kin === 'reopened'));
+  changes.children.length > 0 || (state.parent !== null && (changes.end !== null || changes.kin === 'reopened' || changes.kin === 'told'));
 
 class Settling {
   private readonly parts: Parts;
@@ -201,7 +203,7 @@ class Settling {
       {
         known,
         uid: newRunId(now, (count) => ports.randomBytes(count)),
-        input: start.input,
+        input: start.hook === undefined ? start.input : hookInput(member, start.hook),
         key: null,
         tags: [],
         priority: 0,
@@ -270,21 +272,30 @@ class Settling {
   private async tellParent(member: Member): Promise<void> {
     const { state, changes } = member;
     if (state.parent === null || !isAwaited(state.parent) || member.isTold) return;
-    if (changes.end === null && changes.kin !== 'reopened') return;
+    if (changes.end === null && changes.kin !== 'reopened' && changes.kin !== 'told') return;
     const top = await this.bring(state.parent.run);
     // Where the parent goes on under another definition in this very commit, its tasks have other numbers.
     const node = top?.planned?.move?.write.nodes.get(state.parent.node) ?? state.parent.node;
     const parent = (state.parent = { ...state.parent, node });
     if (top === null) {
-      if (member.planned !== null && this.parts.loader.quarantined.has(parent.run)) member.planned.untold = changes.end !== null;
+      if (member.planned !== null && this.parts.loader.quarantined.has(parent.run))
+        member.planned.untold = changes.kin === 'told' || changes.end !== null;
       return;
     }
     this.join(top, member);
     if (changes.kin === 'reopened') this.reopen(top, member, parent);
-    if (changes.end === null) return;
+    const ended = changes.end ?? (changes.kin === 'told' ? await this.endOf(state) : null);
+    if (ended === null) return;
     member.isTold = true;
-    const notice = endNotice(member.known.compiled, state, changes, runIdText(member.uid));
+    const notice = endNotice(member.known.compiled, state, ended, runIdText(member.uid));
     if (notice !== null) this.say(top, notice);
+  }
+
+  /** Of a run that was over before: its end as it is recorded. */
+  private async endOf({ run }: RunState): Promise<Parameters<typeof endNotice>[2] | null> {
+    const row = await this.parts.store.runRow(run);
+    if (row === null || !isRunOver[row.status]) return null;
+    return { status: row.status as RunOutcome, output: row.output, hasOutput: row.hasOutput, reason: row.reason };
   }
 
   /** A run that was redriven by itself: its place waits for it again, in the parent's new generation. */
@@ -305,6 +316,20 @@ class Settling {
       throw new PlanAgain(run, { error });
     }
   }
+}
+
+function hookInput({ uid, known, state, changes }: Member, { status, reason, error }: HookFacts): string | null {
+  const { end } = changes;
+  const told = {
+    runId: runIdText(uid),
+    workflow: known.stored.workflow,
+    status,
+    ...(reason === null ? {} : { reason }),
+    ...(error === null ? {} : { error }),
+    ...(end?.hasOutput === true ? { output: decode(end.output) } : {}),
+    input: state.input === null ? undefined : decode(state.input),
+  };
+  return encode(told, { root: 'input' }) ?? null;
 }
 
 const placeOf = ({ node, item, generation }: ChildStart): { node: number; item: number; generation: number } => ({

@@ -106,6 +106,7 @@ export class Registry {
       const isPart = workflow.graph.tasks.some((task) => task.id === id && task.kind === 'map' && task.graph !== undefined);
       if (child !== undefined) this.addWorkflow(child as AnyWorkflow, digest, isPart ? version : undefined);
     }
+    for (const hook of workflow.hooks?.values() ?? []) this.addWorkflow(hook as AnyWorkflow, digest, version);
   }
 
   private addTask(task: AnyTask): void {

@@ -136,7 +136,8 @@ const SQL = {
     AND parent_node = ?3 AND parent_generation <= ?4 AND status < 6 AND parent_kind NOT IN (1, 4)`,
   recalled: 'UPDATE runs SET recall = NULL, wake_at = ? WHERE id = ?',
   leaveUntold: 'UPDATE runs SET recall = 2 WHERE id = ?',
-  untoldRuns: 'SELECT id FROM runs WHERE recall = 2 ORDER BY id LIMIT ?',
+  untoldRuns: `SELECT r.id FROM runs r INDEXED BY runs_untold LEFT JOIN runs top ON top.id = r.parent
+    WHERE r.recall = 2 AND r.quarantined IS NULL AND top.quarantined IS NULL ORDER BY r.id LIMIT ?`,
   childrenOf: `SELECT ${RUN} WHERE r.parent IS NOT NULL AND r.parent = ? ORDER BY r.parent_node, r.parent_item, r.parent_generation, r.id`,
   childrenAt: `SELECT ${RUN} WHERE r.parent IS NOT NULL AND r.parent = ? AND r.parent_node = ? AND r.parent_item = ? ORDER BY r.parent_generation, r.id`,
   newestDefinition: `SELECT id, workflow, version, hash, graph, first_body AS firstBody FROM definitions WHERE workflow = ? ORDER BY id DESC LIMIT 1`,
@@ -343,9 +344,15 @@ const SQL = {
   journalHead: 'SELECT seq, at FROM journal ORDER BY seq DESC LIMIT 1',
 
   // retention: a run leaves with its row; its other rows follow, at once or as leftovers
+  // why: a child stays as long as the run at the top, and that as long as anything below it is open
   endedRuns: `SELECT id, definition, key FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?
+    AND (tree IS NULL OR NOT EXISTS (SELECT 1 FROM runs top WHERE top.id = runs.tree))
+    AND NOT EXISTS (SELECT 1 FROM runs below WHERE below.tree IS NOT NULL AND below.tree = runs.id AND below.status < 6)
     ORDER BY finished_at LIMIT ?`,
-  countEnded: 'SELECT count(*) AS n FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?',
+  countEnded: `SELECT count(*) AS n FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?
+    AND (tree IS NULL OR NOT EXISTS (SELECT 1 FROM runs top WHERE top.id = runs.tree))
+    AND NOT EXISTS (SELECT 1 FROM runs below WHERE below.tree IS NOT NULL AND below.tree = runs.id AND below.status < 6)`,
+  hasBelow: 'SELECT 1 AS n FROM runs WHERE tree IS NOT NULL AND tree = ? LIMIT 1',
   dropRun: 'DELETE FROM runs WHERE id = ?',
   dropKey: 'DELETE FROM keys WHERE workflow = (SELECT workflow FROM definitions WHERE id = ?) AND key = ? AND run = ?',
   nextLeftover: 'SELECT run FROM leftovers WHERE due_at <= ? ORDER BY run LIMIT 1',

@@ -213,6 +213,7 @@ export class RunWriter {
   change(write: RunWrite, now: number, journal: JournalWriter): void {
     const { state, changes } = write;
     journal.run(state);
+    if (changes.kin === 'told') this.sql.recalled.run(null, state.run);
     if (changes.kin === 'recalled') this.sql.recalled.run(wakeOf(state), state.run);
     if (changes.kin === 'reopened') this.sql.relinkChild.run(state.parent?.generation ?? 0, state.run);
     if (write.act !== null) this.act(state.run, write.act, now);
@@ -226,7 +227,7 @@ export class RunWriter {
     if (changes.end !== null) this.endRun(state.run, changes.end, journal);
     // why: a redrive goes on with the maps of a run that ended while it was paused
     if (changes.end?.from === 'paused') this.sql.uncoverMaps.run(state.run);
-    if (changes.end !== null && write.untold === true) this.sql.leaveUntold.run(state.run);
+    if (write.untold === true) this.sql.leaveUntold.run(state.run);
     this.kin(state, changes, write.children, now, journal);
   }
 

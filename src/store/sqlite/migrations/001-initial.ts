@@ -79,7 +79,7 @@ CREATE TABLE runs (
   output TEXT
 ) STRICT;
 CREATE INDEX runs_parent ON runs (parent, parent_node, parent_item, parent_generation) WHERE parent IS NOT NULL;
-CREATE INDEX runs_tree ON runs (tree) WHERE tree IS NOT NULL;
+CREATE INDEX runs_tree ON runs (tree, status) WHERE tree IS NOT NULL;
 CREATE INDEX runs_untold ON runs (id) WHERE recall = 2;
 CREATE INDEX runs_unclaimed ON runs (definition, rank, id) WHERE unclaimed = 1;
 CREATE INDEX runs_open ON runs (definition) WHERE status < 6;
