@@ -9,6 +9,8 @@ import {
 } from './client/dead.ts';
 import { Explainer, type WorkerView } from './client/explain.ts';
 import { auditPage, type AuditEntry, type AuditQuery } from './client/audit.ts';
+import { Approvals, type AnswerOptions, type AnswerReport, type ApprovalQuery, type OpenApproval } from './client/approvals.ts';
+import { sendSignal, type SendOptions, type SendReport } from './client/signals.ts';
 import { Client, type RunQuery, type RunRef, type StartOptions } from './client/client.ts';
 import { diagnose, unreadable, type Check } from './client/doctor.ts';
 import type { FindOptions } from './client/find.ts';
@@ -43,7 +45,7 @@ import {
 } from './core/options.ts';
 import type { EngineEvent, WatchOptions } from './core/events.ts';
 import type { RunDocument } from './core/run-document.ts';
-import type { Workflow } from './core/types.ts';
+import type { Signal, Workflow } from './core/types.ts';
 import { EngineRuntime, type EngineParts } from './engine/engine.ts';
 import type { PruneCounts, PruneOptions } from './engine/retention.ts';
 import type { RegisteredDefinitions } from './engine/registry.ts';
@@ -207,6 +209,32 @@ export class Engine implements RunHost {
     yield* (await this.letters()).redrive(query, options);
   }
 
+  /**
+   * Sends a message to whoever waits for the signal with the key, or to one run. It is durable when this resolves, and kept for 7 days where
+   * nobody takes it. Rejects with `SIGNAL_DATA_INVALID`, naming the path, `SIGNAL_UNKNOWN`, `SIGNAL_MAILBOX_FULL`, `RUN_NOT_OPEN`.
+   */
+  async send<I, O>(signal: Signal<I, O> | string, options: SendOptions<NoInfer<I>>): Promise<SendReport> {
+    return sendSignal({ client: await this.client(), writer: this.runtime, maxPayload: this.maxPayload }, signal, options);
+  }
+
+  private async answers(): Promise<Approvals> {
+    const { store } = await this.runtime.open();
+    const { runtime: writer, maxPayload } = this;
+    return new Approvals({ store, client: await this.client(), writer, acts: await this.acts(), maxPayload });
+  }
+
+  /** Tasks that wait for the answer of a person. */
+  readonly approvals = {
+    /** Open ones, the one that has waited longest first. */
+    list: async (query: ApprovalQuery = {}): Promise<{ readonly approvals: readonly OpenApproval[]; readonly next?: string }> =>
+      (await this.answers()).list(query),
+    /** By the run's id; rejects with `TASK_NOT_WAITING`, `TASK_FORM_INVALID`, `TASK_NO_CODE`. */
+    approve: async (runId: string, options: AnswerOptions = {}): Promise<AnswerReport> =>
+      (await this.answers()).answer(runId, 'approved', options),
+    reject: async (runId: string, options: AnswerOptions = {}): Promise<AnswerReport> =>
+      (await this.answers()).answer(runId, 'rejected', options),
+  };
+
   /** Rules that start runs at due instants: those that workflows declare, and those that are made here. */
   readonly schedules = scheduleVerbs(this);
 
@@ -218,7 +246,7 @@ export class Engine implements RunHost {
 
   /** Runs that were set aside because their state cannot be advanced. */
   readonly quarantine = {
-    list: async (): Promise<readonly RunView[]> => (await (await this.runtime.open()).store.quarantinedRuns(500)).map(viewOf),
+    list: async (): Promise<readonly RunView[]> => (await (await this.runtime.open()).store.quarantinedRuns(500)).map((row) => viewOf(row)),
     /** Lets a run go on; false where it had to be set aside again. */
     retry: async (id: string, options: ActOptions = {}): Promise<boolean> => {
       checkOptions(options, 'quarantine.retry', OPTIONS.act);

@@ -1,9 +1,11 @@
 export { createEngine, type EngineOptions } from './compose.ts';
 export type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions, ResetReport } from './client/acts.ts';
+export type { AnswerOptions, AnswerReport, ApprovalQuery, OpenApproval } from './client/approvals.ts';
 export type { AuditEntry, AuditQuery } from './client/audit.ts';
 export type { DeadAttempt, DeadLetter, DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from './client/dead.ts';
 export type { WorkerView } from './client/explain.ts';
 export type { RunQuery, StartOptions } from './client/client.ts';
+export type { SendOptions, SendReport } from './client/signals.ts';
 export type { BackfillOptions, BackfillPreview, BackfillView, FireView, NewScheduleOptions, ScheduleView } from './client/schedules.ts';
 export type { MoveOptions, MoveReport, Obstacle, ObstacleWhy, RunGroup, RunMoved, RunVerdict, VersionCheck } from './client/versions.ts';
 export type { RunView, TaskView } from './client/views.ts';
@@ -41,6 +43,7 @@ export type {
   Workflow,
   WorkflowOpts,
 } from './core/types.ts';
+export type { Approval, ApproveOpts, SignalOpts, WaitOpts } from './core/wait-types.ts';
 export type { Why } from './core/why.ts';
 export { workflow } from './core/workflow.ts';
 export type { FindOptions } from './client/find.ts';

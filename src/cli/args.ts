@@ -20,22 +20,25 @@ export function milliseconds(text: string, option: string): number {
   return ms;
 }
 
+const NO_JSON = {
+  input: 'RUN_INPUT_INVALID',
+  output: 'TASK_OUTPUT_INVALID',
+  data: 'SIGNAL_DATA_INVALID',
+  form: 'TASK_FORM_INVALID',
+} as const;
+
 /** A payload: JSON as it stands, `@file`, or `-` for stdin. */
-export async function payload(given: string | undefined, io: Io, what: 'input' | 'output' = 'input'): Promise<unknown> {
+export async function payload(given: string | undefined, io: Io, what: 'input' | 'output' | 'data' | 'form' = 'input'): Promise<unknown> {
   if (given === undefined) return undefined;
   const from = given === '-' ? 'stdin' : given.startsWith('@') ? given.slice(1) : 'the argument';
   const text = given === '-' || given.startsWith('@') ? await readText(given.replace(/^@/, ''), io) : given;
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    throw new PawlError(
-      what === 'input' ? 'RUN_INPUT_INVALID' : 'TASK_OUTPUT_INVALID',
-      `The ${what} from ${from} is no JSON: ${error instanceof Error ? error.message : String(error)}`,
-      {
-        fix: `Give JSON: '{"id": 1}', @file.json, or - for stdin.`,
-        cause: error,
-      },
-    );
+    throw new PawlError(NO_JSON[what], `The ${what} from ${from} is no JSON: ${error instanceof Error ? error.message : String(error)}`, {
+      fix: `Give JSON: '{"id": 1}', @file.json, or - for stdin.`,
+      cause: error,
+    });
   }
 }
 

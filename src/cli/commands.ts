@@ -29,6 +29,9 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   why: { group: 'Runs:', summary: 'one sentence: what a run or task waits for, or why it ended', load: () => import('./commands/why.ts') },
   pause: { group: 'Runs:', summary: 'claim nothing new of a run; what runs ends', load: () => import('./commands/pause.ts') },
   resume: { group: 'Runs:', summary: 'let a paused run go on', load: () => import('./commands/resume.ts') },
+  signal: { group: 'Runs:', summary: 'send a message to who waits for it', load: () => import('./commands/signal.ts') },
+  approve: { group: 'Runs:', summary: 'say yes to an approval that a run waits for', load: () => import('./commands/approve.ts') },
+  reject: { group: 'Runs:', summary: 'say no to one', load: () => import('./commands/reject.ts') },
   dead: { group: 'Mending:', summary: 'dead letters: ls, show, redrive, discard', load: () => import('./commands/dead.ts') },
   redrive: {
     group: 'Mending:',

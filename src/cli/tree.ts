@@ -27,7 +27,12 @@ interface Screen {
 /** A run on a screen: what it is, its payloads, its tasks. */
 export function runLines(run: RunDetail, out: Output, { now, room = Infinity }: Screen): string[] {
   const { columns } = out;
-  const head = [out.paint('bold', safe(run.workflow)), run.id, statusText(run.status, out), ...timing(run, now)];
+  const head = [
+    out.paint('bold', safe(run.workflow)),
+    run.id,
+    statusText(run.waiting === true ? 'waiting' : run.status, out),
+    ...timing(run, now),
+  ];
   const facts = [
     ...(run.key === undefined ? [] : [`key ${safe(run.key)}`]),
     ...(run.tags.length === 0 ? [] : [`tags ${run.tags.map(safe).join(', ')}`]),

@@ -401,7 +401,8 @@ export class Acts {
     return checkedValue({ ...at, what, value, schema: code[what] }, this.maxPayload);
   }
 
-  private async look(id: string, items: boolean): Promise<Looked> {
+  /** @internal */
+  async look(id: string, items: boolean): Promise<Looked> {
     const row = await this.client.find(id);
     checkAside(row);
     const looked = await this.writer.look(row.run, items);
@@ -411,7 +412,12 @@ export class Acts {
     return { row: looked.row, graph: looked.graph, state: looked.state };
   }
 
-  private async send(row: RunRow, event: RunEvent, action: string, options: ActOptions, facts: object): Promise<string | null> {
+  private checkAside(row: RunRow): void {
+    if (row.quarantined !== null) throw setAside(row);
+  }
+
+  /** @internal */
+  async send(row: RunRow, event: RunEvent, action: string, options: ActOptions, facts: object): Promise<string | null> {
     const act = this.actOf(row, action, options, facts);
     const namesTasks = event.type === 'reset' || event.type === 'skip' || event.type === 'discard';
     return this.writer.act(row.run, event, namesTasks ? { ...act, on: row.definition } : act);

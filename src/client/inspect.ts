@@ -7,7 +7,7 @@ import { compensationOf } from '../core/cleanup.ts';
 import { isRunOver, type AttemptOutcome, type Reason } from '../core/states.ts';
 import { parseError } from '../core/values.ts';
 import type { AttemptRow, MapCounts, RunRow, Store } from '../store/store.ts';
-import { isListed, taskView, viewOf, type RunView, type TaskView } from './views.ts';
+import { isListed, parkedOf, taskView, viewOf, type RunView, type TaskView } from './views.ts';
 
 /** Of a map's items that have a row so many are given where they are asked for. */
 const ITEMS = 10_000;
@@ -76,7 +76,7 @@ export async function inspectRun(store: Store, row: RunRow, graph: CompiledGraph
     for (const state of rows.slice(0, ITEMS + 1)) tasks.push(await detail(store, { row, graph, state, node, map: counts.get(node.index) }));
   }
   return {
-    ...viewOf(row),
+    ...viewOf(row, await parkedOf(store, [row])),
     ...(row.input === null ? {} : { input: decode(row.input) }),
     ...(row.hasOutput ? { output: decode(row.output) } : {}),
     ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),

@@ -4,7 +4,7 @@ import type { EndedTask, TaskState } from '../core/run-state.ts';
 import type { Reason, RunStatus, TaskStatus } from '../core/states.ts';
 import type { TaskError } from '../core/types.ts';
 import { parseError } from '../core/values.ts';
-import type { RunRow } from '../store/store.ts';
+import type { RunRow, Store } from '../store/store.ts';
 
 export interface TaskView {
   readonly task: string;
@@ -26,6 +26,8 @@ export interface RunView {
   readonly workflow: string;
   readonly version: string;
   readonly status: RunStatus;
+  /** It is running, and what is open of it waits or is pending. */
+  readonly waiting?: true;
   readonly reason?: Reason;
   readonly key?: string;
   readonly tags: readonly string[];
@@ -40,12 +42,21 @@ export interface RunView {
   readonly quarantined?: string;
 }
 
-export function viewOf(row: RunRow): RunView {
+const NONE: ReadonlySet<number> = new Set();
+
+/** Of these runs those that are shown as waiting. */
+export async function parkedOf(store: Store, rows: readonly RunRow[]): Promise<ReadonlySet<number>> {
+  const running = rows.filter((row) => row.status === 'running' && !row.unclaimed).map((row) => row.run);
+  return running.length === 0 ? NONE : store.mailbox.parked(running);
+}
+
+export function viewOf(row: RunRow, parked: ReadonlySet<number> = NONE): RunView {
   return {
     id: runIdText(row.uid),
     workflow: row.workflow,
     version: row.version,
     status: row.status,
+    ...(parked.has(row.run) ? { waiting: true } : {}),
     ...(row.reason === null ? {} : { reason: row.reason }),
     ...(row.key === null ? {} : { key: row.key }),
     tags: row.tags,

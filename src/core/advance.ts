@@ -28,7 +28,8 @@ import {
 } from './run-state.ts';
 import { endByLimit, enqueue } from './queueing.ts';
 import { isRunOver, type Reason } from './states.ts';
-import { afterDue, afterWake, beginWait, totalEndOf } from './waiting.ts';
+import { restarted, suspended, totalEndOf } from './suspending.ts';
+import { afterDue, afterWake, beginWait, startedOf } from './waiting.ts';
 import { endDecision } from './switching.ts';
 import {
   bareFacts,
@@ -379,6 +380,12 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
       return true;
     case 'verdict':
       applyVerdict(turn, node, task, outcome);
+      return true;
+    case 'waits':
+      settle(turn, suspended(turn, node, task, outcome.waits));
+      return true;
+    case 'restart':
+      settle(turn, restarted(turn, node, task, outcome.input));
       return true;
     case 'lost':
     case 'released':

@@ -8,7 +8,7 @@ import { refInfo } from './refs.ts';
 import { isWorkflow, mapChildren, runChild } from './child-verbs.ts';
 import { mapGraph } from './sub-graph.ts';
 import { isTask } from './task.ts';
-import { sleep } from './wait-verbs.ts';
+import { approve, sleep, wait } from './wait-verbs.ts';
 import type { Body, Build, NodeCode } from './types.ts';
 import { bagOf, checkOptions, common, isFunction, naming, place, reporting, type Bag, type Ref } from './verbs.ts';
 
@@ -24,6 +24,8 @@ export function builder(building: Building): Build {
     map: (items: unknown, task: unknown, each: unknown, opts: unknown) => map(building, { items, task, each, opts }),
     when: (on: unknown, test: unknown, ...rest: readonly unknown[]) => when(building, on, test, rest),
     sleep: (time: unknown, opts: unknown) => sleep(building, time, opts),
+    wait: (signal: unknown, opts: unknown) => wait(building, signal, opts),
+    approve: (id: unknown, opts: unknown) => approve(building, id, opts),
     switch: (on: unknown, cases: unknown, opts: unknown) => switchOf(building, on, cases, opts),
     first: (parts: unknown, opts: unknown) => first(building, parts, opts),
     settle: (parts: unknown) => settle(building, parts),

@@ -26,6 +26,14 @@ export interface AttemptRecord {
   readonly endedAt: number;
 }
 
+/** What becomes of the records of a body, beside the steps that its attempts write. */
+export type RecordChange = { readonly node: number; readonly item: number; readonly generation: number } & (
+  | { readonly kind: 'open'; readonly name: string; readonly call: 'sleep' | 'wait'; readonly hash: string; readonly value: string }
+  | { readonly kind: 'done'; readonly name: string; readonly value: string }
+  /** All of them: the body begins anew. */
+  | { readonly kind: 'forget' }
+);
+
 /** What to add to a map's counters; `n` is set where the map starts with this change. */
 export interface MapChange {
   readonly node: number;
@@ -69,6 +77,9 @@ export interface Changes {
   moves: readonly RunMove[];
   /** Maps whose items are history: the list is made anew. */
   cleared: readonly number[];
+  records: readonly RecordChange[];
+  /** Messages that tasks take with these changes. */
+  taken: readonly number[];
   /** A person's redrive, rerun or mark. */
   reset: ResetPlan | null;
   end: RunEnd | null;
@@ -85,6 +96,7 @@ export interface Changes {
 }
 
 const NO_MOVES: readonly RunMove[] = [];
+const NO_RECORDS: readonly RecordChange[] = [];
 const NO_NODES: readonly number[] = [];
 const NO_CHILDREN: readonly ChildStart[] = [];
 const NO_RECALLS: readonly Recall[] = [];
@@ -95,6 +107,8 @@ export const noChanges = (): Changes => ({
   maps: new Map(),
   moves: NO_MOVES,
   cleared: NO_NODES,
+  records: NO_RECORDS,
+  taken: NO_NODES,
   reset: null,
   end: null,
   children: NO_CHILDREN,

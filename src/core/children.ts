@@ -90,7 +90,7 @@ export function startChild(
 export const waitingOn = (turn: Turn, facts: TaskFacts, workflow: string): WaitingTask => ({
   ...bareFacts(facts),
   status: 'waiting',
-  on: [{ kind: 'child', name: null, dueAt: null, workflow }],
+  on: [{ kind: 'child', name: null, dueAt: null, since: turn.now, workflow, group: null }],
   since: turn.now,
   dueAt: null,
 });

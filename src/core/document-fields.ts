@@ -81,7 +81,7 @@ export const TABLE_FIELDS = {
     flags,
     completion: orNull(count),
     waits: orNull(text(MAX_ERROR)),
-    effect: { kind: 'int', min: 0, max: 255 },
+    effect: count,
     edited: orNull(payload),
     output: orNull(payload),
     error,
@@ -132,7 +132,16 @@ export const TABLE_FIELDS = {
     finishedAt: instant,
     output: orNull(payload),
   },
-  steps: { node, item, generation: count, name: text(65_536), kind: text(256), value: orNull(payload) },
+  steps: {
+    node,
+    item,
+    generation: count,
+    name: text(65_536),
+    kind: text(256),
+    hash: orNull(text(256)),
+    done: orNull(count),
+    value: orNull(payload),
+  },
 } as const satisfies Record<string, Fields>;
 
 export type DocumentTable = keyof typeof TABLE_FIELDS;

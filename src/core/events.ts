@@ -30,6 +30,10 @@ export type EngineEvent =
   | (TaskBase & { readonly type: 'task.retrying'; readonly reason?: Reason })
   /** It is parked: until an instant, a message, an answer. */
   | (TaskBase & { readonly type: 'task.waiting' })
+  /** The predicate of its wait said no to a message, which stays for others. */
+  | (TaskBase & { readonly type: 'signal.refused'; readonly signal: string })
+  /** A message that nobody took in its time. `runId` is empty where it was addressed to no run, and so is `workflow`. */
+  | (Base & { readonly type: 'signal.expired'; readonly signal: string; readonly key?: string })
   /** It is pending again: a person sent it, or something that it depends on, on. */
   | (TaskBase & { readonly type: 'task.reset'; readonly generation: number })
   /** A dead letter that stays as it is. */

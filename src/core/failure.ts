@@ -69,7 +69,12 @@ const FREE_HAND_BACKS = 9;
 function handedBack(turn: Turn, node: GraphNode, task: RunningTask, outcome: Extract<Outcome, { kind: 'released' }>): TaskState {
   const handBacks = task.handBacks + (outcome.began && task.phase === 'body' ? 1 : 0);
   if (handBacks > FREE_HAND_BACKS) return lost(turn, node, { ...task, handBacks: 0 }, false);
-  return { ...factsOf(task), handBacks, ranMs: task.ranMs + outcome.ranMs, ...queued(node, task, 'return') };
+  return {
+    ...factsOf(task),
+    handBacks,
+    ranMs: task.ranMs + outcome.ranMs,
+    ...queued(node, task, task.resumed === true ? 'resume' : 'return'),
+  };
 }
 
 function lost(turn: Turn, node: GraphNode, task: RunningTask, crashed: boolean): TaskState {
@@ -94,7 +99,7 @@ function queued(node: GraphNode, task: RunningTask, next: QueuedTask['next']): P
 }
 
 function factsOf(task: RunningTask): TaskFacts {
-  const { status: _, phase: __, lease: ___, startedAt: ____, ...facts } = task;
+  const { status: _, phase: __, lease: ___, startedAt: ____, resumed: _____, ...facts } = task;
   return facts;
 }
 

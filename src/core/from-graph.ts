@@ -10,7 +10,8 @@ import { reporter, shown, type Problem, type ProblemCode, type Report } from './
 import type { Scheduled, ScheduledPlain } from './schedule-opts.ts';
 import type { Schema, SIn, SOut } from './schema.ts';
 import { isTask, withSchemas } from './task.ts';
-import type { AnyTask, Body, Guard, KeyLimit, NodeCode, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
+import type { AnyTask, Body, Guard, KeyLimit, NodeCode, Signal, TaskOpts, Workflow, WorkflowOpts } from './types.ts';
+import { approveParts, waitParts } from './from-graph-waits.ts';
 import { graphProblems } from './validate.ts';
 
 interface BaseDef {
@@ -139,6 +140,30 @@ export interface HandlerDef<V = never> extends TaskOpts {
   readonly contract?: ContractData;
 }
 
+/** `signal`: the signal, or the name of one that the engine has in `use`. */
+export interface WaitDef<V = never> extends BaseDef {
+  readonly id: string;
+  readonly kind: 'wait';
+  readonly signal: Signal<never, unknown> | string;
+  readonly key?: Expr;
+  readonly timeoutMs?: number;
+  readonly onTimeout?: 'skip';
+  readonly where?: (data: V) => boolean;
+  readonly allowFailure?: boolean;
+}
+
+export interface ApproveDef extends BaseDef {
+  readonly id: string;
+  readonly kind: 'approve';
+  readonly who: readonly string[];
+  readonly show?: Expr;
+  readonly form?: Schema;
+  readonly timeoutMs?: number;
+  readonly onTimeout?: 'skip';
+  readonly onReject?: 'skip';
+  readonly allowFailure?: boolean;
+}
+
 export interface GraphDef extends WorkflowOpts {
   /** Runs at the same time, of this workflow or of one key; the key may read `$input`. */
   readonly concurrency?: number | KeyLimit<Expr>;
@@ -154,6 +179,8 @@ export interface GraphDef extends WorkflowOpts {
     | GuardDef
     | BranchDef
     | SleepDef
+    | WaitDef
+    | ApproveDef
   )[];
   /** Default: undefined. */
   readonly output?: Expr;
@@ -229,6 +256,12 @@ function taskOf(value: unknown, index: number, context: Context, report: Report)
   const entry: Entry = { bag: value, id, report: (code, key, message) => report(code, ['tasks', index, key], `${name}: ${message}`) };
   if (kind === 'when' || kind === 'guard') return whenOf(entry, context);
   if (kind === 'switch') return switchOf(entry, context);
+  if (kind === 'wait' || kind === 'approve') {
+    const wrong = (key: string, message: string): void => entry.report('bad_type', key, message);
+    const { data, code } = kind === 'wait' ? waitParts(value, wrong) : approveParts(value, wrong);
+    if (typeof id === 'string' && !context.code.has(id)) context.code.set(id, code);
+    return data;
+  }
   if (kind === 'branch') return { ...value, cases: Array.isArray(value['cases']) ? value['cases'].map(caseOf) : value['cases'] };
   if (kind === 'child' || (kind === 'map' && value['workflow'] !== undefined))
     return childEntry(entry, kind, context.workflows, context.code);

@@ -269,6 +269,8 @@ const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }
 /** Checked as a graph of its own, where links are checked. */
 const subGraph: Check = is(isBag, 'a graph');
 
+const timed = { timeoutMs: ms, onTimeout: oneOf('skip'), allowFailure: onlyTrue };
+
 const HEADER: Fields = {
   needed: { format: oneOf(1), workflow: name },
   also: {
@@ -312,6 +314,14 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
   },
   when: { needed: { ...base, input: expr }, also: alsoBase },
   handler: { needed: { ...base, role: oneOf(...ROLES), of: text, contract }, also: { task: name, failRun: onlyTrue } },
+  wait: {
+    needed: { ...base, signal: name },
+    also: { ...alsoBase, ...timed, key: expr, where: onlyTrue, dataSchema: any },
+  },
+  approve: {
+    needed: { ...base, who: listOf(text) },
+    also: { ...alsoBase, ...timed, show: expr, onReject: oneOf('skip'), form: onlyTrue, formSchema: any },
+  },
   sleep: { needed: base, also: { ...alsoBase, ms, until: expr } },
   switch: { needed: { ...base, input: expr, cases: someOf(ownCase) }, also: { ...alsoBase, default: oneOf('branch', 'skip') } },
   first: { needed: { ...base, parts: someOf(bag({ name, value: ref })) }, also: { if: alsoBase.if } },

@@ -45,6 +45,8 @@ function whySkipped(task: GraphTask, reader: Place, byId: ReadonlyMap<string, Gr
   }
   if ('when' in task && task.when === true) return 'it has a when of its own';
   if (task.kind === 'map' && task.onEmpty === 'skip') return "a map with onEmpty 'skip'";
+  if ('onTimeout' in task && task.onTimeout === 'skip') return "onTimeout 'skip'";
+  if ('onReject' in task && task.onReject === 'skip') return "onReject 'skip'";
   if (task.join !== undefined && !isSure(task.join)) return `the join ${task.join} may skip it`;
   if (task.if && !isInside(task.if, reader, byId)) return `it was made in a branch of ${shown(task.if.when)}`;
   return null;

@@ -246,6 +246,37 @@ export interface SleepTask extends GraphTaskBase {
   readonly until?: Expr;
 }
 
+/** Waits for a message: `key` gives that of its mailbox; without one it is the run's own. */
+export interface WaitTask extends GraphTaskBase {
+  readonly kind: 'wait';
+  readonly signal: string;
+  readonly key?: Expr;
+  readonly timeoutMs?: number;
+  /** Without it a timeout fails. */
+  readonly onTimeout?: 'skip';
+  /** A predicate has to say yes to a message first. */
+  readonly where?: true;
+  readonly allowFailure?: true;
+  /** JSON Schema of the message, where the schema library gives one. */
+  readonly dataSchema?: unknown;
+}
+
+/** Waits for the answer of a person. */
+export interface ApproveTask extends GraphTaskBase {
+  readonly kind: 'approve';
+  /** Who may answer: shown and recorded. */
+  readonly who: readonly string[];
+  /** What they are shown. */
+  readonly show?: Expr;
+  readonly timeoutMs?: number;
+  readonly onTimeout?: 'skip';
+  readonly onReject?: 'skip';
+  readonly allowFailure?: true;
+  /** An answer fills in a form; JSON Schema of it, where the schema library gives one. */
+  readonly form?: true;
+  readonly formSchema?: unknown;
+}
+
 /**
  * One branch: `members` are its tasks that no other task of it waits for, and all tasks that its value reads, made in it or not.
  */
@@ -267,7 +298,17 @@ export interface FirstTask extends GraphTaskBase {
 /** Tasks whose output is a verdict: predicates and no body. */
 export type DecisionTask = WhenTask | SwitchTask | GuardTask;
 
-export type GraphTask = BodyTask | ChildTask | MapTask | DecisionTask | FirstTask | BranchTask | SleepTask | HandlerTask;
+export type GraphTask =
+  | BodyTask
+  | ChildTask
+  | MapTask
+  | DecisionTask
+  | FirstTask
+  | BranchTask
+  | SleepTask
+  | HandlerTask
+  | WaitTask
+  | ApproveTask;
 
 /** When a workflow says something of a run to a task of its own. */
 export const HOOK_NAMES = ['onStart', 'onSuccess', 'onFailure', 'onCancel', 'onFinish'] as const;

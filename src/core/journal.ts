@@ -4,7 +4,7 @@ import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStat
 
 /**
  * One journal row per commit holds its transitions as JSON: `[[run, generation, entry, …], …]`. An entry is
- * `[node, item, from, to, attempt, reason?]` for a task and `["r", from, to, reason?]` for the run, `["m", from, to, node, node, …]` where
+ * `[node, item, from, to, attempt, reason?]` for a task `["r", from, to, reason?]` for the run, `["w", event, node, item, signal, key]` for a message, `["m", from, to, node, node, …]` where
  * it went on under another definition: numbers of definitions, then of each task that has another number there the one before and the one
  * from then on; states are numbers in the order of
  * `TASK_STATUSES` and `RUN_STATUSES`, -1 for "did not exist". The format is versioned with the store's schema.
@@ -19,6 +19,20 @@ export interface TaskTransition {
   readonly to: TaskStatus;
   readonly attempt: number;
   readonly reason: Reason | null;
+}
+
+/** What became of a message: a wait refused it, or its time was over. */
+export interface MessageNote {
+  readonly kind: 'message';
+  /** 0: addressed to no run. */
+  readonly run: number;
+  readonly generation: number;
+  readonly event: 'refused' | 'expired';
+  /** The task whose wait refused it; -1 otherwise. */
+  readonly node: number;
+  readonly item: number;
+  readonly signal: string;
+  readonly key: string | null;
 }
 
 export interface RunTransition {
@@ -51,7 +65,7 @@ export class JournalWriter {
   private text = '';
   private open = false;
 
-  run(state: Pick<RunState, 'run' | 'generation'>): void {
+  run(state: { readonly run: number; readonly generation: number }): void {
     this.close();
     this.text += `${this.text === '' ? '' : ','}[${state.run},${state.generation}`;
     this.open = true;
@@ -81,6 +95,14 @@ export class JournalWriter {
     if (changes.end !== null) this.runMoved(changes.end.from, changes.end.status, changes.end.reason);
   }
 
+  refused({ node, item, signal, key }: { node: number; item: number; signal: string | null; key: string | null }): void {
+    this.text += `,${JSON.stringify(['w', 'refused', node, item, signal, key])}`;
+  }
+
+  expired(signal: string, key: string | null): void {
+    this.text += `,${JSON.stringify(['w', 'expired', -1, -1, signal, key])}`;
+  }
+
   get isEmpty(): boolean {
     return this.text === '';
   }
@@ -96,12 +118,22 @@ export class JournalWriter {
   }
 }
 
+/** The transitions of a row. */
 export function readJournal(text: string): Transition[] {
+  return readEntries(text).filter((entry) => entry.kind !== 'message');
+}
+
+/** All that a row tells, in order. */
+export function readEntries(text: string): (Transition | MessageNote)[] {
   const groups = JSON.parse(text) as [number, number, ...(number | string)[][]][];
   return groups.flatMap(([run, generation, ...entries]) => entries.map((entry) => readEntry(run, generation, entry)));
 }
 
-function readEntry(run: number, generation: number, entry: readonly (number | string)[]): Transition {
+function readEntry(run: number, generation: number, entry: readonly (number | string)[]): Transition | MessageNote {
+  if (entry[0] === 'w') {
+    const [, event, node, item, signal, key] = entry as ['w', MessageNote['event'], number, number, string, string | null];
+    return { kind: 'message', run, generation, event, node, item, signal, key };
+  }
   if (entry[0] === 'r') {
     const [, from, to, reason] = entry as ['r', number, number, Reason?];
     return { kind: 'run', run, generation, from: RUN_STATUSES[from] ?? '-', to: RUN_STATUSES[to] ?? 'running', reason: reason ?? null };

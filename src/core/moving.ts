@@ -65,7 +65,7 @@ function pairOf(from: At, to: { readonly graph: CompiledGraph; readonly node: Gr
 }
 
 /** How its input is put together, and which upstreams there are, is looked at by itself. */
-const INPUT_FIELDS = ['input', 'items', 'each', 'key'] as const;
+const INPUT_FIELDS = ['input', 'items', 'each', 'key', 'until', 'show'] as const;
 const ORDER_FIELDS = ['id', 'after', 'join', 'if'] as const;
 
 function contractPart(task: GraphTask): Record<string, unknown> {

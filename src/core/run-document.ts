@@ -1,3 +1,4 @@
+import { readWaits } from './waits.ts';
 import { canonical } from './codec.ts';
 import {
   DOCUMENT_KEYS,
@@ -111,6 +112,9 @@ class DocumentCheck {
       const at = `tasks[${i}]`;
       const hasEnded = isTerminal[task['status'] as TaskStatus];
       if (hasEnded !== (task['finishedAt'] !== null)) this.add(at, 'finishedAt must be there when the task has ended, and only then');
+      const waits = task['waits'] ?? null;
+      if ((task['status'] === 'waiting') !== (waits !== null && readWaits(String(waits)) !== null))
+        this.add(`${at}.waits`, 'it must say what a waiting task waits for, and only then');
       if (isOver && !hasEnded) this.add(at, 'it is open, and the run is over');
       if (Number(task['item']) >= (sizes.get(task['node'] ?? null) ?? 0)) this.add(at, 'it is an item of no map');
       places.add(placeOf(task));

@@ -1,3 +1,4 @@
+import { isBag } from './contract.ts';
 import { invalid, nameProblem, reporter, shown, type Problem } from './problems.ts';
 import { isSchema, type Schema, type SIn, type SOut } from './schema.ts';
 import type { Signal } from './types.ts';
@@ -11,4 +12,8 @@ export function signal<S extends Schema>(name: string, schema: S): Signal<SIn<S>
   if (!isSchema(schema)) report('bad_type', ['schema'], `schema: must be a Standard Schema (zod, valibot, arktype), not ${shown(schema)}`);
   if (problems.length > 0) throw invalid(wrong === null ? `Signal ${shown(name)}` : 'A signal', problems);
   return { kind: 'signal', name, schema };
+}
+
+export function isSignal(value: unknown): value is Signal<unknown, unknown> {
+  return isBag(value) && value['kind'] === 'signal' && typeof value['name'] === 'string' && isSchema(value['schema']);
 }

@@ -143,6 +143,7 @@ export const TASK_TRANSITIONS: readonly Transition<TaskStatus>[] = [
   { from: 'waiting', event: 'woken', to: ['queued', 'success', 'failed', 'skipped'] },
   { from: 'waiting', event: 'due', to: ['queued', 'success', 'failed', 'skipped'] },
   { from: 'running', event: 'waits', to: ['waiting', 'queued'] },
+  { from: 'running', event: 'begins anew', to: ['queued'] },
   { from: 'pending', event: 'cancel', to: ['cancelled'] },
   { from: 'queued', event: 'cancel', to: ['cancelled'] },
   { from: 'running', event: 'cancel', to: ['cancelled'] },

@@ -20,6 +20,10 @@ export function taskExprs(task: GraphTask): TaskExpr[] {
       return [...expr('items', task.items), ...expr('each', task.each), ...expr('key', task.key), ...limitExprs(task)];
     case 'branch':
       return task.cases.map(({ is, value }, i) => ({ key: caseName(is), at: ['cases', i, 'value'], reads: exprRefs(value), is }));
+    case 'wait':
+      return expr('key', task.key);
+    case 'approve':
+      return expr('show', task.show);
     case 'task':
       return [...expr('input', task.input), ...limitExprs(task)];
     case 'child':
@@ -54,6 +58,10 @@ export function inputExpr(task: GraphTask): Expr {
       return null;
     case 'sleep':
       return task.until ?? null;
+    case 'wait':
+      return task.key ?? null;
+    case 'approve':
+      return task.show ?? null;
     case 'guard':
       return GUARD_INPUT;
     case 'task':

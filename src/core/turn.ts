@@ -7,7 +7,7 @@ import type { ResetRequest } from './reset.ts';
 import type { FailureFacts } from './retry.ts';
 import type { EndedTask, QueuedTask, RunState, TaskFacts } from './run-state.ts';
 import type { Reason, TerminalStatus } from './states.ts';
-import type { Wake } from './waits.ts';
+import type { BodyWait, Wake } from './waits.ts';
 import type { Verdict } from './verdict.ts';
 
 /** How a claim ended, as its worker reports it. */
@@ -25,6 +25,10 @@ export type Outcome =
     }
   /** Handed back unfinished by a worker that drains, or claimed and never started. */
   | { readonly kind: 'released'; readonly began: boolean; readonly ranMs: number }
+  /** The body waits: it left its slot. */
+  | { readonly kind: 'waits'; readonly waits: readonly BodyWait[] }
+  /** The body begins anew; null: with the same input. */
+  | { readonly kind: 'restart'; readonly input: string | null }
   | { readonly kind: 'lost'; readonly crashed: boolean };
 
 export type RunEvent =

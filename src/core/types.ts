@@ -6,6 +6,7 @@ import type { Duration } from './duration.ts';
 import type { HookName, ContractData, Effects, FailurePolicy, Graph, Join, OnLimit } from './graph.ts';
 import type { DeclaredSchedule } from './schedule-opts.ts';
 import type { Schema } from './schema.ts';
+import type { WaitCtx, WaitVerbs } from './wait-types.ts';
 
 export type { Duration, Effects, Join };
 
@@ -228,7 +229,7 @@ export interface Log {
 }
 
 /** What a body knows about its attempt, and what it may ask of the engine. */
-export interface Ctx {
+export interface Ctx extends WaitCtx {
   readonly runId: string;
   /** The task's id in the graph. */
   readonly task: string;
@@ -391,15 +392,7 @@ export interface WhenOpts<J extends Join = Join> {
   readonly join?: J;
 }
 
-/** Of tasks that wait. */
-export interface WaitOpts<J extends Join = Join> {
-  /** Default: the verb. */
-  readonly id?: string;
-  readonly after?: readonly AnyRef[];
-  readonly join?: J;
-}
-
-type Result<T, J, W, Y = never> = [J] extends [SureJoin]
+export type Result<T, J, W, Y = never> = [J] extends [SureJoin]
   ? [W] extends [never]
     ? [Y] extends ['success']
       ? Ref<T>
@@ -427,7 +420,7 @@ export type First<R> = { readonly [K in keyof R & string]: { winner: K; value: O
 type CaseValue<C> = { readonly [K in keyof C]: Simplify<Out<C[K]>> }[keyof C];
 
 /** The verbs of a builder. */
-export interface Build {
+export interface Build extends WaitVerbs {
   /** A task. */
   run<I, O, B, J extends Join = never, W extends boolean = never>(
     task: Task<I, O, B, any>,
@@ -533,11 +526,6 @@ export interface Build {
    */
   first<R extends Readonly<Record<string, RefBase<any>>>>(parts: R, opts?: { readonly id?: string }): Ref<First<R>>;
   /**
-   * Time that passes, of any length, without a worker: `time` long, or until the instant that a ref gives (at once where that is over).
-   * Never ends early; fails with `definition_error` where the ref gives no valid Date.
-   */
-  sleep<J extends Join = never>(time: Duration | RefBase<Date>, opts?: WaitOpts<J>): Result<void, J, never>;
-  /**
    * A part of the graph between a setup and its teardown. The tasks that `body` makes run only if the setup has succeeded; the teardown runs
    * after all of them, under every failure policy, cancel and deadline. Gives what `body` returns.
    */
@@ -574,6 +562,10 @@ export interface NodeCode {
   /** The predicates of a `switch`, in the order in which they are asked. */
   readonly cases?: readonly { readonly name: string; readonly test: (value: any) => boolean }[];
   readonly rules: readonly RulePredicate[];
+  /** Of a wait: what it waits for; `when` is its predicate then. */
+  readonly signal?: Signal<any, any>;
+  /** Of an approval: what its form must be. */
+  readonly form?: Schema;
 }
 
 /** A named, versioned graph of tasks, built once. */

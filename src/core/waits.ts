@@ -7,6 +7,8 @@ interface Named {
   readonly name: string | null;
   /** When it passes, or gives up. */
   readonly dueAt: number | null;
+  /** Since when, over all times that its body was woken by something else. */
+  readonly since: number;
 }
 
 export type Wait = TimeWait | SignalWait | ApprovalWait | ChildWait;
@@ -33,6 +35,8 @@ export interface ApprovalWait extends Named {
 export interface ChildWait extends Named {
   readonly kind: 'child';
   readonly workflow: string;
+  /** Calls of one `ctx.all` wake the body once, when the last of them has ended. */
+  readonly group: string | null;
 }
 
 /** What ends a wait, other than its time. */
@@ -40,9 +44,56 @@ export type Wake =
   /** A message, taken in the same commit. */
   | { readonly kind: 'signal'; readonly message: number; readonly data: string | null }
   /** `output`: the whole answer, as the codec stores it. */
-  | { readonly kind: 'approval'; readonly decision: 'approved' | 'rejected'; readonly output: string; readonly comment: string | null }
+  | {
+      readonly kind: 'approval';
+      readonly decision: 'approved' | 'rejected';
+      readonly output: string;
+      readonly by: string;
+      readonly comment: string | null;
+    }
   /** The predicate of the wait failed: its definition is at fault. */
   | { readonly kind: 'broken'; readonly error: string };
+
+const MAX_KEY = 500;
+
+/** What is wrong with the key of a mailbox; null where it may be one. */
+export function keyProblem(key: unknown): string | null {
+  if (typeof key !== 'string') return `must be a text, not ${key === null ? 'null' : typeof key}`;
+  if (key === '' || key.length > MAX_KEY) return `must have 1 to ${MAX_KEY} characters, not ${key.length}`;
+  return key.isWellFormed() && !key.includes('\0') ? null : 'must be whole in Unicode and without NUL';
+}
+
+/** Waits from their stored text; null where it is none: a document may come from anywhere. */
+export function readWaits(text: string): readonly Wait[] | null {
+  let list: unknown;
+  try {
+    list = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  return Array.isArray(list) && list.length > 0 && list.every(isWait) ? list : null;
+}
+
+function isWait(value: unknown): value is Wait {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, dueAt, since, ...rest } = value as Readonly<Record<string, unknown>>;
+  if ((name !== null && typeof name !== 'string') || !Number.isSafeInteger(since)) return false;
+  if (dueAt !== null && !Number.isSafeInteger(dueAt)) return false;
+  switch (rest['kind']) {
+    case 'time':
+      return dueAt !== null;
+    case 'signal':
+      return (
+        typeof rest['signal'] === 'string' &&
+        (rest['key'] === null || typeof rest['key'] === 'string') &&
+        typeof rest['filtered'] === 'boolean'
+      );
+    case 'child':
+      return typeof rest['workflow'] === 'string' && (rest['group'] === null || typeof rest['group'] === 'string');
+    default:
+      return rest['kind'] === 'approval';
+  }
+}
 
 /** The instant at which the first of them passes. */
 export function earliest(on: readonly Wait[], limit: number | null = null): number | null {
@@ -50,3 +101,31 @@ export function earliest(on: readonly Wait[], limit: number | null = null): numb
   for (const wait of on) if (wait.dueAt !== null && wait.dueAt < first) first = wait.dueAt;
   return first === Infinity ? null : first;
 }
+
+/** A call of a body that is open: its wait, under the name of its record, and what tells whether it is the same call in the next pass. */
+export interface BodyWait {
+  readonly wait: (TimeWait | SignalWait) & { readonly name: string };
+  readonly hash: string;
+  /** It has no record yet. */
+  readonly isNew: boolean;
+}
+
+/** How a record of a wait stands: since when it is open, or what it came to. */
+export interface WaitRecord {
+  readonly opened: { readonly since: number; readonly dueAt: number | null } | null;
+  readonly result: readonly ['ok', string | null] | readonly ['timeout'] | null;
+  readonly done: number | null;
+}
+
+export const openText = ({ since, dueAt }: Wait): string => JSON.stringify({ since, dueAt });
+export const resultText = (result: NonNullable<WaitRecord['result']>): string => JSON.stringify(result);
+
+export function readRecord({ value, done }: { readonly value: string | null; readonly done: number | null }): WaitRecord {
+  const held: unknown = JSON.parse(value ?? 'null');
+  if (done === null) return { opened: held as WaitRecord['opened'], result: null, done };
+  return { opened: null, result: held as WaitRecord['result'], done };
+}
+
+/** A wait that was opened in an earlier pass. */
+export const openedOf = (wait: BodyWait['wait'], { since, dueAt }: NonNullable<WaitRecord['opened']>): BodyWait['wait'] =>
+  wait.kind === 'time' ? { ...wait, since, dueAt: dueAt ?? since } : { ...wait, since, dueAt };

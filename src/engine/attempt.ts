@@ -9,6 +9,7 @@ import { contractOf, type Outcome } from '../core/turn.ts';
 import type { Redactor } from '../core/log.ts';
 import type { StepRecord, StepWrite, TaskKey } from '../store/store.ts';
 import { BodyContext } from './context.ts';
+import { swallowed, type Leaving } from './suspend.ts';
 import type { AnyBody, Known, RunnableCode } from './registry.ts';
 
 /** What an attempt needs of the engine that runs it. */
@@ -18,6 +19,8 @@ export interface AttemptHost {
   readonly maxPayload: number;
   readonly graceMs: number;
   timer(ms: number, fn: () => void): () => void;
+  turn(fn: () => void): void;
+  digest(text: string): string;
   recordStep(step: StepWrite): Promise<boolean>;
   readSteps(task: TaskKey): Promise<StepRecord[]>;
   settle(attempt: Attempt, outcome: Outcome): void;
@@ -239,12 +242,14 @@ export class Attempt {
       input = result.value;
     }
     let value: unknown;
+    const context = new BodyContext(this, this.host);
     try {
-      value = await this.host.invoke(this, code.body ?? noBody, input, new BodyContext(this, this.host));
+      value = await this.host.invoke(this, code.body ?? noBody, input, context);
     } catch (error) {
-      return this.failure(code, error);
+      if (context.leaving === null) return this.failure(code, error);
+      return context.isSuspension(error) ? context.leaving : this.swallow(code, context.leaving);
     }
-    return this.output(code, value);
+    return context.leaving === null ? this.output(code, value) : this.swallow(code, context.leaving);
   }
 
   private async output(code: RunnableCode, returned: unknown): Promise<Outcome> {
@@ -263,6 +268,11 @@ export class Attempt {
     }
   }
 
+  /** The body was told to leave and did something else: what it did after that rests on nothing. */
+  private swallow(code: RunnableCode, leaving: Leaving): Outcome {
+    return this.failure(code, swallowed(leaving, `task "${this.id}" of run ${this.runId}`));
+  }
+
   private failure(code: RunnableCode, error: unknown): Outcome {
     const record = errorRecord(error);
     const node = this.known.compiled.nodes[this.task.node];
@@ -270,7 +280,8 @@ export class Attempt {
     const rule = matchRule(rules, record, (i) => holds(code.rules[i], error));
     const facts: FailureFacts = {
       ...(rule === undefined ? {} : { rule }),
-      ...(error instanceof NonRetryableError || isPawlError(error, 'STEP_DUPLICATE', 'STEP_CHANGED', 'STEP_LIMIT')
+      ...(error instanceof NonRetryableError ||
+      isPawlError(error, 'STEP_DUPLICATE', 'STEP_CHANGED', 'STEP_LIMIT', 'STEP_SWALLOWED', 'TASK_UNSAFE_WAITS')
         ? { nonRetryable: true }
         : {}),
       ...(error instanceof RetryAfterError ? { retryAfterMs: Math.max(1, error.delayMs(this.host.now())) } : {}),

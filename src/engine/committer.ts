@@ -4,7 +4,7 @@ import type { PawlError } from '../core/errors.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { RunEnd } from '../core/changes.ts';
 import { startable } from '../core/maps.ts';
-import { emptyRunState } from '../core/run-state.ts';
+import { emptyRunState, type WaitingTask } from '../core/run-state.ts';
 import type { KernelSettings, Outcome } from '../core/turn.ts';
 import type { Logger, Redactor } from '../core/log.ts';
 import type { Batch, CommitResult, LogWrite, Store } from '../store/store.ts';
@@ -16,6 +16,7 @@ import type { Claims } from './claims.ts';
 import type { StoreClock } from './clock.ts';
 import { RunLoader } from './loader.ts';
 import { Kin, PlanAgain } from './children.ts';
+import { admitWakes } from './mailbox.ts';
 import { Numbers } from './numbers.ts';
 import {
   Planner,
@@ -77,6 +78,8 @@ export class Committer {
   onBroken: (error: unknown) => void = () => undefined;
   /** This worker may hold what it does not know of, or nothing any more: it must start anew. */
   onUnknown: () => void = () => undefined;
+  /** A task began to wait for messages. */
+  onWait: (run: number, task: WaitingTask) => void = () => undefined;
   /** Something will be due at this instant. */
   onDue: (at: number) => void = () => undefined;
 
@@ -139,7 +142,8 @@ export class Committer {
     this.isBusy = true;
     const units = this.take();
     try {
-      await this.commit(await admitActs(this.options.store, units, this.options.clock.now(), (unit) => this.add(unit)));
+      const admitted = await admitActs(this.options.store, units, this.options.clock.now(), (unit) => this.add(unit));
+      await this.commit(await admitWakes(this.options.store, admitted));
     } catch (error) {
       if (isPawlError(error)) this.storeFailed(units, error);
       else this.giveUp(units, error);
@@ -337,7 +341,8 @@ export class Committer {
     if (entry.owner === null) state.rev++;
     for (const { from, to } of changes.tasks) {
       if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
-      if ((to.status === 'retrying' || to.status === 'waiting') && to.dueAt !== null) this.onDue(to.dueAt);
+      if (to.status === 'retrying' && to.dueAt !== null) this.onDue(to.dueAt);
+      if (to.status === 'waiting') this.parked(state.run, to);
       const token = from?.status === 'running' ? from.lease?.token : undefined;
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
@@ -363,6 +368,11 @@ export class Committer {
     const wakeAt = wakeOf(state);
     if (wakeAt !== null) this.onDue(wakeAt);
     if (state.status === 'running') this.claims?.queued(state.rank);
+  }
+
+  private parked(run: number, task: WaitingTask): void {
+    if (task.dueAt !== null) this.onDue(task.dueAt);
+    this.onWait(run, task);
   }
 
   private queued(rank: number, expiresAt: number | null): void {
@@ -404,7 +414,7 @@ export class Committer {
     if (wakeAt !== null) this.onDue(wakeAt);
     for (const { to } of changes.tasks) {
       if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
-      if (to.status === 'waiting' && to.dueAt !== null) this.onDue(to.dueAt);
+      if (to.status === 'waiting') this.parked(write.state.run, to);
     }
     if (write.unclaimed || changes.maps.size > 0) this.claims?.queued(state.rank);
     for (const launch of launches) out.push([entry, launch]);

@@ -1,11 +1,7 @@
-import { decode, encode } from '../core/codec.ts';
-import { PawlError } from '../core/errors.ts';
 import type { Ctx, Log } from '../core/types.ts';
-import type { StepRecord } from '../store/store.ts';
 import type { Attempt, AttemptHost, Progress } from './attempt.ts';
-
-/** At most so many steps in one generation of a task. */
-const MAX_STEPS = 10_000;
+import { Records } from './records.ts';
+import type { Leaving } from './suspend.ts';
 
 /** What a body is given beside its input. Everything is made when it is asked for: most bodies use little of it. May be destructured. */
 export class BodyContext implements Ctx {
@@ -15,7 +11,7 @@ export class BodyContext implements Ctx {
   declare readonly dueAt?: Date;
   private readonly of: Attempt;
   private readonly host: AttemptHost;
-  private kept: Steps | null = null;
+  private kept: Records | null = null;
 
   constructor(attempt: Attempt, host: AttemptHost) {
     this.runId = attempt.runId;
@@ -49,8 +45,36 @@ export class BodyContext implements Ctx {
   }
 
   get step(): Ctx['step'] {
-    const steps = (this.kept ??= new Steps(this.of, this.host));
-    return (name, fn) => steps.step(name, fn);
+    const { records } = this;
+    return (name, fn) => records.step(name, fn);
+  }
+
+  get sleep(): Ctx['sleep'] {
+    const { records } = this;
+    return (name, time) => records.sleep(name, time);
+  }
+
+  get wait(): Ctx['wait'] {
+    const { records } = this;
+    return (name, signal, options) => records.wait(name, signal, options);
+  }
+
+  get restart(): Ctx['restart'] {
+    const { records } = this;
+    return (input) => records.restart(input);
+  }
+
+  private get records(): Records {
+    return (this.kept ??= new Records(this.of, this.host));
+  }
+
+  /** What the body was told to leave for; null where it was not. */
+  get leaving(): Leaving | null {
+    return this.kept?.leaving ?? null;
+  }
+
+  isSuspension(error: unknown): boolean {
+    return this.kept?.isSuspension(error) === true;
   }
 
   get progress(): Ctx['progress'] {
@@ -63,75 +87,4 @@ export class BodyContext implements Ctx {
   get beat(): Ctx['beat'] {
     return () => this.of.beat();
   }
-}
-
-/** The records of one attempt's steps: addressed by name, read once recorded. */
-class Steps {
-  private readonly attempt: Attempt;
-  private readonly host: AttemptHost;
-  private readonly used = new Set<string>();
-  private records: Promise<Map<string, StepRecord>> | null = null;
-
-  constructor(attempt: Attempt, host: AttemptHost) {
-    this.attempt = attempt;
-    this.host = host;
-  }
-
-  async step<T>(name: string | readonly (string | number)[], fn: () => Promise<T> | T): Promise<T> {
-    const key = stepKey(name);
-    if (this.used.has(key))
-      throw new PawlError('STEP_DUPLICATE', `The step ${JSON.stringify(name)} of ${this.where()} ran twice in one attempt.`);
-    this.used.add(key);
-    if (this.used.size > MAX_STEPS)
-      throw new PawlError(
-        'STEP_LIMIT',
-        `The step ${JSON.stringify(name)} of ${this.where()} is one too many: a body may record ${MAX_STEPS}.`,
-      );
-    const record = (await this.recorded()).get(key);
-    if (record !== undefined) {
-      if (record.kind !== 'step')
-        throw new PawlError(
-          'STEP_CHANGED',
-          `The record ${JSON.stringify(name)} of ${this.where()} was written by ctx.${record.kind}, and is now read by ctx.step.`,
-        );
-      return decode(record.value) as T;
-    }
-    const text = encode(await fn(), { maxBytes: this.host.maxPayload, root: `step ${key}` }) ?? null;
-    const { generation } = this.attempt.task;
-    const kept = await this.host.recordStep({
-      ...this.attempt.key,
-      generation,
-      token: this.attempt.token,
-      name: key,
-      kind: 'step',
-      value: text,
-    });
-    if (!kept)
-      throw new PawlError(
-        'STEP_LEASE_LOST',
-        `The step ${JSON.stringify(name)} of ${this.where()} was not recorded: the task is no longer this attempt's.`,
-      );
-    return decode(text) as T;
-  }
-
-  private where(): string {
-    const { id, runId, task } = this.attempt;
-    return `${task.item < 0 ? '' : `item ${task.item} of `}task "${id}" of run ${runId}`;
-  }
-
-  /** A first attempt that was never interrupted has no records to read. */
-  private recorded(): Promise<Map<string, StepRecord>> {
-    const { begun, handBacks, generation } = this.attempt.task;
-    const fresh = begun <= 1 && handBacks === 0 && generation === 1;
-    this.records ??= fresh
-      ? Promise.resolve(new Map())
-      : this.host.readSteps(this.attempt.key).then((rows) => new Map(rows.map((row) => [row.name, row])));
-    return this.records;
-  }
-}
-
-/** One text per name: lists, and strings that a database may not hold or that look like such a text, are written as JSON. */
-function stepKey(name: string | readonly (string | number)[]): string {
-  const isPlain = typeof name === 'string' && name.isWellFormed() && !name.includes('\0') && !/^["[]/.test(name);
-  return isPlain ? name : JSON.stringify(name);
 }

@@ -233,6 +233,14 @@ export class Dispatcher implements Claims, AttemptHost {
     return this.options.ports.timer(ms, fn);
   }
 
+  turn(fn: () => void): void {
+    this.options.ports.turn(fn);
+  }
+
+  digest(text: string): string {
+    return this.options.ports.digest(text);
+  }
+
   recordStep(step: StepWrite): Promise<boolean> {
     return this.options.committer.step(step);
   }

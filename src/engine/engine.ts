@@ -4,13 +4,14 @@ import { isPawlError, PawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import { redacted, type Logger, type Redactor } from '../core/log.ts';
 import { shown } from '../core/problems.ts';
-import type { Workflow } from '../core/types.ts';
+import type { Signal, Workflow } from '../core/types.ts';
 import { REQUEST_MS } from '../core/reset.ts';
 import type { RunState } from '../core/run-state.ts';
 import type { Schema } from '../core/schema.ts';
 import type { RunEvent } from '../core/turn.ts';
 import { pausedNames } from '../store/capacity.ts';
 import type { ScheduleRow } from '../store/schedules.ts';
+import type { NewMessage, Sent } from '../store/mailbox.ts';
 import { isBroken, type RunRow, type Store } from '../store/store.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import { stateFromRows } from './cache.ts';
@@ -19,6 +20,7 @@ import { StoreClock } from './clock.ts';
 import { Committer } from './committer.ts';
 import type { Intercept } from './dispatcher.ts';
 import { Ends } from './ends.ts';
+import { boxesOf, Deliverer } from './mailbox.ts';
 import { EventReader } from './events.ts';
 import { Follower } from './follower.ts';
 import { checkLimits, type Declared } from '../core/limits.ts';
@@ -72,6 +74,13 @@ export interface TaskProgress {
   readonly progress: Progress;
 }
 
+export interface NodeSchemas {
+  readonly input: Schema | undefined;
+  readonly output: Schema | undefined;
+  /** Of an approval. */
+  readonly form: Schema | undefined;
+}
+
 /** A run and its state; null where it cannot be read. */
 export interface Looked {
   readonly row: RunRow | null;
@@ -82,6 +91,7 @@ export interface Looked {
 interface Opened {
   readonly store: Store;
   readonly committer: Committer;
+  readonly deliverer: Deliverer;
   readonly follower: Follower;
   readonly events: EventReader;
   readonly ends: Ends;
@@ -138,6 +148,8 @@ export class EngineRuntime {
     });
     const { registry } = this;
     const committer = new Committer({ store, ports, clock, registry, logger, redactor, logs, settings: { maxPayload, maxLost } });
+    const deliverer = new Deliverer({ store, committer, registry, clock, ports, logger, redactor });
+    committer.onWait = (run, task) => deliverer.began(boxesOf(run, task));
     const follower = new Follower(store, ports, settings.background, () => void this.worker?.look());
     const ends = new Ends(store, follower, ports);
     committer.onCommit = (seq) => follower.committed(seq);
@@ -151,7 +163,7 @@ export class EngineRuntime {
     this.closing.signal.addEventListener('abort', () => ends.close());
     const events = new EventReader(store, this.registry);
     if (this.parts.onEvent !== undefined) void this.pump(events, follower, this.parts.onEvent);
-    return { store, committer, follower, events, ends, clock, logs, runner };
+    return { store, committer, deliverer, follower, events, ends, clock, logs, runner };
   }
 
   /** Writes what the code declares, before anything relies on it. */
@@ -281,9 +293,9 @@ export class EngineRuntime {
   }
 
   /** The schemas of a task's contract, where this process has its code. */
-  code(definition: number, node: number): { readonly input: Schema | undefined; readonly output: Schema | undefined } | null {
+  code(definition: number, node: number): NodeSchemas | null {
     const code = this.registry.get(definition)?.code[node];
-    return code === undefined ? null : { input: code.input, output: code.output };
+    return code === undefined ? null : { input: code.input, output: code.output, form: code.form };
   }
 
   /** A definition to start runs of: the registered version of the workflow, else the one that is given. */
@@ -303,6 +315,19 @@ export class EngineRuntime {
     follower.committed((await store.head()).seq);
     ends.ended(run, null);
     await this.worker?.look();
+  }
+
+  /** Stores a message, and delivers it as far as this process can. */
+  async send(message: NewMessage): Promise<Sent & { readonly woke: number }> {
+    this.writable();
+    const { deliverer } = await this.open();
+    if (this.broken !== null) throw this.broken;
+    return deliverer.send(message);
+  }
+
+  /** The signal that is registered under a name, or by a workflow that waits for it. */
+  signal(name: string): Signal<never, unknown> | undefined {
+    return this.registry.signal(name);
   }
 
   /** Lets a run go on under another definition, where it may. */
@@ -383,10 +408,11 @@ export class EngineRuntime {
 
   private async bootWorker(opened: Opened, concurrency: number): Promise<Worker> {
     const { ports, host, redactor, settings, intercept } = this.parts;
-    const { store, committer, clock, logs, runner } = opened;
+    const { store, committer, deliverer, clock, logs, runner } = opened;
     const options = {
       store,
       committer,
+      deliverer,
       registry: this.registry,
       clock,
       ports,
@@ -454,6 +480,7 @@ export class EngineRuntime {
     this.closing.abort();
     if (opened === null) return;
     opened.follower.close();
+    opened.deliverer.close();
     await opened.committer.idle();
     opened.logs.close();
     await opened.store.close();
@@ -465,6 +492,7 @@ export class EngineRuntime {
     this.isClosed = true;
     this.closing.abort();
     opened.follower.close();
+    opened.deliverer.close();
     opened.logs.close();
     await this.worker?.abandon('The process crashed.');
     this.worker = null;
@@ -472,7 +500,8 @@ export class EngineRuntime {
 
   /** Nothing is left to write. For the testing kit. */
   async isIdle(): Promise<boolean> {
-    return (await this.open()).committer.isIdle;
+    const { committer, deliverer } = await this.open();
+    return committer.isIdle && deliverer.isIdle;
   }
 }
 

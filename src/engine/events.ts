@@ -1,6 +1,6 @@
 import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
-import { readJournal, type RunTransition, type Transition } from '../core/journal.ts';
+import { readEntries, type MessageNote, type RunTransition, type Transition } from '../core/journal.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import { shown } from '../core/problems.ts';
 import { isRunOver, isTerminal } from '../core/states.ts';
@@ -67,11 +67,11 @@ export class EventReader {
 
   private async decode(row: JournalRow): Promise<(EngineEvent | null)[]> {
     const events: (EngineEvent | null)[] = [];
-    const transitions = readJournal(row.changes);
+    const transitions = readEntries(row.changes);
     for (const [i, transition] of transitions.entries()) events.push(await this.event(row, i, transition));
     // Behind the others, so that each event keeps its place in its row.
     for (const transition of transitions) {
-      const alert = await this.alert(row, events.length, transition);
+      const alert = transition.kind === 'message' ? null : await this.alert(row, events.length, transition);
       if (alert !== null) events.push(alert);
     }
     return events;
@@ -110,7 +110,8 @@ export class EventReader {
     return { ...at, runId: runIdText(of.uid), workflow: of.workflow, task, attempt, type: 'alert', alert: 'hook_failed' };
   }
 
-  private async event(row: JournalRow, i: number, transition: Transition): Promise<EngineEvent | null> {
+  private async event(row: JournalRow, i: number, transition: Transition | MessageNote): Promise<EngineEvent | null> {
+    if (transition.kind === 'message') return this.messageEvent(row.seq, { cursor: `${row.seq}:${i}`, at: new Date(row.at) }, transition);
     const run = await this.run(transition.run);
     if (run === null) return null;
     const base = { cursor: `${row.seq}:${i}`, at: new Date(row.at), runId: runIdText(run.uid), workflow: run.workflow };
@@ -121,8 +122,7 @@ export class EventReader {
     }
     const reason = transition.reason === null ? {} : { reason: transition.reason };
     if (transition.kind === 'run') return runEvent(base, transition);
-    const known = await this.registry.learn(this.store, await this.definitionAt(run, row.seq));
-    const task = known?.compiled.nodes[transition.node]?.id ?? String(transition.node);
+    const task = await this.taskId(run, row.seq, transition.node);
     const facts = { ...base, task, attempt: transition.attempt, ...(transition.item < 0 ? {} : { item: transition.item }) };
     if (transition.to === 'pending') return { ...facts, type: 'task.reset', generation: transition.generation };
     if (transition.to === 'failed' && transition.from === 'failed') return { ...facts, type: 'task.discarded' };
@@ -147,6 +147,20 @@ export class EventReader {
       this.moves.set(run.run, known);
     }
     return known.moves.find((move) => move.seq > seq)?.from ?? known.last;
+  }
+
+  private async messageEvent(seq: number, at: Pick<EventBase, 'cursor' | 'at'>, note: MessageNote): Promise<EngineEvent | null> {
+    const { signal, key, item } = note;
+    const run = note.run === 0 ? null : await this.run(note.run);
+    if (run === null && note.run !== 0) return null;
+    const base = { ...at, runId: run === null ? '' : runIdText(run.uid), workflow: run?.workflow ?? '' };
+    if (note.event === 'expired') return { ...base, type: 'signal.expired', signal, ...(key === null ? {} : { key }) };
+    const task = run === null ? '' : await this.taskId(run, seq, note.node);
+    return { ...base, type: 'signal.refused', task, signal, attempt: 0, ...(item < 0 ? {} : { item }) };
+  }
+
+  private async taskId(run: RunRow, seq: number, node: number): Promise<string> {
+    return (await this.registry.learn(this.store, await this.definitionAt(run, seq)))?.compiled.nodes[node]?.id ?? String(node);
   }
 
   private async run(id: number): Promise<RunRow | null> {

@@ -107,6 +107,7 @@ export class Registry {
       if (child !== undefined) this.addWorkflow(child as AnyWorkflow, digest, isPart ? version : undefined);
     }
     for (const hook of workflow.hooks?.values() ?? []) this.addWorkflow(hook as AnyWorkflow, digest, version);
+    for (const { signal } of workflow.code.values()) if (signal !== undefined) this.addSignal(signal as Signal<never, unknown>);
   }
 
   private addTask(task: AnyTask): void {
@@ -234,6 +235,10 @@ export class Registry {
 
   get(definition: number): Known | undefined {
     return this.known.get(definition);
+  }
+
+  signal(name: string): Signal<never, unknown> | undefined {
+    return this.signals.get(name);
   }
 
   /** A definition of another version or process: enough to advance its runs. */

@@ -4,6 +4,7 @@ import type { Attempt, Progress } from './attempt.ts';
 import type { LogBook } from './attempt-log.ts';
 import type { StoreClock } from './clock.ts';
 import type { Committer } from './committer.ts';
+import type { Deliverer } from './mailbox.ts';
 import { Dispatcher, type Intercept } from './dispatcher.ts';
 import type { Heart, HeartFactory } from './heart.ts';
 import type { Host } from './host.ts';
@@ -39,6 +40,7 @@ export interface WorkerSettings {
 export interface WorkerOptions {
   readonly store: Store;
   readonly committer: Committer;
+  readonly deliverer: Deliverer;
   readonly registry: Registry;
   readonly clock: StoreClock;
   readonly ports: Ports;
@@ -95,6 +97,7 @@ export class Worker {
     });
     committer.attach(this.dispatcher);
     committer.onDue = (at) => this.expect(at);
+    options.deliverer.evaluates = true;
     this.heart = options.heart({
       worker: id,
       leaseMs,
@@ -129,8 +132,19 @@ export class Worker {
   }
 
   private context(): SweepContext {
-    const { store, committer, clock, registry, host, logger, settings } = this.options;
-    return { store, committer, clock, registry, host, logger, worker: this.id, graceMs: settings.graceMs, isAlone: !settings.background };
+    const { store, committer, deliverer, clock, registry, host, logger, settings } = this.options;
+    return {
+      store,
+      committer,
+      deliverer,
+      clock,
+      registry,
+      host,
+      logger,
+      worker: this.id,
+      graceMs: settings.graceMs,
+      isAlone: !settings.background,
+    };
   }
 
   /** Reclaim, timers, overdue attempts, watchdog, retention; again after the sweep interval, give or take a fifth. */
@@ -145,6 +159,7 @@ export class Worker {
       await endOverdue(this.context(), clock.now());
       await applyStranded(this.context());
       await tellParents(this.context());
+      await this.options.deliverer.sweep();
       await this.mover.runOnce(this.context());
       if (++this.sweeps % WATCHDOG_EVERY === 0) await this.watchdog.runOnce(this.context());
       await this.pruner.runOnce(clock.now());

@@ -6,6 +6,7 @@ import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
 import type { BodyPlace, CapacityStore, LimitedTask, PausedNames } from './capacity.ts';
 import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask } from './acts.ts';
 import type { Care } from './care.ts';
+import type { Mailbox } from './mailbox.ts';
 import type { FireWrite, Schedules } from './schedules.ts';
 
 /**
@@ -16,6 +17,8 @@ import type { FireWrite, Schedules } from './schedules.ts';
 export interface Store {
   /** Retention, backups, transfer and facts: what a person or a sweep does, beside running. */
   readonly care: Care;
+  /** Messages, and who waits for them. */
+  readonly mailbox: Mailbox;
   readonly capacity: CapacityStore;
   /** Rules that start runs at due instants, and what became of these. */
   readonly schedules: Schedules;
@@ -258,6 +261,10 @@ export type StoredLine = readonly [atMs: number, level: LogLevel, message: strin
 export interface StepRecord {
   readonly name: string;
   readonly kind: string;
+  /** Of a wait: of its arguments. */
+  readonly hash: string | null;
+  /** Of a wait that came to its end: its place in the order in which they did. */
+  readonly done: number | null;
   readonly value: string | null;
 }
 
@@ -436,6 +443,8 @@ export interface Due {
   readonly tasks: readonly (TaskKey & { readonly dueAt: number })[];
   readonly runs: readonly { readonly run: number; readonly event: 'admit' | 'deadline' | 'recall'; readonly dueAt: number }[];
   readonly nextAt: number | null;
+  /** Messages whose time is over. */
+  readonly expired: boolean;
 }
 
 export interface ParkedOutcome {

@@ -1,4 +1,5 @@
 import type { Acts } from '../client/acts.ts';
+import type { AnswerOptions, AnswerReport, ApprovalQuery } from '../client/approvals.ts';
 import type { AuditQuery } from '../client/audit.ts';
 import type { Client, RunQuery, RunRef } from '../client/client.ts';
 import type { DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from '../client/dead.ts';
@@ -6,13 +7,14 @@ import type { Explainer } from '../client/explain.ts';
 import type { FindOptions } from '../client/find.ts';
 import type { MoveOptions, RunMoved, Versions } from '../client/versions.ts';
 import type { RunView } from '../client/views.ts';
+import type { SendOptions, SendReport } from '../client/signals.ts';
 import { Run, type RunHost } from '../client/run.ts';
 import { engineParts, openSqlite, PARTS, type EngineOptions } from '../compose.ts';
 import { durationMs, type Duration } from '../core/duration.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import { checkOptions } from '../core/options.ts';
-import type { Ctx, Task, Workflow } from '../core/types.ts';
+import type { Ctx, Signal, Task, Workflow } from '../core/types.ts';
 import type { EngineParts } from '../engine/engine.ts';
 import { Engine, scheduleVerbs, type StartArgs } from '../facade.ts';
 import type { ScheduleClient } from '../client/schedules.ts';
@@ -190,6 +192,21 @@ export class TestEngine implements RunHost {
     const { run } = await (await this.client()).find(id);
     return new Run<unknown>(this, { id, run }, false);
   }
+
+  /** Sends a message, as `engine.send`. */
+  async send<I, O>(signal: Signal<I, O> | string, options: SendOptions<NoInfer<I>>): Promise<SendReport> {
+    this.activity++;
+    return (await this.ready()).send(signal, options);
+  }
+
+  /** Tasks that wait for the answer of a person, as `engine.approvals`. */
+  readonly approvals = {
+    list: async (query: ApprovalQuery = {}): ReturnType<Engine['approvals']['list']> => (await this.ready()).approvals.list(query),
+    approve: async (runId: string, options: AnswerOptions = {}): Promise<AnswerReport> =>
+      (await this.ready()).approvals.approve(runId, options),
+    reject: async (runId: string, options: AnswerOptions = {}): Promise<AnswerReport> =>
+      (await this.ready()).approvals.reject(runId, options),
+  };
 
   /** Dead letters, as `engine.dead`. */
   readonly dead = {

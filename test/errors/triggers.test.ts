@@ -9,6 +9,7 @@ import './acts.ts';
 import { met, triggers, type Trigger } from './kit.ts';
 import './runs.ts';
 import './schedules.ts';
+import './signals.ts';
 import './stores.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));

@@ -869,8 +869,8 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         const result = await store.commit(batch({ steps: [step(run), step(run, { name: 't', value: null })] }));
         expect(result.steps).toEqual([true, true]);
         expect(await store.steps({ run, node: 0, item: -1 })).toEqual([
-          { name: 's', kind: 'step', value: '1' },
-          { name: 't', kind: 'step', value: null },
+          { name: 's', kind: 'step', hash: null, done: null, value: '1' },
+          { name: 't', kind: 'step', hash: null, done: null, value: null },
         ]);
       });
 
@@ -924,7 +924,7 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         const { run } = await running();
         await store.commit(batch({ steps: [step(run)] }));
         await store.commit(batch({ steps: [step(run, { value: '"other"' })] })).catch(() => undefined);
-        expect(await store.steps({ run, node: 0, item: -1 })).toEqual([{ name: 's', kind: 'step', value: '1' }]);
+        expect(await store.steps({ run, node: 0, item: -1 })).toEqual([{ name: 's', kind: 'step', hash: null, done: null, value: '1' }]);
       });
     });
 
@@ -1145,17 +1145,19 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         await commitRun(expiring, changes({ from: queuedTask(), to: queuedTask({ expiresAt: T0 + 20 }) }));
         const delayed = await started(store, single, { startAt: T0 + 25 });
         const deadline = await started(store, single, { deadlineAt: T0 + 15 });
-        expect(await store.due(T0 + 14, 10)).toEqual({ tasks: [], runs: [], nextAt: T0 + 15 });
+        expect(await store.due(T0 + 14, 10)).toEqual({ tasks: [], runs: [], expired: false, nextAt: T0 + 15 });
         expect(await store.due(T0 + 25, 10)).toEqual({
           tasks: [{ run: expiring.run, node: 0, item: -1, dueAt: T0 + 20 }],
           runs: [
             { run: deadline.run, event: 'deadline', dueAt: T0 + 15 },
             { run: delayed.run, event: 'admit', dueAt: T0 + 25 },
           ],
+          expired: false,
           nextAt: T0 + 30,
         });
         expect(await store.due(T0 + 30, 10)).toMatchObject({
           tasks: [{ run: expiring.run }, { run: retry.run, dueAt: T0 + 30 }],
+          expired: false,
           nextAt: null,
         });
         expect((await store.due(T0 + 30, 1)).tasks).toMatchObject([{ run: expiring.run }]);
@@ -1165,7 +1167,7 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         const held = await started(store, single);
         await commitRun(held, changes({ from: queuedTask(), to: queuedTask({ expiresAt: T0 + 20 }) }));
         await store.commit(batch({ claim: claimOf(1, 60, single) }));
-        expect(await store.due(T0 + 99, 10)).toEqual({ tasks: [], runs: [], nextAt: null });
+        expect(await store.due(T0 + 99, 10)).toEqual({ tasks: [], runs: [], expired: false, nextAt: null });
         const ended = await started(store, single);
         await commitRun(ended, changes({ from: queuedTask(), to: retryingTask() }));
         await commitRun(ended, changes({ from: retryingTask(), to: endedTask('failed', { reason: 'total_timeout' }) }));
@@ -1176,7 +1178,7 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         const held = await started(store, single, { deadlineAt: T0 + 5 });
         await commitRun(held, changes({ from: queuedTask(), to: retryingTask({ dueAt: T0 + 5 }) }));
         await store.quarantine(held.run, 'why', [], T0);
-        expect(await store.due(T0 + 1e9, 10)).toEqual({ tasks: [], runs: [], nextAt: null });
+        expect(await store.due(T0 + 1e9, 10)).toEqual({ tasks: [], runs: [], expired: false, nextAt: null });
       });
 
       test('running gives every attempt, ordered by key, in pages', async () => {

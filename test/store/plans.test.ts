@@ -31,8 +31,13 @@ function fill(db: DatabaseSync): void {
     ${numbers(2_000)} INSERT INTO maps SELECT i, 1, 11, i, 9, 9, 9, 0, 0, 0, 0, 1 FROM n;
     ${numbers(5_000)} INSERT INTO keys SELECT 'w1', 'k' || i, i, 'h', NULL, i % 100 = 0 FROM n;
     ${numbers(5_000)} INSERT INTO attempts SELECT i, 0, -1, 1, 1, 'error', 'error', NULL, 1, i, i FROM n;
-    ${numbers(5_000)} INSERT INTO steps SELECT i, 0, -1, 1, 's', 'step', '1' FROM n;
+    ${numbers(5_000)} INSERT INTO steps SELECT i, 0, -1, 1, 's', 'step', NULL, NULL, '1' FROM n;
     ${numbers(5_000)} INSERT INTO logs SELECT i / 10, 0, -1, 1, 1 + i % 10, 0, i, '[]' FROM n;
+    ${numbers(5_000)} INSERT INTO open_waits (run, node, item, generation, kind, name, signal, key, filtered, since)
+      SELECT i, 0, -1, 1, CASE WHEN i % 5 = 0 THEN 'approval' ELSE 'signal' END, NULL, CASE WHEN i % 5 = 0 THEN NULL ELSE 's' || i % 3 END, 'k' || i, 0, i FROM n;
+    ${numbers(5_000)} INSERT INTO messages (signal, run, key, at, expires_at, data) SELECT 's' || i % 3, CASE WHEN i % 9 = 0 THEN i END, 'm' || i, i, i, '1' FROM n;
+    ${numbers(500)} INSERT INTO refusals SELECT i, 0, -1, i FROM n;
+    ${numbers(500)} INSERT INTO sends SELECT 's', 'k' || i, 'd', i FROM n;
     ${numbers(20_000)} INSERT INTO journal (at, worker, nonce, changes) SELECT i, 1, i, '[[1,1]]' FROM n;
     ${numbers(200)} INSERT INTO workers (name, host, pid, started_at, lease_until, slots, serves, ended_at) SELECT 'w', 'h', i, i, i, 20, '[]', CASE WHEN i > 5 THEN i END FROM n;`);
 }
@@ -291,6 +296,8 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   rename_logs: ['logs PRIMARY KEY (run, node)'],
   rename_generations: ['generations PRIMARY KEY (run, node)'],
   rename_parked: ['parked parked_run (run)'],
+  rename_open_waits: ['open_waits open_waits_task (run, node)'],
+  rename_refusals: ['refusals PRIMARY KEY (run, node)'],
   rename_checkpoint_tasks: ['checkpoint_tasks PRIMARY KEY (run, node)'],
   rebody_tasks: ['tasks PRIMARY KEY (run)'],
   rebody_maps: ['maps PRIMARY KEY (run)'],
@@ -298,6 +305,49 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   dueRuns: ['runs runs_wake (wake_at)'],
   nextTaskDue: ['tasks tasks_due (due_at)'],
   nextRunDue: ['runs runs_wake (wake_at)'],
+  openRecord: [],
+  endRecord: ['steps PRIMARY KEY (run, node, item, generation, name)', 'steps PRIMARY KEY (run, node, item, generation)'],
+  forgetRecords: ['steps PRIMARY KEY (run, node, item, generation)'],
+  isParked: ['CONSTANT SCAN', 'tasks PRIMARY KEY (run)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
+  openWait: [],
+  closeWaits: ['open_waits open_waits_task (run, node, item)'],
+  closeWaitsOf: ['open_waits open_waits_task (run)'],
+  dropRefusals: ['refusals PRIMARY KEY (run, node, item)'],
+  insertMessage: [],
+  hasMessage: ['messages INTEGER PRIMARY KEY'],
+  countByKey: ['messages messages_key (signal, key)'],
+  countByRun: ['messages messages_run (run, signal)'],
+  firstByKey: ['messages messages_key (signal, key)'],
+  firstByRun: ['messages messages_run (run, signal)'],
+  putSend: [],
+  dropSend: ['sends PRIMARY KEY (signal, box, dedupe)'],
+  waitingRuns: ['open_waits open_waits_box (signal, key)'],
+  boxesByKey: ['messages SCAN messages_key', 'open_waits open_waits_box (signal, key)'],
+  boxesByRun: ['messages messages_run (run)', 'open_waits open_waits_task (run)'],
+  waitsByKey: ['open_waits open_waits_box (signal, key)', RUN],
+  waitsByRun: ['open_waits open_waits_task (run)', RUN],
+  messagesByKey: [
+    'messages messages_key (signal, key)',
+    'refusals PRIMARY KEY (run, node, item, message)|refusals refusals_message (message, run, node, item)',
+  ],
+  messagesByRun: [
+    'messages messages_run (run, signal)',
+    'refusals PRIMARY KEY (run, node, item, message)|refusals refusals_message (message, run, node, item)',
+  ],
+  refuseMessage: ['open_waits INTEGER PRIMARY KEY', 'messages INTEGER PRIMARY KEY'],
+  expiredMessages: ['messages messages_expiry (expires_at)'],
+  nextExpiry: ['messages SCAN messages_expiry'],
+  dropMessage: ['messages INTEGER PRIMARY KEY'],
+  forgetRefusals: ['refusals refusals_message (message)'],
+  oldSends: ['sends sends_at (at)'],
+  openWaitsOf: ['open_waits open_waits_kind (kind, id)', RUN],
+  openWaitsOfRun: ['open_waits open_waits_task (run)', RUN],
+  keys_open_waits: ['open_waits open_waits_task (run)'],
+  drop_open_waits: ['open_waits INTEGER PRIMARY KEY'],
+  keys_messages: ['messages messages_run (run)'],
+  drop_messages: ['messages INTEGER PRIMARY KEY'],
+  keys_refusals: ['refusals PRIMARY KEY (run)'],
+  drop_refusals: ['refusals PRIMARY KEY (run, node, item, message)|refusals refusals_message (message, run, node, item)'],
   insertSchedule: [],
   scheduleByName: [NAME_OF_SCHEDULE],
   scheduleById: [SCHEDULE],
@@ -338,7 +388,16 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
 };
 /** Sorts what it found: everything else comes out of its index in order. */
 
-const MAY_SORT: readonly StatementName[] = ['runningAfter', 'deadLettersOf', 'keyHolders'];
+const MAY_SORT: readonly StatementName[] = [
+  'runningAfter',
+  'deadLettersOf',
+  'keyHolders',
+  'waitingRuns',
+  'waitsByRun',
+  'openWaitsOfRun',
+  'keys_open_waits',
+  'keys_messages',
+];
 
 const ALIASES: Readonly<Record<string, string>> = {
   r: 'runs',
@@ -351,6 +410,9 @@ const ALIASES: Readonly<Record<string, string>> = {
   h: 'tasks',
   p: 'parked',
   f: 'fires',
+  w: 'open_waits',
+  g: 'messages',
+  y: 'refusals',
 };
 
 /** `SEARCH t USING COVERING INDEX tasks_open (status=? AND body>?)` as `tasks tasks_open (status, body)`. */

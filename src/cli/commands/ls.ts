@@ -73,7 +73,7 @@ const SHORT_ID = 10;
 function runTable(runs: readonly RunView[], { out, io }: Cli): string[] {
   const now = io.now();
   const rows = runs.map((run) => [
-    statusText(run.status, out),
+    statusText(run.waiting === true ? 'waiting' : run.status, out),
     out.isTerminal ? run.id.slice(0, SHORT_ID) : run.id,
     safe(run.workflow),
     safe(run.key ?? ''),

@@ -17,6 +17,8 @@ const SHAPES: Readonly<Record<DrawnNode['kind'], readonly [string, string]>> = {
   branch: ['([', '])'],
   handler: ['[/', '/]'],
   sleep: ['>', ']'],
+  wait: ['>', ']'],
+  approve: ['>', ']'],
 };
 
 /** The graph as a Mermaid flowchart: for Markdown. Ids are numbers, texts are quoted and escaped: nothing of a task's id is ever syntax. */

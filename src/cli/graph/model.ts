@@ -3,7 +3,7 @@ import { spanText } from '../../core/words.ts';
 import { clipMiddle, safe } from '../text.ts';
 import { compileGraph, type CompiledGraph, type Edge, type GraphNode, type ReadMode } from '../../core/compile.ts';
 import { DEFAULTS } from '../../core/contract.ts';
-import type { BodyTask, CaseKey, ChildTask, ContractData, Graph, GraphTask, MapTask } from '../../core/graph.ts';
+import type { ApproveTask, BodyTask, CaseKey, ChildTask, ContractData, Graph, GraphTask, MapTask, WaitTask } from '../../core/graph.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../core/states.ts';
 import { caseKeys } from '../../core/verdict.ts';
 import { STATUS } from '../status.ts';
@@ -107,6 +107,7 @@ function factsOf(task: GraphTask): string[] {
       ...contractFacts(task.contract),
     ];
   if (task.kind === 'sleep') return [task.ms === undefined ? 'sleeps until a time' : `sleeps ${spanText(task.ms)}`, ...join];
+  if (task.kind === 'wait' || task.kind === 'approve') return [...waitFacts(task), ...join];
   return [
     ...(task.kind === 'map' ? mapFacts(task) : []),
     ...runFacts(task),
@@ -124,6 +125,15 @@ function runFacts(task: BodyTask | ChildTask | MapTask): string[] {
   const name = task.kind === 'map' ? (task.graph?.workflow ?? task.workflow) : task.workflow;
   if (name === undefined) return [];
   return [...(name === task.id ? ['workflow'] : [`workflow ${name}`]), ...(task.detached ? ['detached'] : [])];
+}
+
+function waitFacts(task: WaitTask | ApproveTask): string[] {
+  const isSkipped = task.onTimeout === 'skip';
+  return [
+    task.kind === 'wait' ? `waits for ${task.signal}` : `asks ${task.who.join(', ')}`,
+    ...(task.timeoutMs === undefined ? [] : [`${isSkipped ? 'skipped' : 'fails'} after ${spanText(task.timeoutMs)}`]),
+    ...(task.allowFailure ? ['may fail'] : []),
+  ];
 }
 
 function mapFacts({ concurrency, settle, tolerate, onEmpty }: MapTask): string[] {

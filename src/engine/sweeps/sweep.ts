@@ -2,6 +2,7 @@ import type { Logger } from '../../core/log.ts';
 import type { Store } from '../../store/store.ts';
 import type { StoreClock } from '../clock.ts';
 import type { Committer } from '../committer.ts';
+import type { Deliverer } from '../mailbox.ts';
 import type { Host } from '../host.ts';
 import type { Registry } from '../registry.ts';
 
@@ -9,6 +10,7 @@ import type { Registry } from '../registry.ts';
 export interface SweepContext {
   readonly store: Store;
   readonly committer: Committer;
+  readonly deliverer: Deliverer;
   readonly clock: StoreClock;
   readonly registry: Registry;
   readonly host: Host;

@@ -5,12 +5,13 @@ const AT_ONCE = 200;
 const FOREIGN_MS = 300;
 
 /** Moves what is due: retries, queue timeouts, delayed starts, deadlines. Gives the instant at which to look again; null: nothing waits. */
-export async function fireTimers({ store, committer, isAlone }: SweepContext, now: number): Promise<number | null> {
+export async function fireTimers({ store, committer, deliverer, isAlone }: SweepContext, now: number): Promise<number | null> {
   const due = await store.due(now, AT_ONCE);
   let again: number | null = due.nextAt;
   const later = (at: number): void => {
     again = again === null ? at : Math.min(again, at);
   };
+  if (due.expired) await deliverer.expire();
   const fired: Promise<boolean>[] = [];
   for (const task of due.tasks) {
     if (!isAlone && committer.cache.get(task.run) === undefined && task.dueAt + FOREIGN_MS > now) later(task.dueAt + FOREIGN_MS);

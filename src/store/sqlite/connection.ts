@@ -11,4 +11,6 @@ export interface Connection {
   write<T>(work: () => T): Promise<T>;
   /** Inside a write: leaves a journal row without transitions, so that every process compares what it holds of the runs that were touched. */
   touched(now: number): void;
+  /** In the open transaction: a row of the journal, for what touches no run's state. */
+  note(now: number, changes: string): void;
 }

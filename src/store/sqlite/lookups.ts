@@ -61,10 +61,15 @@ export function readDue(sql: Statements, now: number, limit: number): port.Due {
           : ('deadline' as const),
     dueAt: Number(row['dueAt']),
   }));
-  const ahead = [sql.nextTaskDue.get(now)?.['at'], sql.nextRunDue.get(now)?.['at']].filter((at) => at !== undefined).map(Number);
+  const expiry = sql.nextExpiry.get()?.['at'];
+  const expired = expiry !== undefined && Number(expiry) <= now;
+  const ahead = [sql.nextTaskDue.get(now)?.['at'], sql.nextRunDue.get(now)?.['at'], expired ? undefined : expiry]
+    .filter((at) => at !== undefined)
+    .map(Number);
   return {
     tasks: sql.dueTasks.all(now, limit) as unknown as port.Due['tasks'],
     runs,
+    expired,
     nextAt: ahead.length === 0 ? null : Math.min(...ahead),
   };
 }

@@ -41,6 +41,7 @@ export class Quarantine {
     const row = this.sql.abandonRun.get(now, run);
     if (row === undefined || from === undefined) return null;
     this.sql.cancelRest.run(now, run);
+    this.sql.closeWaitsOf.run(run);
     this.sql.closeMaps.run(run);
     // why: a redrive goes on with them
     this.sql.uncoverMaps.run(run);

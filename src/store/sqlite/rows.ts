@@ -3,7 +3,7 @@ import { decode } from '../../core/codec.ts';
 import { LINK_KINDS, type EndedTask, type ParentLink, type RunFacts, type TaskFacts, type TaskState } from '../../core/run-state.ts';
 import { readFlow } from '../../core/run-flow.ts';
 import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
-import type { Wait } from '../../core/waits.ts';
+import { readWaits } from '../../core/waits.ts';
 import type { PastTask } from '../acts.ts';
 import type { DeadRow, LogRow, MapCounts, RunRow, StoredLine, WorkerRow } from '../store.ts';
 
@@ -125,7 +125,8 @@ export function readTask(row: Row): TaskState {
     case 'cancelled':
       return endedOf(facts, status, row, reason, error);
     case 'waiting': {
-      const on = json(text(row['waits']), 'waits') as Wait[];
+      const on = readWaits(text(row['waits']));
+      if (on === null) throw new PawlError('STORE_CORRUPT', `The column waits holds no waits: ${text(row['waits']).slice(0, 60)}.`);
       return { ...facts, status, on, since: number(row['started_at']), dueAt: numberOrNull(row['due_at']) };
     }
     case undefined:

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { waitStatements } from './statements-waits.ts';
 import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '../../core/document-fields.ts';
 
 /**
@@ -35,6 +36,9 @@ export const RUN_TABLES = {
   generations: 'node, item, generation',
   run_generations: 'generation',
   parked: 'id',
+  open_waits: 'id',
+  messages: 'id',
+  refusals: 'node, item, message',
   moves: 'seq',
 } as const;
 export type RunTable = keyof typeof RUN_TABLES;
@@ -55,7 +59,7 @@ const clearing = Object.fromEntries(
 ) as Record<`keys_${RunTable}` | `drop_${RunTable}`, string>;
 
 /** Tables that name a run's tasks by their numbers in its graph; of these some tell which body a row waits for. */
-export const NODE_TABLES = ['tasks', 'maps', 'attempts', 'steps', 'logs', 'generations', 'parked'] as const;
+export const NODE_TABLES = ['tasks', 'maps', 'attempts', 'steps', 'logs', 'generations', 'parked', 'open_waits', 'refusals'] as const;
 export type NodeTable = (typeof NODE_TABLES)[number];
 export const BODY_TABLES = ['tasks', 'maps'] as const;
 
@@ -198,7 +202,12 @@ const SQL = {
   // why: the insert is tied to the lease in one statement
   insertStep: `INSERT INTO steps (run, node, item, generation, name, kind, value)
     SELECT t.run, t.node, t.item, t.generation, ?, ?, ? FROM tasks t WHERE t.run = ? AND t.node = ? AND t.item = ? AND t.token = ? AND t.generation = ?`,
-  readSteps: `SELECT name, kind, value FROM steps s WHERE run = ?1 AND node = ?2 AND item = ?3
+  openRecord: `INSERT INTO steps (run, node, item, generation, name, kind, hash, value) VALUES (?,?,?,?,?,?,?,?)
+    ON CONFLICT (run, node, item, generation, name) DO NOTHING`,
+  endRecord: `UPDATE steps SET value = ?1, done = (SELECT coalesce(max(done), 0) + 1 FROM steps WHERE run = ?2 AND node = ?3 AND item = ?4 AND generation = ?5)
+    WHERE run = ?2 AND node = ?3 AND item = ?4 AND generation = ?5 AND name = ?6 AND done IS NULL`,
+  forgetRecords: 'DELETE FROM steps WHERE run = ? AND node = ? AND item = ? AND generation = ?',
+  readSteps: `SELECT name, kind, hash, done, value FROM steps s WHERE run = ?1 AND node = ?2 AND item = ?3
     AND generation = (SELECT generation FROM tasks WHERE run = ?1 AND node = ?2 AND item = ?3)`,
   // why: tied to the lease like a step; a chunk whose commit's outcome was unknown may be there already
   insertLog: `INSERT INTO logs (run, node, item, generation, attempt, chunk, seq, lines)
@@ -396,6 +405,8 @@ const SQL = {
   synchronous: 'PRAGMA synchronous',
 
   prunedTo: "SELECT value FROM meta WHERE name = 'pruned_to'",
+
+  ...waitStatements,
 
   // definitions and numbers
   readDefinition: 'SELECT id, workflow, version, hash, graph, first_body AS firstBody FROM definitions WHERE workflow = ? AND version = ?',

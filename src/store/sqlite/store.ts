@@ -7,6 +7,7 @@ import type * as acts from '../acts.ts';
 import type * as port from '../store.ts';
 import { SqliteCare } from './care.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
+import { SqliteMailbox } from './mailbox.ts';
 import { LimitBook, SqliteCapacity } from './limits.ts';
 import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
@@ -25,6 +26,7 @@ const READ_FIX = { fix: "Open the store without access: 'read'." };
 /** One SQLite file (or `:memory:`), one connection, used by one process; other processes may have the same file open. */
 export class SqliteStore implements port.Store {
   readonly care: SqliteCare;
+  readonly mailbox: SqliteMailbox;
   readonly capacity: SqliteCapacity;
   readonly schedules: SqliteSchedules;
   private readonly options: OpenOptions;
@@ -53,10 +55,12 @@ export class SqliteStore implements port.Store {
       read: <T>(work: () => T): T => this.read(work),
       write: <T>(work: () => T): Promise<T> => this.write(work),
       touched: (now: number) => this.touched(now),
+      note: (now: number, changes: string) => this.note(now, changes),
     };
     this.care = new SqliteCare(connection, this);
     this.capacity = new SqliteCapacity(connection);
     this.schedules = new SqliteSchedules(connection);
+    this.mailbox = new SqliteMailbox(connection);
   }
 
   async open(): Promise<port.StoreInfo> {
@@ -220,6 +224,12 @@ export class SqliteStore implements port.Store {
   private touched(now: number, changes = '[]'): void {
     this.noticeOthers();
     this.epoch++;
+    this.record(now, 0, changes);
+  }
+
+  /** A row of the journal for what touches no run's state. */
+  private note(now: number, changes: string): void {
+    this.noticeOthers();
     this.record(now, 0, changes);
   }
 

@@ -1,3 +1,4 @@
+import { reopenWaits } from './mailbox.ts';
 import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable, type Field, type Fields } from '../../core/document-fields.ts';
 import { PawlError } from '../../core/errors.ts';
 import type { Graph } from '../../core/graph.ts';
@@ -152,6 +153,7 @@ function insertRows(sql: Statements, { table, rows, document, run, definition }:
       const isHidden = !over && !isTerminal[row['status'] as TaskStatus];
       const dueAt = isHidden && row['dueAt'] !== null ? -Number(row['dueAt']) : null;
       insert.run(run, isHidden ? -body : body, ...columns(TABLE_FIELDS.tasks, { ...row, dueAt }));
+      if (row['status'] === 'waiting') reopenWaits(sql, run, Number(row['node']), Number(row['item']));
     } else if (table === 'maps') insert.run(run, over ? body : -body, ...columns(TABLE_FIELDS.maps, over ? { ...row, closed: 1 } : row));
     else if (table === 'attempts') insert.run(run, 0, ...columns(TABLE_FIELDS.attempts, row));
     else insert.run(run, ...columns(TABLE_FIELDS[table], row));

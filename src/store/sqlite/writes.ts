@@ -1,4 +1,4 @@
-import type { AttemptRecord, Changes } from '../../core/changes.ts';
+import type { AttemptRecord, Changes, RecordChange } from '../../core/changes.ts';
 import { ALL_ITEMS } from '../../core/children.ts';
 import type { JournalWriter } from '../../core/journal.ts';
 import { LINK_KINDS, type RunningTask, type RunState, type TaskState } from '../../core/run-state.ts';
@@ -9,6 +9,7 @@ import { isRunOver } from '../../core/states.ts';
 import type { ActWrite } from '../acts.ts';
 import type { KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
+import { closeWaits, openWaits } from './mailbox.ts';
 import { Lanes } from './lanes.ts';
 import { FireWriter } from './schedules.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
@@ -51,10 +52,11 @@ export class TaskWriter {
       return;
     }
     this.sql.insertTask.run(...whole(run, body, task));
+    if (task.status === 'waiting') openWaits(this.sql, run, task);
   }
 
   move(run: number, body: number, from: TaskState, to: TaskState): void {
-    if (from.generation !== to.generation || from.status === 'pending' || to.status === 'pending') {
+    if (from.generation !== to.generation || from.status === 'pending' || to.status === 'pending' || from.effect !== to.effect) {
       this.replace(run, body, from, to);
       return;
     }
@@ -66,6 +68,8 @@ export class TaskWriter {
           ? this.sql.succeed.run(to.output, to.finishedAt, run, to.node, to.item, token)
           : this.sql.moveHeld.run(...changing(to), run, to.node, to.item, token);
     if (changes !== 1) throw new GuardFailed(run);
+    if (from.status === 'waiting') closeWaits(this.sql, run, to);
+    if (to.status === 'waiting') openWaits(this.sql, run, to);
   }
 
   /** A task that begins again has another row; what it ended as is kept as history. */
@@ -77,6 +81,7 @@ export class TaskWriter {
         ? this.sql.removeFree.run(run, to.node, to.item, taskCode(from.status))
         : this.sql.removeHeld.run(run, to.node, to.item, token);
     if (changes !== 1) throw new GuardFailed(run);
+    if (from.status === 'waiting') closeWaits(this.sql, run, to);
     this.insert(run, body, to);
   }
 
@@ -270,6 +275,19 @@ export class RunWriter {
     }
   }
 
+  private record(run: number, record: RecordChange): void {
+    const at = [run, record.node, record.item, record.generation] as const;
+    if (record.kind === 'open') this.sql.openRecord.run(...at, record.name, record.call, record.hash, record.value);
+    else if (record.kind === 'done') this.sql.endRecord.run(record.value, ...at, record.name);
+    else this.sql.forgetRecords.run(...at);
+  }
+
+  /** A message is taken once: whoever comes second meets nothing. */
+  private take(run: number, message: number): void {
+    if (this.sql.dropMessage.run(message).changes !== 1) throw new GuardFailed(run);
+    this.sql.forgetRefusals.run(message);
+  }
+
   private applyTasks(state: RunState, firstBody: number, changes: Changes, journal: JournalWriter): void {
     const { run } = state;
     // why: what belongs to a paused run is not to be claimed
@@ -283,6 +301,8 @@ export class RunWriter {
       if (to.item < 0 && from?.generation !== to.generation && changes.cleared.includes(to.node)) this.tasks.clearMap(run, to.node);
       journal.task(from, to);
     }
+    for (const record of changes.records) this.record(run, record);
+    for (const message of changes.taken) this.take(run, message);
     for (const attempt of changes.attempts) this.recordAttempt(run, attempt);
     for (const map of changes.maps.values()) {
       if (map.n === null) {

@@ -224,6 +224,9 @@ CREATE TABLE steps (
   generation INTEGER NOT NULL,
   name TEXT NOT NULL,
   kind TEXT NOT NULL,
+  -- of a wait: its arguments, and its place in the order in which waits came to their end
+  hash TEXT,
+  done INTEGER,
   value TEXT,
   PRIMARY KEY (run, node, item, generation, name)
 ) STRICT, WITHOUT ROWID;
@@ -254,6 +257,59 @@ CREATE TABLE parked (
 ) STRICT;
 
 CREATE INDEX parked_run ON parked (run, id);
+
+-- what waiting tasks wait for, other than time: a row for each such entry of their column \`waits\`
+CREATE TABLE open_waits (
+  id INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  item INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  name TEXT,
+  signal TEXT,
+  key TEXT,
+  filtered INTEGER NOT NULL,
+  since INTEGER NOT NULL
+) STRICT;
+CREATE INDEX open_waits_task ON open_waits (run, node, item);
+CREATE INDEX open_waits_box ON open_waits (signal, key, since, id) WHERE signal IS NOT NULL;
+CREATE INDEX open_waits_kind ON open_waits (kind, id);
+
+-- messages that nobody has taken yet; an id is never given twice
+CREATE TABLE messages (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  signal TEXT NOT NULL,
+  -- the run that it is addressed to; else it is for whoever waits with the key
+  run INTEGER,
+  key TEXT,
+  at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  data TEXT
+) STRICT;
+CREATE INDEX messages_key ON messages (signal, key, id) WHERE run IS NULL;
+CREATE INDEX messages_run ON messages (run, signal, id) WHERE run IS NOT NULL;
+CREATE INDEX messages_expiry ON messages (expires_at);
+
+-- messages that were accepted under a word that stands for them, whether or not they are still there
+CREATE TABLE sends (
+  signal TEXT NOT NULL,
+  box TEXT NOT NULL,
+  dedupe TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (signal, box, dedupe)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sends_at ON sends (at);
+
+-- messages to which the predicate of a wait said no
+CREATE TABLE refusals (
+  run INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  item INTEGER NOT NULL,
+  message INTEGER NOT NULL,
+  PRIMARY KEY (run, node, item, message)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refusals_message ON refusals (message);
 
 CREATE TABLE workers (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

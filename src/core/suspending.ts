@@ -1,0 +1,93 @@
+/** Bodies that wait: how they leave their slot, what wakes them, how they begin anew (semantics, section 5). */
+import type { RecordChange } from './changes.ts';
+import type { GraphNode } from './compile.ts';
+import { LAST_INSTANT } from './duration-text.ts';
+import type { QueuedTask, RunningTask, TaskState, WaitingTask } from './run-state.ts';
+import { bareFacts, contractOf, type Turn } from './turn.ts';
+import { earliest, openText, resultText, type BodyWait, type Wait, type WaitRecord } from './waits.ts';
+
+/** The body left: it waits for any of these. What is over by now wakes it at once. */
+export function suspended(turn: Turn, node: GraphNode, task: RunningTask, waits: readonly BodyWait[]): TaskState {
+  const opened = waits
+    .filter((one) => one.isNew)
+    .map(({ wait, hash }): RecordChange => {
+      return {
+        ...placeOf(task),
+        kind: 'open',
+        name: wait.name,
+        call: wait.kind === 'time' ? 'sleep' : 'wait',
+        hash,
+        value: openText(wait),
+      };
+    });
+  note(turn, opened);
+  const on = waits.map((one) => one.wait);
+  const facts = { ...bareFacts(task), ranMs: task.ranMs + Math.max(0, turn.now - task.startedAt) };
+  const waiting: WaitingTask = {
+    ...facts,
+    status: 'waiting',
+    on,
+    since: turn.now,
+    dueAt: earliest(on, totalEndOf(node, task.firstQueuedAt)),
+  };
+  return on.some((wait) => isDue(wait, turn.now)) ? bodyDue(turn, node, waiting) : waiting;
+}
+
+const isDue = (wait: Wait, now: number): boolean => wait.dueAt !== null && wait.dueAt <= now;
+
+/** The time of one or more of its waits is over. */
+export function bodyDue(turn: Turn, node: GraphNode, task: WaitingTask): QueuedTask {
+  const due = task.on.filter((wait) => isDue(wait, turn.now)).toSorted((a, b) => (a.dueAt ?? 0) - (b.dueAt ?? 0));
+  for (const { kind, name } of due) end(turn, task, name, kind === 'time' ? ['ok', null] : ['timeout']);
+  return resumption(node, task);
+}
+
+/** A message came for one of its waits. */
+export function bodyWoken(turn: Turn, node: GraphNode, task: WaitingTask, name: string, data: string | null): QueuedTask {
+  end(turn, task, name, ['ok', data]);
+  return resumption(node, task);
+}
+
+function end(turn: Turn, task: WaitingTask, name: string | null, result: NonNullable<WaitRecord['result']>): void {
+  if (name !== null) note(turn, [{ ...placeOf(task), kind: 'done', name, value: resultText(result) }]);
+}
+
+const placeOf = ({ node, item, generation }: RunningTask | WaitingTask) => ({ node, item, generation });
+
+function note({ changes }: Turn, records: readonly RecordChange[]): void {
+  if (records.length > 0) changes.records = [...changes.records, ...records];
+}
+
+/** The attempt goes on where it stopped: its body runs again, with its records. */
+function resumption(node: GraphNode, task: WaitingTask): QueuedTask {
+  return { ...bareFacts(task), status: 'queued', phase: 'body', next: 'resume', expiresAt: totalEndOf(node, task.firstQueuedAt) };
+}
+
+/**
+ * The body begins anew: without records, with all its attempts, and as other work than before to whoever it calls. The generation stays, so
+ * that a body that never ends leaves nothing behind.
+ */
+export function restarted(turn: Turn, node: GraphNode, task: RunningTask, input: string | null): QueuedTask {
+  note(turn, [{ ...placeOf(task), kind: 'forget' }]);
+  return {
+    ...bareFacts(task),
+    begun: 0,
+    losses: 0,
+    crashes: 0,
+    handBacks: 0,
+    draws: [],
+    ranMs: 0,
+    firstQueuedAt: turn.now,
+    effect: task.effect + 1,
+    edited: input ?? task.edited,
+    status: 'queued',
+    phase: 'body',
+    next: 'start',
+    expiresAt: totalEndOf(node, turn.now),
+  };
+}
+
+export const totalEndOf = (node: GraphNode, firstQueuedAt: number): number | null => {
+  const totalMs = contractOf(node)?.timeout.totalMs;
+  return totalMs === undefined ? null : Math.min(LAST_INSTANT, firstQueuedAt + totalMs);
+};

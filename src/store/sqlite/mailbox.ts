@@ -1,0 +1,164 @@
+import { JournalWriter } from '../../core/journal.ts';
+import type { TaskState, WaitingTask } from '../../core/run-state.ts';
+import {
+  MAILBOX_SIZE,
+  MESSAGE_MS,
+  type Box,
+  type Mailbox,
+  type Message,
+  type NewMessage,
+  type OpenWait,
+  type OpenWaitQuery,
+  type Sent,
+} from '../mailbox.ts';
+import type { Connection } from './connection.ts';
+import { readTask, type Row } from './rows.ts';
+import type { Statements } from './statements.ts';
+
+export class SqliteMailbox implements Mailbox {
+  private readonly connection: Connection;
+
+  constructor(connection: Connection) {
+    this.connection = connection;
+  }
+
+  private get sql(): Statements {
+    return this.connection.sql();
+  }
+
+  async send(message: NewMessage, now: number): Promise<Sent> {
+    return this.connection.write(() => {
+      const { sql } = this;
+      const { box, dedupe } = message;
+      const full = fullness(sql, box);
+      if (dedupe !== null && sql.putSend.run(box.signal, boxText(box), dedupe, now, now - MESSAGE_MS).changes !== 1)
+        return { kind: 'duplicate' };
+      if (full !== null) {
+        if (dedupe !== null) sql.dropSend.run(box.signal, boxText(box), dedupe);
+        return { kind: 'full', freeAt: full };
+      }
+      const kept = put(sql, message, now);
+      // why: processes that follow the journal look whether they can take it
+      this.connection.note(now, '[]');
+      return kept;
+    });
+  }
+
+  async fitting(now: number, limit: number): Promise<Box[]> {
+    return this.connection.read(() => [
+      ...this.sql.boxesByKey.all(now, limit).map((row): Box => ({ signal: String(row['signal']), key: String(row['key']), run: null })),
+      ...this.sql.boxesByRun.all(now, limit).map((row): Box => ({ signal: String(row['signal']), key: null, run: Number(row['run']) })),
+    ]);
+  }
+
+  async waits(box: Box, limit: number): Promise<OpenWait[]> {
+    const rows =
+      box.run === null ? this.sql.waitsByKey.all(box.signal, box.key, limit) : this.sql.waitsByRun.all(box.run, box.signal, limit);
+    return (rows as Row[]).map(readWait);
+  }
+
+  async messages({ signal, key, run, node, item }: OpenWait, now: number, limit: number): Promise<Message[]> {
+    return this.connection.read(() => {
+      const given = [signal, key, now, run, node, item, limit] as const;
+      const rows = [...(key === null ? [] : this.sql.messagesByKey.all(...given)), ...this.sql.messagesByRun.all(...given)];
+      return (rows as unknown as Message[]).toSorted((a, b) => a.id - b.id).slice(0, limit);
+    });
+  }
+
+  async present(messages: readonly number[]): Promise<ReadonlySet<number>> {
+    return new Set(messages.filter((id) => this.sql.hasMessage.get(id) !== undefined));
+  }
+
+  async refuse(wait: OpenWait, message: number, now: number): Promise<void> {
+    await this.connection.write(() => {
+      if (this.sql.refuseMessage.run(wait.id, wait.run, message).changes !== 1) return;
+      const journal = new JournalWriter();
+      journal.run(wait);
+      journal.refused(wait);
+      this.connection.note(now, journal.finish());
+    });
+  }
+
+  async expire(now: number, limit: number): Promise<boolean> {
+    return this.connection.write(() => {
+      const { sql } = this;
+      const over = sql.expiredMessages.all(now, limit);
+      const journal = new JournalWriter();
+      for (const { id, signal, run, key } of over) {
+        sql.dropMessage.run(Number(id));
+        sql.forgetRefusals.run(Number(id));
+        journal.run({ run: Number(run ?? 0), generation: 0 });
+        journal.expired(String(signal), key as string | null);
+      }
+      const sends = sql.oldSends.all(now - MESSAGE_MS, limit);
+      for (const { signal, box, dedupe } of sends) sql.dropSend.run(String(signal), String(box), String(dedupe));
+      if (!journal.isEmpty) this.connection.note(now, journal.finish());
+      return over.length === limit || sends.length === limit;
+    });
+  }
+
+  async parked(runs: readonly number[]): Promise<ReadonlySet<number>> {
+    return this.connection.read(() => new Set(runs.filter((run) => this.sql.isParked.get(run)?.['n'] === 1)));
+  }
+
+  async openWaits({ kind, run, after = 0, limit }: OpenWaitQuery): Promise<OpenWait[]> {
+    const rows = run === undefined ? this.sql.openWaitsOf.all(kind, after, limit) : this.sql.openWaitsOfRun.all(run, kind, after, limit);
+    return (rows as Row[]).map(readWait);
+  }
+}
+
+/** When the oldest message goes at the latest, where the mailbox is full. */
+function fullness(sql: Statements, { signal, key, run }: Box): number | null {
+  const count = run === null ? sql.countByKey.get(signal, key, MAILBOX_SIZE) : sql.countByRun.get(run, signal, MAILBOX_SIZE);
+  if (Number(count?.['n']) < MAILBOX_SIZE) return null;
+  const first = run === null ? sql.firstByKey.get(signal, key) : sql.firstByRun.get(run, signal);
+  return Number(first?.['at']);
+}
+
+function put(sql: Statements, { box, to, data }: NewMessage, now: number): Extract<Sent, { kind: 'kept' }> {
+  const insert = (run: number | null): number =>
+    Number(sql.insertMessage.run(box.signal, run, box.key, now, now + MESSAGE_MS, data).lastInsertRowid);
+  const runs = to === 'all' && box.run === null ? sql.waitingRuns.all(box.signal, box.key).map((row) => Number(row['run'])) : [];
+  if (runs.length === 0) return { kind: 'kept', messages: [insert(box.run)], boxes: [box] };
+  return { kind: 'kept', messages: runs.map(insert), boxes: runs.map((run) => ({ signal: box.signal, key: null, run })) };
+}
+
+const boxText = (box: Box): string => (box.run === null ? `k${box.key}` : `r${box.run}`);
+
+/** What a task that begins to wait can be woken by, other than time. */
+export function openWaits(sql: Statements, run: number, task: WaitingTask): void {
+  const { node, item, generation } = task;
+  for (const wait of task.on) {
+    if (wait.kind === 'time') continue;
+    const { signal, key, filtered } = wait.kind === 'signal' ? wait : { signal: null, key: null, filtered: false };
+    sql.openWait.run(run, node, item, generation, wait.kind, wait.name, signal, key, filtered ? 1 : 0, wait.since);
+  }
+}
+
+/** It waits no more; what its predicate said no to, another wait may be asked about. */
+export function closeWaits(sql: Statements, run: number, { node, item }: Pick<TaskState, 'node' | 'item'>): void {
+  sql.closeWaits.run(run, node, item);
+  sql.dropRefusals.run(run, node, item);
+}
+
+/** Of a task whose row was written as it is. */
+export function reopenWaits(sql: Statements, run: number, node: number, item: number): void {
+  const row = sql.readTask.get(run, node, item) as Row | undefined;
+  const task = row === undefined ? undefined : readTask(row);
+  if (task?.status === 'waiting') openWaits(sql, run, task);
+}
+
+const readWait = (row: Row): OpenWait => ({
+  id: Number(row['id']),
+  run: Number(row['run']),
+  node: Number(row['node']),
+  item: Number(row['item']),
+  generation: Number(row['generation']),
+  kind: row['kind'] === 'approval' ? 'approval' : 'signal',
+  name: row['name'] as string | null,
+  signal: row['signal'] as string | null,
+  key: row['key'] as string | null,
+  filtered: row['filtered'] === 1,
+  since: Number(row['since']),
+  definition: Number(row['definition']),
+});
