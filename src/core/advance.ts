@@ -230,9 +230,9 @@ function apply(turn: Turn, event: RunEvent): boolean {
     case 'child':
     case 'accepted':
     case 'refused': {
-      const ended = childEnded(turn, event);
-      if (ended !== null) end(turn, ended);
-      return ended !== null;
+      const next = childEnded(turn, event);
+      if (next !== null) settle(turn, next);
+      return next !== null;
     }
     case 'limit': {
       const ended = endByLimit(turn, event);

@@ -28,7 +28,7 @@ export interface AttemptRecord {
 
 /** What becomes of the records of a body, beside the steps that its attempts write. */
 export type RecordChange = { readonly node: number; readonly item: number; readonly generation: number } & (
-  | { readonly kind: 'open'; readonly name: string; readonly call: 'sleep' | 'wait'; readonly hash: string; readonly value: string }
+  | { readonly kind: 'open'; readonly name: string; readonly call: 'sleep' | 'wait' | 'run'; readonly hash: string; readonly value: string }
   | { readonly kind: 'done'; readonly name: string; readonly value: string }
   /** All of them: the body begins anew. */
   | { readonly kind: 'forget' }

@@ -1,8 +1,8 @@
 /** The verbs whose tasks are runs of their own: `w.run` and `w.map` over a workflow. */
 import type { Building, Call } from './building.ts';
 import { settledNow } from './building.ts';
-import type { ChildTask, MapTask } from './graph.ts';
-import type { NodeCode, Workflow } from './types.ts';
+import type { ChildTask, Graph, MapTask } from './graph.ts';
+import type { AnyTask, NodeCode, Workflow } from './types.ts';
 import { checkOptions, common, isFunction, naming, place, type Bag, type Ref } from './verbs.ts';
 
 type AnyWorkflow = Workflow<unknown, unknown>;
@@ -79,3 +79,22 @@ export function flags(opts: Bag, call: Call): { when?: true; allowFailure?: true
 
 const predicate = (opts: Bag, _call: Call): Pick<NodeCode, 'when'> =>
   opts['when'] === undefined ? {} : { when: opts['when'] as (value: unknown) => boolean };
+
+/** A workflow of one task, as which the task is run by itself. */
+export function singleTask(task: AnyTask): AnyWorkflow {
+  const name = `task:${task.name}`;
+  const graph: Graph = {
+    format: 1,
+    workflow: name,
+    tasks: [{ id: task.name, kind: 'task', task: task.name, input: { $input: [] }, contract: task.contract }],
+    output: { $ref: task.name },
+  };
+  const code: NodeCode = {
+    task,
+    rules: task.rules,
+    ...(task.run === undefined ? {} : { run: task.run }),
+    ...(task.input === undefined ? {} : { input: task.input }),
+    ...(task.output === undefined ? {} : { output: task.output }),
+  };
+  return { kind: 'workflow', name, graph, code: new Map([[task.name, code]]) };
+}

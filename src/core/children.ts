@@ -6,10 +6,11 @@ import type { Graph } from './graph.ts';
 import type { HookFacts } from './hooks.ts';
 import { judged } from './judging.ts';
 import { runRootCauses } from './outcome.ts';
-import type { EndedTask, LinkKind, ParentLink, RunState, TaskFacts, WaitingTask } from './run-state.ts';
+import type { EndedTask, LinkKind, ParentLink, RunState, TaskFacts, WaitingTask, TaskState } from './run-state.ts';
 import type { RunOutcome } from './states.ts';
 import { bareFacts, endTask, isAllowed, type Turn } from './turn.ts';
 import { taskInput } from './values.ts';
+import { childCame } from './suspending.ts';
 import { startedOf } from './waiting.ts';
 
 /** A child run to start in the commit that makes its place wait for it (docs/adr/0016). */
@@ -29,6 +30,8 @@ export interface ChildStart {
   readonly goesOn: boolean;
   /** Of a hook: what it is told; its input is put together where the run's id is known. */
   readonly hook?: HookFacts;
+  /** Of a call of a body: it started before, and may have ended while the body did not wait for it. */
+  readonly isOpen?: boolean;
 }
 
 /** Children of one place, or of all items of a map, up to a generation: their parent does not wait for them any more. */
@@ -58,11 +61,12 @@ interface Place {
 }
 
 export type ChildEvent =
-  | (Place & { readonly type: 'child'; readonly end: ChildEnd })
+  /** `name`: of a call of the task's body. */
+  | (Place & { readonly type: 'child'; readonly name: string | null; readonly end: ChildEnd })
   /** A detached child is stored: that is all its place waits for. */
   | (Place & { readonly type: 'accepted'; readonly id: string })
   /** It could not start. */
-  | (Place & { readonly type: 'refused'; readonly error: string })
+  | (Place & { readonly type: 'refused'; readonly name: string | null; readonly error: string })
   /** The child of this place was redriven: it is to be waited for again. */
   | (Place & { readonly type: 'reopened' })
   /** The parent waits for this run no more. */
@@ -107,10 +111,14 @@ function inputOf(turn: Turn, node: GraphNode, { item, edited }: TaskFacts): Pick
 }
 
 /** The end that a child's end gives to its place; null where nobody waits there for it. */
-export function childEnded(turn: Turn, event: Extract<ChildEvent, { type: 'child' | 'accepted' | 'refused' }>): EndedTask | null {
+export function childEnded(turn: Turn, event: Extract<ChildEvent, { type: 'child' | 'accepted' | 'refused' }>): TaskState | null {
   const task = taskAt(turn.state, event.node, event.item);
   const node = turn.graph.nodes[event.node];
   if (node === undefined || task?.status !== 'waiting' || task.generation !== event.generation) return null;
+  if (event.type !== 'accepted' && event.name !== null) {
+    const refused = { run: '', status: 'failed', output: null, hasOutput: false } as const;
+    return childCame(turn, node, task, event.name, event.type === 'refused' ? { ...refused, error: event.error } : event.end);
+  }
   if (event.type === 'accepted') return endTask(startedOf(task), { status: 'success', output: JSON.stringify(event.id) }, turn.now);
   if (event.type === 'refused')
     return endTask(startedOf(task), { status: 'failed', reason: 'error', error: event.error, ...judged(turn, node, event.item) }, turn.now);
@@ -143,9 +151,9 @@ export function endNotice(graph: CompiledGraph, state: RunState, ended: Ended, r
   const { parent } = state;
   if (parent === null || !isAwaited(parent)) return null;
   const { status, output, hasOutput, reason } = ended;
-  const { node, item, generation } = parent;
+  const { node, item, generation, name } = parent;
   const error = status === 'failed' || status === 'cancelled' ? failureOf(graph, state, run, status, reason) : null;
-  return { type: 'child', node, item, generation, end: { run, status, output, hasOutput, error } };
+  return { type: 'child', node, item, generation, name, end: { run, status, output, hasOutput, error } };
 }
 
 /** Whether the parent waits for its end. */

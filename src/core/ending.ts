@@ -14,6 +14,7 @@ import { startedOf } from './waiting.ts';
 export function end(turn: Turn, ending: EndedTask): void {
   const node = turn.graph.nodes[ending.node];
   if (node === undefined) return;
+  letGoOfCalls(turn, ending);
   if (node.cases !== null) {
     setTask(turn.state, ending);
     turn.ended.push(ending);
@@ -39,6 +40,15 @@ export function end(turn: Turn, ending: EndedTask): void {
   turn.state.open--;
   judgeRun(turn, task);
   turn.ended.push(task);
+}
+
+/** A body that is over waits for none of the runs that it called. */
+function letGoOfCalls(turn: Turn, { node, item }: EndedTask): void {
+  const task = taskAt(turn.state, node, item);
+  if (task === undefined) return;
+  const hasCalled =
+    task.status === 'waiting' ? task.on.some((wait) => wait.name !== null) : task.status === 'running' && task.resumed === true;
+  if (hasCalled) letGo(turn, task);
 }
 
 // ---- catch --------------------------------------------------------------------------------------------------------------------------

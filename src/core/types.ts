@@ -2,6 +2,7 @@
  * The types of a definition: what a builder's values are, what may be passed where, what may be stored. Types only; the one file with `any`.
  * What happens at run time stands in refs.ts and builder.ts.
  */
+import type { CallCtx } from './call-types.ts';
 import type { Duration } from './duration.ts';
 import type { HookName, ContractData, Effects, FailurePolicy, Graph, Join, OnLimit } from './graph.ts';
 import type { DeclaredSchedule } from './schedule-opts.ts';
@@ -229,7 +230,7 @@ export interface Log {
 }
 
 /** What a body knows about its attempt, and what it may ask of the engine. */
-export interface Ctx extends WaitCtx {
+export interface Ctx extends WaitCtx, CallCtx {
   readonly runId: string;
   /** The task's id in the graph. */
   readonly task: string;

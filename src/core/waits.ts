@@ -104,16 +104,18 @@ export function earliest(on: readonly Wait[], limit: number | null = null): numb
 
 /** A call of a body that is open: its wait, under the name of its record, and what tells whether it is the same call in the next pass. */
 export interface BodyWait {
-  readonly wait: (TimeWait | SignalWait) & { readonly name: string };
+  readonly wait: (TimeWait | SignalWait | ChildWait) & { readonly name: string };
   readonly hash: string;
   /** It has no record yet. */
   readonly isNew: boolean;
+  /** Of a run: what it begins with, as the codec stores it. */
+  readonly input?: string | null;
 }
 
 /** How a record of a wait stands: since when it is open, or what it came to. */
 export interface WaitRecord {
   readonly opened: { readonly since: number; readonly dueAt: number | null } | null;
-  readonly result: readonly ['ok', string | null] | readonly ['timeout'] | null;
+  readonly result: readonly ['ok', string | null] | readonly ['timeout'] | readonly ['failed', string] | null;
   readonly done: number | null;
 }
 

@@ -5,6 +5,7 @@ import { matchRule, type FailureFacts } from '../core/retry.ts';
 import type { RunningTask } from '../core/run-state.ts';
 import { validate, type Schema, type Validated } from '../core/schema.ts';
 import type { Ctx, Log, NodeCode } from '../core/types.ts';
+import { CallFailed } from './records.ts';
 import { contractOf, type Outcome } from '../core/turn.ts';
 import type { Redactor } from '../core/log.ts';
 import type { StepRecord, StepWrite, TaskKey } from '../store/store.ts';
@@ -26,9 +27,15 @@ export interface AttemptHost {
   settle(attempt: Attempt, outcome: Outcome): void;
   log(attempt: Attempt): Log;
   progressed(attempt: Attempt, progress: Progress): void;
+  /** What `ctx.run` is to run, with its input as the codec stores it. */
+  callable(target: unknown, input: unknown): Promise<Callable>;
   /** Calls a body. */
   invoke(attempt: Attempt, body: AnyBody, input: unknown, ctx: Ctx): unknown;
 }
+
+export type Callable =
+  | { readonly workflow: string; readonly input: string | null }
+  | { readonly problem: string; readonly code: 'RUN_UNKNOWN_WORKFLOW' | 'RUN_INPUT_INVALID' };
 
 export type Progress = number | { readonly done: number; readonly of: number; readonly note?: string };
 
@@ -281,6 +288,7 @@ export class Attempt {
     const facts: FailureFacts = {
       ...(rule === undefined ? {} : { rule }),
       ...(error instanceof NonRetryableError ||
+      error instanceof CallFailed ||
       isPawlError(error, 'STEP_DUPLICATE', 'STEP_CHANGED', 'STEP_LIMIT', 'STEP_SWALLOWED', 'TASK_UNSAFE_WAITS')
         ? { nonRetryable: true }
         : {}),

@@ -183,7 +183,8 @@ class Settling {
   private async startChildren(member: Member): Promise<void> {
     for (let start = member.changes.children[member.seen]; start !== undefined; start = member.changes.children[member.seen]) {
       member.seen++;
-      if (start.refused !== null) this.refuse(member, start, start.refused);
+      if (start.isOpen === true) await this.lookAgain(member, start);
+      else if (start.refused !== null) this.refuse(member, start, start.refused);
       else if (!start.goesOn || !(await this.goesOn(member, start))) await this.start(member, start);
     }
   }
@@ -225,7 +226,19 @@ class Settling {
   }
 
   private refuse(member: Member, start: ChildStart, error: string): void {
-    this.say(member, { type: 'refused', ...placeOf(start), error });
+    this.say(member, { type: 'refused', ...placeOf(start), name: start.name, error });
+  }
+
+  /** A call of a body that was open when the body went on with something else: its run may have ended since. */
+  private async lookAgain(member: Member, { node, item, name, generation }: ChildStart): Promise<void> {
+    const rows = await this.parts.store.childrenOf(member.state.run, { node, item });
+    const row = rows.findLast(({ parent }) => parent?.kind === 'body' && parent.name === name && parent.generation === generation);
+    if (row === undefined || !isRunOver[row.status] || this.members.has(row.run)) return;
+    const { loader } = this.parts;
+    if (loader.cache.get(row.run) === undefined) await loader.load([{ run: row.run, items: [] }]);
+    const entry = loader.cache.get(row.run);
+    if (entry === undefined) return;
+    this.queue.push(this.memberOf(this.planned(entry, [{ type: 'tell' }])));
   }
 
   private async definition(member: Member, start: ChildStart): Promise<Known | null> {

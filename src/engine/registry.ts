@@ -1,4 +1,8 @@
-import { canonical } from '../core/codec.ts';
+import { canonical, encode } from '../core/codec.ts';
+import { isWorkflow, singleTask } from '../core/child-verbs.ts';
+import { validate } from '../core/schema.ts';
+import { isTask } from '../core/task.ts';
+import type { Callable } from './attempt.ts';
 import { compileGraph, type CompiledGraph } from '../core/compile.ts';
 import { isBag } from '../core/contract.ts';
 import { PawlError } from '../core/errors.ts';
@@ -65,6 +69,8 @@ export class Registry {
   private readonly workflows = new Map<string, Registered>();
   /** Names of declared schedules, and the workflows that declare them. */
   private readonly schedules = new Map<string, string>();
+  /** By name of the task. */
+  private readonly alone = new Map<string, AnyWorkflow>();
   private readonly implementations = new Map<string, AnyBody>();
   private readonly signals = new Map<string, Signal<never, unknown>>();
   private readonly known = new Map<number, Known>();
@@ -78,7 +84,10 @@ export class Registry {
         throw new PawlError('CONFIG_OPTION', `use[${i}]: must be a workflow, a task or a signal, not ${shown(one)}.`);
       if (one.kind === 'workflow') this.addWorkflow(one, digest);
       else if (one.kind === 'signal') this.addSignal(one);
-      else this.addTask(one);
+      else {
+        this.addTask(one);
+        this.addAlone(one, digest);
+      }
     }
   }
 
@@ -108,6 +117,35 @@ export class Registry {
     }
     for (const hook of workflow.hooks?.values() ?? []) this.addWorkflow(hook as AnyWorkflow, digest, version);
     for (const { signal } of workflow.code.values()) if (signal !== undefined) this.addSignal(signal as Signal<never, unknown>);
+  }
+
+  /** What a task is called where it is run by itself: a workflow of that one task. */
+  private addAlone(task: AnyTask, digest: (text: string) => string): void {
+    const alone = this.alone.get(task.name) ?? singleTask(task);
+    this.alone.set(task.name, alone);
+    if (!this.workflows.has(alone.name)) this.addWorkflow(alone, digest, digest(canonical(alone.graph)).slice(0, 12));
+  }
+
+  /** What a body may run: workflows and tasks that are registered. Input is checked by the schema of a workflow; a task's body checks its own. */
+  async callable(target: unknown, given: unknown, maxBytes: number): Promise<Callable> {
+    const unknown = (what: string): Callable => ({
+      code: 'RUN_UNKNOWN_WORKFLOW',
+      problem: `${what} is not registered with this engine: give it to createEngine in \`use\`.`,
+    });
+    if (isTask(target)) {
+      const alone = this.alone.get(target.name);
+      if (alone === undefined) return unknown(`the task ${shown(target.name)}`);
+      return { workflow: alone.name, input: encode(given, { maxBytes, root: 'input' }) ?? null };
+    }
+    if (!isWorkflow(target)) return unknown(shown(target));
+    if (this.workflows.get(target.name)?.workflow !== target) return unknown(`the workflow ${shown(target.name)}`);
+    if (target.input === undefined) return { workflow: target.name, input: encode(given, { maxBytes, root: 'input' }) ?? null };
+    const checked = await validate(target.input, given);
+    if (!checked.ok) {
+      const issues = checked.issues.map((issue) => `input${issue.path === '' ? '' : `.${issue.path}`}: ${issue.message}`);
+      return { code: 'RUN_INPUT_INVALID', problem: `the input of workflow ${shown(target.name)} does not fit: ${issues.join('; ')}` };
+    }
+    return { workflow: target.name, input: encode(checked.value, { maxBytes, root: 'input' }) ?? null };
   }
 
   private addTask(task: AnyTask): void {
@@ -186,6 +224,15 @@ export class Registry {
     this.bodies.clear();
     this.claimable.clear();
     for (const known of this.known.values()) if (known.code.length > 0) this.offer(known);
+  }
+
+  /** What a start names: a workflow, or a task, which stands for a workflow of itself. */
+  startable(target: AnyWorkflow | AnyTask): AnyWorkflow {
+    if (!isTask(target)) return target;
+    const alone = this.alone.get(target.name);
+    if (alone !== undefined) return alone;
+    const fix = 'Give the task to createEngine in `use`.';
+    throw new PawlError('RUN_UNKNOWN_WORKFLOW', `The task ${shown(target.name)} is not registered with this engine.`, { fix });
   }
 
   /** The registered version of a workflow. */
