@@ -9,6 +9,7 @@ import { redactor, type RedactOptions } from './core/redact.ts';
 import { DEFAULT_QUEUE } from './core/needs-options.ts';
 import { declaredLimits, type Limits } from './core/limits.ts';
 import type { EngineParts, TaskProgress } from './engine/engine.ts';
+import type { ClassifyError } from './engine/classify.ts';
 import { timerHeart, type HeartFactory } from './engine/heart.ts';
 import { realHost } from './engine/host.ts';
 import { realPorts } from './engine/ports.ts';
@@ -38,6 +39,11 @@ export interface EngineOptions {
    * be here. What an operator sets with `pawl limit set` wins until it is cleared.
    */
   readonly limits?: Limits;
+  /**
+   * Past so many runs and tasks in the store's queue a start is refused with `RUN_QUEUE_FULL`, which says when to try again. Counted at each
+   * start of this process, of all that waits; redrives and what runs go on. Default: no bound.
+   */
+  readonly maxQueued?: number;
   /** Attempts at the same time in this process. Default 20. */
   readonly concurrency?: number;
   /** How long a silent worker's work stays its own. Default 15 s, at least 1 s; renewed every third of it. */
@@ -58,6 +64,12 @@ export interface EngineOptions {
   readonly logLines?: number;
   /** What is taken out of log lines and errors, beside what Pawl knows to be secret. */
   readonly redact?: RedactOptions;
+  /**
+   * Decides about an error that a body threw: `'retry'` by the task's policy (as without it), `'fail'` at once, or `{ retryAfter }` another
+   * attempt then, of those that the policy has. Asked last: `NonRetryableError` and `RetryAfterError` decide for themselves, then the rules of
+   * the task. Undefined, a throw, or anything else: as without it. It can make no `unsafe` task run again. Must be quick and synchronous.
+   */
+  readonly classifyError?: ClassifyError;
   /** Called for everything that happens in the store, in commit order. */
   readonly onEvent?: (event: EngineEvent) => void;
   /** Called when a body in this process reports progress. */
@@ -121,8 +133,10 @@ export function engineParts(options: Omit<EngineOptions, 'store' | 'durability' 
     use: options.use,
     limits: declaredLimits(options.limits),
     queues: new Set([DEFAULT_QUEUE]),
+    maxQueued: options.maxQueued === undefined ? null : count(options.maxQueued, 'maxQueued', 10_000_000),
     onEvent: options.onEvent,
     onProgress: options.onProgress,
+    classifyError: options.classifyError,
   };
 }
 
@@ -161,6 +175,7 @@ export const PARTS: Checks<Omit<EngineOptions, 'store' | 'durability' | 'access'
   concurrency: anything,
   lease: anything,
   limits: anything,
+  maxQueued: anything,
   sweep: anything,
   grace: anything,
   drain: anything,
@@ -171,6 +186,7 @@ export const PARTS: Checks<Omit<EngineOptions, 'store' | 'durability' | 'access'
   redact: anything,
   onEvent: aFunction,
   onProgress: aFunction,
+  classifyError: aFunction,
 };
 const RETENTION: Checks<Retention> = { finished: anything, failed: anything, journal: anything, audit: anything };
 const REDACT: Checks<RedactOptions> = { keys: strings, values: strings };

@@ -17,6 +17,7 @@ import type { FindOptions } from './client/find.ts';
 import { Versions, type MoveOptions, type RunMoved, type VersionCheck } from './client/versions.ts';
 import { Capacity, servedQueues, type LimitOptions, type LimitView, type PausedView } from './client/capacity.ts';
 import { viewOf, type RunView } from './client/views.ts';
+import { unserved } from './client/waits.ts';
 import { Run, type RunHost } from './client/run.ts';
 import {
   ScheduleClient,
@@ -68,8 +69,9 @@ const WORK: Checks<WorkOptions> = {
   queues: anything,
   drainOn: listOf('SIGTERM and SIGINT', oneOf('SIGTERM', 'SIGINT')),
 };
+const BACKFILL: Checks<BackfillOptions> = { from: anything, to: anything, reprocess: anything, concurrency: anything };
 const PRUNE: Checks<PruneOptions> = { olderThan: anything, journal: anything, dryRun: flag, signal: abortSignal };
-const ITEM: OptionCheck = (value) => (typeof value === 'object' && value !== null ? null : 'a list of objects with an input');
+const ITEM: OptionCheck = (value) => (typeof value === 'object' && value !== null ? null : 'an object');
 const ITEMS: OptionCheck = (value) => (Array.isArray(value) ? null : 'a list of objects with an input');
 
 export type StartManyResult<O> =
@@ -385,7 +387,10 @@ export class Engine implements RunHost {
     const { store } = await this.runtime.open();
     const facts = await store.care.facts({ checkUpTo: full ? Infinity : 2 ** 30 });
     const { journalMs } = this.runtime;
-    return diagnose({ facts, workers: await store.workers(), now: this.runtime.now(), node: process.version, journalMs });
+    const now = this.runtime.now();
+    const [workers, waiting] = [await store.workers(), await unserved(store, now)];
+    const late = await store.schedules.late(Math.max(facts.clock, now) - SCHEDULE_LATE_MS);
+    return diagnose({ facts, workers, unserved: waiting, late, now, node: process.version, journalMs });
   }
 
   /** This process takes on work until it is closed. Resolves when it is ready to. */
@@ -402,6 +407,9 @@ export class Engine implements RunHost {
     await this.runtime.close();
   }
 }
+
+/** So long after its instant a schedule should have been looked at. */
+const SCHEDULE_LATE_MS = 60_000;
 
 /** After the drain the signal does what it would have done; a second one during the drain does so at once. */
 function drainOn(signals: readonly ('SIGTERM' | 'SIGINT')[], close: () => Promise<void>): () => void {
@@ -424,42 +432,65 @@ export type ScheduleVerbs = ReturnType<typeof scheduleVerbs>;
 /** What can be done with schedules, for an engine and for the testing kit. */
 export function scheduleVerbs(host: { scheduleClient(): Promise<ScheduleClient>; handle(ref: RunRef, created: boolean): Run<unknown> }) {
   const client = (): Promise<ScheduleClient> => host.scheduleClient();
+  const named = async (name: string): Promise<ScheduleClient> => {
+    checkArgument(name, 'name', ARGUMENT.aString);
+    return client();
+  };
   return {
     /**
      * Makes a schedule of a registered workflow; it is due from now on. Rejects with `SCHEDULE_INVALID` (all problems in one message, an
      * expression that is never due among them), `SCHEDULE_EXISTS`, `RUN_INPUT_INVALID`, `RUN_UNKNOWN_WORKFLOW`.
      */
-    create: async (options: NewScheduleOptions): Promise<ScheduleView> => (await client()).create(options),
+    create: async (options: NewScheduleOptions): Promise<ScheduleView> => {
+      checkArgument(options, 'options', ITEM);
+      return (await client()).create(options);
+    },
     /** By name. Rejects with `SCHEDULE_NOT_FOUND`, as all that follow do. */
-    get: async (name: string): Promise<ScheduleView> => (await client()).get(name),
+    get: async (name: string): Promise<ScheduleView> => (await named(name)).get(name),
     /** All, in the order of their names. */
     list: async (): Promise<ScheduleView[]> => (await client()).list(),
     /** The next due instants. Default 5. */
-    next: async (name: string, count = 5): Promise<Date[]> => (await client()).next(name, Math.min(1_000, count)),
+    next: async (name: string, count = 5): Promise<Date[]> => {
+      checkArgument(count, 'count', wholeNumber);
+      return (await named(name)).next(name, Math.min(1_000, count));
+    },
     /** What became of its instants, the last first. Default 50, at most 1,000. */
-    history: async (name: string, options: { readonly limit?: number } = {}): Promise<FireView[]> =>
-      (await client()).history(name, Math.min(1_000, options.limit ?? 50)),
+    history: async (name: string, options: { readonly limit?: number } = {}): Promise<FireView[]> => {
+      checkOptions(options, 'schedules.history', { limit: wholeNumber });
+      return (await named(name)).history(name, Math.min(1_000, options.limit ?? 50));
+    },
     /** Starts nothing more until it is resumed; instants that pass meanwhile are not caught up. Backfills go on. */
-    pause: async (name: string, options: { readonly why?: string } = {}): Promise<ScheduleView> =>
-      (await client()).pause(name, options.why ?? 'a person paused it'),
-    resume: async (name: string): Promise<ScheduleView> => (await client()).resume(name),
+    pause: async (name: string, options: { readonly why?: string } = {}): Promise<ScheduleView> => {
+      checkOptions(options, 'schedules.pause', { why: ARGUMENT.text });
+      return (await named(name)).pause(name, options.why ?? 'a person paused it');
+    },
+    resume: async (name: string): Promise<ScheduleView> => (await named(name)).resume(name),
     /** Deletes it with its history; its runs stay and go on. Rejects with `SCHEDULE_DECLARED` while its workflow declares it. */
-    delete: async (name: string): Promise<void> => (await client()).delete(name),
+    delete: async (name: string): Promise<void> => (await named(name)).delete(name),
     /** A run now, whatever the rule and `overlap` say; `ctx.dueAt` is this instant. Also while it is paused. */
-    trigger: async (name: string): Promise<Run<unknown>> => host.handle(await (await client()).trigger(name), true),
+    trigger: async (name: string): Promise<Run<unknown>> => host.handle(await (await named(name)).trigger(name), true),
     /**
      * Runs for the instants of a range that has passed, a few at a time, by the rule as it is now. It is kept in the store: any worker goes on
      * with it. `overlap` does not apply to its runs, nor do they count for it.
      */
     backfill: Object.assign(
-      async (name: string, options: BackfillOptions): Promise<BackfillView> => (await client()).backfill(name, options),
+      async (name: string, options: BackfillOptions): Promise<BackfillView> => {
+        checkOptions(options, 'schedules.backfill', BACKFILL);
+        return (await named(name)).backfill(name, options);
+      },
       {
         /** What `backfill` would do. */
-        preview: async (name: string, options: BackfillOptions): Promise<BackfillPreview> => (await client()).preview(name, options),
+        preview: async (name: string, options: BackfillOptions): Promise<BackfillPreview> => {
+          checkOptions(options, 'schedules.backfill.preview', BACKFILL);
+          return (await named(name)).preview(name, options);
+        },
         /** The last 100, the newest first. */
-        list: async (name: string): Promise<BackfillView[]> => (await client()).backfills(name),
+        list: async (name: string): Promise<BackfillView[]> => (await named(name)).backfills(name),
         /** Starts no more of its runs and cancels those that are open; false where it is over. */
-        cancel: async (id: number): Promise<boolean> => (await client()).cancelBackfill(id),
+        cancel: async (id: number): Promise<boolean> => {
+          checkArgument(id, 'id', wholeNumber);
+          return (await client()).cancelBackfill(id);
+        },
       },
     ),
   };

@@ -48,6 +48,7 @@ const WHY: Readonly<Record<ResetReport['tasks'][number]['why'], string>> = {
   fail_fast: 'was cancelled because of the failure',
   downstream: 'depends on it',
   ran_on_the_failure: 'ran on the failure',
+  lost_the_race: 'lost the race',
   handler: 'catches its failure',
   bracket: 'sets up again what was torn down',
   around: 'goes on around its items',

@@ -19,6 +19,8 @@ export interface TaskView {
   readonly dueAt?: Date;
   /** Its `catch` handler took the failure: it counts as a success. */
   readonly handled?: true;
+  /** Its output was taken over: from the cache, or from the run that this one was forked from. */
+  readonly cached?: true;
 }
 
 export interface RunView {
@@ -83,6 +85,7 @@ export function taskView(graph: CompiledGraph, state: TaskState): TaskView {
     ...(startedAt === null ? {} : { startedAt: new Date(startedAt) }),
     ...('finishedAt' in state ? { finishedAt: new Date(state.finishedAt) } : {}),
     ...('handled' in state && state.handled ? { handled: true as const } : {}),
+    ...('cached' in state && state.cached ? { cached: true as const } : {}),
     ...((state.status === 'retrying' || state.status === 'waiting') && state.dueAt !== null ? { dueAt: new Date(state.dueAt) } : {}),
   };
 }

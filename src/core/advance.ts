@@ -9,7 +9,6 @@ import { decideNode, tally } from './joining.ts';
 import { closeMap, expandMap, startItems, takeItems } from './maps.ts';
 import { judged } from './judging.ts';
 import { enforcePolicy } from './policy.ts';
-import { supersedeLosers } from './first.ts';
 import { isUntouched } from './moving.ts';
 import { replay } from './replay.ts';
 import { endedItem, isRefusal, planReset, REDRIVE_ALL, type ResetRequest } from './reset.ts';
@@ -26,23 +25,15 @@ import {
   type TaskFacts,
   type TaskState,
 } from './run-state.ts';
-import { endByLimit, enqueue } from './queueing.ts';
+import { endByLimit, enqueue, expiryOf } from './queueing.ts';
+import { timeoutFrom } from './gates.ts';
 import { isRunOver, type Reason } from './states.ts';
 import { restarted, suspended, totalEndOf } from './suspending.ts';
-import { afterDue, afterWake, beginWait, startedOf } from './waiting.ts';
+import { afterDue, afterWake, beginWait } from './waiting.ts';
+import { supersedeLosers } from './superseding.ts';
 import { endDecision } from './switching.ts';
-import {
-  bareFacts,
-  endTask,
-  expiryOf,
-  freshTask,
-  isAdmitted,
-  type KernelSettings,
-  type Outcome,
-  type RunEvent,
-  type Turn,
-} from './turn.ts';
-import { caseKeys, verdictText, type Verdict } from './verdict.ts';
+import { bareFacts, endTask, freshTask, isAdmitted, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
+import type { Verdict } from './verdict.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
 export function openRun(
@@ -105,28 +96,12 @@ export function advance(
   settings: KernelSettings,
 ): Changes {
   const changes = noChanges();
-  advanceMore(newTurn(graph, state, changes, now, settings), events, 0);
-  return changes;
-}
-
-/** Goes on in changes that are not committed yet, with what the ends of other runs in the same commit say to this one. */
-export function goOnWith(
-  graph: CompiledGraph,
-  state: RunState,
-  changes: Changes,
-  what: { readonly events: readonly RunEvent[]; readonly now: number; readonly settings: KernelSettings },
-): void {
-  advanceMore(newTurn(graph, state, changes, what.now, what.settings), what.events, NEWS);
-}
-
-/** Positions of such events, which no caller asked for. */
-const NEWS = 1_000_000;
-
-function advanceMore(turn: Turn, events: readonly RunEvent[], first: number): void {
+  const turn = newTurn(graph, state, changes, now, settings);
   events.forEach((event, i) => {
-    if (!apply(turn, event)) turn.changes.refused.push(first + i);
+    if (!apply(turn, event)) changes.refused.push(i);
     else followUp(turn);
   });
+  return changes;
 }
 
 /**
@@ -142,6 +117,25 @@ export function advanceMoved(graph: CompiledGraph, state: RunState, now: number,
   for (const node of graph.nodes) decide(turn, node);
   followUp(turn);
   return changes;
+}
+
+/** More events, in changes that are not committed yet; true where all were taken. */
+export function advanceMore(
+  graph: CompiledGraph,
+  state: RunState,
+  changes: Changes,
+  events: readonly RunEvent[],
+  now: number,
+  settings: KernelSettings,
+): boolean {
+  const turn = newTurn(graph, state, changes, now, settings);
+  let taken = 0;
+  for (const event of events) {
+    if (!apply(turn, event)) continue;
+    taken++;
+    followUp(turn);
+  }
+  return taken === events.length;
 }
 
 /** Starts more items of a map, in changes that are not committed yet. */
@@ -234,6 +228,8 @@ function apply(turn: Turn, event: RunEvent): boolean {
       if (next !== null) settle(turn, next);
       return next !== null;
     }
+    case 'cached':
+      return applyCached(turn, event.node, event.item, event.output);
     case 'limit': {
       const ended = endByLimit(turn, event);
       if (ended !== null) end(turn, ended);
@@ -241,12 +237,25 @@ function apply(turn: Turn, event: RunEvent): boolean {
     }
     case 'admit':
       if (state.status !== 'scheduled') return false;
+      move(turn, turn.graph.gate === null ? 'running' : 'queued');
+      if (turn.graph.gate === null) admitted(turn);
+      for (const node of turn.graph.nodes) decide(turn, node);
+      return true;
+    case 'granted':
+      if (state.status !== 'queued') return false;
       move(turn, 'running');
+      state.deadlineAt = timeoutFrom(turn.graph, turn.now);
       admitted(turn);
       for (const node of turn.graph.nodes) decide(turn, node);
       return true;
+    case 'displaced':
+      if (isCleaningUp(state)) return false;
+      state.cause ??= { status: event.status, reason: 'key_limit' };
+      turn.changes.flow = true;
+      cancelOpen(turn, 'key_limit');
+      return true;
     case 'pause':
-      if (state.status !== 'running' && state.status !== 'scheduled') return false;
+      if (state.status !== 'running' && state.status !== 'scheduled' && state.status !== 'queued') return false;
       state.resumeTo = state.status;
       move(turn, 'paused');
       return true;
@@ -401,16 +410,12 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
 
 function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, outcome: Extract<Outcome, { kind: 'verdict' }>): void {
   const { verdict } = outcome;
-  if (caseKeys(node.task) !== null) {
+  if (!('contract' in node.task) && node.child === null) {
     end(turn, endDecision(turn, node, task, verdict));
     return;
   }
   if (verdict !== true) {
     end(turn, endTask(task, { status: 'skipped', reason: 'condition' }, turn.now));
-    return;
-  }
-  if (node.task.kind === 'guard') {
-    end(turn, endTask(task, { status: 'success', output: verdictText(true) }, turn.now));
     return;
   }
   if (node.task.kind === 'map' && task.item < 0) {
@@ -436,6 +441,15 @@ function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, outcome: E
     ranMs: 0,
     startedAt: turn.now,
   });
+}
+
+/** Before a body has begun, or in the commit in which it would have. */
+function applyCached(turn: Turn, nodeIndex: number, item: number, output: string | null): boolean {
+  const task = taskAt(turn.state, nodeIndex, item);
+  if (task === undefined || !('phase' in task) || task.phase !== 'body') return false;
+  const uncounted = task.status === 'running' ? { attempt: task.attempt - 1, begun: task.begun - 1, startedAt: null } : {};
+  end(turn, { ...endTask({ ...task, ...uncounted }, { status: 'success', output }, turn.now), cached: true });
+  return true;
 }
 
 function applyDue(turn: Turn, nodeIndex: number, item: number): boolean {

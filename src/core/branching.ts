@@ -32,6 +32,7 @@ export function switchOf(building: Building, on: unknown, given: unknown, option
   const input = building.expr(on, 'the value it decides on', call);
   const cases = casesOf(given, call);
   const otherwise = defaultOf(opts['default'], call);
+  if (cases.length === 0) return building.ref({ kind: 'lost' });
   const made: SwitchTask = {
     ...common(building, opts, call),
     kind: 'switch',
@@ -47,8 +48,12 @@ export function switchOf(building: Building, on: unknown, given: unknown, option
 export function first(building: Building, given: unknown, options: unknown): Ref {
   const call = building.call('first', bagOf(options)['id'] ?? 'first', 'first');
   checkOptions(options, ['id'], call);
-  if (!isBag(given)) call.report('bad_type', `w.first takes an object of refs, { name: ref, … }, not ${naming(given)}`);
-  const parts = Object.entries(bagOf(given)).map(([name, part]): FirstTask['parts'][number] => {
+  if (!isBag(given) || Object.keys(given).length === 0) {
+    const what = isBag(given) ? 'an empty one' : naming(given);
+    call.report('bad_type', `w.first takes an object of refs, { name: ref, … }, not ${what}`);
+    return building.ref({ kind: 'lost' });
+  }
+  const parts = Object.entries(given).map(([name, part]): FirstTask['parts'][number] => {
     const kind = refInfo(part)?.source.kind;
     if (kind !== 'task' && kind !== 'lost')
       call.report('bad_type', `${JSON.stringify(name)} must be the ref of a task, or of a part of its output, not ${naming(part)}`);
@@ -62,8 +67,9 @@ export function first(building: Building, given: unknown, options: unknown): Ref
 }
 
 function casesOf(given: unknown, call: Call): { name: string; test: Predicate; make: Make }[] {
-  if (!isBag(given)) {
-    call.report('bad_type', `w.switch takes its cases as an object, { name: [predicate, () => branch], … }, not ${naming(given)}`);
+  if (!isBag(given) || Object.keys(given).length === 0) {
+    const what = isBag(given) ? 'an empty one' : naming(given);
+    call.report('bad_type', `w.switch takes its cases as an object, { name: [predicate, () => branch], … }, not ${what}`);
     return [];
   }
   return Object.entries(given).map(([name, one]) => {

@@ -1,5 +1,5 @@
 import type { ChildStart, Recall } from './children.ts';
-import type { Need } from './needs.ts';
+import type { KeyNeed, Need } from './needs.ts';
 import type { ResetPlan } from './reset.ts';
 import type { EndedTask, PendingTask, QueuedTask, RunState, TaskState } from './run-state.ts';
 import type { AttemptOutcome, Reason, RunOutcome, RunStatus } from './states.ts';
@@ -53,6 +53,8 @@ export interface MapChange {
   stopped: boolean;
 }
 
+export type GateChange = { readonly kind: 'enter'; readonly need: KeyNeed; readonly rank: number } | { readonly kind: 'leave' };
+
 export interface RunMove {
   readonly from: RunStatus;
   readonly to: RunStatus;
@@ -89,6 +91,8 @@ export interface Changes {
   recalls: readonly Recall[];
   /** As a child: what it does to its parent's place, beside its end. */
   kin: 'none' | 'reopened' | 'recalled' | 'told';
+  /** The run asks for the key of its workflow, or gives it up. */
+  gate: GateChange | null;
   /** What the run remembers beside its tasks has changed: cause, cancel, `flow`. */
   flow: boolean;
   /** Positions of the events that were refused: a late report, or one about a task that moved on. They changed nothing. */
@@ -114,6 +118,7 @@ export const noChanges = (): Changes => ({
   children: NO_CHILDREN,
   recalls: NO_RECALLS,
   kin: 'none',
+  gate: null,
   flow: false,
   refused: [],
 });

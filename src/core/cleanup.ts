@@ -190,6 +190,7 @@ function endRun(turn: Turn): void {
   };
   state.status = status;
   hookEnd(turn);
+  if (graph.gate !== null) changes.gate = { kind: 'leave' };
 }
 
 /** What could not be undone leaves the run failed, whatever it would have been. */

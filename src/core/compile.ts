@@ -78,6 +78,8 @@ export interface CompiledGraph {
   readonly guard: number | null;
   /** Every node without upstreams and gate, in order; null where one of them asks for more than a free slot. */
   readonly plainRoots: readonly number[] | null;
+  /** Whether a task of it has a cache. */
+  readonly caches: boolean;
   /** Some of its tasks take more than a slot. */
   readonly hasNeeds: boolean;
   /** The key that its runs hold from admission to end. */
@@ -155,6 +157,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
     upkeep: roles.upkeep,
     guard: guard === -1 ? null : guard,
     plainRoots: plain ? roots.map((node) => node.index) : null,
+    caches: graph.tasks.some((task) => 'contract' in task && task.contract.cache !== undefined),
     hasNeeds: nodes.some((node) => node.needs !== null),
     gate: graph.concurrency === undefined ? null : compileKey(graph.concurrency, `workflow:${graph.workflow}`),
   };
@@ -188,6 +191,7 @@ function isPlain(task: GraphTask): boolean {
     !task.when &&
     (task.join === undefined || task.join === 'always' || task.join === 'all_success') &&
     task.contract.priority === undefined &&
+    task.contract.cache === undefined &&
     task.contract.timeout.queueMs === undefined &&
     task.contract.timeout.totalMs === undefined
   );

@@ -13,7 +13,7 @@ export interface Contract {
 type Bag = Readonly<Record<string, unknown>>;
 type Backoff = Pick<RetryRuleData, 'initialMs' | 'factor' | 'maxDelayMs'>;
 
-export const TASK_OPTIONS = ['retry', 'timeout', 'effects', 'priority', 'queue', 'pools', 'concurrency', 'rate'] as const;
+export const TASK_OPTIONS = ['retry', 'timeout', 'effects', 'priority', 'queue', 'pools', 'concurrency', 'rate', 'cache'] as const;
 const RETRY_OPTIONS = ['maxAttempts', 'initial', 'factor', 'maxDelay', 'jitter', 'maxElapsed', 'on'];
 const RUN_RETRY_OPTIONS = ['maxAttempts', 'initial', 'factor', 'maxDelay', 'jitter'];
 const RULE_OPTIONS = ['match', 'retries', 'initial', 'factor', 'maxDelay', 'action'];
@@ -32,12 +32,14 @@ export function mergeOpts(base: TaskOpts, over: TaskOpts): TaskOpts {
   const timeout = isBag(below) && isBag(above) ? { ...below, ...above } : (above ?? below);
   const effects = over.effects ?? base.effects;
   const priority = over.priority ?? base.priority;
+  const cache = over.cache ?? base.cache;
   return {
     ...mergeNeeds(base, over),
     ...(retry === undefined ? {} : { retry }),
     ...(timeout === undefined ? {} : { timeout }),
     ...(effects === undefined ? {} : { effects }),
     ...(priority === undefined ? {} : { priority }),
+    ...(cache === undefined ? {} : { cache }),
   };
 }
 
@@ -56,7 +58,23 @@ export function contractOf(options: TaskOpts, report: Report): Contract {
     );
   }
   const timeout = timeoutOf(bag['timeout'], report);
-  return { contract: { effects, retry, timeout, ...(isPriority ? { priority: priority as number } : {}), ...needsOf(bag, report) }, rules };
+  const cache = cacheOf(bag['cache'], effects, report);
+  return {
+    contract: { effects, retry, timeout, ...(isPriority ? { priority: priority as number } : {}), ...cache, ...needsOf(bag, report) },
+    rules,
+  };
+}
+
+function cacheOf(value: unknown, effects: Effects, report: Report): Pick<ContractData, 'cache'> {
+  if (value === undefined) return {};
+  const bag = bagOf(value, 'cache', report);
+  checkKeys(bag, ['ttl'], 'cache.', under(report, 'cache'));
+  const ttlMs = duration(bag['ttl'], ['cache', 'ttl'], report);
+  if (isBag(value) && bag['ttl'] === undefined) report('bad_option', ['cache', 'ttl'], 'cache.ttl: needed: how long an output is kept');
+  if (effects !== 'none') {
+    report('bad_option', ['cache'], `cache: only a task with effects: 'none' may be cached; of this one they are '${effects}'`);
+  }
+  return ttlMs === undefined ? {} : { cache: { ttlMs } };
 }
 
 /** Reports keys that no option has. */
@@ -107,11 +125,14 @@ function backoffOf(bag: Bag, path: readonly (string | number)[], defaults: Backo
   if (factor !== undefined && !isFactor) {
     report('bad_option', [...path, 'factor'], `${dotted(path)}.factor: must be a number from 1 on, not ${shown(factor)}`);
   }
-  return {
-    initialMs: duration(bag['initial'], [...path, 'initial'], report) ?? defaults.initialMs,
-    factor: isFactor ? factor : defaults.factor,
-    maxDelayMs: duration(bag['maxDelay'], [...path, 'maxDelay'], report) ?? defaults.maxDelayMs,
-  };
+  const initialMs = duration(bag['initial'], [...path, 'initial'], report) ?? defaults.initialMs;
+  const maxDelayMs = duration(bag['maxDelay'], [...path, 'maxDelay'], report);
+  // Every wait would be cut to a length that stands nowhere.
+  if (maxDelayMs === undefined && bag['maxDelay'] === undefined && bag['initial'] !== undefined && initialMs > defaults.maxDelayMs) {
+    const most = `maxDelay, which is ${defaults.maxDelayMs} ms where it is not given: give it too`;
+    report('bad_option', [...path, 'initial'], `${dotted(path)}.initial: ${shown(bag['initial'])} is above ${most}`);
+  }
+  return { initialMs, factor: isFactor ? factor : defaults.factor, maxDelayMs: maxDelayMs ?? defaults.maxDelayMs };
 }
 
 function rulesOf(value: unknown, backoff: Backoff, report: Report): { on: RetryRuleData[]; rules: RulePredicate[] } {

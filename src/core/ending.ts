@@ -5,7 +5,8 @@ import type { ErrorRecord } from './errors.ts';
 import { recordAttempt } from './failure.ts';
 import { judgeRun } from './guard.ts';
 import { foldItem, isBeyond } from './maps.ts';
-import type { EndedTask, RetryingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
+import { enqueue } from './queueing.ts';
+import type { EndedTask, MapState, RetryingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
 import type { Reason } from './states.ts';
 import { bareFacts, endTask, expiryOf, freshTask, isAllowed, type Turn } from './turn.ts';
 import { startedOf } from './waiting.ts';
@@ -77,12 +78,18 @@ function handle(turn: Turn, node: GraphNode, ending: EndedTask): void {
 export function startHandler(turn: Turn, node: GraphNode, item = -1): void {
   const { state, changes, now } = turn;
   const before = taskAt(state, node.index, item);
-  putTask(state, changes, {
+  const queued = {
     ...freshTask(state, node, now),
     item,
     ...(item < 0 ? {} : { attempt: before?.attempt ?? 0, effect: before?.effect ?? 1 }),
     expiresAt: expiryOf(node, now),
-  });
+  };
+  if (node.needs === null) {
+    putTask(state, changes, queued);
+    return;
+  }
+  const ended = enqueue(turn, node, queued);
+  if (ended !== null) endHandler(turn, node, ended);
 }
 
 function endHandler(turn: Turn, node: GraphNode, ending: EndedTask): void {
@@ -138,14 +145,26 @@ export function cancelTask(turn: Turn, node: GraphNode, reason: Reason): void {
   const map = state.maps.get(node.index);
   if (task?.status === 'waiting') letGo(turn, task);
   if (map !== undefined && node.child !== null) letGo(turn, { node: node.index, item: ALL_ITEMS, generation: state.generation });
-  if (map !== undefined && map.again.length > 0) mapChange(turn.changes, node.index).again -= map.again.splice(0).length;
-  for (const item of map?.open.values() ?? []) {
-    if (item.status === 'running') recordCancelled(turn, item, reason);
-    putTask(state, turn.changes, endTask(begunOf(item), { status: 'cancelled', reason }, turn.now));
-  }
+  if (map !== undefined) for (const item of map.open.values()) cancelItem(turn, map, item, reason);
   if (task?.status === 'running' && task.lease !== null) recordCancelled(turn, task, reason);
   end(turn, endTask(task === undefined ? freshTask(state, node, turn.now) : begunOf(task), { status: 'cancelled', reason }, turn.now));
   cancelCatcher(turn, node, reason);
+}
+
+/** An item that is over although its map goes on, or ends with it. */
+export function cancelItem(turn: Turn, map: MapState, item: TaskState, reason: Reason): void {
+  const change = mapChange(turn.changes, map.node);
+  const at = map.again.indexOf(item.item);
+  if (at !== -1) {
+    map.again.splice(at, 1);
+    change.again--;
+  }
+  if (item.status === 'running') recordCancelled(turn, item, reason);
+  const cancelled = endTask(begunOf(item), { status: 'cancelled', reason }, turn.now);
+  putTask(turn.state, turn.changes, cancelled);
+  map.cancelled++;
+  change.cancelled++;
+  if (map.results !== null) map.results[item.item] = cancelled;
 }
 
 const begunOf = (task: TaskState): TaskFacts & { readonly startedAt?: number | null } =>

@@ -45,7 +45,9 @@ function isUnknown(node: GraphNode, task: RunningTask, failure: Failure): boolea
   if (failure.kind === 'refused') return false;
   const { facts } = failure;
   const rule = facts.rule === undefined ? undefined : contract.retry.on[facts.rule];
-  return facts.nonRetryable !== true && facts.retryAfterMs === undefined && rule?.action !== 'retry';
+  // What an engine makes of all errors says nothing of whether this body had its effect.
+  const saysItself = facts.nonRetryable === true || (facts.retryAfterMs !== undefined && facts.classified === undefined);
+  return !saysItself && rule?.action !== 'retry';
 }
 
 /** Hand-backs are free nine times; the tenth, and every lease that was lost, draws on `maxLost`. */

@@ -1,24 +1,26 @@
-/** What becomes of the losers of a `first`. */
+/** Who lost a `first`, and what of the graph only the losers need. */
 import { isEnded } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
-import { cancelTask } from './ending.ts';
-import type { Turn } from './turn.ts';
+import type { RunState } from './run-state.ts';
 import { winnerOf } from './values.ts';
 
-/** Cancels what only the losers needed, where a first has been won: it counts for nothing in the outcome. */
-export function supersedeLosers(turn: Turn, first: GraphNode): void {
-  const { graph, state } = turn;
+export interface Race {
+  /** The node of the part that won. */
+  readonly winner: number;
+  /** What only the others need, themselves included. */
+  readonly losers: readonly number[];
+}
+
+/** Null of what is no first, and of one that nothing has won. */
+export function raceOf(graph: CompiledGraph, state: RunState, first: GraphNode): Race | null {
+  if (first.task.kind !== 'first') return null;
   const task = state.tasks[first.index];
-  if (first.task.kind !== 'first' || !isEnded(task) || task.status !== 'success') return;
-  const winner = winnerOf(task);
-  const refOf = (name: string): string | undefined =>
-    first.task.kind === 'first' ? first.task.parts.find((part) => part.name === name)?.value.$ref : undefined;
-  const won = graph.byId.get(refOf(winner) ?? '')?.index;
-  const losers = first.task.parts.flatMap(({ value }) => graph.byId.get(value.$ref)?.index ?? []).filter((index) => index !== won);
-  for (const index of onlyNeededBy(graph, first.index, losers)) {
-    const node = graph.nodes[index];
-    if (node !== undefined) cancelTask(turn, node, 'superseded');
-  }
+  if (!isEnded(task) || task.status !== 'success') return null;
+  const name = winnerOf(task);
+  const parts = first.task.parts.map((part) => ({ name: part.name, node: graph.byId.get(part.value.$ref)?.index ?? -1 }));
+  const winner = parts.find((part) => part.name === name)?.node ?? -1;
+  const lost = parts.map(({ node }) => node).filter((node) => node !== winner);
+  return { winner, losers: onlyNeededBy(graph, first.index, lost) };
 }
 
 /**
@@ -53,6 +55,7 @@ function upstreamsOf({ nodes }: CompiledGraph, index: number): number[] {
     ...(node.gate === null ? [] : [node.gate.when]),
     ...(node.bracket < 0 ? [] : [node.bracket]),
     ...(node.cases === null ? [] : [node.cases.when]),
+    ...(node.bracket < 0 ? [] : [node.bracket]),
   ];
 }
 

@@ -211,7 +211,7 @@ const inputExpr: Check = (value, at, context) => {
 const rate: Check = (value, at, context) =>
   isBag(value) && 'name' in value ? bag({ name })(value, at, context) : bag({ count: whole(1), perMs: ms })(value, at, context);
 
-const contractWith = (key: Check): Check =>
+const contractShape = (key: Check): Check =>
   bag(
     {
       effects: oneOf('none', 'idempotent', 'unsafe'),
@@ -240,10 +240,21 @@ const contractWith = (key: Check): Check =>
       pools,
       concurrency: keyLimit(key),
       rate,
+      cache: bag({ ttlMs: ms }),
       inputSchema: any,
       outputSchema: any,
     },
   );
+
+const contractWith = (key: Check): Check => {
+  const shape = contractShape(key);
+  return (value, at, context) => {
+    if (!shape(value, at, context)) return false;
+    const { cache, effects } = value as Bag;
+    if (cache === undefined || effects === 'none') return true;
+    return bad('bad_option', [...at, 'cache'], `only a task with the effects "none" may be cached, not ${shown(effects)}`, context.report);
+  };
+};
 
 const contract = contractWith(expr);
 /** Of a map every item has the same key. */
@@ -269,6 +280,11 @@ const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }
 /** Checked as a graph of its own, where links are checked. */
 const subGraph: Check = is(isBag, 'a graph');
 
+const outcomes: Check = (value, at, context) => {
+  const isGood = listOf(oneOf('failed', 'cancelled'))(value, at, context);
+  if (!isGood || !Array.isArray(value) || (value.length > 0 && new Set(value).size === value.length)) return isGood;
+  return bad('bad_option', at, `${pathText('', at)} must name 'failed', 'cancelled', or each of them once`, context.report);
+};
 const timed = { timeoutMs: ms, onTimeout: oneOf('skip'), allowFailure: onlyTrue };
 
 const HEADER: Fields = {
@@ -279,7 +295,7 @@ const HEADER: Fields = {
     concurrency: keyLimit(inputExpr),
     inputSchema: any,
     failurePolicy: oneOf(...FAILURE_POLICIES),
-    compensateOn: listOf(oneOf('failed', 'cancelled')),
+    compensateOn: outcomes,
     retry: bag({ ...backoff, maxAttempts: whole(1), jitter: oneOf('none', 'full', 'equal') }),
     hooks: bag({}, Object.fromEntries(HOOK_NAMES.map((hook) => [hook, subGraph]))),
   },

@@ -104,6 +104,8 @@ export interface ContractData {
   readonly retry: RetryData;
   readonly timeout: TimeoutData;
   readonly priority?: number;
+  /** Outputs are kept so long, by task, contract and input. */
+  readonly cache?: { readonly ttlMs: number };
   /** Which workers look for it. Default: `default`. */
   readonly queue?: string;
   /** Units of pools that an attempt holds while it runs. */

@@ -89,8 +89,10 @@ function tallyOf(graph: CompiledGraph, state: RunState, node: number): UpstreamT
 export function decideNode(graph: CompiledGraph, state: RunState, node: GraphNode): Decision {
   // A handler waits for no task: what starts it is its role.
   if (node.serves !== null) return WAIT;
-  const kept = guardedEnd(graph, state, node);
-  if (kept !== null) return kept;
+  if (graph.guard !== null && graph.guard !== node.index) {
+    const kept = guardedEnd(state, graph.guard);
+    if (kept !== null) return kept;
+  }
   if (node.cases !== null) return decideBranch(state, node);
   if (node.gate !== null) {
     const gate = state.tasks[node.gate.when];
@@ -112,8 +114,7 @@ export function decideNode(graph: CompiledGraph, state: RunState, node: GraphNod
 }
 
 /** Nothing of a run with a guard starts before its yes; its no, or its failure, ends every other task whatever its join. */
-function guardedEnd({ guard }: CompiledGraph, state: RunState, node: GraphNode): Decision | null {
-  if (guard === null || guard === node.index) return null;
+function guardedEnd(state: RunState, guard: number): Decision | null {
   const task = state.tasks[guard];
   if (!isEnded(task)) return WAIT;
   const label = neverOf(task);

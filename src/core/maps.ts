@@ -4,13 +4,13 @@ import { LAST_INSTANT } from './duration-text.ts';
 import type { GraphNode } from './compile.ts';
 import type { MapTask } from './graph.ts';
 import { startChild } from './children.ts';
-import { isBreached } from './judging.ts';
 import { needsAt } from './needs.ts';
 import { NumberMap } from './number-map.ts';
 import { ranked } from './queueing.ts';
 import type { EndedTask, MapState, QueuedTask, TaskFacts } from './run-state.ts';
 import { bareFacts, endTask, type Ending, type Turn } from './turn.ts';
 import { isWhole, RunScope } from './values.ts';
+import { isBreached } from './judging.ts';
 
 /** A map starts, or ends at once: its list is fixed from here on; a list that is none, too long or with a key twice fails it, and no item exists. */
 export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedTask | null {

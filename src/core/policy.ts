@@ -1,10 +1,9 @@
-import { isEnded, mapChange, putTask } from './changes.ts';
+import { isEnded, mapChange } from './changes.ts';
 import type { GraphNode } from './compile.ts';
-import { cancelTask, end } from './ending.ts';
-import { recordAttempt } from './failure.ts';
+import { cancelItem, cancelTask, end } from './ending.ts';
 import { closeMap, isBeyond } from './maps.ts';
 import type { MapState, TaskState } from './run-state.ts';
-import { endTask, type Turn } from './turn.ts';
+import type { Turn } from './turn.ts';
 
 /**
  * The failure policy on what is still open (semantics, section 3). Once something has failed that nothing excuses it stays in force, so
@@ -41,23 +40,8 @@ function stopMap(turn: Turn, node: GraphNode, map: MapState, aborts: boolean): v
     cancelTask(turn, node, 'fail_fast');
     return;
   }
-  for (const item of map.open.values()) if (!isSpared(item, aborts)) cancelItem(turn, map, item);
+  for (const item of map.open.values()) if (!isSpared(item, aborts)) cancelItem(turn, map, item, 'fail_fast');
   mapChange(turn.changes, node.index).stopped = true;
   const ended = closeMap(turn, map);
   if (ended !== null) end(turn, ended);
-}
-
-function cancelItem(turn: Turn, map: MapState, item: TaskState): void {
-  const change = mapChange(turn.changes, map.node);
-  const at = map.again.indexOf(item.item);
-  if (at !== -1) {
-    map.again.splice(at, 1);
-    change.again--;
-  }
-  if (item.status === 'running' && item.phase === 'body') recordAttempt(turn, item, 'cancelled', 'fail_fast', null);
-  const cancelled = endTask(item, { status: 'cancelled', reason: 'fail_fast' }, turn.now);
-  putTask(turn.state, turn.changes, cancelled);
-  map.cancelled++;
-  change.cancelled++;
-  if (map.results !== null) map.results[item.item] = cancelled;
 }

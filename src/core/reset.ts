@@ -1,5 +1,6 @@
 import { hasSucceeded, isEnded, isUnderway } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
+import { raceOf } from './first.ts';
 import { rootCauses } from './outcome.ts';
 import type { EndedTask, MapState, RunState, TaskState } from './run-state.ts';
 import type { TaskStatus } from './states.ts';
@@ -40,9 +41,10 @@ export interface ResetTarget {
 }
 
 /**
- * `handler`: the `catch` handler of a task that is reset; `bracket`: a setup, and its teardown that has run, around a task that is.
+ * `handler`: the `catch` handler of a task that is reset; `bracket`: a setup, and its teardown that has run, around a task that is;
+ * `lost_the_race`: what a first cancelled for a winner that is done over.
  */
-export type ResetWhy = 'named' | 'fail_fast' | 'downstream' | 'ran_on_the_failure' | 'around' | 'handler' | 'bracket';
+export type ResetWhy = 'named' | 'fail_fast' | 'downstream' | 'ran_on_the_failure' | 'around' | 'handler' | 'bracket' | 'lost_the_race';
 
 export interface ResetTask {
   readonly node: number;
@@ -105,6 +107,8 @@ class Planning {
   private readonly kept = new Map<number, 'asked' | 'unsafe'>();
   private readonly seen = new Set<number>();
   private readonly walk: number[] = [];
+  /** Firsts whose losers are named. */
+  private readonly races = new Set<number>();
 
   constructor(graph: CompiledGraph, state: RunState, request: ResetRequest) {
     this.graph = graph;
@@ -127,7 +131,8 @@ class Planning {
     // A map that goes on is still to be met by the walk: where its list is made anew, it begins from the start.
     for (const node of this.maps.keys()) this.seen.delete(node.index);
     for (const node of begun) this.follow(node);
-    for (let at = this.walk.pop(); at !== undefined; at = this.walk.pop()) this.visit(at);
+    this.walkOn();
+    while (this.nameRaces()) this.walkOn();
     for (const node of this.named.keys()) this.addServing(node);
     return {
       kind,
@@ -135,6 +140,31 @@ class Planning {
       tasks: this.tasks,
       kept: [...this.kept].map(([node, why]) => ({ node, why })),
     };
+  }
+
+  private walkOn(): void {
+    for (let at = this.walk.pop(); at !== undefined; at = this.walk.pop()) this.visit(at);
+  }
+
+  /** A first whose winner is done over is run again by all its parts: what the win had cancelled goes with it. */
+  private nameRaces(): boolean {
+    const { graph, state } = this;
+    for (const node of graph.nodes) {
+      if (node.parts === null || this.races.has(node.index) || !this.named.has(node.index)) continue;
+      const race = raceOf(graph, state, node);
+      if (race === null || !this.seen.has(race.winner)) continue;
+      this.races.add(node.index);
+      for (const index of race.losers) this.nameLoser(index);
+    }
+    return this.walk.length > 0;
+  }
+
+  private nameLoser(index: number): void {
+    const task = this.state.tasks[index];
+    if (!isEnded(task) || task.reason !== 'superseded' || this.seen.has(index) || this.graph.nodes[index]?.cases !== null) return;
+    this.seen.add(index);
+    this.add(task, 'lost_the_race');
+    this.follow(index);
   }
 
   /** What was undone is not done again, and what cleans up is not disturbed. */
@@ -396,7 +426,7 @@ export function reusedByFork(graph: CompiledGraph, donor: RunState, from: readon
     walk.push(...node.watchers);
   }
   return graph.nodes
-    .filter((node) => node.cases === null && !anew.has(node.index) && donor.tasks[node.index]?.status === 'success')
+    .filter((node) => node.isCounted && !anew.has(node.index) && donor.tasks[node.index]?.status === 'success')
     .map((node) => node.index);
 }
 

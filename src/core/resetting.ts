@@ -1,7 +1,7 @@
 import { letGo, waitingOn } from './children.ts';
 import { isEnded, mapChange, putTask, taskAt } from './changes.ts';
 import { recordAttempt } from './failure.ts';
-import { LAST_INSTANT } from './duration-text.ts';
+import { enterGate, timeoutFrom } from './gates.ts';
 import { replay } from './replay.ts';
 import { endedItem, type ResetPlan, type ResetRequest, type ResetTarget, type ResetWhy } from './reset.ts';
 import { flowText } from './run-flow.ts';
@@ -43,7 +43,7 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
   reopen(turn);
   if (flowText(state) !== before) changes.flow = true;
   state.values.clear();
-  state.deadlineAt = graph.graph.timeoutMs === undefined ? state.deadlineAt : Math.min(LAST_INSTANT, now + graph.graph.timeoutMs);
+  if (graph.graph.timeoutMs !== undefined) state.deadlineAt = state.status === 'queued' ? null : timeoutFrom(graph, now);
   replay(graph, state);
 }
 
@@ -59,7 +59,7 @@ interface Doing {
 function again({ turn, request, why }: Doing, task: TaskState, target: ResetTarget | undefined): TaskFacts {
   const { node, item, attempt, rank, effect } = task;
   // What is given by hand stands for what upstreams gave: it goes when they are done over.
-  const keepsInput = why !== 'downstream' && why !== 'ran_on_the_failure';
+  const keepsInput = why !== 'downstream' && why !== 'lost_the_race' && why !== 'ran_on_the_failure';
   const isDoneOver = task.status === 'success' || target?.edited !== undefined || (item < 0 && turn.state.maps.has(node));
   return {
     node,
@@ -183,14 +183,17 @@ function recount(turn: Turn, node: number): void {
   }
 }
 
-function reopen({ state, changes }: Turn): void {
+function reopen({ graph, state, changes }: Turn): void {
   if (!isRunOver[state.status]) return;
   if (state.parent !== null) {
     state.parent = { ...state.parent, recalled: false };
     changes.kin = 'reopened';
   }
-  changes.moves = [...changes.moves, { from: state.status, to: 'queued' }, { from: 'queued', to: 'running' }];
-  state.status = 'running';
+  changes.moves = [...changes.moves, { from: state.status, to: 'queued' }];
+  // A run that holds a key waits for it again.
+  if (graph.gate === null) changes.moves = [...changes.moves, { from: 'queued', to: 'running' }];
+  else changes.gate = enterGate(graph, state);
+  state.status = graph.gate === null ? 'running' : 'queued';
   state.resumeTo = null;
   state.cause = null;
   state.cancelAsked = null;

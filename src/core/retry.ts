@@ -46,6 +46,8 @@ export interface FailureFacts {
   readonly nonRetryable?: boolean;
   /** A `RetryAfterError` asks for this delay; it draws on the budget. */
   readonly retryAfterMs?: number;
+  /** What the engine's `classifyError` said, where neither the error nor a rule had decided; its delay stands in `retryAfterMs`. */
+  readonly classified?: 'retry' | 'fail';
 }
 
 export interface RetryState {
@@ -66,7 +68,7 @@ const FAIL = (why: 'exhausted' | 'not_retryable' | 'total_timeout'): RetryDecisi
 
 /** Another attempt, and when, or the end (semantics, section 6). The first matching rule decides and draws on its own retries. */
 export function decideRetry(policy: RetryData, facts: FailureFacts, state: RetryState, now: number, seed: JitterSeed): RetryDecision {
-  if (facts.nonRetryable) return FAIL('not_retryable');
+  if (facts.nonRetryable || facts.classified === 'fail') return FAIL('not_retryable');
   const rule = facts.rule === undefined ? undefined : policy.on[facts.rule];
   if (rule?.action === 'fail') return FAIL('not_retryable');
   const drawn = rule === undefined ? 0 : (state.draws[facts.rule ?? 0] ?? 0);

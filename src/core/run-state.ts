@@ -192,7 +192,7 @@ export interface RunState {
   rev: number;
   status: RunStatus;
   /** What a paused run goes back to. */
-  resumeTo: 'scheduled' | 'running' | null;
+  resumeTo: 'scheduled' | 'queued' | 'running' | null;
   parent: ParentLink | null;
   readonly rank: number;
   readonly startAt: number | null;
@@ -223,7 +223,7 @@ export interface RunFacts {
   readonly generation: number;
   readonly rev: number;
   readonly status: RunStatus;
-  readonly resumeTo: 'scheduled' | 'running' | null;
+  readonly resumeTo: 'scheduled' | 'queued' | 'running' | null;
   readonly parent?: ParentLink | null;
   readonly rank: number;
   readonly startAt: number | null;

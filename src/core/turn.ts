@@ -39,8 +39,15 @@ export type RunEvent =
   | { readonly type: 'wake'; readonly node: number; readonly item: number; readonly name: string | null; readonly by: Wake }
   /** Start up to `count` more items of a map. */
   | { readonly type: 'take'; readonly node: number; readonly count: number }
+  /** A queued task ends with an output that was kept. */
+  | { readonly type: 'cached'; readonly node: number; readonly item: number; readonly output: string | null }
   | LimitEvent
+  /** A run that starts later is due. */
   | { readonly type: 'admit' }
+  /** The key of the run's workflow has room for it. */
+  | { readonly type: 'granted' }
+  /** The key is taken, or a newer run takes it: this one ends. */
+  | { readonly type: 'displaced'; readonly status: 'failed' | 'cancelled' }
   | { readonly type: 'cancel'; readonly reason: Reason }
   | { readonly type: 'fail'; readonly reason: 'deadline' | 'stuck' | 'marked_failed' }
   /** The instant that the run as a whole waited for has come: its deadline, or its own retry. */
@@ -184,5 +191,7 @@ export function expiryOf(node: GraphNode, now: number): number | null {
 }
 
 /** Before its time nothing of a run starts, and it does not end by itself. */
-export const isAdmitted = ({ status, resumeTo }: RunState): boolean =>
-  status !== 'scheduled' && !(status === 'paused' && resumeTo === 'scheduled');
+export const isAdmitted = ({ status, resumeTo }: RunState): boolean => {
+  const at = status === 'paused' ? resumeTo : status;
+  return at !== 'scheduled' && at !== 'queued';
+};

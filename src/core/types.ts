@@ -206,6 +206,11 @@ export interface TaskOpts {
   readonly concurrency?: number | KeyLimit;
   /** Starts per second, minute or hour, as a token bucket that holds so many: '10/s'. Or the name of a rate in the engine's `limits`. */
   readonly rate?: string;
+  /**
+   * Outputs are kept for `ttl`, over all runs: a task with the same contract and an equal input ends at once with what was kept, without an
+   * attempt. Needs `effects: 'none'`. A redrive or rerun by a person reads nothing from the cache.
+   */
+  readonly cache?: { readonly ttl: Duration };
 }
 
 /** How much of one key may run at the same time, in all processes together. */

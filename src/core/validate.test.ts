@@ -167,6 +167,11 @@ test('no value makes the check throw, whatever stands where in a graph', () => {
       { id: 'w', kind: 'when', input: { $ref: 'a' } },
       body('c', { if: { when: 'w', is: true } }),
       { id: 'r', kind: 'branch', when: 'w', cases: [{ is: true, value: { $ref: 'c' }, members: ['c'] }] },
+      { id: 'g', kind: 'guard' },
+      { id: 's', kind: 'switch', input: { $ref: 'a' }, cases: ['x', 'y'], default: 'skip' },
+      body('d', { if: { when: 's', is: 'x' } }),
+      { id: 'sr', kind: 'branch', when: 's', cases: [{ is: 'x', value: { $ref: 'd' }, members: ['d'] }] },
+      { id: 'f', kind: 'first', parts: [{ name: 'p', value: { $ref: 'a', path: ['q'] } }] },
       {
         id: 'm',
         kind: 'map',

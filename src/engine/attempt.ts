@@ -25,6 +25,8 @@ export interface AttemptHost {
   recordStep(step: StepWrite): Promise<boolean>;
   readSteps(task: TaskKey): Promise<StepRecord[]>;
   settle(attempt: Attempt, outcome: Outcome): void;
+  /** What the engine makes of an error about which neither the error itself nor a rule of the task has decided. */
+  classify(attempt: Attempt, error: unknown): FailureFacts;
   log(attempt: Attempt): Log;
   progressed(attempt: Attempt, progress: Progress): void;
   /** What `ctx.run` is to run, with its input as the codec stores it. */
@@ -294,7 +296,8 @@ export class Attempt {
         : {}),
       ...(error instanceof RetryAfterError ? { retryAfterMs: Math.max(1, error.delayMs(this.host.now())) } : {}),
     };
-    return { kind: 'error', error: this.recordText(error), facts };
+    const decided = rule !== undefined || facts.nonRetryable === true || facts.retryAfterMs !== undefined;
+    return { kind: 'error', error: this.recordText(error), facts: decided ? facts : this.host.classify(this, error) };
   }
 
   private recordText(error: unknown): string {

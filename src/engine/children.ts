@@ -2,6 +2,7 @@ import type { Changes } from '../core/changes.ts';
 import { endNotice, isAwaited, type ChildStart } from '../core/children.ts';
 import { decode, encode } from '../core/codec.ts';
 import type { HookFacts } from '../core/hooks.ts';
+import { BadKey } from '../core/needs.ts';
 import { newRunId, runIdText } from '../core/ids.ts';
 import type { ParentLink, RunState } from '../core/run-state.ts';
 import { isRunOver, type RunOutcome } from '../core/states.ts';
@@ -154,7 +155,7 @@ class Settling {
   private planned(entry: CachedRun, events: readonly RunEvent[]): PlannedRun {
     const units = events.map((event) => ({ kind: 'event' as const, run: entry.state.run, event, attempt: null, act: null, done: null }));
     const before = this.plan.runs.length;
-    this.parts.planner.run(this.plan, entry, units, this.capacity);
+    this.parts.planner.run(this.plan, entry, units, this.capacity, false);
     const planned = this.plan.runs[before];
     // why: it follows from what others did, and is derived anew where this is decided again
     units.length = 0;
@@ -199,25 +200,33 @@ class Settling {
     const { planner, numbers, ports } = this.parts;
     const { now } = this.plan;
     await numbers.ensure(1, 1_000);
-    const child = planner.open(
-      now,
-      {
-        known,
-        uid: newRunId(now, (count) => ports.randomBytes(count)),
-        input: start.hook === undefined ? start.input : hookInput(member, start.hook),
-        key: null,
-        tags: [],
-        priority: 0,
-        startAt: null,
-        traceparent: member.traceparent,
-        from: null,
-        act: null,
-        parent: linkOf(member.state, start),
-        rank: member.state.rank,
-        taken: null,
-      },
-      this.capacity,
-    );
+    let child: PlannedChild;
+    try {
+      child = planner.open(
+        now,
+        {
+          known,
+          uid: newRunId(now, (count) => ports.randomBytes(count)),
+          input: start.hook === undefined ? start.input : hookInput(member, start.hook),
+          key: null,
+          tags: [],
+          priority: 0,
+          startAt: null,
+          traceparent: member.traceparent,
+          from: null,
+          act: null,
+          parent: linkOf(member.state, start),
+          rank: member.state.rank,
+          taken: null,
+        },
+        this.capacity,
+      );
+    } catch (error) {
+      if (!(error instanceof BadKey)) throw error;
+      const message = `The input of workflow "${start.workflow}" does not fit: ${error.message}.`;
+      this.refuse(member, start, JSON.stringify({ name: 'PawlError', code: 'RUN_INPUT_INVALID', message }));
+      return;
+    }
     member.children.push(child);
     member.writes.push(child.write);
     const made = this.fresh(child, member.host);
@@ -320,7 +329,7 @@ class Settling {
 
   private say(member: Member, event: RunEvent): boolean {
     try {
-      const taken = this.parts.planner.goOn(member, [event], this.plan.now, this.capacity);
+      const taken = this.parts.planner.tell(member, [event], this.plan.now, this.capacity);
       if (concerns(member.state, member.changes)) this.queue.push(member);
       return taken;
     } catch (error) {

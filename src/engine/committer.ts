@@ -16,6 +16,7 @@ import type { Claims } from './claims.ts';
 import type { StoreClock } from './clock.ts';
 import { RunLoader } from './loader.ts';
 import { Kin, PlanAgain } from './children.ts';
+import { lookUp } from './lookups.ts';
 import { admitWakes } from './mailbox.ts';
 import { Numbers } from './numbers.ts';
 import {
@@ -29,6 +30,7 @@ import {
   type RunUnits,
 } from './planner.ts';
 import { keyConflict } from './key-conflict.ts';
+import { queueFull } from './queue-full.ts';
 import type { Moved, MoveUnit } from './moves.ts';
 import type { Ports } from './ports.ts';
 import type { Registry } from './registry.ts';
@@ -49,6 +51,7 @@ export interface CommitterOptions {
   readonly redactor: Redactor;
   readonly logs: LogBook;
   readonly settings: KernelSettings;
+  readonly maxQueued: number | null;
 }
 
 /**
@@ -78,6 +81,8 @@ export class Committer {
   onBroken: (error: unknown) => void = () => undefined;
   /** This worker may hold what it does not know of, or nothing any more: it must start anew. */
   onUnknown: () => void = () => undefined;
+  /** A run asked for the key of its workflow, or gave it up. */
+  onGate: () => void = () => undefined;
   /** A task began to wait for messages. */
   onWait: (run: number, task: WaitingTask) => void = () => undefined;
   /** Something will be due at this instant. */
@@ -86,7 +91,7 @@ export class Committer {
   constructor(options: CommitterOptions) {
     this.options = options;
     this.numbers = new Numbers(options.store);
-    this.planner = new Planner(options.settings, this.numbers);
+    this.planner = new Planner(options.settings, this.numbers, (text) => options.ports.digest(text));
     this.loader = new RunLoader(options, () => this.claims?.capacity(0).worker ?? 0);
     this.cache = this.loader.cache;
     const { store, registry, ports } = options;
@@ -174,8 +179,9 @@ export class Committer {
       now,
       worker: capacity.worker,
       starts: plan.starts.map((start) => start.write),
-      runs: plan.runs.map(({ entry, changes, act, children, group, untold, move }) => ({
+      runs: plan.runs.map(({ entry, changes, act, children, group, untold, move, cache }) => ({
         act,
+        cache,
         move: move?.write ?? null,
         firstBody: entry.known.stored.firstBody,
         state: entry.state,
@@ -190,6 +196,7 @@ export class Committer {
       logs,
       share: [],
       claim,
+      ...(this.options.maxQueued === null ? {} : { maxQueued: this.options.maxQueued }),
     };
     let result: CommitResult;
     try {
@@ -246,7 +253,15 @@ export class Committer {
   }
 
   private async plan(units: readonly Unit[], starts: readonly StartUnit[], capacity: Capacity, now: number): Promise<Plan> {
-    const plan: Plan = { now, starts: [], runs: [], steps: units.filter((unit) => unit.kind === 'step'), broken: [], needItems: [] };
+    const plan: Plan = {
+      now,
+      starts: [],
+      runs: [],
+      steps: units.filter((unit) => unit.kind === 'step'),
+      broken: [],
+      needItems: [],
+      lookups: [],
+    };
     const byRun = new Map<number, EventUnit[]>();
     const moves = new Map<number, MoveUnit>();
     for (const unit of units) {
@@ -267,14 +282,25 @@ export class Committer {
     if (missing.length > 0) await this.loader.load(missing.map((run) => ({ run, items: [] })));
     for (const [run, events] of byRun) this.planRun(plan, run, events, capacity);
     for (const [run, unit] of moves) this.planRun(plan, run, [unit], capacity);
-    for (const needed of plan.needItems.splice(0)) {
-      this.cache.drop(needed.run);
-      await this.loader.load([{ run: needed.run, items: await this.loader.allMaps(needed.run) }]);
-      this.planRun(plan, needed.run, needed.units, capacity);
+    for (const unit of starts) this.planner.start(plan, unit, capacity);
+    while (plan.needItems.length + plan.lookups.length > 0) {
+      for (const needed of plan.needItems.splice(0)) {
+        this.cache.drop(needed.run);
+        await this.loader.load([{ run: needed.run, items: await this.loader.allMaps(needed.run) }]);
+        this.planRun(plan, needed.run, needed.units, capacity);
+      }
+      if (plan.lookups.length > 0) await this.lookUp(plan, capacity);
     }
     for (const broken of plan.broken.splice(0)) await this.loader.setAside(broken.run, broken.units, broken.error);
-    for (const unit of starts) this.planner.start(plan, unit, capacity);
     return plan;
+  }
+
+  private lookUp(plan: Plan, capacity: Capacity): Promise<void> {
+    const { store, ports, settings } = this.options;
+    const more = (run: number, node: number): void => {
+      this.add({ kind: 'event', run, event: { type: 'take', node, count: 0 }, attempt: null, act: null, done: null });
+    };
+    return lookUp(plan.lookups, capacity, plan.now, { store, digest: (text) => ports.digest(text), settings, more });
   }
 
   private planRun(plan: Plan, run: number, units: RunUnits, capacity: Capacity): void {
@@ -347,6 +373,7 @@ export class Committer {
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
     if (changes.moves.length > 0 || changes.reset !== null || changes.flow || move !== null) this.woken(state);
+    if (changes.gate !== null || changes.moves.at(-1)?.to === 'queued') this.onGate();
     if (move !== null) {
       this.cache.put(entry);
       // Their places have other numbers now.
@@ -387,6 +414,10 @@ export class Committer {
       repeatedStart(unit, outcome.done);
       return;
     }
+    if (outcome?.created === false && 'queued' in outcome) {
+      unit.reject(queueFull(outcome.queued));
+      return;
+    }
     if (outcome?.created === false && 'decided' in outcome) {
       unit.reject(new ScheduleMoved());
       return;
@@ -420,6 +451,7 @@ export class Committer {
     for (const launch of launches) out.push([entry, launch]);
     for (const child of children) this.opened(child, epoch, out);
     if (changes.end !== null) this.onRunEnd(state.run, changes.end);
+    if (changes.gate !== null) this.onGate();
   }
 
   private async takeClaimed(result: CommitResult, now: number): Promise<void> {

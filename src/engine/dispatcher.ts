@@ -1,5 +1,6 @@
 import { runIdText } from '../core/ids.ts';
 import { NumberMap } from '../core/number-map.ts';
+import type { FailureFacts } from '../core/retry.ts';
 import type { RunningTask } from '../core/run-state.ts';
 import type { Outcome } from '../core/turn.ts';
 import type { Ctx, Log } from '../core/types.ts';
@@ -9,6 +10,7 @@ import { isPaused, type PausedNames } from '../store/capacity.ts';
 import type { ClaimRequest, CommitResult, StepRecord, StepWrite, Store, TaskKey } from '../store/store.ts';
 import { Attempt, type AttemptHost, type Callable, type Chain, type Progress } from './attempt.ts';
 import type { CachedRun } from './cache.ts';
+import { classified, type ClassifyError } from './classify.ts';
 import type { LogBook } from './attempt-log.ts';
 import type { StoreClock } from './clock.ts';
 import type { Claims } from './claims.ts';
@@ -38,7 +40,10 @@ export interface DispatcherOptions {
   readonly graceMs: number;
   readonly onProgress: (attempt: Attempt, progress: Progress) => void;
   readonly intercept: Intercept | undefined;
+  readonly classifyError: ClassifyError | undefined;
 }
+
+const NO_FACTS: FailureFacts = {};
 
 /** Stands between an attempt and its body: for the testing kit. */
 export type Intercept = (attempt: Attempt, run: () => unknown) => unknown;
@@ -281,6 +286,11 @@ export class Dispatcher implements Claims, AttemptHost {
         if (!applied) this.logger.warn("a late report was refused: the task is no longer this attempt's", attempt.facts);
       },
     });
+  }
+
+  classify(attempt: Attempt, error: unknown): FailureFacts {
+    const { classifyError } = this.options;
+    return classifyError === undefined ? NO_FACTS : classified(classifyError, { attempt, error, now: this.now(), logger: this.logger });
   }
 
   private forget(attempt: Attempt): void {

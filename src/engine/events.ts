@@ -77,7 +77,7 @@ export class EventReader {
     return events;
   }
 
-  private async alert(row: JournalRow, i: number, transition: Transition): Promise<EngineEvent | null> {
+  private async alert(row: JournalRow, i: number, transition: Transition | MessageNote): Promise<EngineEvent | null> {
     if (transition.kind !== 'task' || transition.to !== 'failed' || transition.from === 'failed') return null;
     const run = await this.run(transition.run);
     const node = run === null ? undefined : (await this.registry.learn(this.store, run.definition))?.compiled.nodes[transition.node];
@@ -176,6 +176,7 @@ export class EventReader {
 
 function runEvent(base: EventBase, { from, to, reason, generation }: RunTransition): EngineEvent | null {
   if (isRunOver[to]) return { ...base, ...(reason === null ? {} : { reason }), type: 'run.finished', status: to };
+  if (to === 'cancelling' || to === 'finishing' || from === 'finishing') return null;
   if (to === 'paused') return { ...base, type: 'run.paused' };
   if (from === 'paused') return { ...base, type: 'run.resumed' };
   if (to === 'queued') return { ...base, type: 'run.reopened', generation };

@@ -26,7 +26,16 @@ export async function giveBack(
           ({ node, item, token }) => ({ type: 'ended', node, item, token, outcome: { kind: 'released', began: false, ranMs: 0 } }) as const,
         );
       const changes = advance(graph, state, events, now, settings);
-      const write = { firstBody: definition.firstBody, state, epoch: loaded.epoch, shared: true, act: null, move: null, changes };
+      const write = {
+        firstBody: definition.firstBody,
+        state,
+        epoch: loaded.epoch,
+        shared: true,
+        act: null,
+        move: null,
+        cache: null,
+        changes,
+      };
       conflicts = (await store.commit({ ...nothing, runs: [write] })).conflicts.length;
     }
   }

@@ -59,6 +59,7 @@ export function decideMove(
     group: null,
     untold: false,
     move: { unit, write: { from: from.stored.id, to: to.stored.id, nodes: plan.nodes, staysUntil } },
+    cache: null,
   };
 }
 

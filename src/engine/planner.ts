@@ -1,6 +1,10 @@
-import { advance, claimInPlace, goOnWith, openFork, openRun, takeMore } from '../core/advance.ts';
+import { advance, advanceMore, claimInPlace, openFork, openRun, takeMore } from '../core/advance.ts';
+import { cacheEntries, isCached } from '../core/caching.ts';
 import type { GraphNode } from '../core/compile.ts';
 import { noChanges, taskAt, type Changes } from '../core/changes.ts';
+import { PawlError } from '../core/errors.ts';
+import { enterGate } from '../core/gates.ts';
+import { BadKey } from '../core/needs.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { runIdText } from '../core/ids.ts';
 import { isChecked, startable } from '../core/maps.ts';
@@ -10,12 +14,13 @@ import { resetResult } from '../core/reset.ts';
 import type { KernelSettings, RunEvent } from '../core/turn.ts';
 import { ItemsNeeded } from '../core/values.ts';
 import type { ActWrite } from '../store/acts.ts';
-import type { MoveWrite, StartLink, StartWrite } from '../store/store.ts';
+import type { CacheWrite, MoveWrite, StartLink, StartWrite } from '../store/store.ts';
 import type { Chain } from './attempt.ts';
 import type { CachedRun } from './cache.ts';
 import { decideMove, type MoveUnit } from './moves.ts';
-import type { Numbers } from './numbers.ts';
+import type { Lookup } from './lookups.ts';
 import type { Known } from './registry.ts';
+import type { Numbers } from './numbers.ts';
 import type { Act, EventUnit, StartFrom, StartRequest, StartUnit, StepUnit } from './units.ts';
 
 /** A claim made in the commit that queued the task. */
@@ -56,6 +61,7 @@ export interface PlannedRun {
   untold: boolean;
   /** It goes on under another definition, which `entry` is of; null in all other commits. */
   readonly move: { readonly unit: MoveUnit; readonly write: MoveWrite } | null;
+  readonly cache: readonly CacheWrite[] | null;
 }
 
 export interface Plan {
@@ -66,6 +72,8 @@ export interface Plan {
   /** Runs whose events the kernel could not take: their own data is at fault. */
   readonly broken: { readonly run: number; readonly units: readonly EventUnit[]; readonly error: unknown }[];
   /** Runs that need the items of these maps before they can be decided. */
+  /** Runs of workflows with a cache: what is kept may end tasks of them, before the rest of them is decided. */
+  readonly lookups: Lookup[];
   readonly needItems: { readonly run: number; readonly nodes: readonly number[]; readonly units: RunUnits }[];
 }
 
@@ -93,23 +101,44 @@ const MINUTE_MS = 60_000;
 export class Planner {
   private readonly settings: KernelSettings;
   private readonly numbers: Numbers;
+  private readonly digest: (text: string) => string;
 
-  constructor(settings: KernelSettings, numbers: Numbers) {
+  constructor(settings: KernelSettings, numbers: Numbers, digest: (text: string) => string) {
+    this.digest = digest;
     this.settings = settings;
     this.numbers = numbers;
   }
 
   start(plan: Plan, unit: StartUnit, capacity: Capacity): void {
-    const { request } = unit;
-    const { from } = request;
-    const made = this.open(plan.now, { ...request, parent: null, taken: from?.taken ?? null, act: startAct(unit) }, capacity);
-    plan.starts.push({ ...made, unit });
+    try {
+      const { request } = unit;
+      const { known, from } = request;
+      const begun = this.begin(plan.now, { ...request, parent: null, taken: from?.taken ?? null, act: startAct(unit) }, capacity);
+      const { state, changes, looksUp } = begun;
+      const finish = (): void => void plan.starts.push({ ...begun.finish(), unit });
+      if (looksUp) plan.lookups.push({ known, state, changes, seen: 0, misses: 0, rounds: 0, finish, fail: unit.reject });
+      else finish();
+    } catch (error) {
+      if (!(error instanceof BadKey)) throw error;
+      const { workflow } = unit.request.known.stored;
+      unit.reject(new PawlError('RUN_INPUT_INVALID', `The input of workflow "${workflow}" does not fit: ${error.message}.`));
+    }
   }
 
-  /** A run to accept: whether it starts later, waits to be claimed as a whole, or its roots go on here. */
+  /** A run that another one starts. What is kept of its tasks is not looked up: they run. */
   open(now: number, request: OpenRequest, capacity: Capacity): PlannedChild {
+    return this.begin(now, request, capacity).finish();
+  }
+
+  /** A run to accept: whether it starts later, waits for a key or to be claimed as a whole, or its roots go on here. */
+  private begin(
+    now: number,
+    request: OpenRequest,
+    capacity: Capacity,
+  ): { state: RunState; changes: Changes; looksUp: boolean; finish: () => PlannedChild } {
     const { known, startAt, taken } = request;
     const isLater = startAt !== null && startAt > now;
+    const isGated = known.compiled.gate !== null;
     const facts = this.facts(now, request, isLater);
     const { firstBody, id, workflow } = known.stored;
     const roots = known.compiled.plainRoots;
@@ -118,60 +147,63 @@ export class Planner {
       roots !== null && capacity.free >= roots.length && roots.every((root) => capacity.mayContinue(firstBody + root, facts.rank, chain));
     const unclaimed = !isLater && roots !== null && !goesOn && taken === null;
     const { state, changes } =
-      unclaimed || isLater
+      unclaimed || isLater || (isGated && taken === null)
         ? { state: emptyRunState(known.compiled, facts), changes: noChanges() }
         : taken === null
           ? openRun(known.compiled, facts, now, this.settings)
           : openFork(known.compiled, facts, taken, now, this.settings);
-    const launches =
-      unclaimed || isLater
-        ? []
-        : this.continueHere(known.compiled.nodes.length, { state, changes, firstBody, chain, hasNeeds: false }, capacity, now, 0);
-    if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
-    const { uid, key, tags, traceparent, fire } = request;
-    const owner = launches.length > 0 ? capacity.worker : null;
-    const link = linkOf(request.from, state);
-    const act = request.act === null ? null : actResult(request.act, uid, state.run, request.from);
-    return {
-      known,
-      launches,
-      chain,
-      children: [],
-      dueAt: fire?.dueAt ?? null,
-      write: {
-        uid,
-        definition: id,
-        firstBody,
-        workflow,
-        key,
-        tags,
-        traceparent,
-        unclaimed,
-        owner,
-        state,
-        changes,
-        link,
-        act,
+    if (isGated) changes.gate = enterGate(known.compiled, state);
+    const finish = (): PlannedChild => {
+      const at = { state, changes, firstBody, chain, hasNeeds: false };
+      const launches = unclaimed || isLater || isGated ? [] : this.continueHere(known.compiled.nodes.length, at, capacity, now, 0);
+      if (state.maps.size > 0 && !isGated) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
+      const { uid, key, tags, traceparent, fire } = request;
+      const owner = launches.length > 0 ? capacity.worker : null;
+      const link = linkOf(request.from, state);
+      const act = request.act === null ? null : actResult(request.act, uid, state.run, request.from);
+      return {
+        known,
+        launches,
+        chain,
         children: [],
-        ...(fire === undefined ? {} : { fire }),
-      },
+        dueAt: fire?.dueAt ?? null,
+        write: {
+          uid,
+          definition: id,
+          firstBody,
+          workflow,
+          key,
+          tags,
+          traceparent,
+          unclaimed,
+          owner,
+          state,
+          changes,
+          link,
+          act,
+          children: [],
+          ...(fire === undefined ? {} : { fire }),
+        },
+      };
     };
+    return { state, changes, looksUp: known.compiled.caches && !unclaimed && !isLater && !isGated, finish };
   }
 
   private facts(now: number, { known, startAt, priority, rank, input, parent }: OpenRequest, isLater: boolean): RunFacts {
     const timeoutMs = known.compiled.graph.timeoutMs;
     const begins = isLater && startAt !== null ? startAt : now;
+    const isGated = known.compiled.gate !== null;
     return {
       run: this.numbers.run(),
       generation: 1,
       rev: 1,
-      status: isLater ? 'scheduled' : 'running',
+      status: isLater ? 'scheduled' : isGated ? 'queued' : 'running',
       resumeTo: null,
       parent,
       rank: rank ?? begins - priority * MINUTE_MS,
       startAt: isLater ? startAt : null,
       acceptedAt: now,
-      deadlineAt: timeoutMs === undefined ? null : Math.min(LAST_INSTANT, begins + timeoutMs),
+      deadlineAt: timeoutMs === undefined || isGated ? null : Math.min(LAST_INSTANT, begins + timeoutMs),
       input,
       cause: null,
       cancelAsked: null,
@@ -179,23 +211,22 @@ export class Planner {
   }
 
   /** What the ends of other runs in the same commit say to this one; whether it took them. */
-  goOn(
+  tell(
     { known, state, changes, launches, chain }: { known: Known; state: RunState; changes: Changes; launches: Launch[]; chain: Chain },
     events: readonly RunEvent[],
     now: number,
     capacity: Capacity,
   ): boolean {
     const before = changes.tasks.length;
-    const refused = changes.refused.length;
-    goOnWith(known.compiled, state, changes, { events, now, settings: this.settings });
+    const taken = advanceMore(known.compiled, state, changes, events, now, this.settings);
     const at = { state, changes, firstBody: known.stored.firstBody, chain, hasNeeds: known.compiled.hasNeeds };
     launches.push(...this.continueHere(known.compiled.nodes.length, at, capacity, now, before));
     if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
-    return changes.refused.length === refused;
+    return taken;
   }
 
   /** All events of one run that came together, in their order. */
-  run(plan: Plan, entry: CachedRun, units: readonly EventUnit[], capacity: Capacity): void {
+  run(plan: Plan, entry: CachedRun, units: readonly EventUnit[], capacity: Capacity, looksUp = true): void {
     const { state, known } = entry;
     const { now } = plan;
     try {
@@ -206,26 +237,67 @@ export class Planner {
         now,
         this.settings,
       );
-      const chain = nextChain(units, now);
-      const at = { state, changes, firstBody: known.stored.firstBody, chain, hasNeeds: known.compiled.hasNeeds };
-      const launches = this.continueHere(known.compiled.nodes.length, at, capacity, now, 0);
-      if (state.maps.size > 0) launches.push(...this.takeItems(entry, changes, chain, capacity, now));
-      plan.runs.push({
-        units,
-        entry,
-        changes,
-        launches,
-        act: actOf(units, changes),
-        move: null,
-        chain,
-        children: [],
-        group: null,
-        untold: false,
-      });
+      if (!known.compiled.caches || !looksUp) {
+        this.goOn(plan, { entry, units, changes, cache: null }, capacity);
+        return;
+      }
+      const cache = this.kept(known, state, changes, now);
+      const finish = (): void => this.guarded(plan, entry, units, () => this.goOn(plan, { entry, units, changes, cache }, capacity));
+      const fail = (error: unknown): void => this.failed(plan, entry, units, error);
+      plan.lookups.push({ known, state, changes, seen: 0, misses: 0, rounds: 0, finish, fail });
     } catch (error) {
-      if (error instanceof ItemsNeeded) plan.needItems.push({ run: state.run, nodes: error.nodes, units });
-      else plan.broken.push({ run: state.run, units, error });
+      this.failed(plan, entry, units, error);
     }
+  }
+
+  /** What of the run goes on in this process. */
+  private goOn(
+    plan: Plan,
+    { entry, units, changes, cache }: Pick<PlannedRun, 'entry' | 'units' | 'changes' | 'cache'>,
+    capacity: Capacity,
+  ): void {
+    const { state, known } = entry;
+    const chain = nextChain(units, plan.now);
+    const at = { state, changes, firstBody: known.stored.firstBody, chain, hasNeeds: known.compiled.hasNeeds };
+    const launches = this.continueHere(known.compiled.nodes.length, at, capacity, plan.now, 0);
+    if (state.maps.size > 0) launches.push(...this.takeItems(entry, changes, chain, capacity, plan.now));
+    plan.runs.push({
+      units,
+      entry,
+      changes,
+      launches,
+      act: actOf(units, changes),
+      move: null,
+      cache,
+      chain,
+      children: [],
+      group: null,
+      untold: false,
+    });
+  }
+
+  private guarded(plan: Plan, entry: CachedRun, units: readonly EventUnit[], work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.failed(plan, entry, units, error);
+    }
+  }
+
+  private failed(plan: Plan, { state }: CachedRun, units: readonly EventUnit[], error: unknown): void {
+    if (error instanceof ItemsNeeded) plan.needItems.push({ run: state.run, nodes: error.nodes, units });
+    else plan.broken.push({ run: state.run, units, error });
+  }
+
+  private kept({ compiled }: Known, state: RunState, changes: Changes, now: number): CacheWrite[] | null {
+    const entries = cacheEntries(compiled, state, changes);
+    if (entries.length === 0) return null;
+    return entries.map(({ task, text, output, ttlMs }) => ({
+      key: this.digest(text),
+      task,
+      output,
+      expiresAt: Math.min(LAST_INSTANT, now + ttlMs),
+    }));
   }
 
   /** A run that is to go on under another definition. One that cannot be moved is no broken run: it stays what it is. */
@@ -252,10 +324,10 @@ export class Planner {
     for (let i = first; i < at.changes.tasks.length; i++) {
       const change = at.changes.tasks[i];
       if (change === undefined) continue;
-      // Later in the same commit it may have moved on: a loser of a first is cancelled as soon as it is queued.
-      if (taskAt(at.state, change.to.node, change.to.item) !== change.to) continue;
       // What it held is free in this transaction: whoever waited for it can have it in the same one.
       if (at.hasNeeds && change.from?.status === 'running' && change.to.status !== 'running') capacity.waits(change.from.rank);
+      // Later in the same commit it may have moved on: a loser of a first is cancelled as soon as it is queued.
+      if (taskAt(at.state, change.to.node, change.to.item) !== change.to) continue;
       if (change.to.status === 'running' && change.to.phase === 'body' && change.from?.status === 'running') {
         // The verdict was yes: the body starts under the claim, and in the slot, that evaluated.
         capacity.free--;
@@ -296,7 +368,8 @@ export class Planner {
     for (const map of state.maps.values()) {
       const node = known.compiled.nodes[map.node];
       const task = state.tasks[map.node];
-      if (node === undefined || task?.status !== 'running' || state.status === 'paused') continue;
+      // Of a map with a cache items were taken with the look into it.
+      if (node === undefined || isCached(node) || task?.status !== 'running' || state.status === 'paused') continue;
       if (node.child !== null && !isChecked(node)) {
         // The kernel starts them, so many in a commit.
         if (startable(node, map) > 0) capacity.waits(task.rank);
@@ -341,7 +414,8 @@ function actOf(units: readonly EventUnit[], changes: Changes): ActWrite | null {
 function linkOf(from: StartFrom | null, state: RunState): StartLink | null {
   if (from === null) return null;
   const { run, kind, taken } = from;
-  return { run, kind, generation: taken?.donor.generation ?? null, maps: taken?.nodes.filter((node) => state.maps.has(node)) ?? [] };
+  const maps = taken?.nodes.filter((node) => state.maps.has(node)) ?? [];
+  return { run, kind, generation: taken?.donor.generation ?? null, maps: maps.map((to) => ({ from: taken?.was?.get(to) ?? to, to })) };
 }
 
 const startAct = ({ request: { act, uid } }: StartUnit): Act | null =>

@@ -109,7 +109,7 @@ export async function pruneBatches({
     // The journal names workers by their numbers: they stay as long as it does.
     const workersBefore = keep.journalMs === null ? null : now - keep.journalMs;
     const auditBefore = keep.auditMs === null ? null : now - keep.auditMs;
-    ({ more: moreActs } = await care.pruneActs({ auditBefore, requestsBefore: now - REQUEST_MS, workersBefore, rows: BATCH_ROWS }));
+    ({ more: moreActs } = await care.pruneActs({ now, auditBefore, requestsBefore: now - REQUEST_MS, workersBefore, rows: BATCH_ROWS }));
     await nextTurn();
   }
   // why: a record tells of a run as long as any of them may be there

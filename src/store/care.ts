@@ -21,7 +21,7 @@ export interface Care {
   pruneJournal(request: JournalPruneRequest): Promise<JournalPruned>;
   /** How many journal rows are as old as this. */
   prunableJournal(before: number): Promise<number>;
-  /** Deletes audit entries and request ids that are as old as this, at most `rows` of each in one transaction. */
+  /** Deletes audit entries and request ids that are as old as this, and kept outputs past their time, at most `rows` of each in one transaction. */
   pruneActs(request: ActsPruneRequest): Promise<ActsPruned>;
   /** Where the journal was cut off last: its first row has a higher number. Zeros where it never was. */
   checkpoint(): Promise<{ readonly seq: number; readonly at: number }>;
@@ -71,6 +71,7 @@ export interface JournalPruned {
 }
 
 export interface ActsPruneRequest {
+  readonly now: number;
   /** Null: none. */
   readonly auditBefore: number | null;
   readonly requestsBefore: number;

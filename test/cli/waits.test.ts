@@ -21,7 +21,7 @@ beforeEach(async () => {
   place = new Place({ 'pawl.ts': ENTRY });
   const { order } = (await import(/* @vite-ignore */ place.file('pawl.ts'))) as { order: never };
   engine = createEngine({ store: place.store, use: [order], logger: silent });
-  ({ id } = await engine.start(order, undefined as never));
+  ({ id } = await engine.start(order, undefined));
 });
 afterEach(async () => {
   await engine.close();

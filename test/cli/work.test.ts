@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { statementText } from '../../src/store/sqlite/statements.ts';
-import { hook } from '../store/hooks.ts';
+import { hook, sqliteError } from '../store/hooks.ts';
 import { LIBRARY, pawl, Place } from './kit.ts';
 
 const undo: (() => void)[] = [];
@@ -16,10 +16,17 @@ test(
     undo.push(() => place.remove());
     const started = await pawl(place, ['start', 'one']);
     expect(started.exit, started.stderr).toBe(0);
-    // A rule of the store is broken as soon as something is claimed.
-    undo.push(hook({ onRun: (sql, next) => (sql === statementText('claimRun') ? { changes: 0 } : next()) }));
+    // The file is found to be damaged with the first commit of the worker.
+    undo.push(
+      hook({
+        onRun: (sql, next) => {
+          if (sql === statementText('insertJournal')) throw sqliteError(11, 'database disk image is malformed');
+          return next();
+        },
+      }),
+    );
     const { exit, stderr } = await pawl(place, ['work', '--log', 'text']);
-    expect(stderr).toContain('ENGINE_BROKEN');
+    expect(stderr).toContain('STORE_CORRUPT');
     expect(exit).not.toBe(0);
   },
 );

@@ -47,6 +47,18 @@ const methods: Readonly<Record<string, { readonly call: () => Call; readonly goo
   'queues.resume': { call: () => engine.queues.resume, good: ['some'] },
   'workflows.pause': { call: () => engine.workflows.pause, good: ['some'] },
   'workflows.resume': { call: () => engine.workflows.resume, good: ['some'] },
+  'schedules.get': { call: () => engine.schedules.get, good: ['some'] },
+  'schedules.next': { call: () => engine.schedules.next, good: ['some', 5] },
+  'schedules.history': { call: () => engine.schedules.history, good: ['some', {}], options: 1 },
+  'schedules.pause': { call: () => engine.schedules.pause, good: ['some', {}], options: 1 },
+  'schedules.resume': { call: () => engine.schedules.resume, good: ['some'] },
+  'schedules.delete': { call: () => engine.schedules.delete, good: ['some'] },
+  'schedules.trigger': { call: () => engine.schedules.trigger, good: ['some'] },
+  'schedules.backfill': { call: () => engine.schedules.backfill, good: ['some', {}], options: 1 },
+  'schedules.create': { call: () => engine.schedules.create, good: [{}] },
+  'schedules.backfill.preview': { call: () => engine.schedules.backfill.preview, good: ['some', {}] },
+  'schedules.backfill.list': { call: () => engine.schedules.backfill.list, good: ['some'] },
+  'schedules.backfill.cancel': { call: () => engine.schedules.backfill.cancel, good: [1] },
   audit: { call: () => engine.audit.bind(engine), good: [{}], options: 0 },
   watch: { call: () => engine.watch.bind(engine), good: [{ signal: AbortSignal.abort() }], options: 0 },
   prune: { call: () => engine.prune.bind(engine), good: [{ dryRun: true }], options: 0 },
@@ -83,6 +95,7 @@ const elsewhere = [
   'workers',
   'quarantine.list',
   'limits.list',
+  'schedules.list',
   'queues.list',
   'workflows.list',
   'checkVersions',
@@ -142,7 +155,7 @@ const isFine = (what: string): boolean => /^[A-Z_]+$/.test(what) || what === 'ok
 test('every method of an engine and of a run is here', () => {
   const own = (value: object): string[] =>
     Object.getOwnPropertyNames(Object.getPrototypeOf(value)).filter((name) => name !== 'constructor' && !name.startsWith('_'));
-  const grouped = (['runs', 'dead', 'quarantine', 'limits', 'queues', 'workflows'] as const).flatMap((group) =>
+  const grouped = (['runs', 'dead', 'quarantine', 'limits', 'queues', 'workflows', 'schedules'] as const).flatMap((group) =>
     Object.keys(engine[group]).map((name) => `${group}.${name}`),
   );
   const internal = [
@@ -157,6 +170,7 @@ test('every method of an engine and of a run is here', () => {
     'moveAll',
     'versions',
     'capacity',
+    'scheduleClient',
     'pulse',
     'examine',
     'run.id',

@@ -175,7 +175,7 @@ describe('the guard of a run', () => {
     });
   const go = guarded((input) => input.go);
 
-  test('that says no: the run is skipped, and nothing of it runs', async () => {
+  test('39: that says no: the run is skipped, and nothing of it runs', async () => {
     const run = await engineOf(go).start(go, { go: false });
     await run.result().catch(() => undefined);
     const all = 'skipped: condition';
@@ -232,6 +232,25 @@ describe('the guard of a run', () => {
     expect(await stateOf(other)).toMatchObject({ run: 'skipped', tasks: { guard: 'skipped: condition', b: 'skipped: condition' } });
   });
 
+  test('is asked again where its process dies over it, and so is a switch', async () => {
+    const asked: string[] = [];
+    const dies = (who: string): boolean => {
+      asked.push(who);
+      return asked.filter((one) => one === who).length > 1 || (new Promise(() => undefined) as never);
+    };
+    const one = workflow({ name: 'dies', guard: () => dies('guard') }, (w) => ({
+      way: w.switch(1, { a: [() => false, () => 'a'], b: [() => dies('b'), () => w.run('b', {}, () => 'b')] }),
+    }));
+    const kit = engineOf(one);
+    const run = await kit.start(one);
+    for (const who of ['guard', 'b']) {
+      while (!asked.includes(who)) await kit.settle();
+      await kit.reboot();
+    }
+    expect(await run.result()).toEqual({ way: 'b' });
+    expect(asked).toEqual(['guard', 'guard', 'b', 'b']);
+  });
+
   test('cannot be skipped by an operator, and ends with the run that is cancelled meanwhile', async () => {
     const naps = new Naps();
     const one = guarded(() => naps.sleep(5) as never);
@@ -252,5 +271,36 @@ describe('the guard of a run', () => {
     await run.pause();
     await naps.pass(10);
     expect((await stateOf(run)).run).toBe('skipped');
+  });
+});
+
+describe('why', () => {
+  test('says which decision a task waits for, which branch was chosen, and that the guard said no', async () => {
+    const naps = new Naps();
+    const one = workflow({ name: 'why', guard: (input) => naps.sleep(2).then(() => input === undefined) as never }, (w) => {
+      w.switch(1, {
+        a: [() => naps.sleep(2).then(() => true) as never, () => void w.run('a', {}, () => naps.sleep(5))],
+        b: [() => true, () => void w.run('b', {}, ok)],
+      });
+      w.first({ slow: w.run('slow', {}, () => naps.sleep(20)), quick: w.run('quick', {}, () => naps.sleep(10)) });
+    });
+    const no = workflow({ name: 'no', guard: () => false }, (w) => void w.run('a', {}, ok));
+    const kit = naps.on(engineOf(one, no));
+    const run = await kit.start(one);
+    const why = async (task?: string) => (await run.why(task)).sentence;
+    await naps.pass(1);
+    expect(await why('slow')).toBe('It waits until "guard" has ended.');
+    expect(await why()).toMatch(/^Task "guard": its condition is evaluated since 1 s/);
+    await naps.pass(2);
+    expect(await why('b')).toBe('It waits until "switch" has ended.');
+    expect(await why('first')).toBe('It waits until one of "slow" and "quick" has succeeded.');
+    await naps.pass(3);
+    expect(await why('b')).toMatch(/^It was skipped .*: "switch" chose another branch\.$/);
+    await naps.pass(20);
+    expect(await why('slow')).toMatch(/^It was cancelled .* \(superseded\)\.$/);
+    const skipped = await kit.start(no);
+    await skipped.result();
+    expect((await skipped.why()).sentence).toMatch(/^It was skipped.*: its guard said no, and nothing of it ran\.$/);
+    expect((await skipped.why('a')).sentence).toMatch(/the guard of the run said no\.$/);
   });
 });

@@ -234,3 +234,20 @@ describe('retry of a run', () => {
     expect(log).toEqual(['up', 'down', 'up', 'down', 'undo a']);
   });
 });
+
+test('a map that is cancelled in the middle: the items that had succeeded are undone', async () => {
+  const naps = new Naps();
+  const item = task({ name: 'item', run: async (n: number) => naps.sleep(n).then(() => n) });
+  const one = workflow({ name: 'saga' }, (w) => {
+    w.map([1, 2, 30, 40], item, (n) => n, { concurrency: 3, compensate: ({ output }) => void log.push(`item ${output}`) });
+    return {};
+  });
+  const kit = naps.on(engineOf(one));
+  const run = await kit.start(one);
+  await naps.pass(5);
+  await kit.reboot();
+  await run.cancel();
+  await naps.pass(5);
+  expect((await run.status()).status).toBe('cancelled');
+  expect(log).toEqual(['item 2', 'item 1']);
+});

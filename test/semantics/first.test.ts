@@ -1,6 +1,6 @@
 /** `w.first`: who wins, what becomes of the others, and how a run goes on after it. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { workflow } from '../../src/index.ts';
+import { task, workflow } from '../../src/index.ts';
 import type { AnyRef, Build, RefBase } from '../../src/core/types.ts';
 import { closeAll, engineOf, fail, Naps, ok, ran, stateOf } from './kit.ts';
 
@@ -27,6 +27,8 @@ const race = (
     more?.(w, made);
     return { first: w.first(made) };
   });
+
+const nap = (naps: Naps) => task({ name: 'nap', run: (i: { s: number }) => naps.sleep(i.s).then(() => i.s) });
 
 describe('first', () => {
   test('gives the winner and its value; the losers are cancelled at once, their bodies see it, and nothing counts for the outcome', async () => {
@@ -140,11 +142,9 @@ describe('what is cancelled with a loser', () => {
 
   test('is a map with its items, of which none starts any more', async () => {
     const naps = new Naps();
-    const { task } = await import('../../src/index.ts');
-    const nap = task({ name: 'nap', run: (i: { s: number }) => naps.sleep(i.s) });
     const one = workflow({ name: 'maps' }, (w) => {
       const a = w.run('a', {}, () => naps.sleep(3));
-      const m = w.map([2, 30, 40, 50], nap, (s) => ({ s }), { concurrency: 2 });
+      const m = w.map([2, 30, 40, 50], nap(naps), (s) => ({ s }), { concurrency: 2 });
       return { won: w.first({ a, m }).winner };
     });
     const { run, tasks } = await ran(one, naps);
@@ -200,6 +200,32 @@ describe('after a first', () => {
     expect((await stateOf(run)).tasks).toEqual({ go: 'success', a: superseded, b: 'success', first: 'success' });
   });
 
+  test('a rerun of the winner alone lets the losers race again too, with what led to them', async () => {
+    const naps = new Naps();
+    let wait = 1;
+    const one = workflow({ name: 'again' }, (w) => {
+      const a = w.run('a', {}, () => naps.sleep(wait).then(() => 'a'));
+      const b = w.run('b', { root: w.run('root', {}, () => naps.sleep(2)) }, () => naps.sleep(2).then(() => 'b'));
+      return w.first({ a, b });
+    });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(10);
+    expect((await stateOf(run)).tasks).toEqual({ a: 'success', root: superseded, b: superseded, first: 'success' });
+    wait = 50;
+    const { tasks } = await run.rerun('a', { dryRun: true });
+    expect(tasks.map(({ task, why }) => `${task} ${why}`).toSorted()).toEqual([
+      'a named',
+      'b lost_the_race',
+      'first downstream',
+      'root lost_the_race',
+    ]);
+    await run.rerun('a');
+    await naps.pass(20);
+    expect(await run.result()).toEqual({ winner: 'b', value: 'b' });
+    expect((await stateOf(run)).tasks).toEqual({ a: superseded, root: 'success', b: 'success', first: 'success' });
+  });
+
   test('a rerun of a loser alone gives the same winner, and the loser does not run', async () => {
     const naps = new Naps();
     const one = race(naps, { a: 1, b: 9 });
@@ -249,6 +275,51 @@ describe('after a first', () => {
     await naps.pass(30);
     expect(await run.result()).toEqual({ winner: 'a', value: 'a' });
     expect((await stateOf(run)).tasks).toMatchObject({ a: 'success', b: superseded, first: 'success' });
+  });
+
+  test('a redrive of a part that had failed before another won supersedes it: nobody needs it any more', async () => {
+    const naps = new Naps();
+    const one = race(naps, { a: -1, b: 3 });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(5);
+    expect((await stateOf(run)).run).toBe('failed');
+    await run.redrive();
+    await naps.pass(5);
+    expect(await stateOf(run)).toMatchObject({
+      run: 'success',
+      tasks: { a: superseded, b: 'success', first: 'success' },
+      attempts: { a: 1 },
+    });
+    expect(await run.result()).toEqual({ first: { winner: 'b', value: 'B' } });
+  });
+
+  test('a map that wins gives its list, in a process that never saw its items, too', async () => {
+    const naps = new Naps();
+    const one = workflow({ name: 'maps' }, (w) => {
+      const m = w.map([1, 2, 3], nap(naps), (s) => ({ s }));
+      const won = w.first({ m, slow: w.run('slow', {}, () => naps.sleep(60)) });
+      const go = w.run('go', { won }, () => naps.sleep(2));
+      return w.run('next', { won }, ({ won }) => won, { after: [go] });
+    });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(4);
+    await kit.reboot();
+    await naps.pass(30);
+    expect(await run.result()).toEqual({ winner: 'm', value: [1, 2, 3] });
+    expect(await run.output('first')).toEqual({ winner: 'm', value: [1, 2, 3] });
+  });
+
+  test('a process that dies during the race leaves it open: another one ends it', async () => {
+    const naps = new Naps();
+    const one = race(naps, { a: 3, b: 9, c: -1 });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(2);
+    await kit.reboot();
+    await naps.pass(30);
+    expect((await stateOf(run)).tasks).toEqual({ a: 'success', b: superseded, c: 'failed', first: 'success' });
   });
 
   test('cannot be marked itself; a part that is marked wins', async () => {

@@ -4,11 +4,12 @@
  */
 import { expect } from 'vitest';
 import { advance, claimInPlace, claimTask, openRun, takeMore } from '../../src/core/advance.ts';
-import { isEnded, setTask, type Changes } from '../../src/core/changes.ts';
+import { isEnded, setTask, taskAt, type Changes } from '../../src/core/changes.ts';
 import { compileGraph, type CompiledGraph } from '../../src/core/compile.ts';
 import type { Graph } from '../../src/core/graph.ts';
 import { startable } from '../../src/core/maps.ts';
 import { NumberMap } from '../../src/core/number-map.ts';
+import { flowText, readFlow } from '../../src/core/run-flow.ts';
 import { replay } from '../../src/core/replay.ts';
 import {
   emptyRunState,
@@ -66,6 +67,8 @@ export class World {
   live: RunState;
   private carried: RunState;
   end: Changes['end'] = null;
+  /** What the run's row says beside its tasks, where that was ever written. */
+  private flowRow: string | null | undefined = undefined;
   now = START;
   private tokens = 0;
   /** Reports that were made once, under tokens that are no longer current. */
@@ -83,7 +86,7 @@ export class World {
   /** A state from the rows, as a process gets it that never saw this run; with the ended items of these maps. */
   derive(items: readonly number[]): RunState {
     const status = this.end?.status ?? this.live.status;
-    const state = emptyRunState(this.graph, { ...this.facts, status });
+    const state = emptyRunState(this.graph, { ...this.facts, status, ...(this.flowRow === undefined ? {} : readFlow(this.flowRow)) });
     for (const map of this.mapRows.values()) {
       const isKept = this.graph.nodes[map.node]?.isRead === true && map.next === 0;
       state.maps.set(map.node, { ...map, open: new NumberMap(), again: [], list: null, results: isKept ? [] : null });
@@ -128,6 +131,7 @@ export class World {
     expect(textOf(other.changes)).toBe(textOf(changes));
     const claimed: RunningTask[] = [];
     for (const change of changes.tasks) {
+      if (taskAt(this.live, change.to.node, change.to.item) !== change.to) continue;
       if (change.to.status !== 'queued' || change.from?.status === 'running' || !goOn(change.to.node)) continue;
       const running = claimInPlace(this.live, change, this.lease(), this.now);
       setTask(this.carried, running);
@@ -184,6 +188,7 @@ export class World {
       for (const counter of COUNTERS) row[counter] += counts[counter];
     }
     this.attempts.push(...changes.attempts);
+    if (changes.flow) this.flowRow = flowText(this.live);
     if (before === '-') this.edge(runEdges, '-', changes.end === null ? this.live.status : 'running');
     for (const move of changes.moves) this.edge(runEdges, move.from, move.to);
     if (changes.end !== null) {
@@ -210,7 +215,7 @@ export class World {
   /** What must hold after every commit. */
   private check(): void {
     let open = 0;
-    for (const node of this.graph.nodes) if (node.cases === null && !isEnded(this.rows.get(key(node.index, -1)))) open++;
+    for (const node of this.graph.nodes) if (node.isCounted && !isEnded(this.rows.get(key(node.index, -1)))) open++;
     expect(this.live.open).toBe(open);
     for (const map of this.live.maps.values()) {
       const task = this.graph.nodes[map.node]?.task;

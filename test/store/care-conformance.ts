@@ -348,7 +348,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
 
       test('deletes entries of the audit and request ids that are old, a few at a time', async () => {
         for (const [i, actor] of ['a', 'b', 'c', 'd'].entries()) await actAt(T0 + i * DAY, actor);
-        const request = { auditBefore: T0 + 2 * DAY, requestsBefore: T0 + DAY, workersBefore: null, rows: 2 };
+        const request = { now: T0, auditBefore: T0 + 2 * DAY, requestsBefore: T0 + DAY, workersBefore: null, rows: 2 };
         expect(await store.care.pruneActs(request)).toEqual({ entries: 2, more: true });
         expect(await store.care.pruneActs(request)).toEqual({ entries: 1, more: false });
         expect(await actors()).toEqual(['d']);
@@ -360,7 +360,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         const ids: number[] = [];
         for (let i = 0; i < 4; i++) ids.push(await store.boot(facts({ name: `w${i}` }), T0 + 100));
         for (const [i, id] of ids.slice(0, 3).entries()) await store.leave(id, T0 + i);
-        const request = { auditBefore: null, requestsBefore: 0, workersBefore: T0 + 1, rows: 1 };
+        const request = { now: T0, auditBefore: null, requestsBefore: 0, workersBefore: T0 + 1, rows: 1 };
         const ended = async (): Promise<string[]> => (await store.endedWorkers(9)).map(({ name }) => name).toSorted();
         expect(await store.care.pruneActs({ ...request, workersBefore: null })).toEqual({ entries: 0, more: false });
         expect(await ended()).toEqual(['w0', 'w1', 'w2']);
@@ -378,7 +378,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
       test('keeps the audit for ever where it is asked to, and of a run that was pruned', async () => {
         await actAt(T0, 'a');
         expect((await store.care.prune(ask())).runs).toBe(1);
-        expect(await store.care.pruneActs({ auditBefore: null, requestsBefore: T0, workersBefore: null, rows: 9 })).toEqual({
+        expect(await store.care.pruneActs({ now: 0, auditBefore: null, requestsBefore: T0, workersBefore: null, rows: 9 })).toEqual({
           entries: 0,
           more: false,
         });

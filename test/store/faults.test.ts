@@ -719,7 +719,7 @@ describe('a full disk', () => {
   });
 
   test('before the first start is told to whoever starts, and the engine goes on when there is space', async (context) => {
-    const disk = smallDisk(context, 400_000);
+    const disk = smallDisk(context, 600_000);
     const { flow, release } = slow();
     release();
     const engine = createEngine({ store: `sqlite:${join(disk.path, 'app.db')}`, use: [flow], drain: '1s', logger: quiet });

@@ -170,6 +170,7 @@ export const runWrite = (held: Pick<Held, 'state' | 'epoch' | 'write'>, decided:
   state: held.state,
   act: null,
   move: null,
+  cache: null,
   epoch: held.epoch,
   shared,
   changes: decided,

@@ -3,8 +3,11 @@ import { DatabaseSync } from 'node:sqlite';
 import { SqliteStore } from '../../src/store/sqlite/store.ts';
 import { mayStrand } from '../support/stranded.ts';
 import { actsConformance } from './acts-conformance.ts';
+import { capacityConformance } from './capacity-conformance.ts';
 import { careConformance } from './care-conformance.ts';
+import { schedulesConformance } from './schedules-conformance.ts';
 import { storeConformance, type Place } from './conformance.ts';
+import { flowConformance } from './flow-conformance.ts';
 import { folder } from './kit.ts';
 
 async function newPlace(): Promise<Place> {
@@ -35,3 +38,6 @@ async function newPlace(): Promise<Place> {
 storeConformance('sqlite', newPlace);
 careConformance('sqlite', newPlace);
 actsConformance('sqlite', newPlace);
+flowConformance('sqlite', newPlace);
+schedulesConformance('sqlite', newPlace);
+capacityConformance('sqlite', newPlace);

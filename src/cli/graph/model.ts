@@ -59,6 +59,8 @@ function edgesInto(node: GraphNode, { nodes, guard }: CompiledGraph): DrawnEdge[
   const put = (from: number, kind: EdgeKind, label: DrawnEdge['label'] = ''): void =>
     void made.set(from, { from, to: node.index, kind, label });
   for (const edge of node.in) put(edge.from, kindOf(edge, node));
+  // A handler hangs on what it serves, and nothing hangs on it.
+  if (node.serves) put(node.serves.of, 'order');
   const { task } = node;
   if (node.gate && task.if && !isGatedAbove(node, nodes)) put(node.gate.when, 'branch', labelOf(task.if.is));
   if (guard !== null && guard !== node.index && node.in.length === 0 && node.gate === null && node.cases === null)
@@ -115,6 +117,7 @@ function factsOf(task: GraphTask): string[] {
     ...(task.when ? ['conditional'] : []),
     ...join,
     ...(task.allowFailure ? ['may fail'] : []),
+    ...(task.using === undefined ? [] : [`inside ${task.using}`]),
     ...('contract' in task && task.contract !== undefined ? contractFacts(task.contract) : []),
   ];
 }

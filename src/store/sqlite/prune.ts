@@ -167,14 +167,16 @@ function clearOver(sql: Statements, budget: Budget): boolean {
 
 export async function pruneActs(
   connection: Connection,
-  { auditBefore, requestsBefore, workersBefore, rows }: ActsPruneRequest,
+  { now, auditBefore, requestsBefore, workersBefore, rows }: ActsPruneRequest,
 ): Promise<ActsPruned> {
   return connection.write(() => {
     const sql = connection.sql();
+    const expired = sql.expiredCache.all(now, rows);
+    for (const { key } of expired) sql.dropCache.run(String(key));
     const requests = sql.oldRequests.all(requestsBefore, rows);
     for (const { actor, request } of requests) sql.dropRequest.run(String(actor), String(request));
     const workers = workersBefore === null ? 0 : Number(sql.dropWorkers.run(workersBefore, rows).changes);
-    const isFull = requests.length === rows || workers === rows;
+    const isFull = requests.length === rows || workers === rows || expired.length === rows;
     if (auditBefore === null) return { entries: 0, more: isFull };
     // why: from the oldest on, up to the first that is young enough; without an index over the instant
     const page = sql.oldestAudit.all(rows);

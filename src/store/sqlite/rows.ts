@@ -300,7 +300,8 @@ function parentOf(row: Row): ParentLink | null {
 
 function resumeTo(value: Value | undefined): RunFacts['resumeTo'] {
   if (value === null || value === undefined) return null;
-  return runStatus(value) === 'scheduled' ? 'scheduled' : 'running';
+  const status = runStatus(value);
+  return status === 'scheduled' || status === 'queued' ? status : 'running';
 }
 
 export function readLog(row: Row): LogRow {
