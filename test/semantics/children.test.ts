@@ -320,3 +320,19 @@ describe('a map over a workflow', () => {
     expect(await run.result()).toEqual({ n: 1_000 });
   });
 });
+
+test('why and inspect go through the runs of a tree', async () => {
+  const naps = new Naps();
+  const inner = child('inner', (w) => void w.run('nap', {}, () => naps.sleep(100)));
+  const one = flow((w) => void w.run(inner, undefined));
+  const kit = naps.on(engineOf(one));
+  const run = await kit.start(one);
+  await naps.pass(1);
+  const [sub] = (await kit.runs.list({ workflow: 'inner' })).runs;
+  const { sentence } = await run.why();
+  expect(sentence).toContain(`for a run of "inner": run ${sub?.id}`);
+  expect(sentence).toContain('attempt 1 runs');
+  expect((await run.inspect()).children).toEqual([{ id: sub?.id, workflow: 'inner', status: 'running', task: 'inner', kind: 'child' }]);
+  expect((await (await kit.get(sub?.id ?? '')).inspect()).parent).toEqual({ id: run.id, workflow: 'case', kind: 'child' });
+  await run.cancel();
+});
