@@ -336,3 +336,17 @@ test('why and inspect go through the runs of a tree', async () => {
   expect((await (await kit.get(sub?.id ?? '')).inspect()).parent).toEqual({ id: run.id, workflow: 'case', kind: 'child' });
   await run.cancel();
 });
+
+test('a child that ends partial makes its place, a map around it, and the run partial', async () => {
+  const sub = child('sub', (w) => {
+    w.run('bad', {}, fail, { allowFailure: true });
+    w.run('good', {}, ok);
+  });
+  const one = workflow({ name: 'case' }, (w) => ({ v: w.run(sub, undefined) }));
+  const many = workflow({ name: 'many' }, (w) => ({ all: w.map([1, 2], sub, () => undefined) }));
+  const naps = new Naps();
+  const kit = naps.on(engineOf(one, many));
+  const runs = [await kit.start(one), await kit.start(many)];
+  await naps.pass(5);
+  for (const run of runs) expect(await stateOf(run)).toMatchObject({ run: 'partial' });
+});
