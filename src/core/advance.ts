@@ -33,7 +33,6 @@ import { afterDue, afterWake, beginWait } from './waiting.ts';
 import { supersedeLosers } from './superseding.ts';
 import { endDecision } from './switching.ts';
 import { bareFacts, endTask, freshTask, isAdmitted, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
-import type { Verdict } from './verdict.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
 export function openRun(

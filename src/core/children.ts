@@ -6,7 +6,7 @@ import type { Graph } from './graph.ts';
 import type { HookFacts } from './hooks.ts';
 import { judged } from './judging.ts';
 import { runRootCauses } from './outcome.ts';
-import type { EndedTask, LinkKind, ParentLink, RunState, TaskFacts, WaitingTask, TaskState } from './run-state.ts';
+import type { LinkKind, ParentLink, RunState, TaskFacts, WaitingTask, TaskState } from './run-state.ts';
 import type { RunOutcome } from './states.ts';
 import { bareFacts, endTask, isAllowed, type Turn } from './turn.ts';
 import { taskInput } from './values.ts';

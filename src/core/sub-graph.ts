@@ -31,7 +31,7 @@ export function mapGraph(
   checkOptions(options, MAP_GRAPH_OPTIONS, call);
   const { key, when } = opts;
   if (key !== undefined && !isFunction(key)) call.report('bad_type', `key must be a function of the item, not ${naming(key)}`);
-  const made = subWorkflow(building, call, make as Make, parts.builder);
+  const made = subWorkflow(building, call, make, parts.builder);
   const ofKey = isFunction(key)
     ? {
         key: building.mapping(call.id, (item) =>
