@@ -179,6 +179,7 @@ const newTurn = (graph: CompiledGraph, state: RunState, changes: Changes, now: n
   now,
   settings,
   ended: [],
+  won: null,
   hasFailed: false,
 });
 
@@ -454,7 +455,17 @@ function followUp(turn: Turn): void {
   concludeRun(turn);
 }
 
+/** Who lost a first is told when nothing else follows any more, so that neither the graph's order nor an edge's decides what they end as. */
 function joinUp(turn: Turn): void {
+  joinEnded(turn);
+  for (let won = turn.won; won !== null; won = turn.won) {
+    turn.won = null;
+    for (const first of won) supersedeLosers(turn, first);
+    joinEnded(turn);
+  }
+}
+
+function joinEnded(turn: Turn): void {
   const { graph, state } = turn;
   for (let task = turn.ended.pop(); task !== undefined; task = turn.ended.pop()) {
     const node = graph.nodes[task.node];
@@ -485,7 +496,7 @@ function decide(turn: Turn, node: GraphNode): void {
         turn.now,
       ),
     );
-    supersedeLosers(turn, node);
+    if (node.task.kind === 'first' && decision.as === 'success') turn.won = [...(turn.won ?? []), node];
   }
 }
 
