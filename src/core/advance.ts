@@ -130,5 +130,6 @@ const newTurn = (graph: CompiledGraph, state: RunState, changes: Changes, now: n
   now,
   settings,
   ended: [],
+  won: null,
   hasFailed: false,
 });

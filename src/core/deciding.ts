@@ -33,7 +33,17 @@ export function followUp(turn: Turn): void {
   concludeRun(turn);
 }
 
+/** Who lost a first is told when nothing else follows any more, so that neither the graph's order nor an edge's decides what they end as. */
 function joinUp(turn: Turn): void {
+  joinEnded(turn);
+  for (let won = turn.won; won !== null; won = turn.won) {
+    turn.won = null;
+    for (const first of won) supersedeLosers(turn, first);
+    joinEnded(turn);
+  }
+}
+
+function joinEnded(turn: Turn): void {
   const { graph, state } = turn;
   if (state.maps.size > 0) for (const map of state.maps.values()) startItems(turn, map);
   for (let task = turn.ended.pop(); task !== undefined; task = turn.ended.pop()) {
@@ -65,7 +75,7 @@ export function decide(turn: Turn, node: GraphNode): void {
         turn.now,
       ),
     );
-    supersedeLosers(turn, node);
+    if (node.task.kind === 'first' && decision.as === 'success') turn.won = [...(turn.won ?? []), node];
   }
 }
 

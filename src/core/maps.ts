@@ -200,8 +200,8 @@ function judgeItems(turn: Turn, map: MapState, dead: boolean): void {
   });
 }
 
-/** Whether this running map has failed more often than it tolerates. */
-export function isBeyond({ state }: Turn, node: GraphNode): boolean {
+/** Whether more items of this map have failed than it tolerates. */
+export function isBeyond({ state }: Pick<Turn, 'state'>, node: GraphNode): boolean {
   const map = state.maps.get(node.index);
   return map !== undefined && isBreached(node, map);
 }
