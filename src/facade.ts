@@ -388,8 +388,8 @@ export class Engine implements RunHost {
     const facts = await store.care.facts({ checkUpTo: full ? Infinity : 2 ** 30 });
     const { journalMs } = this.runtime;
     const now = this.runtime.now();
-    const [workers, waiting] = [await store.workers(), await unserved(store, now)];
     const late = await store.schedules.late(Math.max(facts.clock, now) - SCHEDULE_LATE_MS);
+    const [workers, waiting] = [await store.workers(), await unserved(store, now)];
     return diagnose({ facts, workers, unserved: waiting, late, now, node: process.version, journalMs });
   }
 

@@ -118,9 +118,7 @@ describe('what is refused when a workflow is defined', () => {
   });
 
   test('an async function of a bracket', () => {
-    expect(() => workflow({ name: 'case' }, (w) => void w.using('db', { setup: ok, teardown: ok }, async () => undefined))).toThrow(
-      /async/,
-    );
+    expect(() => built((w) => w.using('db', { setup: ok, teardown: ok }, async () => undefined))).toThrow(/async/);
   });
 
   const contract = everything.graph.tasks.flatMap((one) => ('contract' in one ? one.contract : []))[0];
