@@ -17,6 +17,7 @@ import type { FindOptions } from './client/find.ts';
 import { Versions, type MoveOptions, type RunMoved, type VersionCheck } from './client/versions.ts';
 import { Capacity, servedQueues, type LimitOptions, type LimitView, type PausedView } from './client/capacity.ts';
 import { viewOf, type RunView } from './client/views.ts';
+import { unserved } from './client/waits.ts';
 import { Run, type RunHost } from './client/run.ts';
 import {
   ScheduleClient,
@@ -386,7 +387,10 @@ export class Engine implements RunHost {
     const { store } = await this.runtime.open();
     const facts = await store.care.facts({ checkUpTo: full ? Infinity : 2 ** 30 });
     const { journalMs } = this.runtime;
-    return diagnose({ facts, workers: await store.workers(), now: this.runtime.now(), node: process.version, journalMs });
+    const now = this.runtime.now();
+    const late = await store.schedules.late(Math.max(facts.clock, now) - SCHEDULE_LATE_MS);
+    const [workers, waiting] = [await store.workers(), await unserved(store, now)];
+    return diagnose({ facts, workers, unserved: waiting, late, now, node: process.version, journalMs });
   }
 
   /** This process takes on work until it is closed. Resolves when it is ready to. */
@@ -403,6 +407,9 @@ export class Engine implements RunHost {
     await this.runtime.close();
   }
 }
+
+/** So long after its instant a schedule should have been looked at. */
+const SCHEDULE_LATE_MS = 60_000;
 
 /** After the drain the signal does what it would have done; a second one during the drain does so at once. */
 function drainOn(signals: readonly ('SIGTERM' | 'SIGINT')[], close: () => Promise<void>): () => void {

@@ -1,5 +1,14 @@
 export { createEngine, type EngineOptions } from './compose.ts';
-export type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions, ResetReport } from './client/acts.ts';
+export type {
+  ActOptions,
+  ForkOptions,
+  ItemName,
+  MarkOptions,
+  RedriveOptions,
+  ResetOptions,
+  ResetReport,
+  RestartOptions,
+} from './client/acts.ts';
 export type { AnswerOptions, AnswerReport, ApprovalQuery, OpenApproval } from './client/approvals.ts';
 export type { AuditEntry, AuditQuery } from './client/audit.ts';
 export type { DeadAttempt, DeadLetter, DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from './client/dead.ts';
@@ -8,10 +17,12 @@ export type { RunQuery, StartOptions } from './client/client.ts';
 export type { SendOptions, SendReport } from './client/signals.ts';
 export type { BackfillOptions, BackfillPreview, BackfillView, FireView, NewScheduleOptions, ScheduleView } from './client/schedules.ts';
 export type { MoveOptions, MoveReport, Obstacle, ObstacleWhy, RunGroup, RunMoved, RunVerdict, VersionCheck } from './client/versions.ts';
+export type { LimitOptions, LimitView, PausedView } from './client/capacity.ts';
 export type { RunView, TaskView } from './client/views.ts';
 export { tryDurationMs as parseDuration, type Duration } from './core/duration.ts';
 export { ERRORS, isPawlError, NonRetryableError, PawlError, RetryAfterError, type ErrorCode, type ErrorRecord } from './core/errors.ts';
 export type { Effects, Expr, Graph, GraphTask, Join } from './core/graph.ts';
+export type { Limits } from './core/limits.ts';
 export type { ScheduleOpts, ScheduleTiming } from './core/schedule-opts.ts';
 export type { Schema, SIn, SOut } from './core/schema.ts';
 export { signal } from './core/signal.ts';
@@ -20,7 +31,9 @@ export { task } from './core/task.ts';
 export type {
   Build,
   Ctx,
+  Handler,
   In,
+  KeyLimit,
   Log,
   MapOpts,
   MaybeRef,
@@ -29,6 +42,7 @@ export type {
   Ref,
   Retry,
   RetryRule,
+  RunRetry,
   Settled,
   Signal,
   Task,
@@ -41,12 +55,13 @@ export type {
 } from './core/types.ts';
 export type { Approval, ApproveOpts, SignalOpts, WaitOpts } from './core/wait-types.ts';
 export type { Why } from './core/why.ts';
+export type { WaitReason } from './core/why-capacity.ts';
 export { workflow } from './core/workflow.ts';
 export type { FindOptions } from './client/find.ts';
-export type { AttemptView, InspectOptions, ItemCounts, RunDetail, TaskDetail } from './client/inspect.ts';
+export type { AttemptView, Compensation, InspectOptions, ItemCounts, RunDetail, TaskDetail } from './client/inspect.ts';
 export type { LogFilter, LogLine, LogPage, LogQuery } from './client/logs.ts';
 export type { Run } from './client/run.ts';
-export type { EngineEvent, WatchOptions } from './core/events.ts';
+export type { EngineEvent, TaskAlert, WatchOptions } from './core/events.ts';
 export type { Logger, LogLevel } from './core/log.ts';
 export type { RedactOptions } from './core/redact.ts';
 export type { Check } from './client/doctor.ts';

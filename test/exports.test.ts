@@ -71,10 +71,12 @@ describe('the package', () => {
     expect(new Set(values).size).toBe(values.length);
   });
 
-  test('its main entry loads no library, no adapter, no server', () => {
+  test('its main entry loads no library but cron arithmetic, no adapter, no server', () => {
     const { loaded } = load('src/index.ts');
     expect(loaded).toContain('src/index.ts');
-    expect(loaded.filter((url) => !url.startsWith('src/') && !url.startsWith('node:'))).toEqual([]);
+    // why: an expression that is never due is refused when the workflow is defined, and that cannot wait for an import
+    const CRON = /\/node_modules\/croner\/dist\/croner\.js$/;
+    expect(loaded.filter((url) => !url.startsWith('src/') && !CRON.test(url) && !url.startsWith('node:'))).toEqual([]);
     expect(loaded.filter((url) => /^(src\/(store\/\w+|server|cli|testing)\/|node:sqlite)/.test(url))).toEqual([]);
   });
 

@@ -1,4 +1,5 @@
 import type { ItemCounts, RunDetail, TaskDetail } from '../client/inspect.ts';
+import type { WaitReason } from '../core/why-capacity.ts';
 import { isTerminal, TASK_STATUSES, type TaskStatus } from '../core/states.ts';
 import type { Output } from './output.ts';
 import { plain } from './plain.ts';
@@ -35,6 +36,7 @@ export function runLines(run: RunDetail, out: Output, { now, room = Infinity }: 
   ];
   const facts = [
     ...(run.key === undefined ? [] : [`key ${safe(run.key)}`]),
+    ...(run.schedule === undefined ? [] : [`schedule ${safe(run.schedule)}, due ${run.dueAt?.toISOString() ?? ''}`]),
     ...(run.tags.length === 0 ? [] : [`tags ${run.tags.map(safe).join(', ')}`]),
     `version ${safe(run.version)}`,
     ...(run.reason === undefined ? [] : [`reason ${run.reason}`]),
@@ -88,9 +90,19 @@ function taskRow(task: TaskDetail, out: Output, now: number): string[] {
   return [name, statusText(task.status, out), task.attempt === 0 ? '' : String(task.attempt), took, noteOf(task, now)];
 }
 
+const WAITS: Readonly<Record<WaitReason, string>> = {
+  worker: 'waits for a worker',
+  pool: 'waits for a pool',
+  key: 'waits for its key',
+  rate: 'waits for its rate',
+  paused: 'paused',
+  version: 'waits for a worker of its version',
+};
+
 function noteOf(task: TaskDetail, now: number): string {
   const notes = [
     ...(task.items === undefined ? [] : [itemsText(task.items)]),
+    ...(task.waitReason === undefined ? [] : [WAITS[task.waitReason]]),
     ...(task.dueAt === undefined ? [] : [`next attempt ${ageText(task.dueAt, now)}`]),
     ...(task.error === undefined
       ? task.reason === undefined

@@ -12,12 +12,14 @@ import {
   type ResetTarget,
   type ResetWhy,
 } from '../core/reset.ts';
+import { takeoverAcross } from '../core/moving.ts';
 import { isRunOver, type TaskStatus } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
 import { verdictsOf, verdictText, type Verdict } from '../core/verdict.ts';
 import type { RunRow } from '../store/store.ts';
 import { changed, checkText, itemOf, nameOf, nodeOf, priorityOf, refusal, report, setAside, type Looked } from './act-parts.ts';
 import { checkedValue } from './checked-value.ts';
+import { forkStart, forkTarget } from './fork-target.ts';
 import type { Client, ClientWriter, RunRef } from './client.ts';
 import { lettersAsked, NoneToSend, sendable, type LetterToSend, type Sendable } from './letters-to-send.ts';
 
@@ -75,9 +77,14 @@ export interface ResetReport {
   readonly kept: readonly { readonly task: string; readonly why: 'asked' | 'unsafe' }[];
 }
 
-export interface ForkOptions extends ActOptions {
+export interface RestartOptions extends ActOptions {
   /** Another input for the new run. */
   readonly input?: unknown;
+}
+
+export interface ForkOptions extends RestartOptions {
+  /** A version of the workflow that is in the store; what differs there is done anew. Default: the run's. */
+  readonly version?: string;
 }
 
 export interface ForkReport extends RunRef {
@@ -182,14 +189,7 @@ export class Acts {
   }
 
   async skip(id: string, task: string, options: ActOptions & { readonly item?: ItemName } = {}): Promise<void> {
-    await this.onTask(
-      id,
-      task,
-      options,
-      'skip',
-      'TASK_NOT_OPEN',
-      'it is the guard of the run, or not pending, queued, waiting or retrying',
-    );
+    await this.onTask(id, task, options, 'skip', 'TASK_NOT_OPEN', 'it is not pending, queued, waiting or retrying');
   }
 
   private async onTask(
@@ -208,7 +208,8 @@ export class Acts {
       if ((await this.send(run.row, { type: action, node: node.index, item }, action, options, facts)) !== null) return;
       // It went on as a run of another version at the same moment: what was refused was said of the version before.
       if (tries < TRIES && (await this.client.find(id)).definition !== run.row.definition) continue;
-      throw new PawlError(code, `${nameOf(node, item)} of run ${runIdText(run.row.uid)}: ${why}.`, {
+      const because = node.task.kind === 'guard' && action === 'skip' ? 'it is the guard, which the run waits for' : why;
+      throw new PawlError(code, `${nameOf(node, item)} of run ${runIdText(run.row.uid)}: ${because}.`, {
         details: { ...facts, run: runIdText(run.row.uid) },
       });
     }
@@ -239,7 +240,7 @@ export class Acts {
     throw new PawlError(code, `Run ${runIdText(row.uid)} is ${now.status}.`, { details: { run: runIdText(row.uid), status: now.status } });
   }
 
-  /** True where this cancelled it; false where it was over already. */
+  /** True where this cancelled it; false where it was over already, or cleans up. */
   async cancel(id: string, options: ActOptions = {}): Promise<boolean> {
     this.writer.writable();
     const row = await this.client.find(id);
@@ -267,28 +268,34 @@ export class Acts {
   ): Promise<ForkReport> {
     const run = await this.look(id, true);
     const names = typeof from === 'string' ? [from] : from;
-    const nodes = names.map((name) => nodeOf(run, name).index);
+    const target = await forkTarget({ client: this.client, writer: this.writer }, run, options.version);
+    const nodes = names.flatMap((name) => forkStart(run, target, name));
     // The guard's yes was to the old input.
     const asked = 'input' in options ? run.graph.guard : null;
     const reused = reusedByFork(run.graph, run.state, nodes).filter((node) => node !== asked);
-    const idsOf = (some: readonly number[]): string[] => some.flatMap((node) => run.graph.nodes[node]?.id ?? []);
-    const ids = idsOf(reused);
+    const across = target === null ? null : takeoverAcross(run.graph, target.graph, run.state, reused);
+    const taken = across ?? { donor: run.state, nodes: reused };
+    const made = target?.graph ?? run.graph;
+    const idsOf = (some: readonly number[]): string[] => some.flatMap((node) => made.nodes[node]?.id ?? []);
+    const ids = idsOf(taken.nodes);
     if (options.dryRun === true) return { id: runIdText(run.row.uid), run: run.row.run, created: false, reused: ids };
     const given = 'input' in options ? { input: options.input } : {};
-    const made = await this.client.startFrom(run.row, given, {
-      from: { run: run.row.run, kind: 'fork', taken: { donor: run.state, nodes: reused } },
-      act: this.actOf(run.row, 'fork', options, { from: names, ...given }),
+    const version = target === null ? {} : { version: target.version };
+    const started = await this.client.startFrom(run.row, given, {
+      ...(target === null ? {} : { definition: target.id }),
+      from: { run: run.row.run, kind: 'fork', taken },
+      act: this.actOf(run.row, 'fork', options, { from: names, ...given, ...version }),
       priority: priorityOf(run.state),
     });
-    if (made.created || options.requestId === undefined) return { ...made, reused: ids };
+    if (started.created || options.requestId === undefined) return { ...started, reused: ids };
     // Done before: what it took over then, whatever could be taken over by now.
     const done = await this.writer.doneRequest(options.actor ?? DEFAULT_ACTOR, options.requestId);
-    const { reused: taken = reused } = JSON.parse(done ?? '{}') as { readonly reused?: readonly number[] };
-    return { ...made, reused: idsOf(taken) };
+    const { reused: before = taken.nodes } = JSON.parse(done ?? '{}') as { readonly reused?: readonly number[] };
+    return { ...started, reused: idsOf(before) };
   }
 
   /** A new run from nothing, with the same input or another. */
-  async restart(id: string, options: ForkOptions = {}): Promise<RunRef & { readonly created: boolean }> {
+  async restart(id: string, options: RestartOptions = {}): Promise<RunRef & { readonly created: boolean }> {
     const row = await this.client.find(id);
     const given = 'input' in options ? { input: options.input } : {};
     const from = { run: row.run, kind: 'restart', taken: null } as const;

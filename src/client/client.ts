@@ -16,13 +16,15 @@ import { isRunOver, isTerminal, RUN_STATUSES, type RunStatus } from '../core/sta
 import type { RunEvent } from '../core/turn.ts';
 import type { Workflow } from '../core/types.ts';
 import { RunScope, settledError } from '../core/values.ts';
-import type { KeyClaim, ListQuery, RunRow, Store } from '../store/store.ts';
+import type { KeyClaim, ListQuery, RunRow, Store, VersionRow } from '../store/store.ts';
 import type { Act } from './acts.ts';
 import { checkArgument, checkOptions } from '../core/options.ts';
 import { ARGUMENT, OPTIONS } from './options.ts';
 import { findRun, type FindOptions } from './find.ts';
+import { withWaitReasons } from './waits.ts';
 import { compensationFact, inspectRun, type InspectOptions, type RunDetail } from './inspect.ts';
 import { LogReader, nodeNamed, type LogFilter, type LogPage, type LogQuery } from './logs.ts';
+import { namedVersion } from './named-version.ts';
 import { isCause, isListed, parkedOf, taskView, viewOf, type RunView, type TaskView } from './views.ts';
 
 type AnyWorkflow = Workflow<never, unknown>;
@@ -100,7 +102,7 @@ export interface StartRequest {
 interface StartFrom {
   readonly run: number;
   readonly kind: 'fork' | 'restart';
-  readonly taken: { readonly donor: RunState; readonly nodes: readonly number[] } | null;
+  readonly taken: { readonly donor: RunState; readonly nodes: readonly number[]; readonly was?: ReadonlyMap<number, number> } | null;
 }
 
 export interface RunRef {
@@ -180,13 +182,14 @@ export class Client {
   async startFrom(
     row: RunRow,
     given: { readonly input?: unknown },
-    made: { readonly from: StartFrom; readonly act: Act; readonly priority: number },
+    made: { readonly definition?: number; readonly from: StartFrom; readonly act: Act; readonly priority: number },
   ): Promise<RunRef & { readonly created: boolean }> {
     const { workflow, definition, input: recorded, tags, traceparent } = row;
     const now = this.writer.now();
+    const { definition: chosen = definition, ...rest } = made;
     const input = 'input' in given ? await this.checkedInput(this.writer.current(workflow).workflow, given.input) : recorded;
     const { uid, run, created } = await this.writer.start({
-      definition: await this.writer.definitionFor(made.from.taken === null ? workflow : '', definition),
+      definition: await this.writer.definitionFor(made.from.taken === null ? workflow : '', chosen),
       uid: newRunId(now, (count) => this.writer.randomBytes(count)),
       input,
       key: null,
@@ -194,7 +197,7 @@ export class Client {
       tags,
       startAt: null,
       traceparent,
-      ...made,
+      ...rest,
     });
     return { id: runIdText(uid), run, created };
   }
@@ -216,6 +219,11 @@ export class Client {
       key: { value, until, inputHash: this.writer.digest(canonical(input)).slice(0, 32) },
       rejectDuplicate: onDuplicate === 'reject',
     };
+  }
+
+  /** A version of a workflow that is in the store. */
+  async version(workflow: string, version: string): Promise<VersionRow> {
+    return namedVersion(workflow, version, await this.store.versions([workflow]));
   }
 
   async find(id: string): Promise<RunRow> {
@@ -240,7 +248,9 @@ export class Client {
 
   async inspect(id: string, options: InspectOptions): Promise<RunDetail> {
     const row = await this.find(id);
-    return inspectRun(this.store, row, await this.graphOf(row), options);
+    const graph = await this.graphOf(row);
+    const detail = await inspectRun(this.store, row, graph, options);
+    return { ...detail, tasks: await withWaitReasons(this.store, { row, graph, tasks: detail.tasks, now: this.writer.now() }) };
   }
 
   /** The run's tasks in graph order; items of maps where asked. */

@@ -17,6 +17,10 @@ export interface Findings {
   /** The machine's clock, which need not be the store's. */
   readonly now: number;
   readonly node: string;
+  /** Schedules that were due some time ago, and that nobody has looked at. */
+  readonly late?: readonly { readonly name: string; readonly workflow: string; readonly nextAt: number }[];
+  /** Queued tasks that no live worker can run. */
+  readonly unserved: readonly string[];
   /** Null: the journal is kept for ever. */
   readonly journalMs: number | null;
 }
@@ -54,9 +58,23 @@ export function diagnose(findings: Findings): Check[] {
     facts.quarantined === 0
       ? check('quarantine', 'ok', 'no run is set aside')
       : check('quarantine', 'warn', `${facts.quarantined} set aside`, 'Read `quarantined` of these runs: it says what is wrong with each.'),
+    scheduleCheck(findings),
     queueCheck(findings),
+    placementCheck(findings),
     journalCheck(findings),
   ];
+}
+
+function scheduleCheck({ late = [], now }: Findings): Check {
+  const first = late[0];
+  if (first === undefined) return check('schedules', 'ok', 'none is late');
+  const others = late.length === 1 ? '' : ` and ${late.length - 1} more`;
+  return check(
+    'schedules',
+    'warn',
+    `${first.name}${others} was due ${Math.round((now - first.nextAt) / 1_000)} s ago`,
+    `Run a worker that registers the workflow ${JSON.stringify(first.workflow)}: only such a one starts its runs.`,
+  );
 }
 
 /** All that can be said where the store cannot be read. */
@@ -152,6 +170,17 @@ function queueCheck({ facts: { oldestQueuedAt }, workers, now }: Findings): Chec
   if (!isServed) return check('queue', 'warn', `${detail}, and no worker is live`, 'Start a worker.');
   if (waited <= LONG_WAIT_MS) return check('queue', 'ok', detail);
   return check('queue', 'warn', detail, 'Start more workers, or one that has the body of this task.');
+}
+
+function placementCheck({ unserved }: Findings): Check {
+  if (unserved.length === 0) return check('placement', 'ok', 'no task waits for a worker that is not there');
+  const some = `${unserved.slice(0, 5).join(', ')}${unserved.length > 5 ? ` and ${unserved.length - 5} more` : ''}`;
+  return check(
+    'placement',
+    'warn',
+    `WORKER_NONE: no live worker for ${some}`,
+    'Start a worker that has their code and serves their queue.',
+  );
 }
 
 function journalCheck({ facts: { journal }, now, journalMs }: Findings): Check {

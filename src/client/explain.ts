@@ -1,10 +1,15 @@
 import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
-import type { TaskState } from '../core/run-state.ts';
+import type { CompiledGraph } from '../core/compile.ts';
+import { planMove } from '../core/moving.ts';
+import type { RunState, TaskState } from '../core/run-state.ts';
+import { isRunOver } from '../core/states.ts';
 import { isWhole, itemNumber } from '../core/values.ts';
 import { whyRun, whyTask, type Why, type WhyFacts, type WorkerFact } from '../core/why.ts';
-import type { Store, WorkerRow } from '../store/store.ts';
+import type { RunRow, Store, WorkerRow } from '../store/store.ts';
+import { obstaclesText } from './versions.ts';
 import type { ItemName } from './acts.ts';
+import { capacityFacts } from './waits.ts';
 import type { Client, ClientWriter } from './client.ts';
 
 export interface WorkerView {
@@ -54,6 +59,9 @@ export class Explainer {
       workers: await this.workerFacts(),
       quarantined: row.quarantined,
       isUnclaimed: row.unclaimed,
+      version: row.version,
+      stays: await this.stays(row, { graph, state }),
+      capacity: await capacityFacts(this.store, row),
       reason: row.reason,
       finishedAt: row.finishedAt,
     };
@@ -69,6 +77,18 @@ export class Explainer {
     const ended = map?.results?.[index];
     const at: TaskState | undefined = map?.open.get(index) ?? (isWhole(ended) ? ended : undefined);
     return whyTask(facts, node, index, at);
+  }
+
+  /** Where the newest version of its workflow is another one: why the run is not of that. */
+  private async stays(row: RunRow, { graph, state }: { readonly graph: CompiledGraph; readonly state: RunState }): Promise<string | null> {
+    const newest = (await this.store.versions([row.workflow])).at(-1);
+    if (newest === undefined || newest.id <= row.definition || isRunOver[row.status]) return null;
+    if (graph.graph.onDeploy === 'pin') return 'it is pinned to that version';
+    const target = await this.writer.graph(newest.id);
+    if (target === null) return null;
+    const plan = planMove(graph, target, state);
+    if (plan.kind === 'stay') return `it cannot move to "${newest.version}": ${obstaclesText(plan.obstacles)}`;
+    return `it moves to "${newest.version}" when a worker has that, unless a person moved it here`;
   }
 
   async workers(): Promise<WorkerView[]> {

@@ -6,6 +6,7 @@ import type { TaskState } from '../core/run-state.ts';
 import { compensationOf } from '../core/cleanup.ts';
 import { isRunOver, type AttemptOutcome, type Reason } from '../core/states.ts';
 import { parseError } from '../core/values.ts';
+import type { WaitReason } from '../core/why-capacity.ts';
 import type { AttemptRow, MapCounts, RunRow, Store } from '../store/store.ts';
 import { isListed, parkedOf, taskView, viewOf, type RunView, type TaskView } from './views.ts';
 
@@ -48,6 +49,8 @@ export interface TaskDetail extends TaskView {
   /** What it gave; maps give theirs by item. */
   readonly output?: unknown;
   readonly items?: ItemCounts;
+  /** Of a queued task: why it is not claimed. */
+  readonly waitReason?: WaitReason;
   /** Failed attempts. */
   readonly attempts: readonly AttemptView[];
 }

@@ -15,7 +15,7 @@ import {
   oneOf,
   type Checks,
 } from '../core/options.ts';
-import type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions } from './acts.ts';
+import type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions, RestartOptions } from './acts.ts';
 import type { AuditQuery } from './audit.ts';
 import type { LimitOptions } from './capacity.ts';
 import type { RunQuery, StartOptions } from './client.ts';
@@ -42,7 +42,9 @@ export const OPTIONS = {
   skip: { ...ACT, item } satisfies Checks<ActOptions & { item?: ItemName }>,
   discard: { ...ACT, item } satisfies Checks<ActOptions & { item?: ItemName; note: string }>,
   move: { ...ACT, to: text, dryRun: flag } satisfies Checks<MoveOptions>,
-  fork: { ...ACT, input: anything } satisfies Checks<ForkOptions>,
+  fork: { ...ACT, input: anything, version: text } satisfies Checks<ForkOptions>,
+  previewFork: { version: text } satisfies Checks<Pick<ForkOptions, 'version'>>,
+  restart: { ...ACT, input: anything } satisfies Checks<RestartOptions>,
   start: {
     key: anything,
     delay: anything,

@@ -11,6 +11,7 @@ import type {
   RedriveOptions,
   ResetOptions,
   ResetReport,
+  RestartOptions,
 } from './acts.ts';
 import type { Client, RunRef } from './client.ts';
 import type { Explainer } from './explain.ts';
@@ -99,7 +100,7 @@ export class Run<O> {
     return (await client.output(this.ref, String(name))) as T | undefined;
   }
 
-  /** Open tasks become cancelled, running bodies get the abort signal. False where the run was over already. */
+  /** Open tasks become cancelled, running bodies get the abort signal. False where the run was over already, or cleans up: its end is decided. */
   async cancel(options: ActOptions = {}): Promise<boolean> {
     checkOptions(options, 'cancel', OPTIONS.act);
     return (await this.host.acts()).cancel(this.ref.id, options);
@@ -177,7 +178,7 @@ export class Run<O> {
     return (await this.host.versions()).move(this.ref.id, options);
   }
 
-  /** A new run that takes over the outputs of what succeeded and does not depend on `from`; everything else is done anew. */
+  /** A new run that takes over the outputs of what succeeded and does not depend on `from`; everything else is done anew, with `version` also what differs there. */
   async fork(
     from: string | readonly string[],
     options: ForkOptions = {},
@@ -189,15 +190,16 @@ export class Run<O> {
   }
 
   /** What a fork would take over. */
-  async previewFork(from: string | readonly string[]): Promise<Pick<ForkReport, 'reused'>> {
+  async previewFork(from: string | readonly string[], options: Pick<ForkOptions, 'version'> = {}): Promise<Pick<ForkReport, 'reused'>> {
     checkArgument(from, 'from', ARGUMENT.texts);
-    const { reused } = await (await this.host.acts()).fork(this.ref.id, from, { dryRun: true });
+    checkOptions(options, 'previewFork', OPTIONS.previewFork);
+    const { reused } = await (await this.host.acts()).fork(this.ref.id, from, { ...options, dryRun: true });
     return { reused };
   }
 
   /** A new run from nothing, with the same input or another, linked to this one. */
-  async restart(options: ForkOptions = {}): Promise<Run<O>> {
-    checkOptions(options, 'restart', OPTIONS.fork);
+  async restart(options: RestartOptions = {}): Promise<Run<O>> {
+    checkOptions(options, 'restart', OPTIONS.restart);
     const { created, ...ref } = await (await this.host.acts()).restart(this.ref.id, options);
     return this.host.handle(ref, created) as Run<O>;
   }

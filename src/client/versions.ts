@@ -1,5 +1,6 @@
 import { canonical } from '../core/codec.ts';
 import { compileGraph, type CompiledGraph } from '../core/compile.ts';
+import { namedVersion } from './named-version.ts';
 import { isPawlError, PawlError } from '../core/errors.ts';
 import type { Graph } from '../core/graph.ts';
 import { runIdText } from '../core/ids.ts';
@@ -84,7 +85,7 @@ export class Versions {
   async move(id: string, options: MoveOptions): Promise<MoveReport> {
     const row = await this.client.find(id);
     const versions = await this.store.versions([row.workflow]);
-    const to = this.named(row.workflow, options.to, versions);
+    const to = namedVersion(row.workflow, options.to, versions);
     const preview = { from: row.version, to: to.version, obstacles: [], held: false } as const;
     if (options.dryRun === true) return { ...preview, ...(await this.look(row, to)), applied: false };
     this.writer.writable();
@@ -130,16 +131,6 @@ export class Versions {
       const { from, to, obstacles, held } = error.details as unknown as Omit<MoveReport, 'applied'>;
       return { applied: false, from, to, obstacles, held };
     }
-  }
-
-  private named(workflow: string, version: string, versions: readonly VersionRow[]): VersionRow {
-    const found = versions.find((one) => one.version === version);
-    if (found !== undefined) return found;
-    const known = versions.slice(-10).map((one) => one.version);
-    throw new PawlError('RUN_UNKNOWN_VERSION', `Workflow ${shown(workflow)} has no version ${shown(version)} in this store.`, {
-      details: { workflow, versions: known },
-      fix: `Give one of ${known.map((one) => JSON.stringify(one)).join(', ')}${versions.length > known.length ? ', or an older one' : ''}; a version is stored when an engine registers it.`,
-    });
   }
 
   private async closed(id: string): Promise<PawlError> {

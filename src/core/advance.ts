@@ -1,14 +1,15 @@
 import { isEnded, isUnderway, mapChange, move, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
-import { cancelHandlers, concludeRun } from './cleanup.ts';
+import { concludeRun } from './cleanup.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
-import { cancelCatcher, cancelTask, end } from './ending.ts';
+import { cancelCatcher, end } from './ending.ts';
 import { afterFailure, afterLoss } from './failure.ts';
 import { decideNode, tally } from './joining.ts';
-import { closeMap, expandMap, judged, takeItems } from './maps.ts';
+import { closeMap, expandMap, takeItems } from './maps.ts';
+import { judged } from './judging.ts';
 import { enforcePolicy } from './policy.ts';
 import { isUntouched } from './moving.ts';
 import { replay } from './replay.ts';
-import { endedItem, isRefusal, planReset, REDRIVE_ALL, type ResetRequest } from './reset.ts';
+import { isRefusal, planReset, REDRIVE_ALL, type ResetRequest } from './reset.ts';
 import { NumberMap } from './number-map.ts';
 import { applyReset } from './resetting.ts';
 import {
@@ -22,14 +23,26 @@ import {
   type TaskFacts,
   type TaskState,
 } from './run-state.ts';
-import { endByLimit, enqueue, expiryOf } from './queueing.ts';
-import { isRunOver, type Reason } from './states.ts';
+import { endByLimit, enqueue } from './queueing.ts';
+import { isRunOver } from './states.ts';
+import { timeoutFrom } from './gates.ts';
 import { restarted, suspended, totalEndOf } from './suspending.ts';
 import { afterDue, afterWake, beginWait } from './waiting.ts';
 import { supersedeLosers } from './superseding.ts';
+import { cancelOpen, discard, failRun, isCleaningUp } from './stopping.ts';
 import { endDecision } from './switching.ts';
-import { bareFacts, endTask, freshTask, isAdmitted, type KernelSettings, type Outcome, type RunEvent, type Turn } from './turn.ts';
-import { caseKeys, verdictText, type Verdict } from './verdict.ts';
+import {
+  bareFacts,
+  endTask,
+  expiryOf,
+  freshTask,
+  isAdmitted,
+  type KernelSettings,
+  type Outcome,
+  type RunEvent,
+  type Turn,
+} from './turn.ts';
+import type { Verdict } from './verdict.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
 export function openRun(
@@ -210,11 +223,23 @@ function apply(turn: Turn, event: RunEvent): boolean {
     }
     case 'admit':
       if (state.status !== 'scheduled') return false;
-      move(turn, 'running');
+      move(turn, turn.graph.gate === null ? 'running' : 'queued');
       for (const node of turn.graph.nodes) decide(turn, node);
       return true;
+    case 'granted':
+      if (state.status !== 'queued') return false;
+      move(turn, 'running');
+      state.deadlineAt = timeoutFrom(turn.graph, turn.now);
+      for (const node of turn.graph.nodes) decide(turn, node);
+      return true;
+    case 'displaced':
+      if (isCleaningUp(state)) return false;
+      state.cause ??= { status: event.status, reason: 'key_limit' };
+      turn.changes.flow = true;
+      cancelOpen(turn, 'key_limit');
+      return true;
     case 'pause':
-      if (state.status !== 'running' && state.status !== 'scheduled') return false;
+      if (state.status !== 'running' && state.status !== 'scheduled' && state.status !== 'queued') return false;
       state.resumeTo = state.status;
       move(turn, 'paused');
       return true;
@@ -232,23 +257,10 @@ function apply(turn: Turn, event: RunEvent): boolean {
       cancelOpen(turn, event.reason);
       return true;
     case 'fail':
-      return fail(turn, event.reason);
+      return failRun(turn, event.reason);
     case 'run_due':
       return runDue(turn);
   }
-}
-
-const isCleaningUp = ({ status }: RunState): boolean => status === 'cancelling' || status === 'finishing';
-
-/** The run as a whole fails. Of one that cleans up the outcome is fixed, unless nothing would ever wake it. */
-function fail(turn: Turn, reason: 'deadline' | 'stuck' | 'marked_failed'): boolean {
-  const { state } = turn;
-  if (isCleaningUp(state) && reason !== 'stuck') return false;
-  state.cause ??= { status: 'failed', reason };
-  turn.changes.flow = true;
-  cancelOpen(turn, reason);
-  if (reason === 'stuck') cancelHandlers(turn, reason);
-  return true;
 }
 
 /** Its own retry, or its deadline: whichever was first. */
@@ -257,7 +269,7 @@ function runDue(turn: Turn): boolean {
   const { retryAt } = state.flow;
   if (state.status === 'scheduled' || isCleaningUp(state)) return false;
   if (state.deadlineAt !== null && state.deadlineAt <= now && (retryAt === null || state.deadlineAt < retryAt))
-    return fail(turn, 'deadline');
+    return failRun(turn, 'deadline');
   return retryAt !== null && retryAt <= now && retryRun(turn);
 }
 
@@ -310,19 +322,6 @@ function takeOut(turn: Turn, map: MapState, item: number): void {
   mapChange(turn.changes, map.node).again--;
 }
 
-/** A person has decided that a dead letter stays as it is. */
-function discard(turn: Turn, nodeIndex: number, item: number): boolean {
-  const map = turn.state.maps.get(nodeIndex);
-  const isItem = item >= 0 && map !== undefined && item < map.next && !map.open.has(item);
-  const task = isItem ? endedItem(map, item) : taskAt(turn.state, nodeIndex, item);
-  if (task?.status !== 'failed' || !task.dead) return false;
-  const discarded = { ...task, dead: false };
-  turn.changes.tasks.push({ from: task, to: discarded });
-  if (!isItem) setTask(turn.state, discarded);
-  else if (map.results !== null) map.results[item] = discarded;
-  return true;
-}
-
 function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, outcome: Outcome): boolean {
   const task = taskAt(turn.state, nodeIndex, item);
   const node = turn.graph.nodes[nodeIndex];
@@ -355,16 +354,12 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
 }
 
 function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, verdict: Verdict): void {
-  if (caseKeys(node.task) !== null) {
+  if (!('contract' in node.task)) {
     end(turn, endDecision(turn, node, task, verdict));
     return;
   }
   if (verdict !== true) {
     end(turn, endTask(task, { status: 'skipped', reason: 'condition' }, turn.now));
-    return;
-  }
-  if (node.task.kind === 'guard') {
-    end(turn, endTask(task, { status: 'success', output: verdictText(true) }, turn.now));
     return;
   }
   if (node.task.kind === 'map' && task.item < 0) {
@@ -516,9 +511,4 @@ function start(turn: Turn, node: GraphNode): void {
     next: 'start',
     expiresAt: expiryOf(node, turn.now),
   });
-}
-
-/** Every open task and item becomes cancelled, a map's unstarted items never existed; what cleans up goes on. */
-function cancelOpen(turn: Turn, reason: Reason): void {
-  for (const node of turn.graph.nodes) if (node.isCounted) cancelTask(turn, node, reason);
 }

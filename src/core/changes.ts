@@ -1,4 +1,4 @@
-import type { Need } from './needs.ts';
+import type { KeyNeed, Need } from './needs.ts';
 import type { ResetPlan } from './reset.ts';
 import type { EndedTask, PendingTask, QueuedTask, RunState, TaskState } from './run-state.ts';
 import type { AttemptOutcome, Reason, RunOutcome, RunStatus } from './states.ts';
@@ -52,6 +52,8 @@ export interface MapChange {
   stopped: boolean;
 }
 
+export type GateChange = { readonly kind: 'enter'; readonly need: KeyNeed; readonly rank: number } | { readonly kind: 'leave' };
+
 export interface RunMove {
   readonly from: RunStatus;
   readonly to: RunStatus;
@@ -82,6 +84,8 @@ export interface Changes {
   /** A person's redrive, rerun or mark. */
   reset: ResetPlan | null;
   end: RunEnd | null;
+  /** The run asks for the key of its workflow, or gives it up. */
+  gate: GateChange | null;
   /** What the run remembers beside its tasks has changed: cause, cancel, `flow`. */
   flow: boolean;
   /** Positions of the events that were refused: a late report, or one about a task that moved on. They changed nothing. */
@@ -102,6 +106,7 @@ export const noChanges = (): Changes => ({
   taken: NO_NODES,
   reset: null,
   end: null,
+  gate: null,
   flow: false,
   refused: [],
 });

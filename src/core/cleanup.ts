@@ -188,6 +188,7 @@ function endRun(turn: Turn): void {
     finishedAt: now,
   };
   state.status = status;
+  if (graph.gate !== null) changes.gate = { kind: 'leave' };
 }
 
 /** What could not be undone leaves the run failed, whatever it would have been. */

@@ -4,10 +4,10 @@ import type { ErrorRecord } from './errors.ts';
 import { recordAttempt } from './failure.ts';
 import { judgeRun } from './guard.ts';
 import { foldItem, isBeyond } from './maps.ts';
-import { enqueue, expiryOf } from './queueing.ts';
+import { enqueue } from './queueing.ts';
 import type { EndedTask, MapState, RetryingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
 import type { Reason } from './states.ts';
-import { bareFacts, endTask, freshTask, isAllowed, type Turn } from './turn.ts';
+import { bareFacts, endTask, expiryOf, freshTask, isAllowed, type Turn } from './turn.ts';
 import { startedOf } from './waiting.ts';
 
 /** The one way a task or item becomes terminal. A failure that has a `catch` handler is not the end yet. */
@@ -67,17 +67,18 @@ function handle(turn: Turn, node: GraphNode, ending: EndedTask): void {
 export function startHandler(turn: Turn, node: GraphNode, item = -1): void {
   const { state, changes, now } = turn;
   const before = taskAt(state, node.index, item);
-  const facts = {
+  const queued = {
     ...freshTask(state, node, now),
     item,
     ...(item < 0 ? {} : { attempt: before?.attempt ?? 0, effect: before?.effect ?? 1 }),
+    expiresAt: expiryOf(node, now),
   };
   if (node.needs === null) {
-    putTask(state, changes, { ...facts, expiresAt: expiryOf(node, now) });
+    putTask(state, changes, queued);
     return;
   }
-  const ended = enqueue(turn, node, facts);
-  if (ended !== null) end(turn, ended);
+  const ended = enqueue(turn, node, queued);
+  if (ended !== null) endHandler(turn, node, ended);
 }
 
 function endHandler(turn: Turn, node: GraphNode, ending: EndedTask): void {

@@ -3,7 +3,7 @@ import { LAST_INSTANT } from './duration-text.ts';
 import { decideRetry, type RetryDecision } from './retry.ts';
 import type { EndedTask, QueuedTask, RetryingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
 import type { AttemptOutcome, Reason } from './states.ts';
-import { judged } from './maps.ts';
+import { judged } from './judging.ts';
 import { contractOf, endTask, type Outcome, type Turn } from './turn.ts';
 
 type Failure = Extract<Outcome, { kind: 'error' | 'timeout' | 'refused' }>;

@@ -277,6 +277,11 @@ const branchCase = bag({ is: ofCase, value: expr, members: listOf(text) });
 const base = { id: name, kind: any };
 const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }), using: text };
 
+const outcomes: Check = (value, at, context) => {
+  const isGood = listOf(oneOf('failed', 'cancelled'))(value, at, context);
+  if (!isGood || !Array.isArray(value) || (value.length > 0 && new Set(value).size === value.length)) return isGood;
+  return bad('bad_option', at, `${pathText('', at)} must name 'failed', 'cancelled', or each of them once`, context.report);
+};
 const timed = { timeoutMs: ms, onTimeout: oneOf('skip'), allowFailure: onlyTrue };
 
 const HEADER: Fields = {
@@ -287,7 +292,7 @@ const HEADER: Fields = {
     concurrency: keyLimit(inputExpr),
     inputSchema: any,
     failurePolicy: oneOf(...FAILURE_POLICIES),
-    compensateOn: listOf(oneOf('failed', 'cancelled')),
+    compensateOn: outcomes,
     retry: bag({ ...backoff, maxAttempts: whole(1), jitter: oneOf('none', 'full', 'equal') }),
   },
 };

@@ -3,12 +3,12 @@ import { decode } from './codec.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import type { GraphNode } from './compile.ts';
 import type { MapTask } from './graph.ts';
-import { needsAt } from './needs.ts';
+import { ranked, needsAt } from './needs.ts';
 import { NumberMap } from './number-map.ts';
-import { ranked } from './queueing.ts';
 import type { EndedTask, MapState, QueuedTask, TaskFacts } from './run-state.ts';
-import { bareFacts, endTask, isAllowed, type Ending, type Turn } from './turn.ts';
+import { bareFacts, endTask, type Ending, type Turn } from './turn.ts';
 import { isWhole, RunScope } from './values.ts';
+import { isBreached } from './judging.ts';
 
 /** A map starts, or ends at once: its list is fixed from here on; a list that is none, too long or with a key twice fails it, and no item exists. */
 export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedTask | null {
@@ -185,19 +185,3 @@ export function isBeyond({ state }: Turn, node: GraphNode): boolean {
 
 /** The failure policy lets no new item start. */
 const isStopped = ({ graph, state }: Turn): boolean => state.flow.tripped && graph.upkeep !== null && graph.upkeep.policy !== 'continue';
-
-/** More failures than the map tolerates: it will fail, whatever its other items do. */
-function isBreached(node: GraphNode | undefined, map: MapState): boolean {
-  const task = node?.task;
-  if (task?.kind !== 'map' || task.settle === true) return false;
-  const { count, ratio } = task.tolerate ?? {};
-  return map.failed > (count ?? (ratio === undefined ? 0 : Infinity)) || (ratio !== undefined && map.failed / map.n > ratio);
-}
-
-/** What a failure for good is: allowed, excused by its map, or a dead letter (semantics, sections 1 and 3). */
-export function judged(turn: Turn, node: GraphNode, item: number): { readonly allowed: boolean; readonly dead: boolean } {
-  const allowed = isAllowed(node);
-  if (item < 0) return { allowed, dead: !allowed };
-  const map = turn.state.maps.get(node.index);
-  return { allowed, dead: !allowed && map !== undefined && isBreached(node, { ...map, failed: map.failed + 1 }) };
-}

@@ -187,3 +187,34 @@ export function renameSteps(nodes: ReadonlyMap<number, number>): readonly Rename
   }
   return [...steps, ...last];
 }
+
+/** What a fork under another graph takes over: the donor as a run of that graph, and the tasks, by their numbers there. */
+export interface Takeover {
+  readonly donor: RunState;
+  readonly nodes: readonly number[];
+  /** Of each of them the number that it has in the donor's own graph. */
+  readonly was: ReadonlyMap<number, number>;
+}
+
+/** Of the tasks that a fork would reuse those that are the same in the other graph, and whose upstreams there are all taken over too. */
+export function takeoverAcross(from: CompiledGraph, to: CompiledGraph, donor: RunState, reused: readonly number[]): Takeover {
+  const pairs = pairsOf(from, to);
+  const kept = new Set(reused);
+  const memo = new Map<number, boolean>();
+  const holds = (index: number): boolean => {
+    const known = memo.get(index);
+    if (known !== undefined) return known;
+    const node = to.nodes[index];
+    const before = node === undefined ? undefined : from.byId.get(node.id);
+    const pair = before === undefined ? undefined : pairs[before.index];
+    const isSame = pair !== undefined && pair.isSameKind && pair.isSameContract && pair.hasSameUpstreams && pair.hasSameInput;
+    const isGiven = before !== undefined && (before.cases !== null || kept.has(before.index));
+    const ups = node === undefined ? [] : [...node.in.map((edge) => edge.from), ...(node.gate === null ? [] : [node.gate.when])];
+    const value = isSame && isGiven && ups.every(holds);
+    memo.set(index, value);
+    return value;
+  };
+  const nodes = to.nodes.filter((node) => node.cases === null && holds(node.index)).map((node) => node.index);
+  const was = new Map(nodes.map((node) => [node, from.byId.get(to.nodes[node]?.id ?? '')?.index ?? -1]));
+  return { donor: movedState(to, donor, new Map([...was].map(([now, before]) => [before, now]))), nodes, was };
+}

@@ -1,4 +1,5 @@
 import { compileExpr, type Compiled, type Scope } from './expr.ts';
+import type { QueuedTask } from './run-state.ts';
 import type { BodyTask, HandlerTask, KeyData, MapTask, OnLimit } from './graph.ts';
 
 /** One thing that a claim takes beside a slot. The names of pools, keys and rates do not meet. */
@@ -72,5 +73,15 @@ export function needsAt(needs: CompiledNeeds, scope: () => Scope): readonly Need
   return needs.key === null ? needs.fixed : [keyAt(needs.key, scope), ...needs.fixed];
 }
 
+/** Among the tasks of a serial key the order of submission is all that counts. */
+export function ranked(task: QueuedTask, needs: readonly Need[]): QueuedTask {
+  return needs.some((need) => need.kind === 'key' && need.serial) ? { ...task, rank: task.firstQueuedAt } : task;
+}
+
 const describe = (value: unknown): string =>
   typeof value === 'string' ? (value === '' ? 'an empty one' : `one of ${value.length}`) : value === null ? 'null' : typeof value;
+
+/** Among the tasks of a serial key the order of submission is all that counts. */
+export function ranked(task: QueuedTask, needs: readonly Need[]): QueuedTask {
+  return needs.some((need) => need.kind === 'key' && need.serial) ? { ...task, rank: task.firstQueuedAt } : task;
+}

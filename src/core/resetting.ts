@@ -1,6 +1,6 @@
 import { isEnded, mapChange, putTask, taskAt } from './changes.ts';
 import { recordAttempt } from './failure.ts';
-import { LAST_INSTANT } from './duration-text.ts';
+import { enterGate, timeoutFrom } from './gates.ts';
 import { replay } from './replay.ts';
 import { endedItem, type ResetPlan, type ResetRequest, type ResetTarget, type ResetWhy } from './reset.ts';
 import { flowText } from './run-flow.ts';
@@ -42,7 +42,7 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
   reopen(turn);
   if (flowText(state) !== before) changes.flow = true;
   state.values.clear();
-  state.deadlineAt = graph.graph.timeoutMs === undefined ? state.deadlineAt : Math.min(LAST_INSTANT, now + graph.graph.timeoutMs);
+  if (graph.graph.timeoutMs !== undefined) state.deadlineAt = state.status === 'queued' ? null : timeoutFrom(graph, now);
   replay(graph, state);
 }
 
@@ -173,10 +173,13 @@ function recount(turn: Turn, node: number): void {
   }
 }
 
-function reopen({ state, changes }: Turn): void {
+function reopen({ graph, state, changes }: Turn): void {
   if (!isRunOver[state.status]) return;
-  changes.moves = [...changes.moves, { from: state.status, to: 'queued' }, { from: 'queued', to: 'running' }];
-  state.status = 'running';
+  changes.moves = [...changes.moves, { from: state.status, to: 'queued' }];
+  // A run that holds a key waits for it again.
+  if (graph.gate === null) changes.moves = [...changes.moves, { from: 'queued', to: 'running' }];
+  else changes.gate = enterGate(graph, state);
+  state.status = graph.gate === null ? 'running' : 'queued';
   state.resumeTo = null;
   state.cause = null;
   state.cancelAsked = null;

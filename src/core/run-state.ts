@@ -170,7 +170,7 @@ export interface RunState {
   rev: number;
   status: RunStatus;
   /** What a paused run goes back to. */
-  resumeTo: 'scheduled' | 'running' | null;
+  resumeTo: 'scheduled' | 'queued' | 'running' | null;
   readonly rank: number;
   readonly startAt: number | null;
   readonly acceptedAt: number;
@@ -200,7 +200,7 @@ export interface RunFacts {
   readonly generation: number;
   readonly rev: number;
   readonly status: RunStatus;
-  readonly resumeTo: 'scheduled' | 'running' | null;
+  readonly resumeTo: 'scheduled' | 'queued' | 'running' | null;
   readonly rank: number;
   readonly startAt: number | null;
   readonly acceptedAt: number;

@@ -170,8 +170,13 @@ export const TASK_TRANSITIONS: readonly Transition<TaskStatus>[] = [
 
 /** Every edge a run may take. */
 export const RUN_TRANSITIONS: readonly Transition<RunStatus>[] = [
-  { from: '-', event: 'accepted', to: ['scheduled', 'running', 'success', 'failed'] },
-  { from: 'scheduled', event: 'due', to: ['running'] },
+  { from: '-', event: 'accepted', to: ['scheduled', 'queued', 'running', 'success', 'failed'] },
+  { from: 'scheduled', event: 'due', to: ['running', 'queued'] },
+  { from: 'queued', event: 'cancel', to: ['cancelled'] },
+  { from: 'queued', event: 'marked failed', to: ['failed'] },
+  { from: 'queued', event: 'its key is taken', to: ['failed', 'cancelled'] },
+  { from: 'running', event: 'makes room for a newer one of its key', to: ['cancelled'] },
+  { from: 'queued', event: 'pause', to: ['paused'] },
   { from: 'scheduled', event: 'cancel', to: ['cancelled'] },
   { from: 'scheduled', event: 'deadline or marked failed', to: ['failed'] },
   { from: 'running', event: 'last task ended', to: ['success', 'partial', 'failed', 'cancelled'] },
@@ -180,7 +185,7 @@ export const RUN_TRANSITIONS: readonly Transition<RunStatus>[] = [
   { from: 'running', event: 'deadline, stuck or marked failed', to: ['failed'] },
   { from: 'scheduled', event: 'pause', to: ['paused'] },
   { from: 'running', event: 'pause', to: ['paused'] },
-  { from: 'paused', event: 'resume', to: ['scheduled', 'running'] },
+  { from: 'paused', event: 'resume', to: ['scheduled', 'queued', 'running'] },
   { from: 'paused', event: 'last task ended', to: ['success', 'partial', 'failed', 'cancelled'] },
   { from: 'paused', event: 'guard says no or fails', to: ['skipped', 'failed'] },
   { from: 'paused', event: 'cancel', to: ['cancelled'] },

@@ -2,6 +2,7 @@
 import type { RecordChange } from './changes.ts';
 import type { GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
+import { enqueue } from './queueing.ts';
 import type { QueuedTask, RunningTask, TaskState, WaitingTask } from './run-state.ts';
 import { bareFacts, contractOf, type Turn } from './turn.ts';
 import { earliest, openText, resultText, type BodyWait, type Wait, type WaitRecord } from './waits.ts';
@@ -67,9 +68,9 @@ function resumption(node: GraphNode, task: WaitingTask): QueuedTask {
  * The body begins anew: without records, with all its attempts, and as other work than before to whoever it calls. The generation stays, so
  * that a body that never ends leaves nothing behind.
  */
-export function restarted(turn: Turn, node: GraphNode, task: RunningTask, input: string | null): QueuedTask {
+export function restarted(turn: Turn, node: GraphNode, task: RunningTask, input: string | null): TaskState | null {
   note(turn, [{ ...placeOf(task), kind: 'forget' }]);
-  return {
+  const facts = {
     ...bareFacts(task),
     begun: 0,
     losses: 0,
@@ -80,11 +81,9 @@ export function restarted(turn: Turn, node: GraphNode, task: RunningTask, input:
     firstQueuedAt: turn.now,
     effect: task.effect + 1,
     edited: input ?? task.edited,
-    status: 'queued',
-    phase: 'body',
-    next: 'start',
-    expiresAt: totalEndOf(node, turn.now),
   };
+  if (node.needs !== null) return enqueue(turn, node, facts);
+  return { ...facts, status: 'queued', phase: 'body', next: 'start', expiresAt: totalEndOf(node, turn.now) };
 }
 
 export const totalEndOf = (node: GraphNode, firstQueuedAt: number): number | null => {

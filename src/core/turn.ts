@@ -1,5 +1,6 @@
 import type { Changes } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
+import { LAST_INSTANT } from './duration-text.ts';
 import type { ContractData } from './graph.ts';
 import type { ResetRequest } from './reset.ts';
 import type { FailureFacts } from './retry.ts';
@@ -39,7 +40,12 @@ export type RunEvent =
   /** A queued task ends with an output that was kept. */
   | { readonly type: 'cached'; readonly node: number; readonly item: number; readonly output: string | null }
   | LimitEvent
+  /** A run that starts later is due. */
   | { readonly type: 'admit' }
+  /** The key of the run's workflow has room for it. */
+  | { readonly type: 'granted' }
+  /** The key is taken, or a newer run takes it: this one ends. */
+  | { readonly type: 'displaced'; readonly status: 'failed' | 'cancelled' }
   | { readonly type: 'cancel'; readonly reason: Reason }
   | { readonly type: 'fail'; readonly reason: 'deadline' | 'stuck' | 'marked_failed' }
   /** The instant that the run as a whole waited for has come: its deadline, or its own retry. */
@@ -174,6 +180,15 @@ export const bareFacts = (facts: TaskFacts): TaskFacts => ({
   edited: facts.edited,
 });
 
+/** When its queue timeout or total timeout passes, if it is queued now. */
+export function expiryOf(node: GraphNode, now: number): number | null {
+  const timeout = contractOf(node)?.timeout;
+  const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
+  return ms === Infinity ? null : Math.min(LAST_INSTANT, now + ms);
+}
+
 /** Before its time nothing of a run starts, and it does not end by itself. */
-export const isAdmitted = ({ status, resumeTo }: RunState): boolean =>
-  status !== 'scheduled' && !(status === 'paused' && resumeTo === 'scheduled');
+export const isAdmitted = ({ status, resumeTo }: RunState): boolean => {
+  const at = status === 'paused' ? resumeTo : status;
+  return at !== 'scheduled' && at !== 'queued';
+};

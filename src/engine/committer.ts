@@ -20,6 +20,7 @@ import { admitWakes } from './mailbox.ts';
 import { Numbers } from './numbers.ts';
 import { Planner, type Capacity, type Launch, type Plan, type PlannedRun, type PlannedStart, type RunUnits } from './planner.ts';
 import { keyConflict } from './key-conflict.ts';
+import { queueFull } from './queue-full.ts';
 import type { Moved, MoveUnit } from './moves.ts';
 import type { Ports } from './ports.ts';
 import type { Registry } from './registry.ts';
@@ -40,6 +41,7 @@ export interface CommitterOptions {
   readonly redactor: Redactor;
   readonly logs: LogBook;
   readonly settings: KernelSettings;
+  readonly maxQueued: number | null;
 }
 
 /**
@@ -68,6 +70,8 @@ export class Committer {
   onBroken: (error: unknown) => void = () => undefined;
   /** This worker may hold what it does not know of, or nothing any more: it must start anew. */
   onUnknown: () => void = () => undefined;
+  /** A run asked for the key of its workflow, or gave it up. */
+  onGate: () => void = () => undefined;
   /** A task began to wait for messages. */
   onWait: (run: number, task: WaitingTask) => void = () => undefined;
   /** Something will be due at this instant. */
@@ -179,6 +183,7 @@ export class Committer {
       logs,
       share: [],
       claim,
+      ...(this.options.maxQueued === null ? {} : { maxQueued: this.options.maxQueued }),
     };
     let result: CommitResult;
     try {
@@ -323,6 +328,7 @@ export class Committer {
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
     if (changes.moves.length > 0 || changes.reset !== null || changes.flow || move !== null) this.woken(state);
+    if (changes.gate !== null || changes.moves.at(-1)?.to === 'queued') this.onGate();
     if (move !== null) {
       this.cache.put(entry);
       move.unit.resolve({ kind: 'moved' });
@@ -359,6 +365,10 @@ export class Committer {
       repeatedStart(unit, outcome.done);
       return;
     }
+    if (outcome?.created === false && 'queued' in outcome) {
+      unit.reject(queueFull(outcome.queued));
+      return;
+    }
     if (outcome?.created === false && 'decided' in outcome) {
       unit.reject(new ScheduleMoved());
       return;
@@ -393,6 +403,7 @@ export class Committer {
     if (write.unclaimed || write.changes.maps.size > 0) this.claims?.queued(write.state.rank);
     for (const launch of launches) out.push([entry, launch]);
     unit.resolve({ uid: write.uid, run: write.state.run, created: true });
+    if (write.changes.gate !== null) this.onGate();
     if (write.changes.end !== null) this.onRunEnd(write.state.run, write.changes.end);
   }
 

@@ -161,6 +161,7 @@ export class EventReader {
 
 function runEvent(base: EventBase, { from, to, reason, generation }: RunTransition): EngineEvent | null {
   if (isRunOver[to]) return { ...base, ...(reason === null ? {} : { reason }), type: 'run.finished', status: to };
+  if (to === 'cancelling' || to === 'finishing' || from === 'finishing') return null;
   if (to === 'paused') return { ...base, type: 'run.paused' };
   if (from === 'paused') return { ...base, type: 'run.resumed' };
   if (to === 'queued') return { ...base, type: 'run.reopened', generation };

@@ -2,6 +2,9 @@ import { advance, claimInPlace, openFork, openRun, takeMore } from '../core/adva
 import { cacheEntries, isCached } from '../core/caching.ts';
 import type { GraphNode } from '../core/compile.ts';
 import { noChanges, taskAt, type Changes } from '../core/changes.ts';
+import { PawlError } from '../core/errors.ts';
+import { enterGate } from '../core/gates.ts';
+import { BadKey } from '../core/needs.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { runIdText } from '../core/ids.ts';
 import { startable } from '../core/maps.ts';
@@ -84,20 +87,31 @@ export class Planner {
   }
 
   start(plan: Plan, unit: StartUnit, capacity: Capacity): void {
+    try {
+      this.plan(plan, unit, capacity);
+    } catch (error) {
+      if (!(error instanceof BadKey)) throw error;
+      const { workflow } = unit.request.known.stored;
+      unit.reject(new PawlError('RUN_INPUT_INVALID', `The input of workflow "${workflow}" does not fit: ${error.message}.`));
+    }
+  }
+
+  private plan(plan: Plan, unit: StartUnit, capacity: Capacity): void {
     const { now } = plan;
     const { known, startAt, priority, input, from } = unit.request;
     const isLater = startAt !== null && startAt > now;
     const timeoutMs = known.compiled.graph.timeoutMs;
+    const isGated = known.compiled.gate !== null;
     const facts: RunFacts = {
       run: this.numbers.run(),
       generation: 1,
       rev: 1,
-      status: isLater ? 'scheduled' : 'running',
+      status: isLater ? 'scheduled' : isGated ? 'queued' : 'running',
       resumeTo: null,
       rank: (isLater ? startAt : now) - priority * MINUTE_MS,
       startAt: isLater ? startAt : null,
       acceptedAt: now,
-      deadlineAt: timeoutMs === undefined ? null : Math.min(LAST_INSTANT, (isLater ? startAt : now) + timeoutMs),
+      deadlineAt: timeoutMs === undefined || isGated ? null : Math.min(LAST_INSTANT, (isLater ? startAt : now) + timeoutMs),
       input,
       cause: null,
       cancelAsked: null,
@@ -110,15 +124,16 @@ export class Planner {
     const taken = from?.taken ?? null;
     const unclaimed = !isLater && roots !== null && !goesOn && taken === null;
     const { state, changes } =
-      unclaimed || isLater
+      unclaimed || isLater || (isGated && taken === null)
         ? { state: emptyRunState(known.compiled, facts), changes: noChanges() }
         : taken === null
           ? openRun(known.compiled, facts, now, this.settings)
           : openFork(known.compiled, facts, taken, now, this.settings);
+    if (isGated) changes.gate = enterGate(known.compiled, state);
     const finish = (): void => {
       const at = { state, changes, firstBody, chain, hasNeeds: false };
-      const launches = unclaimed || isLater ? [] : this.continueHere(known.compiled.nodes.length, at, capacity, now);
-      if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
+      const launches = unclaimed || isLater || isGated ? [] : this.continueHere(known.compiled.nodes.length, at, capacity, now);
+      if (state.maps.size > 0 && !isGated) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
       const { uid, key, tags, traceparent, fire } = unit.request;
       const owner = launches.length > 0 ? capacity.worker : null;
       plan.starts.push({
@@ -142,7 +157,7 @@ export class Planner {
         },
       });
     };
-    if (!known.compiled.caches || unclaimed || isLater) finish();
+    if (!known.compiled.caches || unclaimed || isLater || isGated) finish();
     else plan.lookups.push({ known, state, changes, seen: 0, misses: 0, rounds: 0, finish, fail: unit.reject });
   }
 
@@ -230,10 +245,10 @@ export class Planner {
     const launches: Launch[] = [];
     if (nodes === 0) return launches;
     for (const change of at.changes.tasks) {
-      // Later in the same commit it may have moved on: a loser of a first is cancelled as soon as it is queued.
-      if (taskAt(at.state, change.to.node, change.to.item) !== change.to) continue;
       // What it held is free in this transaction: whoever waited for it can have it in the same one.
       if (at.hasNeeds && change.from?.status === 'running' && change.to.status !== 'running') capacity.waits(change.from.rank);
+      // Later in the same commit it may have moved on: a loser of a first is cancelled as soon as it is queued.
+      if (taskAt(at.state, change.to.node, change.to.item) !== change.to) continue;
       if (change.to.status === 'running' && change.to.phase === 'body' && change.from?.status === 'running') {
         // The verdict was yes: the body starts under the claim, and in the slot, that evaluated.
         capacity.free--;
@@ -314,7 +329,8 @@ function actOf(units: readonly EventUnit[], changes: Changes): ActWrite | null {
 function linkOf(from: StartFrom | null, state: RunState): StartLink | null {
   if (from === null) return null;
   const { run, kind, taken } = from;
-  return { run, kind, generation: taken?.donor.generation ?? null, maps: taken?.nodes.filter((node) => state.maps.has(node)) ?? [] };
+  const maps = taken?.nodes.filter((node) => state.maps.has(node)) ?? [];
+  return { run, kind, generation: taken?.donor.generation ?? null, maps: maps.map((to) => ({ from: taken?.was?.get(to) ?? to, to })) };
 }
 
 function startAct({ request: { act, uid, from } }: StartUnit, run: number): ActWrite | null {

@@ -33,7 +33,7 @@ export interface StartFrom {
   readonly run: number;
   readonly kind: 'fork' | 'restart';
   /** Of a fork: the run as it stands, its maps with their items, and the tasks that are taken over. */
-  readonly taken: { readonly donor: RunState; readonly nodes: readonly number[] } | null;
+  readonly taken: { readonly donor: RunState; readonly nodes: readonly number[]; readonly was?: ReadonlyMap<number, number> } | null;
 }
 
 /** An act of a person: who, what, and what makes it the same act when it is asked for again. */

@@ -68,6 +68,8 @@ export interface Store {
   openDefinitions(): Promise<number[]>;
   /** Open runs of a definition that are not set aside, by their numbers, after `after`. */
   openRuns(definition: number, after: number, limit: number): Promise<OpenRun[]>;
+  /** Since when the first of what may be claimed of a version waits; null where nothing does. */
+  waitingSince(definition: Pick<StoredDefinition, 'id' | 'firstBody' | 'graph'>): Promise<number | null>;
   /** Outputs that are kept under these keys at `now`. */
   cached(keys: readonly string[], now: number): Promise<ReadonlyMap<string, string | null>>;
   /** Where a run went on under another definition, oldest first. */
@@ -188,7 +190,8 @@ export interface StartLink {
   readonly kind: 'fork' | 'restart';
   /** Generation of the run whose outputs are taken over; null where none are. */
   readonly generation: number | null;
-  readonly maps: readonly number[];
+  /** By their numbers in the graphs of that run and of this. */
+  readonly maps: readonly { readonly from: number; readonly to: number }[];
 }
 
 export type StartResult =
@@ -197,6 +200,8 @@ export type StartResult =
   | { readonly created: false; readonly uid: Uint8Array; readonly run: number; readonly inputHash: string }
   /** The run that it takes over from is in another generation now. */
   | { readonly created: false; readonly moved: number }
+  /** So much waits already. */
+  | { readonly created: false; readonly queued: number }
   /** The schedule that starts it moved on, or its instant has a run. */
   | { readonly created: false; readonly decided: true }
   /** The act that starts it was done before. */
@@ -293,6 +298,8 @@ export interface Batch {
   /** Runs that the caller is going to write although it does not own them: from now on every writer bumps their revision. */
   readonly share: readonly number[];
   readonly claim: ClaimRequest | null;
+  /** Past so many runs and tasks in the queue nothing is started. */
+  readonly maxQueued?: number;
 }
 
 export interface ClaimedTask {

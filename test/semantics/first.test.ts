@@ -1,6 +1,6 @@
 /** `w.first`: who wins, what becomes of the others, and how a run goes on after it. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { workflow } from '../../src/index.ts';
+import { task, workflow } from '../../src/index.ts';
 import type { AnyRef, Build, RefBase } from '../../src/core/types.ts';
 import { closeAll, engineOf, fail, Naps, ok, ran, stateOf } from './kit.ts';
 
@@ -27,6 +27,8 @@ const race = (
     more?.(w, made);
     return { first: w.first(made) };
   });
+
+const nap = (naps: Naps) => task({ name: 'nap', run: (i: { s: number }) => naps.sleep(i.s).then(() => i.s) });
 
 describe('first', () => {
   test('gives the winner and its value; the losers are cancelled at once, their bodies see it, and nothing counts for the outcome', async () => {
@@ -140,11 +142,9 @@ describe('what is cancelled with a loser', () => {
 
   test('is a map with its items, of which none starts any more', async () => {
     const naps = new Naps();
-    const { task } = await import('../../src/index.ts');
-    const nap = task({ name: 'nap', run: (i: { s: number }) => naps.sleep(i.s) });
     const one = workflow({ name: 'maps' }, (w) => {
       const a = w.run('a', {}, () => naps.sleep(3));
-      const m = w.map([2, 30, 40, 50], nap, (s) => ({ s }), { concurrency: 2 });
+      const m = w.map([2, 30, 40, 50], nap(naps), (s) => ({ s }), { concurrency: 2 });
       return { won: w.first({ a, m }).winner };
     });
     const { run, tasks } = await ran(one, naps);
@@ -275,6 +275,40 @@ describe('after a first', () => {
     await naps.pass(30);
     expect(await run.result()).toEqual({ winner: 'a', value: 'a' });
     expect((await stateOf(run)).tasks).toMatchObject({ a: 'success', b: superseded, first: 'success' });
+  });
+
+  test('a redrive of a part that had failed before another won supersedes it: nobody needs it any more', async () => {
+    const naps = new Naps();
+    const one = race(naps, { a: -1, b: 3 });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(5);
+    expect((await stateOf(run)).run).toBe('failed');
+    await run.redrive();
+    await naps.pass(5);
+    expect(await stateOf(run)).toMatchObject({
+      run: 'success',
+      tasks: { a: superseded, b: 'success', first: 'success' },
+      attempts: { a: 1 },
+    });
+    expect(await run.result()).toEqual({ first: { winner: 'b', value: 'B' } });
+  });
+
+  test('a map that wins gives its list, in a process that never saw its items, too', async () => {
+    const naps = new Naps();
+    const one = workflow({ name: 'maps' }, (w) => {
+      const m = w.map([1, 2, 3], nap(naps), (s) => ({ s }));
+      const won = w.first({ m, slow: w.run('slow', {}, () => naps.sleep(60)) });
+      const go = w.run('go', { won }, () => naps.sleep(2));
+      return w.run('next', { won }, ({ won }) => won, { after: [go] });
+    });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(4);
+    await kit.reboot();
+    await naps.pass(30);
+    expect(await run.result()).toEqual({ winner: 'm', value: [1, 2, 3] });
+    expect(await run.output('first')).toEqual({ winner: 'm', value: [1, 2, 3] });
   });
 
   test('a process that dies during the race leaves it open: another one ends it', async () => {

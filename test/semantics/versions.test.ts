@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { task, workflow, type Run, type StartOptions } from '../../src/index.ts';
 import type { Task, Workflow } from '../../src/core/types.ts';
-import type { TestEngine } from '../../src/testing/index.ts';
+import { testEngine, type TestEngine } from '../../src/testing/index.ts';
 import { closeAll, engineOf } from './kit.ts';
 
 afterEach(closeAll);
@@ -111,6 +111,9 @@ describe('a run whose workflow was deployed anew', () => {
     await engine.clock.advance('1h');
     expect((await run.status()).status).toBe('running');
     expect(did).toEqual(['a@1', 'b@1']);
+    const { waitReason, sentence } = await run.why();
+    expect(waitReason).toBe('version');
+    expect(sentence).toMatch(/waits since 1 h for a worker of version "1": .* it cannot move to "2": task "b" has another contract there/);
     await engine.reboot({ use: [chain('1', () => 'b')] });
     await engine.clock.advance('1m');
     expect(await run.result()).toBe('c');
@@ -283,6 +286,69 @@ describe('a person', () => {
       'run.finished',
     ]);
   });
+});
+
+describe('a fork under another version', () => {
+  const flow = (version: string): Workflow<void, unknown> =>
+    workflow({ name: 'forked', version, onDeploy: 'pin' }, (w) => {
+      if (version === '2') w.run(step('new', version), {});
+      const a = w.run(step('a', version), {});
+      const b = w.run(
+        step('b', version, () => 'b', version === '2' ? { retry: { maxAttempts: 5 } } : {}),
+        { a },
+      );
+      const items = w.map([1, 2], step('item', version), (n) => n);
+      return { c: w.run(step('c', version), { b, items }), d: w.run(step('d', version), { a, items }) };
+    });
+
+  test('takes over what is the same there, and does the rest anew', async () => {
+    const { engine, run } = await begun(flow('1'));
+    await run.result();
+    await engine.reboot({ use: [flow('2')] });
+    did = [];
+    expect((await run.previewFork('d', { version: '2' })).reused).toEqual(['a', 'item']);
+    const { run: forked, reused } = await run.fork('d', { version: '2', requestId: 'f1' });
+    expect(reused).toEqual(['a', 'item']);
+    expect(await forked.result()).toEqual({ c: 'c', d: 'd' });
+    expect((await forked.status()).version).toBe('2');
+    expect(did.toSorted()).toEqual(['b@2', 'c@2', 'd@2', 'new@2']);
+    expect((await forked.tasks({ items: true })).filter(({ task: id }) => id === 'item').map(({ status }) => status)).toEqual([
+      'success',
+      'success',
+      'success',
+    ]);
+    // The same act once more is the same act.
+    expect((await run.fork('d', { version: '2', requestId: 'f1' })).run.id).toBe(forked.id);
+    // A task that only the other version has may be named too.
+    expect((await run.previewFork('new', { version: '2' })).reused).toEqual(['a', 'item', 'd']);
+    await expect(run.fork('d', { version: '9' })).rejects.toMatchObject({ code: 'RUN_UNKNOWN_VERSION' });
+    await expect(run.fork('nowhere', { version: '2' })).rejects.toMatchObject({ code: 'TASK_UNKNOWN' });
+  });
+});
+
+test('a version that runs wait for, and that no live worker has, is named after a minute', async () => {
+  const said: [string, unknown][] = [];
+  const logger = {
+    debug: () => undefined,
+    info: () => undefined,
+    error: () => undefined,
+    warn: (text: string, facts?: object) => void said.push([text, facts]),
+  };
+  const fits = chain('1', failing);
+  const engine = testEngine({ use: [fits], logger });
+  const run = await engine.start(fits);
+  await engine.settle();
+  await engine.reboot({ use: [workflow({ name: 'chain', version: '2' }, (w) => w.run(step('other', '2'), {}))] });
+  await engine.clock.advance('30s');
+  await engine.reboot();
+  expect(said).toEqual([]);
+  await engine.clock.advance('1m');
+  await engine.reboot();
+  expect(said).toEqual([
+    [expect.stringContaining('no live worker has version "1" of workflow "chain"'), expect.objectContaining({ version: '1' })],
+  ]);
+  expect((await run.status()).version).toBe('1');
+  await engine.close();
 });
 
 describe('a check before a deploy', () => {

@@ -440,7 +440,7 @@ export function actsConformance(kind: string, newPlace: () => Promise<Place>): v
         return {
           ...plain,
           ...opened,
-          link: { run: held.run, kind: 'fork' as const, generation, maps: [0] },
+          link: { run: held.run, kind: 'fork' as const, generation, maps: [{ from: 0, to: 0 }] },
           act: actOf({ action: 'fork' }),
         };
       };

@@ -148,9 +148,13 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   plainTasks: ['tasks PRIMARY KEY (run)'],
   // By the primary key it would read every ended item of the run, at every load.
   laneItems: ['lanes sqlite_autoindex_lanes_1 (body)', 'tasks tasks_open (status, body)'],
+  countQueued: ['CONSTANT SCAN', 'runs SCAN runs_unclaimed', 'tasks tasks_open (status, body)', 'gates SCAN gates_waiting'],
   readLane: ['lanes sqlite_autoindex_lanes_1 (body, needs)'],
   insertLane: ['lanes  ()'],
+  emptyLanes: ['lanes INTEGER PRIMARY KEY', 'tasks tasks_open (status, body)'],
+  dropLane: ['lanes INTEGER PRIMARY KEY'],
   putInLane: [TASK],
+  relane: [TASK],
   queuedLanes: [
     'tasks tasks_open (status, body)',
     'queued SCAN',
@@ -166,12 +170,25 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   keyRetrying: ['lanes lanes_key (key)', 'tasks tasks_open (status, body)'],
   keyHolders: ['lanes lanes_key (key)', 'tasks tasks_open (status, body)'],
   needsOfRun: ['tasks PRIMARY KEY (run)', 'lanes INTEGER PRIMARY KEY'],
+  enterGate: [],
+  leaveGate: ['gates PRIMARY KEY (run)'],
+  nextGate: ['gates gates_waiting (name)'],
+  gateWaiting: ['gates gates_waiting (name)', RUN],
+  gateHolders: ['gates gates_held (name)', RUN],
+  takeGate: ['gates PRIMARY KEY (run, name)'],
+  gateGranted: ['gates SCAN gates_held', RUN],
+  gateOf: ['gates PRIMARY KEY (run)'],
+  keys_gates: ['gates PRIMARY KEY (run)'],
+  drop_gates: ['gates PRIMARY KEY (run, name)'],
+  definitionOfBody: ['definitions SCAN'],
+  laneBody: ['lanes INTEGER PRIMARY KEY'],
   readLimits: ['limits SCAN'],
   declareLimit: [],
   setLimit: [],
   clearLimit: ['limits PRIMARY KEY (kind, name)'],
   dropLimit: ['limits PRIMARY KEY (kind, name)'],
   readBucket: ['buckets PRIMARY KEY (name)'],
+  readBuckets: ['buckets SCAN'],
   putBucket: [],
   readPaused: ['paused SCAN'],
   pauseName: [],
@@ -379,11 +396,11 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   stuckRuns: ['runs runs_open (definition)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
 };
 /** Sorts what it found: everything else comes out of its index in order. */
-
 const MAY_SORT: readonly StatementName[] = [
   'runningAfter',
   'deadLettersOf',
   'keyHolders',
+  'definitionOfBody',
   'waitingRuns',
   'waitsByRun',
   'openWaitsOfRun',
@@ -392,6 +409,7 @@ const MAY_SORT: readonly StatementName[] = [
 ];
 
 const ALIASES: Readonly<Record<string, string>> = {
+  e: 'gates',
   r: 'runs',
   t: 'tasks',
   m: 'maps',

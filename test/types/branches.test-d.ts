@@ -75,6 +75,25 @@ workflow({ name: 'guarded', input: z.object({ n: z.number() }), guard: ({ m }) =
 // @ts-expect-error -- a guard says yes or no
 workflow({ name: 'guarded', guard: () => 'yes' }, () => 1);
 
+// ---- races ---------------------------------------------------------------------------------------------------------------------------
+
+workflow({ name: 'races' }, (w) => {
+  const n = w.run('n', {}, () => 1);
+  const o = w.run(load, { id: 'a' });
+  const maybe = w.run('maybe', {}, () => 1, { when: () => true });
+  const won = w.first({ n, placed: o.placed });
+  yes<Eq<typeof won, Ref<{ winner: 'n'; value: number } | { winner: 'placed'; value: Date }>>>();
+  w.run('x', { won }, ({ won }) => (won.winner === 'n' ? won.value.toFixed() : won.value.toISOString()));
+  w.run(takesNumber, { n: w.first({ n }, { id: 'alone' }).value });
+  // @ts-expect-error -- what may be skipped is no part
+  w.first({ n, maybe }, { id: 'n1' });
+  // @ts-expect-error -- a part is a ref
+  w.first({ n, five: 5 }, { id: 'n2' });
+  // @ts-expect-error -- an unknown option
+  w.first({ n }, { id: 'n3', after: [o] });
+  return won;
+});
+
 // ---- after joins and reads -----------------------------------------------------------------------------------------------------------
 
 workflow({ name: 'joins' }, (w) => {

@@ -379,3 +379,34 @@ workflow({ name: 'flow', failurePolicy: 'drain', compensateOn: ['failed'], retry
 workflow({ name: 'p', failurePolicy: 'stop' }, () => ({}));
 // @ts-expect-error -- rules over errors have no place in the retry of a run
 workflow({ name: 'r', retry: { on: [] } }, () => ({}));
+
+const heard = signal('heard', z.object({ at: z.date(), text: z.string() }));
+workflow({ name: 'waits' }, (w) => {
+  const sure = w.wait(heard, { key: 'k', timeout: '1d', where: ({ text }) => text !== '' });
+  yes<Eq<typeof sure, Ref<{ at: Date; text: string }>>>();
+  w.sleep(sure.at);
+  w.sleep('30d', { after: [sure] });
+  const answer = w.approve('boss', { who: ['ops'], form: z.object({ limit: z.number() }) });
+  w.run('limit', { limit: answer.form.limit }, ({ limit }) => limit + 1);
+  const maybe = w.wait(heard, { id: 'maybe', key: 'k', timeout: '1d', onTimeout: 'skip' });
+  w.run('read', { text: w.optional(maybe.text) }, ({ text }) => text ?? 'none');
+  // @ts-expect-error -- it may be skipped
+  w.run('unread', { text: maybe.text }, ({ text }) => text);
+  const perhaps = w.approve('perhaps', { who: ['ops'], onReject: 'skip' });
+  // @ts-expect-error -- it may be skipped
+  w.run('by', { by: perhaps.by }, ({ by }) => by);
+  // @ts-expect-error -- no instant
+  w.sleep(sure.text);
+  // @ts-expect-error -- who is needed
+  w.approve('nobody', {});
+  return {};
+});
+task({
+  name: 'waiter',
+  run: async (n: number, ctx) => {
+    await ctx.sleep('s', '1d');
+    const got = await ctx.wait(['w', n], heard, { key: 'k' });
+    yes<Eq<typeof got, { at: Date; text: string }>>();
+    return n > 3 ? got.text : ctx.restart(n + 1);
+  },
+});

@@ -10,6 +10,7 @@ import { fitted } from '../wrap.ts';
 interface Options extends Narrowed, ActFlags {
   readonly from: readonly string[];
   readonly input?: string;
+  readonly version?: string;
   readonly dryRun?: boolean;
 }
 
@@ -24,6 +25,7 @@ export function define(command: Command, act: Act): void {
       )
       .option(...WORKFLOW_OPTION)
       .option('--input <json>', 'another input for the new run: JSON, @file, or - for stdin')
+      .option('--version <version>', 'as a run of another version of its workflow; what differs there is done anew')
       .option('--dry-run', 'show what would be taken over, start nothing'),
   )
     .addHelpText('after', `\n${ID_HELP}`)
@@ -31,17 +33,18 @@ export function define(command: Command, act: Act): void {
 }
 
 async function fork(cli: Cli, id: string, options: Options): Promise<void> {
-  const { from, input, dryRun } = options;
+  const { from, input, version, dryRun } = options;
+  const other = version === undefined ? {} : { version };
   const run = await findRun(await checking(cli, input !== undefined), id, options);
   const { out } = cli;
   if (dryRun === true) {
-    const { reused } = await run.previewFork(from);
+    const { reused } = await run.previewFork(from, other);
     if (out.format !== 'text') return out.json({ forkOf: run.id, reused });
     out.lines(fitted('would take over ', namesOf(reused), out.columns));
     return out.next('the same without --dry-run starts it');
   }
   const given = input === undefined ? {} : { input: await payload(input, cli.io) };
-  const { run: made, reused } = await run.fork(from, { ...acting(options), ...given });
+  const { run: made, reused } = await run.fork(from, { ...acting(options), ...given, ...other });
   if (out.format !== 'text') return out.json({ run: made.id, forkOf: run.id, created: made.created, reused });
   out.line(made.id);
   for (const line of fitted('It took over ', `${namesOf(reused)}.`, out.columns)) out.note(line);

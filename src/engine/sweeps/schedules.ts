@@ -63,7 +63,8 @@ export class ScheduleSweep {
         if (went !== 'idle') turns++;
       }
     } catch (error) {
-      logger.error('a schedule could not be worked on', { schedule, error: error instanceof Error ? error.message : String(error) });
+      if (!this.isStopped)
+        logger.error('a schedule could not be worked on', { schedule, error: error instanceof Error ? error.message : String(error) });
     } finally {
       this.working.delete(schedule);
     }

@@ -113,3 +113,16 @@ export function readOpenDefinitions(sql: Statements): number[] {
   }
   return found;
 }
+
+export function readWaitingSince(
+  sql: Statements,
+  { id, firstBody, graph }: Pick<port.StoredDefinition, 'id' | 'firstBody' | 'graph'>,
+): number | null {
+  const unclaimed = sql.oldestUnclaimed.get(id);
+  const instants = unclaimed === undefined ? [] : [Number(unclaimed['startAt'] ?? unclaimed['at'])];
+  graph.tasks.forEach((_, node) => {
+    const queued = sql.oldestQueued.get(firstBody + node);
+    if (queued !== undefined) instants.push(Number(queued['at']));
+  });
+  return instants.length === 0 ? null : Math.min(...instants);
+}

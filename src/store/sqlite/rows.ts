@@ -270,7 +270,8 @@ export function readFacts(row: Row, run: number): RunFacts {
 
 function resumeTo(value: Value | undefined): RunFacts['resumeTo'] {
   if (value === null || value === undefined) return null;
-  return runStatus(value) === 'scheduled' ? 'scheduled' : 'running';
+  const status = runStatus(value);
+  return status === 'scheduled' || status === 'queued' ? status : 'running';
 }
 
 export function readLog(row: Row): LogRow {

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { SCHEDULE_SQL } from './statements-schedules.ts';
 import { waitStatements } from './statements-waits.ts';
 import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '../../core/document-fields.ts';
 
@@ -35,6 +36,7 @@ export const RUN_TABLES = {
   generations: 'node, item, generation',
   run_generations: 'generation',
   parked: 'id',
+  gates: 'name',
   open_waits: 'id',
   messages: 'id',
   refusals: 'node, item, message',
@@ -172,10 +174,10 @@ const SQL = {
   removeMap: 'DELETE FROM maps WHERE run = ? AND node = ?',
   archiveRun: `INSERT INTO run_generations SELECT id, generation, status, reason, has_output, finished_at, output FROM runs WHERE id = ?`,
   // forks: items of maps that are taken over as they are
-  copyItems: `INSERT INTO tasks (${TASK}) SELECT ?1, node, item, ?2 + node, status, 1, 0, 0, 0, 0, 0, NULL, 0, rank, first_queued_at, 1, NULL, NULL, NULL,
+  copyItems: `INSERT INTO tasks (${TASK}) SELECT ?1, ?6, item, ?2 + ?6, status, 1, 0, 0, 0, 0, 0, NULL, 0, rank, first_queued_at, 1, NULL, NULL, NULL,
     NULL, NULL, ?3, reason, (flags & ~12) | 16, NULL, NULL, 1, edited, output, error FROM tasks WHERE run = ?4 AND node = ?5 AND item >= 0`,
   copyMap: `INSERT INTO maps (run, node, body, rank, n, next, ok, failed, cancelled, skipped, again, closed)
-    SELECT ?1, node, ?2 + node, rank, n, next, ok, failed, cancelled, skipped, 0, 1 FROM maps WHERE run = ?3 AND node = ?4`,
+    SELECT ?1, ?5, ?2 + ?5, rank, n, next, ok, failed, cancelled, skipped, 0, 1 FROM maps WHERE run = ?3 AND node = ?4`,
   closeMaps: 'UPDATE maps SET closed = 1 WHERE run = ?',
   closeMap: 'UPDATE maps SET closed = 1 WHERE run = ? AND node = ?',
   insertAttempt: `INSERT INTO attempts (run, node, item, attempt, generation, outcome, reason, error, worker, started_at, ended_at)
@@ -257,11 +259,20 @@ const SQL = {
   openMaps: `SELECT m.run, m.node, m.rank FROM maps m CROSS JOIN runs r ON r.id = m.run AND r.format <= ?2 WHERE m.body = ?1 AND m.closed IS NULL AND (m.next < m.n OR m.again > 0) ORDER BY m.rank LIMIT ?3`,
   nextMapBody: 'SELECT body FROM maps WHERE closed IS NULL AND (next < n OR again > 0) AND body > ? ORDER BY body LIMIT 1',
 
+  // why: each part is counted no further than the bound
+  countQueued: `SELECT (SELECT count(*) FROM (SELECT 1 FROM runs WHERE unclaimed = 1 LIMIT ?1))
+    + (SELECT count(*) FROM (SELECT 1 FROM tasks WHERE status <= 4 AND status = 1 AND body > 0 LIMIT ?1))
+    + (SELECT count(*) FROM (SELECT 1 FROM gates WHERE held = 0 LIMIT ?1)) AS n`,
   // limits: lanes, what they hold, and what is said of pools, keys and rates
   readLane: 'SELECT id FROM lanes WHERE body = ? AND needs = ?',
   insertLane: `INSERT INTO lanes (id, body, needs, key) SELECT coalesce(max(id), ${FIRST_LANE}) + 1, ?, ?, ? FROM lanes RETURNING id`,
+  // why: by both signs, and by each open state, so that the index serves it
+  emptyLanes: `SELECT id FROM lanes l WHERE id > ?1 AND NOT EXISTS (SELECT 1 FROM tasks t INDEXED BY tasks_open
+    WHERE t.status <= 4 AND t.status IN (0, 1, 2, 3, 4) AND t.body IN (l.id, -l.id)) ORDER BY id LIMIT ?2`,
+  dropLane: 'DELETE FROM lanes WHERE id = ?',
   putInLane: 'UPDATE tasks SET body = ? WHERE run = ? AND node = ? AND item = ?',
   // why: from lane to lane by the index, with the first in each
+  relane: 'UPDATE tasks SET body = CASE WHEN body < 0 THEN -?1 ELSE ?1 END WHERE run = ?2 AND node = ?3 AND item = ?4',
   queuedLanes: `WITH RECURSIVE queued(lane) AS (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > ?1 UNION ALL
       SELECT (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > queued.lane) FROM queued WHERE queued.lane IS NOT NULL)
     SELECT l.id, l.body, l.needs, t.rank, t.run, t.node, t.item, t.first_queued_at AS queuedAt FROM queued CROSS JOIN lanes l ON l.id = queued.lane
@@ -280,12 +291,28 @@ const SQL = {
     WHERE l.key = ? AND t.status <= 4 AND t.status = 2 ORDER BY t.started_at, t.run, t.node, t.item LIMIT ?`,
   needsOfRun: `SELECT t.node, t.item, l.needs FROM tasks t CROSS JOIN lanes l ON l.id = abs(t.body)
     WHERE t.run = ? AND +t.status <= 4 AND (t.body > ${FIRST_LANE} OR t.body < -${FIRST_LANE})`,
+  enterGate:
+    'INSERT INTO gates (run, name, need, rank, held) VALUES (?,?,?,?,0) ON CONFLICT (run, name) DO UPDATE SET held = 0, rank = excluded.rank',
+  leaveGate: 'DELETE FROM gates WHERE run = ?',
+  nextGate: 'SELECT name FROM gates WHERE held = 0 AND name > ? ORDER BY name LIMIT 1',
+  gateWaiting: `SELECT e.run, e.need FROM gates e CROSS JOIN runs r ON r.id = e.run AND r.status = 1 AND r.quarantined IS NULL
+    WHERE e.held = 0 AND e.name = ? ORDER BY e.rank, e.run LIMIT ?`,
+  gateHolders:
+    'SELECT e.run FROM gates e CROSS JOIN runs r ON r.id = e.run AND +r.status < 6 WHERE e.held = 1 AND e.name = ? ORDER BY e.run LIMIT ?',
+  takeGate: 'UPDATE gates SET held = 1 WHERE run = ? AND name = ? AND held = 0',
+  // why: their process may have died between the grant and the admission
+  gateGranted: 'SELECT e.run FROM gates e CROSS JOIN runs r ON r.id = e.run AND r.status = 1 WHERE e.held = 1',
+  gateOf: 'SELECT name, need, held FROM gates WHERE run = ?',
+  // why: the last definition that begins before the body has it
+  definitionOfBody: 'SELECT id, first_body AS firstBody FROM definitions WHERE first_body <= ? ORDER BY first_body DESC LIMIT 1',
+  laneBody: 'SELECT body FROM lanes WHERE id = ?',
   readLimits: 'SELECT kind, name, code, operator FROM limits ORDER BY kind, name',
   declareLimit: `INSERT INTO limits (kind, name, code) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET code = ?3 WHERE code IS NOT ?3`,
   setLimit: `INSERT INTO limits (kind, name, operator) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET operator = ?3`,
   clearLimit: 'UPDATE limits SET operator = NULL WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NOT NULL',
   dropLimit: 'DELETE FROM limits WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NULL',
   readBucket: 'SELECT level, at FROM buckets WHERE name = ?',
+  readBuckets: 'SELECT name, level, at FROM buckets ORDER BY name',
   putBucket: `INSERT INTO buckets (name, level, at) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET level = ?2, at = max(at, ?3)`,
   readPaused: 'SELECT kind, name, at FROM paused ORDER BY kind, name',
   pauseName: 'INSERT INTO paused (kind, name, at) VALUES (?, ?, ?) ON CONFLICT (kind, name) DO NOTHING',
@@ -407,57 +434,7 @@ const SQL = {
     JOIN runs r ON r.id = t.run WHERE t.status <= 4 AND t.status = 2 AND t.token IS NOT NULL AND (t.run, t.node, t.item) > (?, ?, ?) AND r.quarantined IS NULL
     ORDER BY t.run, t.node, t.item LIMIT ?`,
 
-  // schedules
-  insertSchedule: `INSERT INTO schedules (name, workflow, declared, rule, made_at, policy, input, is_made, cursor_at, next_at, watched, paused_at,
-    paused_why, removed_at, failures_from, created_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (name) DO NOTHING`,
-  scheduleByName: 'SELECT * FROM schedules WHERE name = ?',
-  scheduleById: 'SELECT * FROM schedules WHERE id = ?',
-  schedulesAfter: 'SELECT * FROM schedules WHERE name > ? ORDER BY name LIMIT ?',
-  dueSchedules: `SELECT id FROM schedules WHERE next_at IS NOT NULL AND next_at <= ?1 AND workflow IN (SELECT value FROM json_each(?2))
-    ORDER BY next_at LIMIT ?3`,
-  watchedSchedules: `SELECT id FROM schedules WHERE watched = 1 AND id > ?1 AND workflow IN (SELECT value FROM json_each(?2)) ORDER BY id LIMIT ?3`,
-  nextScheduleAt: `SELECT next_at AS at FROM schedules WHERE next_at IS NOT NULL AND next_at > ?1
-    AND workflow IN (SELECT value FROM json_each(?2)) ORDER BY next_at LIMIT 1`,
-  lateSchedules:
-    'SELECT name, workflow, next_at AS nextAt FROM schedules WHERE next_at IS NOT NULL AND next_at < ? ORDER BY next_at LIMIT 100',
-  moveSchedule: `UPDATE schedules SET cursor_at = ?, next_at = ?, watched = ?, paused_at = ?, paused_why = ?, removed_at = ?, failures_from = ?,
-    rev = rev + 1 WHERE id = ? AND rev = ?`,
-  setTerms: 'UPDATE schedules SET workflow = ?, declared = ?, rule = ?, made_at = ?, policy = ?, input = ?, is_made = ? WHERE id = ?',
-  watchSchedule: 'UPDATE schedules SET watched = 1, rev = rev + 1 WHERE id = ? AND rev = ?',
-  bumpSchedule: 'UPDATE schedules SET watched = 1, rev = rev + 1 WHERE id = (SELECT schedule FROM backfills WHERE id = ?)',
-  dropSchedule: 'DELETE FROM schedules WHERE id = ? AND rev = ?',
-  dropFires: 'DELETE FROM fires WHERE schedule = ?',
-  dropBackfills: 'DELETE FROM backfills WHERE schedule = ?',
-  readFire: 'SELECT state FROM fires WHERE schedule = ? AND due_at = ? AND backfill = ?',
-  insertFire:
-    'INSERT INTO fires (schedule, due_at, backfill, state, until_at, count, reason, note, run, uid, at) VALUES (?,?,?,?,?,?,?,?,?,?,?)',
-  startWaiting: 'UPDATE fires SET state = 1, run = ?, uid = ?, at = ? WHERE schedule = ? AND due_at = ? AND backfill = 0 AND state = 0',
-  dropWaiting: 'UPDATE fires SET state = 2, reason = ?, note = ?, at = ? WHERE schedule = ? AND due_at = ? AND backfill = 0 AND state = 0',
-  extendFire: `UPDATE fires SET until_at = ?, count = ?, at = ? WHERE schedule = ? AND due_at = ? AND backfill = 0 AND state = 2`,
-  scheduleRun: 'UPDATE runs SET schedule = ?, due_at = ? WHERE id = ?',
-  lastFire: `SELECT due_at, state, count, reason, note FROM fires WHERE schedule = ? AND due_at <= ? AND backfill = 0 ORDER BY due_at DESC LIMIT 1`,
-  openFires: `SELECT r.id AS run, r.status, f.due_at, f.backfill FROM runs r INDEXED BY runs_scheduled CROSS JOIN fires f ON f.run = r.id
-    WHERE r.schedule = ?1 AND r.schedule IS NOT NULL AND r.status < 6 AND r.quarantined IS NULL AND f.schedule = ?2 LIMIT 2000`,
-  waitingFires: 'SELECT due_at FROM fires WHERE schedule = ? AND state = 0 ORDER BY due_at',
-  endedFires: `SELECT r.status FROM fires f CROSS JOIN runs r ON r.id = f.run
-    WHERE f.schedule = ? AND f.due_at > ? AND f.backfill = 0 AND f.state = 1 AND r.status >= 6 ORDER BY f.due_at DESC LIMIT ?`,
-  firesBefore: `SELECT f.due_at, f.until_at, f.count, f.backfill, f.state, f.reason, f.note, f.at, f.uid, r.status FROM fires f
-    LEFT JOIN runs r ON r.id = f.run WHERE f.schedule = ? AND (f.due_at, f.backfill) < (?, ?) ORDER BY f.due_at DESC, f.backfill DESC LIMIT ?`,
-  // why: of several runs of one instant the last that was started
-  firesIn: `SELECT f.due_at, r.status, max(f.run) FROM fires f CROSS JOIN runs r ON r.id = f.run
-    WHERE f.schedule = ? AND f.due_at >= ? AND f.due_at <= ? AND f.state = 1 GROUP BY f.due_at`,
-  insertBackfill: `INSERT INTO backfills (schedule, from_at, to_at, reprocess, concurrency, cursor_at, created_at) VALUES (?,?,?,?,?,?,?)
-    RETURNING id`,
-  openBackfills: 'SELECT * FROM backfills WHERE schedule = ? AND state < 2 ORDER BY id',
-  backfillsOf: 'SELECT * FROM backfills WHERE schedule = ? ORDER BY id DESC LIMIT ?',
-  moveBackfill: 'UPDATE backfills SET cursor_at = ?, state = ?, started = started + ?, finished_at = ? WHERE id = ?',
-  cancelBackfill: 'UPDATE backfills SET state = 1 WHERE id = ? AND state = 0',
-  oldestFire: 'SELECT 1 AS n FROM fires WHERE state > 0 AND at <= ? LIMIT 1',
-  oldestBackfill: 'SELECT 1 AS n FROM backfills WHERE finished_at <= ? LIMIT 1',
-  pruneFires: `DELETE FROM fires WHERE (schedule, due_at, backfill) IN
-    (SELECT schedule, due_at, backfill FROM fires WHERE state > 0 AND at <= ?
-      AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = fires.run AND r.status < 6) ORDER BY at LIMIT ?)`,
-  pruneBackfills: 'DELETE FROM backfills WHERE id IN (SELECT id FROM backfills WHERE finished_at <= ? ORDER BY finished_at LIMIT ?)',
+  ...SCHEDULE_SQL,
   // versions
   moveDefinition: 'UPDATE runs SET definition = ?, stays_until = ? WHERE id = ?',
   insertMove: 'INSERT INTO moves (run, seq, from_definition, to_definition) VALUES (?,?,?,?)',

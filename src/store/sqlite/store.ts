@@ -13,7 +13,7 @@ import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
 import { openFile } from './open-to-read.ts';
 import { readDead, readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
-import { listRuns, loadRun, readDefinition, readDue, readHolders, readOpenDefinitions, readStuck } from './lookups.ts';
+import { listRuns, loadRun, readDefinition, readDue, readHolders, readOpenDefinitions, readStuck, readWaitingSince } from './lookups.ts';
 import { SqliteSchedules } from './schedules.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
@@ -155,7 +155,10 @@ export class SqliteStore implements port.Store {
     });
     for (const run of batch.share) this.sql.shareRun.run(run);
     const steps = batch.steps.map((step) => this.writer.step(step));
-    const starts = batch.starts.map((start) => this.writer.start(start, now, journal));
+    const { maxQueued } = batch;
+    const isBounded = maxQueued !== undefined && batch.starts.length > 0;
+    const queue = isBounded ? { bound: maxQueued, waiting: this.writer.backlog(maxQueued) } : undefined;
+    const starts = batch.starts.map((start) => this.writer.start(start, now, journal, queue));
     const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, { worker, now, epoch: this.epoch }, journal);
     // why: a commit whose outcome is unknown is found again by its journal row, so one that writes anything has one
     if (!journal.isEmpty || steps.length + logs.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
@@ -298,6 +301,10 @@ export class SqliteStore implements port.Store {
 
   async openRuns(definition: number, after: number, limit: number): Promise<port.OpenRun[]> {
     return this.reading().openRuns.all(definition, after, limit) as unknown as port.OpenRun[];
+  }
+
+  async waitingSince(definition: Pick<port.StoredDefinition, 'id' | 'firstBody' | 'graph'>): Promise<number | null> {
+    return this.read(() => readWaitingSince(this.sql, definition));
   }
 
   async cached(keys: readonly string[], now: number): Promise<ReadonlyMap<string, string | null>> {

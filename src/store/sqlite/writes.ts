@@ -9,7 +9,7 @@ import type { ActWrite } from '../acts.ts';
 import type { CacheWrite, KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { closeWaits, openWaits } from './mailbox.ts';
-import { Lanes } from './lanes.ts';
+import { Lanes, readNeeds } from './lanes.ts';
 import { FireWriter } from './schedules.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
 import { BODY_TABLES, NODE_TABLES, type Statements } from './statements.ts';
@@ -112,7 +112,13 @@ export class RunWriter {
     this.fires = new FireWriter(sql);
   }
 
-  start(write: StartWrite, now: number, journal: JournalWriter): StartResult {
+  /** What waits in the queue, counted up to `bound`. */
+  backlog(bound: number): number {
+    return Number(this.sql.countQueued.get(bound)?.['n']);
+  }
+
+  /** `queue`: what waits in it, counting those that this transaction adds. */
+  start(write: StartWrite, now: number, journal: JournalWriter, queue?: { readonly bound: number; waiting: number }): StartResult {
     const { state, key } = write;
     if (write.act !== null) {
       const done = this.doneBefore(write.act, now);
@@ -123,8 +129,10 @@ export class RunWriter {
       const holder = this.holder(write.workflow, key, now);
       if (holder !== null) return holder;
     }
+    if (queue !== undefined && queue.waiting >= queue.bound) return { created: false, queued: queue.bound };
     if (write.fire !== undefined && !this.fires.start(write.fire, now)) return { created: false, decided: true };
     const ended = write.changes.end;
+    if (queue !== undefined && write.owner === null && ended === null) queue.waiting++;
     this.sql.insertRun.run(
       state.run,
       write.uid,
@@ -151,14 +159,15 @@ export class RunWriter {
       write.link?.run ?? null,
       write.link?.kind ?? null,
     );
-    for (const node of write.link?.maps ?? []) {
-      this.sql.copyItems.run(state.run, write.firstBody, now, write.link?.run ?? -1, node);
-      this.sql.copyMap.run(state.run, write.firstBody, write.link?.run ?? -1, node);
+    for (const { from, to } of write.link?.maps ?? []) {
+      this.sql.copyItems.run(state.run, write.firstBody, now, write.link?.run ?? -1, from, to);
+      this.sql.copyMap.run(state.run, write.firstBody, write.link?.run ?? -1, from, to);
     }
     if (write.fire !== undefined) this.fires.started(write.fire, { run: state.run, uid: write.uid }, now);
     // why: who asks what was done to a run looks there, not at what was made of it
     if (write.act !== null) this.act(write.link?.run ?? state.run, write.act, now);
     if (key !== null && !(key.until === 'open' && ended !== null)) this.putKey(write.workflow, key, state.run);
+    this.gate(state.run, write.changes);
     journal.run(state);
     journal.runMoved('-', ended === null ? state.status : 'running', null);
     this.applyTasks(state, write.firstBody, write.changes, journal);
@@ -208,6 +217,7 @@ export class RunWriter {
     if (changes.flow) this.sql.flowRun.run(flowText(state), wakeOf(state), state.run);
     if ((write.act !== null || write.move !== null) && changes.tasks.length > 0) this.sql.breakOpen.run(state.run);
     this.applyTasks(state, write.firstBody, changes, journal);
+    this.gate(state.run, changes);
     if (changes.moves.some((move) => move.from === 'paused' || move.to === 'paused')) this.cover(state);
     for (const { key, task, output, expiresAt } of write.cache ?? NOTHING) this.sql.putCache.run(key, task, output, expiresAt);
     if (write.shared) this.sql.bumpRev.run(state.run);
@@ -216,12 +226,22 @@ export class RunWriter {
     if (changes.end?.from === 'paused') this.sql.uncoverMaps.run(state.run);
   }
 
+  private gate(run: number, { gate }: Changes): void {
+    if (gate?.kind === 'enter') this.sql.enterGate.run(run, gate.need.name, JSON.stringify(gate.need), gate.rank);
+    else if (gate !== null) this.sql.leaveGate.run(run);
+  }
+
   /** All rows of a run that goes on under another definition get the numbers of its tasks there. */
   private renumber(run: number, { from, to, nodes, staysUntil }: MoveWrite, firstBody: number, journal: JournalWriter): void {
+    const needy = this.sql.needsOfRun.all(run);
     for (const step of renameSteps(nodes)) {
       for (const table of NODE_TABLES) this.sql[`rename_${table}`].run(run, step.to, step.from);
     }
     for (const table of BODY_TABLES) this.sql[`rebody_${table}`].run(run, firstBody);
+    for (const { node, item, needs } of needy) {
+      const there = nodes.get(Number(node)) ?? Number(node);
+      this.sql.relane.run(this.lanes.laneOf(firstBody + there, readNeeds(needs)), run, there, item ?? null);
+    }
     this.sql.moveDefinition.run(to, staysUntil, run);
     journal.moved(from, to, nodes);
   }

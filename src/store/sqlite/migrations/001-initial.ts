@@ -350,6 +350,18 @@ CREATE TABLE paused (
   PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
 
+-- runs that wait for the key of their workflow, or hold it: from acceptance to end. What is held is counted over runs that are open.
+CREATE TABLE gates (
+  run INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  need TEXT NOT NULL CHECK (json_valid(need)),
+  rank INTEGER NOT NULL,
+  held INTEGER NOT NULL CHECK (held IN (0, 1)),
+  PRIMARY KEY (run, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX gates_waiting ON gates (name, rank, run) WHERE held = 0;
+CREATE INDEX gates_held ON gates (name, run) WHERE held = 1;
+
 -- acts of people
 CREATE TABLE audit (
   id INTEGER PRIMARY KEY,
