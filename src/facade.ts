@@ -46,7 +46,7 @@ import {
 } from './core/options.ts';
 import type { EngineEvent, WatchOptions } from './core/events.ts';
 import type { RunDocument } from './core/run-document.ts';
-import type { Signal, Workflow } from './core/types.ts';
+import type { Signal, Task, Workflow } from './core/types.ts';
 import { EngineRuntime, type EngineParts } from './engine/engine.ts';
 import type { PruneCounts, PruneOptions } from './engine/retention.ts';
 import type { RegisteredDefinitions } from './engine/registry.ts';
@@ -131,13 +131,13 @@ export class Engine implements RunHost {
   }
 
   /**
-   * Starts a run. Resolves when it is on durable storage; with a key that is taken, with the run that holds it (`created` false).
+   * Starts a run of a workflow, or of a task alone, which must be in `use`. Resolves when it is on durable storage; with a key that is taken, with the run that holds it (`created` false).
    * Rejects with `RUN_INPUT_INVALID`, `RUN_KEY_CONFLICT`, `RUN_KEY_TAKEN`, `PAYLOAD_*`, or a `STORE_*` error: then nothing was accepted,
    * except after `STORE_UNKNOWN_OUTCOME`: start again with the same key.
    */
-  async start<I, O>(workflow: Workflow<I, O>, ...[input, options]: StartArgs<I>): Promise<Run<O>> {
+  async start<I, O, B, R>(workflow: Workflow<I, O> | Task<I, O, B, R>, ...[input, options]: StartArgs<I>): Promise<Run<O>> {
     const client = await this.client();
-    const started = await client.start(workflow, input, options);
+    const started = await client.start(this.runtime.registry.startable(workflow), input, options);
     return new Run<O>(this, started, started.created);
   }
 

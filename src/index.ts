@@ -30,8 +30,12 @@ export type { Reason, RunStatus, TaskStatus } from './core/states.ts';
 export { task } from './core/task.ts';
 export type {
   Build,
+  ChildMapOpts,
+  ChildOpts,
   Ctx,
   Handler,
+  Hook,
+  HookInput,
   In,
   KeyLimit,
   Log,

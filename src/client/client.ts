@@ -117,6 +117,8 @@ export interface RunQuery {
   readonly key?: string;
   /** Accepted since this instant, or so long ago. */
   readonly since?: Duration | Date;
+  /** With runs that stand for a part of another one: an item of a map, a call of a body, its hooks. Default false. */
+  readonly parts?: boolean;
   /** At most 500; default 50. */
   readonly limit?: number;
   readonly cursor?: string;
@@ -276,6 +278,7 @@ export class Client {
       ...(query.workflow === undefined ? {} : { workflow: nameOf(query.workflow) }),
       ...(query.status === undefined ? {} : { statuses: checkedStatuses(query.status) }),
       ...(query.tag === undefined ? {} : { tag: query.tag }),
+      ...(query.parts === true ? { parts: true } : {}),
       ...(query.key === undefined ? {} : { key: query.key }),
       ...(query.since === undefined ? {} : { since: sinceInstant(query.since, this.writer.now()) }),
       ...(query.cursor === undefined ? {} : { before: parseListCursor(query.cursor) }),

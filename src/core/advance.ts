@@ -1,15 +1,17 @@
+import { childEnded, letGo, startChild } from './children.ts';
 import { isEnded, isUnderway, mapChange, move, noChanges, putTask, setTask, taskAt, type Changes, type TaskChange } from './changes.ts';
 import { concludeRun } from './cleanup.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { cancelCatcher, end } from './ending.ts';
 import { afterFailure, afterLoss } from './failure.ts';
+import { hookStart } from './hooks.ts';
 import { decideNode, tally } from './joining.ts';
-import { closeMap, expandMap, takeItems } from './maps.ts';
+import { closeMap, expandMap, startItems, takeItems } from './maps.ts';
 import { judged } from './judging.ts';
 import { enforcePolicy } from './policy.ts';
 import { isUntouched } from './moving.ts';
 import { replay } from './replay.ts';
-import { isRefusal, planReset, REDRIVE_ALL, type ResetRequest } from './reset.ts';
+import { endedItem, isRefusal, planReset, REDRIVE_ALL, type ResetRequest } from './reset.ts';
 import { NumberMap } from './number-map.ts';
 import { applyReset } from './resetting.ts';
 import {
@@ -42,7 +44,6 @@ import {
   type RunEvent,
   type Turn,
 } from './turn.ts';
-import type { Verdict } from './verdict.ts';
 
 /** Accepts a run: its roots are decided at once unless it starts later. */
 export function openRun(
@@ -55,6 +56,7 @@ export function openRun(
   const changes = noChanges();
   if (state.status !== 'scheduled') {
     const turn = newTurn(graph, state, changes, now, settings);
+    admitted(turn);
     decideRoots(turn);
     followUp(turn);
   }
@@ -74,6 +76,7 @@ export function openFork(
   const turn = newTurn(graph, state, changes, now, settings);
   for (const index of taken.nodes) takeOver(turn, taken.donor, index);
   replay(graph, state);
+  admitted(turn);
   // The losers of what was won then are not begun anew.
   for (const node of graph.nodes) supersedeLosers(turn, node);
   for (const node of graph.nodes) decide(turn, node);
@@ -126,7 +129,7 @@ export function advanceMoved(graph: CompiledGraph, state: RunState, now: number,
   return changes;
 }
 
-/** More events, in changes that are not committed yet. */
+/** More events, in changes that are not committed yet; true where all were taken. */
 export function advanceMore(
   graph: CompiledGraph,
   state: RunState,
@@ -134,9 +137,15 @@ export function advanceMore(
   events: readonly RunEvent[],
   now: number,
   settings: KernelSettings,
-): void {
+): boolean {
   const turn = newTurn(graph, state, changes, now, settings);
-  for (const event of events) if (apply(turn, event)) followUp(turn);
+  let taken = 0;
+  for (const event of events) {
+    if (!apply(turn, event)) continue;
+    taken++;
+    followUp(turn);
+  }
+  return taken === events.length;
 }
 
 /** Starts more items of a map, in changes that are not committed yet. */
@@ -195,6 +204,11 @@ const newTurn = (graph: CompiledGraph, state: RunState, changes: Changes, now: n
   hasFailed: false,
 });
 
+/** Where a guard is to be asked, it says when the run begins. */
+function admitted(turn: Turn): void {
+  if (turn.graph.guard === null) hookStart(turn);
+}
+
 function decideRoots(turn: Turn): void {
   for (const node of turn.graph.nodes) if (node.in.length === 0 || node.join === 'always') decide(turn, node);
 }
@@ -204,6 +218,9 @@ function apply(turn: Turn, event: RunEvent): boolean {
   if (turn.changes.end !== null) return false;
   if (event.type === 'reset') return reset(turn, event.request);
   if (event.type === 'discard') return discard(turn, event.node, event.item);
+  if (event.type === 'recall') return recalled(turn);
+  if (event.type === 'reopened') return reopen(turn, event);
+  if (event.type === 'tell') return isRunOver[state.status] && (turn.changes.kin = 'told') === 'told';
   if (isRunOver[state.status]) return false;
   switch (event.type) {
     case 'ended':
@@ -213,7 +230,14 @@ function apply(turn: Turn, event: RunEvent): boolean {
     case 'wake':
       return applyWake(turn, event);
     case 'take':
-      return takeItems(turn, event.node, event.count);
+      return turn.graph.nodes[event.node]?.child != null || takeItems(turn, event.node, event.count);
+    case 'child':
+    case 'accepted':
+    case 'refused': {
+      const next = childEnded(turn, event);
+      if (next !== null) settle(turn, next);
+      return next !== null;
+    }
     case 'cached':
       return applyCached(turn, event.node, event.item, event.output);
     case 'limit': {
@@ -224,12 +248,14 @@ function apply(turn: Turn, event: RunEvent): boolean {
     case 'admit':
       if (state.status !== 'scheduled') return false;
       move(turn, turn.graph.gate === null ? 'running' : 'queued');
+      if (turn.graph.gate === null) admitted(turn);
       for (const node of turn.graph.nodes) decide(turn, node);
       return true;
     case 'granted':
       if (state.status !== 'queued') return false;
       move(turn, 'running');
       state.deadlineAt = timeoutFrom(turn.graph, turn.now);
+      admitted(turn);
       for (const node of turn.graph.nodes) decide(turn, node);
       return true;
     case 'displaced':
@@ -247,6 +273,7 @@ function apply(turn: Turn, event: RunEvent): boolean {
       if (state.status !== 'paused') return false;
       move(turn, state.resumeTo ?? 'running');
       state.resumeTo = null;
+      startHeld(turn);
       return true;
     case 'skip':
       return skip(turn, event.node, event.item);
@@ -297,6 +324,17 @@ function reset(turn: Turn, request: ResetRequest): boolean {
   return true;
 }
 
+/** The child in this place was redriven: the place waits for it again, and what depends on it is reset as by a redrive of it. */
+function reopen(turn: Turn, event: Extract<RunEvent, { type: 'reopened' }>): boolean {
+  const { generation, node: nodeIndex, item } = event;
+  const map = turn.state.maps.get(nodeIndex);
+  const task = taskAt(turn.state, nodeIndex, item) ?? (map === undefined || item >= map.next ? undefined : endedItem(map, item));
+  // why: what has gone on without this child, and what a person decided, stays
+  if (!isEnded(task) || task.generation !== generation || task.reason === 'manual') return false;
+  const targets = [{ node: nodeIndex, item, waits: true }] as const;
+  return reset(turn, { kind: 'redrive', targets, keep: [], acceptUnknown: true, sameKey: false });
+}
+
 /** An operator's skip: only of what is not running. */
 function skip(turn: Turn, nodeIndex: number, item: number): boolean {
   const node = turn.graph.nodes[nodeIndex];
@@ -308,6 +346,7 @@ function skip(turn: Turn, nodeIndex: number, item: number): boolean {
   if (node.serves !== null && !isUnderway(task)) return false;
   if (task?.status === 'running' || isEnded(task)) return false;
   if (task?.status === 'pending' && map !== undefined) takeOut(turn, map, item);
+  if (task?.status === 'waiting') letGo(turn, task);
   end(turn, endTask(task ?? freshTask(turn.state, node, turn.now), { status: 'skipped', reason: 'manual' }, turn.now));
   cancelCatcher(turn, node, 'superseded');
   // Of a run that nobody has claimed the roots are not decided yet.
@@ -333,7 +372,7 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
       end(turn, endTask(task, { status: 'success', output: outcome.output }, turn.now));
       return true;
     case 'verdict':
-      applyVerdict(turn, node, task, outcome.verdict);
+      applyVerdict(turn, node, task, outcome);
       return true;
     case 'waits':
       settle(turn, suspended(turn, node, task, outcome.waits));
@@ -353,8 +392,9 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
   }
 }
 
-function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, verdict: Verdict): void {
-  if (!('contract' in node.task)) {
+function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, outcome: Extract<Outcome, { kind: 'verdict' }>): void {
+  const { verdict } = outcome;
+  if (!('contract' in node.task) && node.child === null) {
     end(turn, endDecision(turn, node, task, verdict));
     return;
   }
@@ -364,6 +404,10 @@ function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, verdict: V
   }
   if (node.task.kind === 'map' && task.item < 0) {
     expand(turn, node, task);
+    return;
+  }
+  if (node.child !== null) {
+    startChild(turn, node, task, outcome.input === undefined ? {} : { input: outcome.input });
     return;
   }
   if (node.needs !== null) {
@@ -438,6 +482,26 @@ function settle(turn: Turn, to: TaskState | null): void {
   else putTask(turn.state, turn.changes, to);
 }
 
+/** Child runs that were held back while the run was paused. */
+function startHeld(turn: Turn): void {
+  for (const node of turn.graph.nodes) {
+    const task = turn.state.tasks[node.index];
+    if (node.child !== null && task?.status === 'queued' && task.phase === 'body') startChild(turn, node, task);
+  }
+}
+
+/** The parent waits for this run no more. */
+function recalled(turn: Turn): boolean {
+  const { state, changes } = turn;
+  changes.kin = 'recalled';
+  if (state.parent !== null) state.parent = { ...state.parent, recalled: true };
+  if (state.cause !== null || state.cancelAsked !== null || isRunOver[state.status] || isCleaningUp(state)) return true;
+  state.cancelAsked = 'parent';
+  changes.flow = true;
+  cancelOpen(turn, 'parent');
+  return true;
+}
+
 function expand(turn: Turn, node: GraphNode, facts: TaskFacts): void {
   const ended = expandMap(turn, node, facts);
   if (ended !== null) end(turn, ended);
@@ -455,6 +519,7 @@ function followUp(turn: Turn): void {
 
 function joinUp(turn: Turn): void {
   const { graph, state } = turn;
+  if (state.maps.size > 0) for (const map of state.maps.values()) startItems(turn, map);
   for (let task = turn.ended.pop(); task !== undefined; task = turn.ended.pop()) {
     const node = graph.nodes[task.node];
     if (node === undefined) continue;
@@ -490,9 +555,15 @@ function decide(turn: Turn, node: GraphNode): void {
 
 function start(turn: Turn, node: GraphNode): void {
   const facts = freshTask(turn.state, node, turn.now);
-  const evaluates = !('contract' in node.task) || ('when' in node.task && node.task.when === true);
+  const evaluates = node.child === null ? !('contract' in node.task) || ('when' in node.task && node.task.when === true) : asksFirst(node);
   if (node.task.kind === 'map' && !evaluates) {
     expand(turn, node, facts);
+    return;
+  }
+  const before = turn.state.tasks[node.index];
+  const goesOn = before?.status === 'pending' && before.goesOn === true;
+  if (node.child !== null && (goesOn || !evaluates) && turn.state.status !== 'paused') {
+    startChild(turn, node, facts, { goesOn });
     return;
   }
   if (node.needs !== null && !evaluates) {
@@ -512,3 +583,7 @@ function start(turn: Turn, node: GraphNode): void {
     expiresAt: expiryOf(node, turn.now),
   });
 }
+
+/** Before a child starts, a worker that has the code asks its predicate and checks its input. */
+const asksFirst = ({ task }: GraphNode): boolean =>
+  'when' in task && (task.when === true || (task.kind === 'child' && task.checked === true));

@@ -1,3 +1,4 @@
+import type { ChildStart, Recall } from './children.ts';
 import type { KeyNeed, Need } from './needs.ts';
 import type { ResetPlan } from './reset.ts';
 import type { EndedTask, PendingTask, QueuedTask, RunState, TaskState } from './run-state.ts';
@@ -27,7 +28,7 @@ export interface AttemptRecord {
 
 /** What becomes of the records of a body, beside the steps that its attempts write. */
 export type RecordChange = { readonly node: number; readonly item: number; readonly generation: number } & (
-  | { readonly kind: 'open'; readonly name: string; readonly call: 'sleep' | 'wait'; readonly hash: string; readonly value: string }
+  | { readonly kind: 'open'; readonly name: string; readonly call: 'sleep' | 'wait' | 'run'; readonly hash: string; readonly value: string }
   | { readonly kind: 'done'; readonly name: string; readonly value: string }
   /** All of them: the body begins anew. */
   | { readonly kind: 'forget' }
@@ -84,6 +85,12 @@ export interface Changes {
   /** A person's redrive, rerun or mark. */
   reset: ResetPlan | null;
   end: RunEnd | null;
+  /** Child runs that start, or go on, in the same commit. */
+  children: readonly ChildStart[];
+  /** Children that the run waits for no more: they are cancelled. */
+  recalls: readonly Recall[];
+  /** As a child: what it does to its parent's place, beside its end. */
+  kin: 'none' | 'reopened' | 'recalled' | 'told';
   /** The run asks for the key of its workflow, or gives it up. */
   gate: GateChange | null;
   /** What the run remembers beside its tasks has changed: cause, cancel, `flow`. */
@@ -95,6 +102,8 @@ export interface Changes {
 const NO_MOVES: readonly RunMove[] = [];
 const NO_RECORDS: readonly RecordChange[] = [];
 const NO_NODES: readonly number[] = [];
+const NO_CHILDREN: readonly ChildStart[] = [];
+const NO_RECALLS: readonly Recall[] = [];
 
 export const noChanges = (): Changes => ({
   tasks: [],
@@ -106,6 +115,9 @@ export const noChanges = (): Changes => ({
   taken: NO_NODES,
   reset: null,
   end: null,
+  children: NO_CHILDREN,
+  recalls: NO_RECALLS,
+  kin: 'none',
   gate: null,
   flow: false,
   refused: [],

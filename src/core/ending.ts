@@ -1,3 +1,4 @@
+import { ALL_ITEMS, letGo } from './children.ts';
 import { isEnded, mapChange, putTask, setTask, taskAt } from './changes.ts';
 import type { GraphNode } from './compile.ts';
 import type { ErrorRecord } from './errors.ts';
@@ -14,6 +15,7 @@ import { startedOf } from './waiting.ts';
 export function end(turn: Turn, ending: EndedTask): void {
   const node = turn.graph.nodes[ending.node];
   if (node === undefined) return;
+  letGoOfCalls(turn, ending);
   if (node.cases !== null) {
     setTask(turn.state, ending);
     turn.ended.push(ending);
@@ -39,6 +41,15 @@ export function end(turn: Turn, ending: EndedTask): void {
   turn.state.open--;
   judgeRun(turn, task);
   turn.ended.push(task);
+}
+
+/** A body that is over waits for none of the runs that it called. */
+function letGoOfCalls(turn: Turn, { node, item }: EndedTask): void {
+  const task = taskAt(turn.state, node, item);
+  if (task === undefined) return;
+  const hasCalled =
+    task.status === 'waiting' ? task.on.some((wait) => wait.name !== null) : task.status === 'running' && task.resumed === true;
+  if (hasCalled) letGo(turn, task);
 }
 
 // ---- catch --------------------------------------------------------------------------------------------------------------------------
@@ -132,6 +143,8 @@ export function cancelTask(turn: Turn, node: GraphNode, reason: Reason): void {
   const task = state.tasks[node.index];
   if (isEnded(task) || node.cases !== null) return;
   const map = state.maps.get(node.index);
+  if (task?.status === 'waiting') letGo(turn, task);
+  if (map !== undefined && node.child !== null) letGo(turn, { node: node.index, item: ALL_ITEMS, generation: state.generation });
   if (map !== undefined) for (const item of map.open.values()) cancelItem(turn, map, item, reason);
   if (task?.status === 'running' && task.lease !== null) recordCancelled(turn, task, reason);
   end(turn, endTask(task === undefined ? freshTask(state, node, turn.now) : begunOf(task), { status: 'cancelled', reason }, turn.now));

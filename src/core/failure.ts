@@ -10,7 +10,8 @@ type Failure = Extract<Outcome, { kind: 'error' | 'timeout' | 'refused' }>;
 
 /** An attempt that failed: recorded, and tried again where the policy has attempts and time left. */
 export function afterFailure(turn: Turn, node: GraphNode, task: RunningTask, failure: Failure): RetryingTask | EndedTask {
-  const reason: Reason = task.phase === 'evaluate' ? 'definition_error' : failure.kind === 'error' ? 'error' : failure.reason;
+  const isPredicate = task.phase === 'evaluate' && !(failure.kind === 'refused' && failure.reason === 'error');
+  const reason: Reason = isPredicate ? 'definition_error' : failure.kind === 'error' ? 'error' : failure.reason;
   if (task.phase === 'body') recordAttempt(turn, task, failure.kind === 'timeout' ? 'timeout' : 'error', reason, failure.error);
   const decision = retryDecision(turn, node, task, failure);
   if (decision.kind === 'retry') {

@@ -3,7 +3,8 @@ import { decode } from './codec.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import type { GraphNode } from './compile.ts';
 import type { MapTask } from './graph.ts';
-import { ranked, needsAt } from './needs.ts';
+import { startChild } from './children.ts';
+import { needsAt, ranked } from './needs.ts';
 import { NumberMap } from './number-map.ts';
 import type { EndedTask, MapState, QueuedTask, TaskFacts } from './run-state.ts';
 import { bareFacts, endTask, type Ending, type Turn } from './turn.ts';
@@ -66,9 +67,14 @@ function listProblem(turn: Turn, node: GraphNode, task: MapTask, list: unknown):
   return null;
 }
 
+/** Depth first: of a map over runs so many are open, unless it says otherwise, and the older ones go on before another starts. */
+const CHILDREN_AT_ONCE = 20;
+/** Child runs that one commit starts at most. */
+const STARTS_AT_ONCE = 200;
+
 /** How many more items may start now. One that waits for a retry keeps its place: else its next attempt could exceed the bound. */
 export function startable(node: GraphNode, map: MapState): number {
-  const bound = (node.task.kind === 'map' ? node.task.concurrency : undefined) ?? Infinity;
+  const bound = (node.task.kind === 'map' ? node.task.concurrency : undefined) ?? (node.child === null ? Infinity : CHILDREN_AT_ONCE);
   const limit = node.needs === null ? bound : Math.min(bound, map.open.size - map.again.length + roomAhead(map));
   return Math.max(0, Math.min(map.n - map.next + map.again.length, limit - (map.open.size - map.again.length)));
 }
@@ -89,7 +95,7 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
   if (node === undefined || map === undefined || task?.status !== 'running' || isStopped(turn)) return false;
   const taken = Math.min(count, startable(node, map));
   if (taken <= 0) return false;
-  const timeout = node.task.kind === 'map' ? node.task.contract.timeout : undefined;
+  const timeout = node.task.kind === 'map' ? node.task.contract?.timeout : undefined;
   const expiry = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
   const again = Math.min(taken, map.again.length);
   const needs = node.needs === null ? null : needsAt(node.needs, () => new RunScope(turn.graph, turn.state));
@@ -112,11 +118,13 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
       effect: before?.effect ?? task.effect,
       edited: before?.edited ?? null,
       status: 'queued',
-      phase: 'body',
+      phase: node.child === null ? 'body' : 'evaluate',
       next: 'start',
       expiresAt: expiry === Infinity ? null : Math.min(LAST_INSTANT, turn.now + expiry),
     };
-    if (needs === null) putTask(turn.state, turn.changes, queued);
+    const goesOn = before?.status === 'pending' && before.goesOn === true;
+    if (node.child !== null && (goesOn || !isChecked(node))) startChild(turn, node, queued, { goesOn });
+    else if (needs === null) putTask(turn.state, turn.changes, queued);
     else putNeedy(turn.state, turn.changes, ranked(queued, needs), needs);
   }
   const change = mapChange(turn.changes, nodeIndex);
@@ -124,6 +132,16 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
   change.again -= again;
   return true;
 }
+
+/** Starts the child runs that stand for items, as far as there is room. Where their inputs are checked first, workers take them. */
+export function startItems(turn: Turn, map: MapState): void {
+  const node = turn.graph.nodes[map.node];
+  if (node?.child == null || isChecked(node) || turn.state.status === 'paused') return;
+  takeItems(turn, map.node, Math.min(startable(node, map), STARTS_AT_ONCE - turn.changes.children.length));
+}
+
+/** Whether a worker looks at the input of each item first. */
+export const isChecked = (node: GraphNode): boolean => node.task.kind === 'map' && node.task.checked === true;
 
 /** Counts an item's end; the map's own end where it was the last. */
 export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
@@ -171,6 +189,8 @@ function mapEnding(turn: Turn, map: MapState): Ending {
 
 /** Beyond what the map tolerates its failed items are dead letters, within it they are none. */
 function judgeItems(turn: Turn, map: MapState, dead: boolean): void {
+  // What failed for good is in the child runs, not here.
+  if (turn.graph.nodes[map.node]?.child != null) return;
   mapChange(turn.changes, map.node).dead = dead;
   map.results?.forEach((item, i, results) => {
     if (isWhole(item) && item.status === 'failed' && !item.allowed && item.dead !== dead) results[i] = { ...item, dead };

@@ -41,7 +41,7 @@ export interface CompiledNeeds {
 
 /** What the claims of a task's body take; null where they take nothing but a slot. */
 export function compileNeeds(workflow: string, task: BodyTask | MapTask | HandlerTask): CompiledNeeds | null {
-  const { pools, concurrency, rate } = task.contract;
+  const { pools, concurrency, rate } = task.contract ?? {};
   if (pools === undefined && concurrency === undefined && rate === undefined) return null;
   const own = task.task ?? `${workflow}/${task.id}`;
   const fixed: (PoolNeed | RateNeed)[] = Object.entries(pools ?? {})
@@ -80,8 +80,3 @@ export function ranked(task: QueuedTask, needs: readonly Need[]): QueuedTask {
 
 const describe = (value: unknown): string =>
   typeof value === 'string' ? (value === '' ? 'an empty one' : `one of ${value.length}`) : value === null ? 'null' : typeof value;
-
-/** Among the tasks of a serial key the order of submission is all that counts. */
-export function ranked(task: QueuedTask, needs: readonly Need[]): QueuedTask {
-  return needs.some((need) => need.kind === 'key' && need.serial) ? { ...task, rank: task.firstQueuedAt } : task;
-}

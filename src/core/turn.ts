@@ -1,4 +1,5 @@
 import type { Changes } from './changes.ts';
+import type { ChildEvent } from './children.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import type { ContractData } from './graph.ts';
@@ -12,7 +13,8 @@ import type { Verdict } from './verdict.ts';
 /** How a claim ended, as its worker reports it. */
 export type Outcome =
   | { readonly kind: 'ok'; readonly output: string | null }
-  | { readonly kind: 'verdict'; readonly verdict: Verdict }
+  /** `input`: of a child run, as its workflow's schema leaves it. */
+  | { readonly kind: 'verdict'; readonly verdict: Verdict; readonly input?: string | null }
   | { readonly kind: 'error'; readonly error: string; readonly facts: FailureFacts }
   | { readonly kind: 'timeout'; readonly reason: 'timeout' | 'heartbeat_timeout' | 'total_timeout'; readonly error: string }
   /** The body returned what cannot be recorded, or its input or predicate is at fault: not retried. */
@@ -54,7 +56,8 @@ export type RunEvent =
   | { readonly type: 'resume' }
   | { readonly type: 'reset'; readonly request: ResetRequest }
   | { readonly type: 'skip'; readonly node: number; readonly item: number }
-  | { readonly type: 'discard'; readonly node: number; readonly item: number };
+  | { readonly type: 'discard'; readonly node: number; readonly item: number }
+  | ChildEvent;
 
 /** A task that a limit ends: queued, or running under this token where it makes room for a newer one. */
 export interface LimitEvent {
@@ -129,7 +132,7 @@ export function endTask(task: TaskFacts & { readonly startedAt?: number | null }
   };
 }
 
-export const contractOf = (node: GraphNode): ContractData | null => ('contract' in node.task ? node.task.contract : null);
+export const contractOf = (node: GraphNode): ContractData | null => ('contract' in node.task ? (node.task.contract ?? null) : null);
 
 export const isAllowed = (node: GraphNode): boolean => 'allowFailure' in node.task && node.task.allowFailure === true;
 

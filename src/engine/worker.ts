@@ -16,6 +16,7 @@ import type { RetentionMs } from './retention.ts';
 import { endOverdue } from './sweeps/overdue.ts';
 import { Pruner } from './sweeps/prune.ts';
 import { applyStranded } from './sweeps/parked.ts';
+import { tellParents } from './sweeps/untold.ts';
 import { reclaim } from './sweeps/reclaim.ts';
 import type { SweepContext } from './sweeps/sweep.ts';
 import type { ScheduleRunner } from './schedule-runner.ts';
@@ -167,6 +168,7 @@ export class Worker {
       await this.fire();
       await endOverdue(this.context(), clock.now());
       await applyStranded(this.context());
+      await tellParents(this.context());
       await this.options.deliverer.sweep();
       await this.mover.runOnce(this.context());
       await this.unserved.runOnce(this.context(), clock.now());

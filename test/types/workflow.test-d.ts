@@ -96,8 +96,8 @@ workflow({ name: 'neg', input: z.object({ id: z.string() }) }, (w, input) => {
   w.map(o.total, mail, () => ({ to: 'a', subject: 's' }));
   // @ts-expect-error -- the wrong input of an item
   w.map(o.lines, reserve, (line) => ({ orderId: o.id, sku: line.qty, qty: line.qty }));
-  // @ts-expect-error -- a child workflow comes later
-  w.run(order, { id: 'a' });
+  // @ts-expect-error -- the wrong input of a child workflow
+  w.run(order, { id: 1 });
   // @ts-expect-error -- an inline task must return what can be stored
   w.run('bad', {}, () => ({ f: () => 1 }));
   return { y };

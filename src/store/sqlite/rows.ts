@@ -1,6 +1,6 @@
 import { PawlError } from '../../core/errors.ts';
 import { decode } from '../../core/codec.ts';
-import type { EndedTask, RunFacts, TaskFacts, TaskState } from '../../core/run-state.ts';
+import { LINK_KINDS, type EndedTask, type ParentLink, type RunFacts, type TaskFacts, type TaskState } from '../../core/run-state.ts';
 import { readFlow } from '../../core/run-flow.ts';
 import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
 import { readWaits } from '../../core/waits.ts';
@@ -38,7 +38,7 @@ export function changing(task: TaskState): Value[] {
     task.draws.length === 0 ? null : JSON.stringify(task.draws),
     task.ranMs,
     'phase' in task ? PHASES.indexOf(task.phase) : 1,
-    task.status === 'queued' ? NEXTS.indexOf(task.next) : running && task.resumed === true ? RESUMED : null,
+    nextCode(task),
     lease?.token ?? null,
     lease?.worker ?? null,
     running || ended ? task.startedAt : waiting ? task.since : null,
@@ -51,6 +51,13 @@ export function changing(task: TaskState): Value[] {
     ended ? task.output : null,
     'error' in task ? task.error : null,
   ];
+}
+
+/** Of a queued or running task how its attempt goes on; of a pending one, whether its child run does. */
+function nextCode(task: TaskState): number | null {
+  if (task.status === 'queued') return NEXTS.indexOf(task.next);
+  if (task.status === 'running') return task.resumed === true ? RESUMED : null;
+  return task.status === 'pending' && task.goesOn === true ? NEXTS.indexOf('return') : null;
 }
 
 /** All columns, in the order of `insertTask`. */
@@ -95,7 +102,7 @@ export function readTask(row: Row): TaskState {
   const error = row['error'] as string | null;
   switch (status) {
     case 'pending':
-      return { ...facts, status };
+      return { ...facts, status, ...(row['next'] === 1 ? { goesOn: true } : {}) };
     case 'queued':
       return { ...facts, status, phase, next: NEXTS[number(row['next'])] ?? 'start', expiresAt: numberOrNull(row['due_at']) };
     case 'running': {
@@ -213,6 +220,7 @@ export function readRun(row: Row): RunRow {
     generation: number(row['generation']),
     linkedFrom: numberOrNull(row['linked_from']),
     link: row['link'] === 'fork' || row['link'] === 'restart' ? row['link'] : null,
+    parent: parentOf(row),
     schedule: row['schedule'] as string | null,
     dueAt: numberOrNull(row['due_at']),
   };
@@ -259,12 +267,34 @@ export function readFacts(row: Row, run: number): RunFacts {
     rev: number(row['rev']),
     status: runStatus(row['status']),
     resumeTo: resumeTo(row['resume_to']),
+    parent: parentOf(row),
     rank: number(row['rank']),
     startAt: numberOrNull(row['start_at']),
     acceptedAt: number(row['accepted_at']),
     deadlineAt: numberOrNull(row['deadline_at']),
     input: row['input'] as string | null,
     ...readFlow(row['flow'] as string | null),
+  };
+}
+
+function parentOf(row: Row): ParentLink | null {
+  const run = row['parent'];
+  if (run === null || run === undefined) return null;
+  const kind = LINK_KINDS[number(row['parent_kind'])];
+  if (kind === undefined)
+    throw new PawlError(
+      'STORE_CORRUPT',
+      `A run hangs on another one by ${String(row['parent_kind'])}, which this version of Pawl does not write.`,
+    );
+  return {
+    run: Number(run),
+    node: number(row['parent_node']),
+    item: number(row['parent_item']),
+    generation: number(row['parent_generation']),
+    name: row['parent_name'] as string | null,
+    kind,
+    tree: number(row['tree']),
+    recalled: row['recall'] === 1,
   };
 }
 

@@ -1,7 +1,8 @@
 import type { AttemptRecord, Changes, RecordChange } from '../../core/changes.ts';
+import { ALL_ITEMS } from '../../core/children.ts';
 import type { JournalWriter } from '../../core/journal.ts';
+import { LINK_KINDS, type RunningTask, type RunState, type TaskState } from '../../core/run-state.ts';
 import { renameSteps } from '../../core/moving.ts';
-import type { RunningTask, RunState, TaskState } from '../../core/run-state.ts';
 import { REQUEST_MS } from '../../core/reset.ts';
 import { flowText, wakeOf } from '../../core/run-flow.ts';
 import { isRunOver } from '../../core/states.ts';
@@ -174,7 +175,24 @@ export class RunWriter {
     if (write.changes.flow) this.sql.flowRun.run(flowText(state), ended === null ? wakeOf(state) : null, state.run);
     for (const { from, to } of write.changes.moves) journal.runMoved(from, to, null);
     if (ended !== null) journal.runMoved('running', ended.status, ended.reason);
+    if (state.parent !== null) this.link(state);
+    this.kin(write.state, write.changes, write.children, now, journal);
     return { created: true };
+  }
+
+  private link({ run, parent }: RunState): void {
+    if (parent === null) return;
+    const { node, item, generation, name, kind, tree } = parent;
+    this.sql.linkChild.run(parent.run, node, item, generation, name, LINK_KINDS.indexOf(kind), tree, run);
+  }
+
+  /** Child runs that start in the same transaction, and those that are let go of. */
+  private kin(state: RunState, changes: Changes, children: readonly StartWrite[] | undefined, now: number, journal: JournalWriter): void {
+    for (const child of children ?? []) this.start(child, now, journal);
+    for (const { node, item, generation } of changes.recalls) {
+      if (item === ALL_ITEMS) this.sql.recallItems.run(now, state.run, node, generation);
+      else this.sql.recallPlace.run(now, state.run, node, item, generation);
+    }
   }
 
   /** What is copied must be what the kernel has seen. */
@@ -211,6 +229,9 @@ export class RunWriter {
   change(write: RunWrite, now: number, journal: JournalWriter): void {
     const { state, changes } = write;
     journal.run(state);
+    if (changes.kin === 'told') this.sql.recalled.run(null, state.run);
+    if (changes.kin === 'recalled') this.sql.recalled.run(wakeOf(state), state.run);
+    if (changes.kin === 'reopened') this.sql.relinkChild.run(state.parent?.generation ?? 0, state.run);
     if (write.act !== null) this.act(state.run, write.act, now);
     if (write.move !== null) this.renumber(state.run, write.move, write.firstBody, journal);
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
@@ -224,6 +245,8 @@ export class RunWriter {
     if (changes.end !== null) this.endRun(state.run, changes.end, journal);
     // why: a redrive goes on with the maps of a run that ended while it was paused
     if (changes.end?.from === 'paused') this.sql.uncoverMaps.run(state.run);
+    if (write.untold === true) this.sql.leaveUntold.run(state.run);
+    this.kin(state, changes, write.children, now, journal);
   }
 
   private gate(run: number, { gate }: Changes): void {
@@ -236,6 +259,7 @@ export class RunWriter {
     const needy = this.sql.needsOfRun.all(run);
     for (const step of renameSteps(nodes)) {
       for (const table of NODE_TABLES) this.sql[`rename_${table}`].run(run, step.to, step.from);
+      this.sql.renameChildren.run(run, step.to, step.from);
     }
     for (const table of BODY_TABLES) this.sql[`rebody_${table}`].run(run, firstBody);
     for (const { node, item, needs } of needy) {
