@@ -142,3 +142,18 @@ export function attemptLines(run: RunDetail, out: Output): string[] {
   );
   return rows.length === 0 ? [] : ['', ...table(ATTEMPTS, rows, out.columns)];
 }
+
+const KIN_SHOWN = 20;
+
+/** The run that a run is a part of, and the runs that are parts of it. */
+export function kinLines({ parent, children = [] }: RunDetail): string[] {
+  const lines = children.slice(0, KIN_SHOWN).map(({ id, workflow, status, task, item, call }) => {
+    const place = `${safe(task)}${item === undefined ? '' : ` #${item}`}${call === undefined ? '' : ` ${safe(call)}`}`;
+    return `  ${place}  ${id}  ${safe(workflow)}  ${status}`;
+  });
+  const more = children.length > KIN_SHOWN ? [`  … ${children.length - KIN_SHOWN} more`] : [];
+  return [
+    ...(parent === undefined ? [] : ['', `part of ${parent.id} (${safe(parent.workflow)})`]),
+    ...(lines.length === 0 ? [] : ['', 'runs inside:', ...lines, ...more]),
+  ];
+}

@@ -8,6 +8,7 @@ import { isRunOver, type AttemptOutcome, type Reason } from '../core/states.ts';
 import { parseError } from '../core/values.ts';
 import type { WaitReason } from '../core/why-capacity.ts';
 import type { AttemptRow, MapCounts, RunRow, Store } from '../store/store.ts';
+import { kinOf, type KinView } from './kin.ts';
 import { isListed, parkedOf, taskView, viewOf, type RunView, type TaskView } from './views.ts';
 
 /** Of a map's items that have a row so many are given where they are asked for. */
@@ -56,7 +57,7 @@ export interface TaskDetail extends TaskView {
 }
 
 /** A run with its tasks, in graph order, each map's items behind it, and with its payloads. */
-export interface RunDetail extends RunView {
+export interface RunDetail extends RunView, KinView {
   readonly input?: unknown;
   readonly output?: unknown;
   readonly traceparent?: string;
@@ -84,6 +85,7 @@ export async function inspectRun(store: Store, row: RunRow, graph: CompiledGraph
     ...(row.hasOutput ? { output: decode(row.output) } : {}),
     ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
     ...(await compensationFact(store, row, graph)),
+    ...(await kinOf(store, row, graph)),
     tasks,
   };
 }

@@ -55,7 +55,6 @@ function upstreamsOf({ nodes }: CompiledGraph, index: number): number[] {
     ...(node.gate === null ? [] : [node.gate.when]),
     ...(node.bracket < 0 ? [] : [node.bracket]),
     ...(node.cases === null ? [] : [node.cases.when]),
-    ...(node.bracket < 0 ? [] : [node.bracket]),
   ];
 }
 

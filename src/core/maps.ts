@@ -148,6 +148,7 @@ export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
   const map = turn.state.maps.get(item.node);
   const task = turn.state.tasks[item.node];
   if (map === undefined || task?.status !== 'running') return null;
+  if (item.partial && task.partial !== true) putTask(turn.state, turn.changes, { ...task, partial: true });
   const change = mapChange(turn.changes, item.node);
   const counter =
     item.status === 'success' ? 'ok' : item.status === 'failed' ? 'failed' : item.status === 'skipped' ? 'skipped' : 'cancelled';
@@ -168,11 +169,13 @@ export function closeMap(turn: Turn, map: MapState): EndedTask | null {
 
 /** Within `tolerate` the map succeeds, beyond it fails; with `settle` failures are results. Both bounds given: either breaches. */
 function mapEnding(turn: Turn, map: MapState): Ending {
+  const running = turn.state.tasks[map.node];
+  const isPartial = running?.status === 'running' && running.partial === true;
   const task = turn.graph.nodes[map.node]?.task;
   if (task?.kind !== 'map') return { status: 'success' };
   const isBroken = isBreached(turn.graph.nodes[map.node], map);
   if (!isBroken && (map.next < map.n || map.cancelled > 0)) return { status: 'cancelled', reason: 'fail_fast' };
-  if (map.failed === 0 || task.settle) return { status: 'success' };
+  if (map.failed === 0 || task.settle) return { status: 'success', partial: isPartial };
   if (!isBroken) {
     // What failed beyond the bound before, and was redriven, may be within it now.
     judgeItems(turn, map, false);
@@ -197,8 +200,8 @@ function judgeItems(turn: Turn, map: MapState, dead: boolean): void {
   });
 }
 
-/** Whether this running map has failed more often than it tolerates. */
-export function isBeyond({ state }: Turn, node: GraphNode): boolean {
+/** Whether more items of this map have failed than it tolerates. */
+export function isBeyond({ state }: Pick<Turn, 'state'>, node: GraphNode): boolean {
   const map = state.maps.get(node.index);
   return map !== undefined && isBreached(node, map);
 }

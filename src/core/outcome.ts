@@ -3,6 +3,8 @@ import type { CompiledGraph, GraphNode } from './compile.ts';
 import { carriesFailure, memberLabel } from './joining.ts';
 import type { EndedTask, RunState, TaskState } from './run-state.ts';
 import type { Reason, RunOutcome } from './states.ts';
+import { isBeyond } from './maps.ts';
+import { isAllowed } from './turn.ts';
 import { chosenCase } from './verdict.ts';
 
 /** The outcome of a run whose tasks are all terminal (semantics, section 3): a pure function of their states, never of their order. */
@@ -19,7 +21,7 @@ export function decideOutcome(graph: CompiledGraph, state: RunState): { status: 
     if (!node.isCounted || node.index === graph.guard) continue;
     const map = state.maps.get(node.index);
     if (hasSucceeded(task)) success++;
-    if (task.status === 'failed' && !isExcused(task)) failed = true;
+    if ((task.status === 'failed' && !isExcused(task)) || hidesFailure(state, node, task)) failed = true;
     if (task.status === 'cancelled' && task.reason !== 'superseded') cancelled = true;
     if (task.partial || (task.status === 'failed' && isExcused(task))) excused = true;
     // Of a map that succeeded, the failed items were tolerated or settled.
@@ -31,6 +33,10 @@ export function decideOutcome(graph: CompiledGraph, state: RunState): { status: 
   if (excused) return { status: success > 0 ? 'partial' : 'failed', reason: null };
   return { status: 'success', reason: null };
 }
+
+/** A map that was cancelled when more of its items had failed than it tolerates: these are failures that nothing excuses. */
+const hidesFailure = (state: RunState, node: GraphNode, task: EndedTask): boolean =>
+  task.status === 'cancelled' && task.reason !== 'superseded' && !isAllowed(node) && isBeyond({ state }, node);
 
 const isExcused = (task: EndedTask): boolean => task.allowed || task.handled;
 
@@ -78,7 +84,8 @@ export function runRootCauses(graph: CompiledGraph, state: RunState): string[] {
   return graph.nodes
     .filter((node) => {
       const task = state.tasks[node.index];
-      return (node.isCounted || node.serves?.failRun === true) && isEnded(task) && task.status === 'failed' && !isExcused(task);
+      if ((!node.isCounted && node.serves?.failRun !== true) || !isEnded(task)) return false;
+      return (task.status === 'failed' && !isExcused(task)) || hidesFailure(state, node, task);
     })
     .flatMap((node) => causesAt(node.id, state.tasks[node.index]));
 }

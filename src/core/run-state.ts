@@ -60,6 +60,8 @@ export interface RunningTask extends TaskFacts {
   /** Null for a map: its items hold the leases. */
   readonly lease: Lease | null;
   readonly startedAt: number;
+  /** Of a map over runs: one of its items ended partial. */
+  readonly partial?: boolean;
   /** Its attempt goes on after a wait: there are records to read. */
   readonly resumed?: true;
 }

@@ -84,6 +84,8 @@ export interface Turn {
   readonly now: number;
   readonly settings: KernelSettings;
   readonly ended: EndedTask[];
+  /** Firsts that were won in it and whose losers are still to be cancelled; null where there are none. */
+  won: readonly GraphNode[] | null;
   /** Something failed in it that nothing excuses. */
   hasFailed: boolean;
 }

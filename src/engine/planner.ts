@@ -1,4 +1,5 @@
-import { advance, advanceMore, claimInPlace, openFork, openRun, takeMore } from '../core/advance.ts';
+import { advance, advanceMore, openFork, openRun, takeMore } from '../core/advance.ts';
+import { claimInPlace } from '../core/claiming.ts';
 import { cacheEntries, isCached } from '../core/caching.ts';
 import type { GraphNode } from '../core/compile.ts';
 import { noChanges, taskAt, type Changes } from '../core/changes.ts';

@@ -320,3 +320,33 @@ describe('a map over a workflow', () => {
     expect(await run.result()).toEqual({ n: 1_000 });
   });
 });
+
+test('why and inspect go through the runs of a tree', async () => {
+  const naps = new Naps();
+  const inner = child('inner', (w) => void w.run('nap', {}, () => naps.sleep(100)));
+  const one = flow((w) => void w.run(inner, undefined));
+  const kit = naps.on(engineOf(one));
+  const run = await kit.start(one);
+  await naps.pass(1);
+  const [sub] = (await kit.runs.list({ workflow: 'inner' })).runs;
+  const { sentence } = await run.why();
+  expect(sentence).toContain(`for a run of "inner": run ${sub?.id}`);
+  expect(sentence).toContain('attempt 1 runs');
+  expect((await run.inspect()).children).toEqual([{ id: sub?.id, workflow: 'inner', status: 'running', task: 'inner', kind: 'child' }]);
+  expect((await (await kit.get(sub?.id ?? '')).inspect()).parent).toEqual({ id: run.id, workflow: 'case', kind: 'child' });
+  await run.cancel();
+});
+
+test('a child that ends partial makes its place, a map around it, and the run partial', async () => {
+  const sub = child('sub', (w) => {
+    w.run('bad', {}, fail, { allowFailure: true });
+    w.run('good', {}, ok);
+  });
+  const one = workflow({ name: 'case' }, (w) => ({ v: w.run(sub, undefined) }));
+  const many = workflow({ name: 'many' }, (w) => ({ all: w.map([1, 2], sub, () => undefined) }));
+  const naps = new Naps();
+  const kit = naps.on(engineOf(one, many));
+  const runs = [await kit.start(one), await kit.start(many)];
+  await naps.pass(5);
+  for (const run of runs) expect(await stateOf(run)).toMatchObject({ run: 'partial' });
+});

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { advance, claimInPlace, takeMore } from '../../src/core/advance.ts';
+import { advance, takeMore } from '../../src/core/advance.ts';
+import { claimInPlace } from '../../src/core/claiming.ts';
 import { noChanges, type Changes } from '../../src/core/changes.ts';
 import { readJournal } from '../../src/core/journal.ts';
 import type { TaskState } from '../../src/core/run-state.ts';

@@ -45,7 +45,7 @@ export function changing(task: TaskState): Value[] {
     task.status === 'queued' ? task.expiresAt : task.status === 'retrying' || waiting ? task.dueAt : null,
     ended ? task.finishedAt : null,
     'reason' in task ? task.reason : null,
-    ended ? flagsOf(task) : 0,
+    ended ? flagsOf(task) : running && task.partial === true ? FLAG.partial : 0,
     ended ? task.completion : null,
     waiting ? JSON.stringify(task.on) : null,
     ended ? task.output : null,
@@ -113,6 +113,7 @@ export function readTask(row: Row): TaskState {
         phase,
         lease: token === null ? null : { token, worker: number(row['worker']) },
         startedAt: number(row['started_at']),
+        ...((number(row['flags']) & FLAG.partial) !== 0 ? { partial: true } : {}),
         ...(row['next'] === RESUMED ? { resumed: true } : {}),
       };
     }
