@@ -17,7 +17,9 @@ const shown = folders.flatMap((folder) =>
 
 describe('the examples', () => {
   test('show what they print', () => {
-    expect(shown.map(({ command }) => command)).toEqual(['approval', 'onboarding', 'order'].map((name) => `examples/${name}/demo.ts`));
+    expect(shown.map(({ command }) => command)).toEqual(
+      ['agent', 'approval', 'onboarding', 'order'].map((name) => `examples/${name}/demo.ts`),
+    );
   });
 
   test.each(shown)('$command prints what its README says', ({ command, prints }) => {
