@@ -3,7 +3,7 @@ import type { CompiledGraph, GraphNode } from './compile.ts';
 import { carriesFailure, memberLabel } from './joining.ts';
 import type { EndedTask, RunState, TaskState } from './run-state.ts';
 import type { Reason, RunOutcome } from './states.ts';
-import { isBeyond } from './maps.ts';
+import { isBeyond } from './judging.ts';
 import { isAllowed } from './turn.ts';
 import { chosenCase } from './verdict.ts';
 
