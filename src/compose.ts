@@ -39,6 +39,11 @@ export interface EngineOptions {
    * be here. What an operator sets with `pawl limit set` wins until it is cleared.
    */
   readonly limits?: Limits;
+  /**
+   * Past so many runs and tasks in the store's queue a start is refused with `RUN_QUEUE_FULL`, which says when to try again. Counted at each
+   * start of this process, of all that waits; redrives and what runs go on. Default: no bound.
+   */
+  readonly maxQueued?: number;
   /** Attempts at the same time in this process. Default 20. */
   readonly concurrency?: number;
   /** How long a silent worker's work stays its own. Default 15 s, at least 1 s; renewed every third of it. */
@@ -128,6 +133,7 @@ export function engineParts(options: Omit<EngineOptions, 'store' | 'durability' 
     use: options.use,
     limits: declaredLimits(options.limits),
     queues: new Set([DEFAULT_QUEUE]),
+    maxQueued: options.maxQueued === undefined ? null : count(options.maxQueued, 'maxQueued', 10_000_000),
     onEvent: options.onEvent,
     onProgress: options.onProgress,
     classifyError: options.classifyError,
@@ -169,6 +175,7 @@ export const PARTS: Checks<Omit<EngineOptions, 'store' | 'durability' | 'access'
   concurrency: anything,
   lease: anything,
   limits: anything,
+  maxQueued: anything,
   sweep: anything,
   grace: anything,
   drain: anything,

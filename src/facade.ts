@@ -17,6 +17,7 @@ import type { FindOptions } from './client/find.ts';
 import { Versions, type MoveOptions, type RunMoved, type VersionCheck } from './client/versions.ts';
 import { Capacity, servedQueues, type LimitOptions, type LimitView, type PausedView } from './client/capacity.ts';
 import { viewOf, type RunView } from './client/views.ts';
+import { unserved } from './client/waits.ts';
 import { Run, type RunHost } from './client/run.ts';
 import {
   ScheduleClient,
@@ -45,7 +46,7 @@ import {
 } from './core/options.ts';
 import type { EngineEvent, WatchOptions } from './core/events.ts';
 import type { RunDocument } from './core/run-document.ts';
-import type { Signal, Workflow } from './core/types.ts';
+import type { Signal, Task, Workflow } from './core/types.ts';
 import { EngineRuntime, type EngineParts } from './engine/engine.ts';
 import type { PruneCounts, PruneOptions } from './engine/retention.ts';
 import type { RegisteredDefinitions } from './engine/registry.ts';
@@ -130,13 +131,13 @@ export class Engine implements RunHost {
   }
 
   /**
-   * Starts a run. Resolves when it is on durable storage; with a key that is taken, with the run that holds it (`created` false).
+   * Starts a run of a workflow, or of a task alone, which must be in `use`. Resolves when it is on durable storage; with a key that is taken, with the run that holds it (`created` false).
    * Rejects with `RUN_INPUT_INVALID`, `RUN_KEY_CONFLICT`, `RUN_KEY_TAKEN`, `PAYLOAD_*`, or a `STORE_*` error: then nothing was accepted,
    * except after `STORE_UNKNOWN_OUTCOME`: start again with the same key.
    */
-  async start<I, O>(workflow: Workflow<I, O>, ...[input, options]: StartArgs<I>): Promise<Run<O>> {
+  async start<I, O, B, R>(workflow: Workflow<I, O> | Task<I, O, B, R>, ...[input, options]: StartArgs<I>): Promise<Run<O>> {
     const client = await this.client();
-    const started = await client.start(workflow, input, options);
+    const started = await client.start(this.runtime.registry.startable(workflow), input, options);
     return new Run<O>(this, started, started.created);
   }
 
@@ -386,8 +387,10 @@ export class Engine implements RunHost {
     const { store } = await this.runtime.open();
     const facts = await store.care.facts({ checkUpTo: full ? Infinity : 2 ** 30 });
     const { journalMs } = this.runtime;
-    const late = await store.schedules.late(Math.max(facts.clock, this.runtime.now()) - SCHEDULE_LATE_MS);
-    return diagnose({ facts, workers: await store.workers(), late, now: this.runtime.now(), node: process.version, journalMs });
+    const now = this.runtime.now();
+    const late = await store.schedules.late(Math.max(facts.clock, now) - SCHEDULE_LATE_MS);
+    const [workers, waiting] = [await store.workers(), await unserved(store, now)];
+    return diagnose({ facts, workers, unserved: waiting, late, now, node: process.version, journalMs });
   }
 
   /** This process takes on work until it is closed. Resolves when it is ready to. */

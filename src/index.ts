@@ -17,10 +17,12 @@ export type { RunQuery, StartOptions } from './client/client.ts';
 export type { SendOptions, SendReport } from './client/signals.ts';
 export type { BackfillOptions, BackfillPreview, BackfillView, FireView, NewScheduleOptions, ScheduleView } from './client/schedules.ts';
 export type { MoveOptions, MoveReport, Obstacle, ObstacleWhy, RunGroup, RunMoved, RunVerdict, VersionCheck } from './client/versions.ts';
+export type { LimitOptions, LimitView, PausedView } from './client/capacity.ts';
 export type { RunView, TaskView } from './client/views.ts';
 export { tryDurationMs as parseDuration, type Duration } from './core/duration.ts';
 export { ERRORS, isPawlError, NonRetryableError, PawlError, RetryAfterError, type ErrorCode, type ErrorRecord } from './core/errors.ts';
 export type { Effects, Expr, Graph, GraphTask, Join } from './core/graph.ts';
+export type { Limits } from './core/limits.ts';
 export type { ScheduleOpts, ScheduleTiming } from './core/schedule-opts.ts';
 export type { Schema, SIn, SOut } from './core/schema.ts';
 export { signal } from './core/signal.ts';
@@ -28,8 +30,14 @@ export type { Reason, RunStatus, TaskStatus } from './core/states.ts';
 export { task } from './core/task.ts';
 export type {
   Build,
+  ChildMapOpts,
+  ChildOpts,
   Ctx,
+  Handler,
+  Hook,
+  HookInput,
   In,
+  KeyLimit,
   Log,
   MapOpts,
   MaybeRef,
@@ -38,6 +46,7 @@ export type {
   Ref,
   Retry,
   RetryRule,
+  RunRetry,
   Settled,
   Signal,
   Task,
@@ -50,12 +59,13 @@ export type {
 } from './core/types.ts';
 export type { Approval, ApproveOpts, SignalOpts, WaitOpts } from './core/wait-types.ts';
 export type { Why } from './core/why.ts';
+export type { WaitReason } from './core/why-capacity.ts';
 export { workflow } from './core/workflow.ts';
 export type { FindOptions } from './client/find.ts';
-export type { AttemptView, InspectOptions, ItemCounts, RunDetail, TaskDetail } from './client/inspect.ts';
+export type { AttemptView, Compensation, InspectOptions, ItemCounts, RunDetail, TaskDetail } from './client/inspect.ts';
 export type { LogFilter, LogLine, LogPage, LogQuery } from './client/logs.ts';
 export type { Run } from './client/run.ts';
-export type { EngineEvent, WatchOptions } from './core/events.ts';
+export type { EngineEvent, TaskAlert, WatchOptions } from './core/events.ts';
 export type { Logger, LogLevel } from './core/log.ts';
 export type { RedactOptions } from './core/redact.ts';
 export type { Check } from './client/doctor.ts';

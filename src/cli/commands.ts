@@ -20,6 +20,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   dev: { group: 'Work:', summary: 'a worker that restarts when your code changes', load: () => import('./commands/dev.ts') },
   work: { group: 'Work:', summary: 'a worker for production', load: () => import('./commands/work.ts') },
   workers: { group: 'Work:', summary: 'which workers live, and what they hold', load: () => import('./commands/workers.ts') },
+  limit: { group: 'Work:', summary: 'pools, keys and rates: ls, set, clear', load: () => import('./commands/limit.ts') },
   start: { group: 'Runs:', summary: 'start a run', load: () => import('./commands/start.ts') },
   ls: { group: 'Runs:', summary: 'list runs, newest first', load: () => import('./commands/ls.ts') },
   show: { group: 'Runs:', summary: 'one run with its tasks', load: () => import('./commands/show.ts') },
@@ -27,8 +28,8 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   logs: { group: 'Runs:', summary: 'what the bodies of a run wrote to ctx.log', load: () => import('./commands/logs.ts') },
   cancel: { group: 'Runs:', summary: 'cancel a run, or all that a query finds', load: () => import('./commands/cancel.ts') },
   why: { group: 'Runs:', summary: 'one sentence: what a run or task waits for, or why it ended', load: () => import('./commands/why.ts') },
-  pause: { group: 'Runs:', summary: 'claim nothing new of a run; what runs ends', load: () => import('./commands/pause.ts') },
-  resume: { group: 'Runs:', summary: 'let a paused run go on', load: () => import('./commands/resume.ts') },
+  pause: { group: 'Runs:', summary: 'claim nothing new of a run, queue or workflow', load: () => import('./commands/pause.ts') },
+  resume: { group: 'Runs:', summary: 'let go on what was paused', load: () => import('./commands/resume.ts') },
   schedule: {
     group: 'Runs:',
     summary: 'schedules: ls, show, next, run, pause, resume, backfill',

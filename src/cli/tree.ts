@@ -1,4 +1,5 @@
 import type { ItemCounts, RunDetail, TaskDetail } from '../client/inspect.ts';
+import type { WaitReason } from '../core/why-capacity.ts';
 import { isTerminal, TASK_STATUSES, type TaskStatus } from '../core/states.ts';
 import type { Output } from './output.ts';
 import { plain } from './plain.ts';
@@ -89,9 +90,19 @@ function taskRow(task: TaskDetail, out: Output, now: number): string[] {
   return [name, statusText(task.status, out), task.attempt === 0 ? '' : String(task.attempt), took, noteOf(task, now)];
 }
 
+const WAITS: Readonly<Record<WaitReason, string>> = {
+  worker: 'waits for a worker',
+  pool: 'waits for a pool',
+  key: 'waits for its key',
+  rate: 'waits for its rate',
+  paused: 'paused',
+  version: 'waits for a worker of its version',
+};
+
 function noteOf(task: TaskDetail, now: number): string {
   const notes = [
     ...(task.items === undefined ? [] : [itemsText(task.items)]),
+    ...(task.waitReason === undefined ? [] : [WAITS[task.waitReason]]),
     ...(task.dueAt === undefined ? [] : [`next attempt ${ageText(task.dueAt, now)}`]),
     ...(task.error === undefined
       ? task.reason === undefined
@@ -130,4 +141,19 @@ export function attemptLines(run: RunDetail, out: Output): string[] {
     ]),
   );
   return rows.length === 0 ? [] : ['', ...table(ATTEMPTS, rows, out.columns)];
+}
+
+const KIN_SHOWN = 20;
+
+/** The run that a run is a part of, and the runs that are parts of it. */
+export function kinLines({ parent, children = [] }: RunDetail): string[] {
+  const lines = children.slice(0, KIN_SHOWN).map(({ id, workflow, status, task, item, call }) => {
+    const place = `${safe(task)}${item === undefined ? '' : ` #${item}`}${call === undefined ? '' : ` ${safe(call)}`}`;
+    return `  ${place}  ${id}  ${safe(workflow)}  ${status}`;
+  });
+  const more = children.length > KIN_SHOWN ? [`  … ${children.length - KIN_SHOWN} more`] : [];
+  return [
+    ...(parent === undefined ? [] : ['', `part of ${parent.id} (${safe(parent.workflow)})`]),
+    ...(lines.length === 0 ? [] : ['', 'runs inside:', ...lines, ...more]),
+  ];
 }

@@ -240,7 +240,7 @@ export class Acts {
     throw new PawlError(code, `Run ${runIdText(row.uid)} is ${now.status}.`, { details: { run: runIdText(row.uid), status: now.status } });
   }
 
-  /** True where this cancelled it; false where it was over already. */
+  /** True where this cancelled it; false where it was over already, or cleans up. */
   async cancel(id: string, options: ActOptions = {}): Promise<boolean> {
     this.writer.writable();
     const row = await this.client.find(id);

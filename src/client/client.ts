@@ -21,6 +21,7 @@ import type { Act } from './acts.ts';
 import { checkArgument, checkOptions } from '../core/options.ts';
 import { ARGUMENT, OPTIONS } from './options.ts';
 import { findRun, type FindOptions } from './find.ts';
+import { withWaitReasons } from './waits.ts';
 import { compensationFact, inspectRun, type InspectOptions, type RunDetail } from './inspect.ts';
 import { LogReader, nodeNamed, type LogFilter, type LogPage, type LogQuery } from './logs.ts';
 import { namedVersion } from './named-version.ts';
@@ -116,6 +117,8 @@ export interface RunQuery {
   readonly key?: string;
   /** Accepted since this instant, or so long ago. */
   readonly since?: Duration | Date;
+  /** With runs that stand for a part of another one: an item of a map, a call of a body, its hooks. Default false. */
+  readonly parts?: boolean;
   /** At most 500; default 50. */
   readonly limit?: number;
   readonly cursor?: string;
@@ -247,7 +250,9 @@ export class Client {
 
   async inspect(id: string, options: InspectOptions): Promise<RunDetail> {
     const row = await this.find(id);
-    return inspectRun(this.store, row, await this.graphOf(row), options);
+    const graph = await this.graphOf(row);
+    const detail = await inspectRun(this.store, row, graph, options);
+    return { ...detail, tasks: await withWaitReasons(this.store, { row, graph, tasks: detail.tasks, now: this.writer.now() }) };
   }
 
   /** The run's tasks in graph order; items of maps where asked. */
@@ -273,6 +278,7 @@ export class Client {
       ...(query.workflow === undefined ? {} : { workflow: nameOf(query.workflow) }),
       ...(query.status === undefined ? {} : { statuses: checkedStatuses(query.status) }),
       ...(query.tag === undefined ? {} : { tag: query.tag }),
+      ...(query.parts === true ? { parts: true } : {}),
       ...(query.key === undefined ? {} : { key: query.key }),
       ...(query.since === undefined ? {} : { since: sinceInstant(query.since, this.writer.now()) }),
       ...(query.cursor === undefined ? {} : { before: parseListCursor(query.cursor) }),

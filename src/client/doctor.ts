@@ -19,6 +19,8 @@ export interface Findings {
   readonly node: string;
   /** Schedules that were due some time ago, and that nobody has looked at. */
   readonly late?: readonly { readonly name: string; readonly workflow: string; readonly nextAt: number }[];
+  /** Queued tasks that no live worker can run. */
+  readonly unserved: readonly string[];
   /** Null: the journal is kept for ever. */
   readonly journalMs: number | null;
 }
@@ -58,6 +60,7 @@ export function diagnose(findings: Findings): Check[] {
       : check('quarantine', 'warn', `${facts.quarantined} set aside`, 'Read `quarantined` of these runs: it says what is wrong with each.'),
     scheduleCheck(findings),
     queueCheck(findings),
+    placementCheck(findings),
     journalCheck(findings),
   ];
 }
@@ -167,6 +170,17 @@ function queueCheck({ facts: { oldestQueuedAt }, workers, now }: Findings): Chec
   if (!isServed) return check('queue', 'warn', `${detail}, and no worker is live`, 'Start a worker.');
   if (waited <= LONG_WAIT_MS) return check('queue', 'ok', detail);
   return check('queue', 'warn', detail, 'Start more workers, or one that has the body of this task.');
+}
+
+function placementCheck({ unserved }: Findings): Check {
+  if (unserved.length === 0) return check('placement', 'ok', 'no task waits for a worker that is not there');
+  const some = `${unserved.slice(0, 5).join(', ')}${unserved.length > 5 ? ` and ${unserved.length - 5} more` : ''}`;
+  return check(
+    'placement',
+    'warn',
+    `WORKER_NONE: no live worker for ${some}`,
+    'Start a worker that has their code and serves their queue.',
+  );
 }
 
 function journalCheck({ facts: { journal }, now, journalMs }: Findings): Check {

@@ -9,7 +9,9 @@ import { whyRun, whyTask, type Why, type WhyFacts, type WorkerFact } from '../co
 import type { RunRow, Store, WorkerRow } from '../store/store.ts';
 import { obstaclesText } from './versions.ts';
 import type { ItemName } from './acts.ts';
+import { capacityFacts } from './waits.ts';
 import type { Client, ClientWriter } from './client.ts';
+import { awaitedChild } from './kin.ts';
 
 export interface WorkerView {
   readonly id: number;
@@ -28,6 +30,8 @@ export interface WorkerView {
 /** Ended ones tell who used to have the code. */
 const ENDED_KEPT = 50;
 const BUSY_SEEN = 10_000;
+/** Runs in runs that one sentence goes through. */
+const MAX_DEPTH = 4;
 
 /** Answers about what happens: the sentence is made by the kernel from the run's state and the workers there are. */
 export class Explainer {
@@ -42,7 +46,7 @@ export class Explainer {
   }
 
   /** What a run, or one task of it, waits for, since when, and what lets it go on; or how and why it ended. */
-  async why(id: string, task?: string, item?: ItemName): Promise<Why> {
+  async why(id: string, task?: string, item?: ItemName, depth = 0): Promise<Why> {
     const row = await this.client.find(id);
     const looked = await this.writer.look(row.run, item !== undefined);
     if (looked?.graph == null || looked.state === null) {
@@ -60,10 +64,11 @@ export class Explainer {
       isUnclaimed: row.unclaimed,
       version: row.version,
       stays: await this.stays(row, { graph, state }),
+      capacity: await capacityFacts(this.store, row),
       reason: row.reason,
       finishedAt: row.finishedAt,
     };
-    if (task === undefined) return whyRun(facts);
+    if (task === undefined) return this.inside(row, state, whyRun(facts), depth);
     const node = graph.byId.get(task);
     if (node === undefined || node.cases !== null) {
       throw new PawlError('TASK_UNKNOWN', `The workflow "${row.workflow}" has no task ${JSON.stringify(task)}.`);
@@ -75,6 +80,17 @@ export class Explainer {
     const ended = map?.results?.[index];
     const at: TaskState | undefined = map?.open.get(index) ?? (isWhole(ended) ? ended : undefined);
     return whyTask(facts, node, index, at);
+  }
+
+  /** Where it waits for another run: that one, and what holds it up. */
+  private async inside({ run }: RunRow, state: RunState, why: Why, depth: number): Promise<Why> {
+    if (isRunOver[state.status] || !/\bfor a run of\b/.test(why.sentence)) return why;
+    const child = await awaitedChild(this.store, run, state);
+    if (child === null || depth >= MAX_DEPTH) return why;
+    const id = runIdText(child.uid);
+    const inner = await this.why(id, undefined, undefined, depth + 1);
+    const sentence = `${why.sentence.replace(/\.$/, '')}: run ${id}: ${inner.sentence.slice(0, 1).toLowerCase()}${inner.sentence.slice(1)}`;
+    return { ...why, sentence, until: why.until ?? inner.until };
   }
 
   /** Where the newest version of its workflow is another one: why the run is not of that. */

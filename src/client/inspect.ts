@@ -6,7 +6,9 @@ import type { TaskState } from '../core/run-state.ts';
 import { compensationOf } from '../core/cleanup.ts';
 import { isRunOver, type AttemptOutcome, type Reason } from '../core/states.ts';
 import { parseError } from '../core/values.ts';
+import type { WaitReason } from '../core/why-capacity.ts';
 import type { AttemptRow, MapCounts, RunRow, Store } from '../store/store.ts';
+import { kinOf, type KinView } from './kin.ts';
 import { isListed, parkedOf, taskView, viewOf, type RunView, type TaskView } from './views.ts';
 
 /** Of a map's items that have a row so many are given where they are asked for. */
@@ -48,12 +50,14 @@ export interface TaskDetail extends TaskView {
   /** What it gave; maps give theirs by item. */
   readonly output?: unknown;
   readonly items?: ItemCounts;
+  /** Of a queued task: why it is not claimed. */
+  readonly waitReason?: WaitReason;
   /** Failed attempts. */
   readonly attempts: readonly AttemptView[];
 }
 
 /** A run with its tasks, in graph order, each map's items behind it, and with its payloads. */
-export interface RunDetail extends RunView {
+export interface RunDetail extends RunView, KinView {
   readonly input?: unknown;
   readonly output?: unknown;
   readonly traceparent?: string;
@@ -81,6 +85,7 @@ export async function inspectRun(store: Store, row: RunRow, graph: CompiledGraph
     ...(row.hasOutput ? { output: decode(row.output) } : {}),
     ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
     ...(await compensationFact(store, row, graph)),
+    ...(await kinOf(store, row, graph)),
     tasks,
   };
 }

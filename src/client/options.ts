@@ -62,6 +62,7 @@ export const OPTIONS = {
     tag: text,
     key: text,
     since: anything,
+    parts: flag,
     limit: wholeNumber,
     cursor: text,
   } satisfies Checks<RunQuery>,

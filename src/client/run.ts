@@ -100,7 +100,7 @@ export class Run<O> {
     return (await client.output(this.ref, String(name))) as T | undefined;
   }
 
-  /** Open tasks become cancelled, running bodies get the abort signal. False where the run was over already. */
+  /** Open tasks become cancelled, running bodies get the abort signal. False where the run was over already, or cleans up: its end is decided. */
   async cancel(options: ActOptions = {}): Promise<boolean> {
     checkOptions(options, 'cancel', OPTIONS.act);
     return (await this.host.acts()).cancel(this.ref.id, options);

@@ -5,6 +5,8 @@ import { isBag, TASK_OPTIONS } from './contract.ts';
 import type { BodyTask, Expr, MapTask } from './graph.ts';
 import { using } from './handlers.ts';
 import { refInfo } from './refs.ts';
+import { isWorkflow, mapChildren, runChild } from './child-verbs.ts';
+import { mapGraph } from './sub-graph.ts';
 import { isTask } from './task.ts';
 import { approve, sleep, wait } from './wait-verbs.ts';
 import type { Body, Build, NodeCode } from './types.ts';
@@ -35,10 +37,11 @@ export function builder(building: Building): Build {
 
 function runTask(building: Building, task: unknown, input: unknown, options: unknown): Ref {
   const opts = bagOf(options);
+  if (isWorkflow(task)) return runChild(building, task, input, opts, options);
   const call = building.call('run', opts['id'] ?? (isTask(task) ? task.name : 'task'));
   checkOptions(options, NODE_OPTIONS, call);
   if (!isTask(task)) {
-    call.report('unknown_task', `w.run takes a task, or an id, an input and a function; not ${naming(task)}`);
+    call.report('unknown_task', `w.run takes a task or a workflow, or an id, an input and a function; not ${naming(task)}`);
     return building.ref({ kind: 'lost' });
   }
   const { contract, rules } = building.contract(opts, call, task);
@@ -77,9 +80,15 @@ function map(
   { items, task, each, opts: options }: { items: unknown; task: unknown; each: unknown; opts: unknown },
 ): Ref {
   const opts = bagOf(options);
+  if (isFunction(task)) return mapGraph(building, { items, make: task, options: each }, { builder, mapOptions });
+  if (isWorkflow(task)) return mapChildren(building, { items, child: task, each, opts, options }, mapOptions);
   const call = building.call('map', opts['id'] ?? (isTask(task) ? task.name : 'map'), 'map');
   checkOptions(options, MAP_OPTIONS, call);
-  if (!isTask(task)) call.report('unknown_task', `w.map takes a task as its second argument, not ${naming(task)}`);
+  if (!isTask(task))
+    call.report(
+      'unknown_task',
+      `w.map takes a task, a workflow or a function that makes a part of the graph as its second argument, not ${naming(task)}`,
+    );
   if (!isFunction(each)) call.report('bad_type', `w.map takes a function of the item as its third argument, not ${naming(each)}`);
   const { key } = opts;
   if (key !== undefined && !isFunction(key)) call.report('bad_type', `key must be a function of the item, not ${naming(key)}`);
@@ -148,7 +157,7 @@ function makeOf(building: Building, ref: unknown, kind: 'optional' | 'settle', o
   const info = refInfo(ref);
   if (info?.source.kind !== 'task') return building.ref({ kind: 'lost' });
   const source = { kind, id: info.source.id, path: info.path, ...(otherwise === undefined ? {} : { otherwise }) };
-  return info.owner === building ? building.ref(source) : (ref as Ref);
+  return building.around(info.owner)?.ref(source) ?? (ref as Ref);
 }
 
 function own(opts: Bag): { when?: true; allowFailure?: true } {

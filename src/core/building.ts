@@ -26,6 +26,14 @@ export interface Call {
   readonly report: (code: ProblemCode, message: string) => void;
 }
 
+/** Of a part of a graph that runs once per item of a map. */
+interface Outer {
+  readonly building: Building;
+  readonly call: Pick<Call, 'report'>;
+  /** Gives the key under which the input of an item's run holds the value of this expression. */
+  readonly capture: (name: string, expr: Expr) => string;
+}
+
 export class Building {
   readonly workflow: string;
   readonly problems: Problem[] = [];
@@ -39,8 +47,12 @@ export class Building {
   #mapping: object | undefined;
   #open = true;
 
-  constructor(workflow: string) {
+  /** The building that this one makes a part for: refs from there become parts of its input. */
+  readonly #outer: Outer | undefined;
+
+  constructor(workflow: string, outer?: Outer) {
     this.workflow = workflow;
+    this.#outer = outer;
   }
 
   close(): void {
@@ -137,6 +149,11 @@ export class Building {
     return makeRef({ owner: this, source, path });
   }
 
+  /** This building, or the one around it, where that owns a ref. */
+  around(owner: object): Building | undefined {
+    return owner === this ? this : this.#outer?.building.around(owner);
+  }
+
   /** The expression of a tree of values and refs. */
   expr(tree: unknown, name: string, call: Pick<Call, 'report'>): Expr {
     const report: Report = (code, _at, message) => call.report(code, message);
@@ -145,6 +162,9 @@ export class Building {
 
   #refExpr(info: RefInfo, name: string, call: Pick<Call, 'report'>): Expr {
     const { source, path } = info;
+    if (info.owner !== this && this.#outer !== undefined && this.around(info.owner) !== undefined) {
+      return { $input: [this.#outer.capture(refText(info), this.#outer.building.#refExpr(info, name, call))] };
+    }
     if (info.owner !== this) {
       call.report(
         'foreign_ref',
@@ -194,6 +214,8 @@ export class Building {
   #upstream(value: unknown, call: Call): readonly string[] {
     const info = refInfo(value);
     if (info === undefined) call.report('bad_type', `after takes refs of tasks, not ${shown(value)}`);
+    else if (info.owner !== this && this.around(info.owner) !== undefined)
+      call.report('foreign_ref', `after names "${refText(info)}", which is outside its map: give it to the map, w.map(…, { after: […] })`);
     else if (info.owner !== this) this.#refExpr(info, 'after', call);
     else if ('id' in info.source) return [info.source.id];
     else if (info.source.kind !== 'lost') call.report('bad_type', `after takes refs of tasks; "${refText(info)}" is there from the start`);

@@ -1,4 +1,5 @@
-import type { Need } from './needs.ts';
+import type { ChildStart, Recall } from './children.ts';
+import type { KeyNeed, Need } from './needs.ts';
 import type { ResetPlan } from './reset.ts';
 import type { EndedTask, PendingTask, QueuedTask, RunState, TaskState } from './run-state.ts';
 import type { AttemptOutcome, Reason, RunOutcome, RunStatus } from './states.ts';
@@ -27,7 +28,7 @@ export interface AttemptRecord {
 
 /** What becomes of the records of a body, beside the steps that its attempts write. */
 export type RecordChange = { readonly node: number; readonly item: number; readonly generation: number } & (
-  | { readonly kind: 'open'; readonly name: string; readonly call: 'sleep' | 'wait'; readonly hash: string; readonly value: string }
+  | { readonly kind: 'open'; readonly name: string; readonly call: 'sleep' | 'wait' | 'run'; readonly hash: string; readonly value: string }
   | { readonly kind: 'done'; readonly name: string; readonly value: string }
   /** All of them: the body begins anew. */
   | { readonly kind: 'forget' }
@@ -51,6 +52,8 @@ export interface MapChange {
   /** No item of it starts any more, although some never did. */
   stopped: boolean;
 }
+
+export type GateChange = { readonly kind: 'enter'; readonly need: KeyNeed; readonly rank: number } | { readonly kind: 'leave' };
 
 export interface RunMove {
   readonly from: RunStatus;
@@ -82,6 +85,14 @@ export interface Changes {
   /** A person's redrive, rerun or mark. */
   reset: ResetPlan | null;
   end: RunEnd | null;
+  /** Child runs that start, or go on, in the same commit. */
+  children: readonly ChildStart[];
+  /** Children that the run waits for no more: they are cancelled. */
+  recalls: readonly Recall[];
+  /** As a child: what it does to its parent's place, beside its end. */
+  kin: 'none' | 'reopened' | 'recalled' | 'told';
+  /** The run asks for the key of its workflow, or gives it up. */
+  gate: GateChange | null;
   /** What the run remembers beside its tasks has changed: cause, cancel, `flow`. */
   flow: boolean;
   /** Positions of the events that were refused: a late report, or one about a task that moved on. They changed nothing. */
@@ -91,6 +102,8 @@ export interface Changes {
 const NO_MOVES: readonly RunMove[] = [];
 const NO_RECORDS: readonly RecordChange[] = [];
 const NO_NODES: readonly number[] = [];
+const NO_CHILDREN: readonly ChildStart[] = [];
+const NO_RECALLS: readonly Recall[] = [];
 
 export const noChanges = (): Changes => ({
   tasks: [],
@@ -102,6 +115,10 @@ export const noChanges = (): Changes => ({
   taken: NO_NODES,
   reset: null,
   end: null,
+  children: NO_CHILDREN,
+  recalls: NO_RECALLS,
+  kin: 'none',
+  gate: null,
   flow: false,
   refused: [],
 });

@@ -2,6 +2,7 @@ import { hasSucceeded, isEnded, isUnderway, move, putTask } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import { startHandler } from './ending.ts';
+import { hookEnd } from './hooks.ts';
 import { isPawlError } from './errors.ts';
 import { recordAttempt } from './failure.ts';
 import { decideOutcome } from './outcome.ts';
@@ -188,6 +189,8 @@ function endRun(turn: Turn): void {
     finishedAt: now,
   };
   state.status = status;
+  hookEnd(turn);
+  if (graph.gate !== null) changes.gate = { kind: 'leave' };
 }
 
 /** What could not be undone leaves the run failed, whatever it would have been. */

@@ -40,6 +40,8 @@ export interface GraphNode extends NodeRoles {
   readonly input: Compiled;
   readonly each: Compiled | null;
   readonly key: Compiled | null;
+  /** A run that stands for the task, or for each item of the map. */
+  readonly child: Child | null;
   /** Of a first: the values of its parts, by their names. */
   readonly parts: ReadonlyMap<string, Compiled> | null;
   /** Of a branch: the decision, and what is chosen by its verdict. */
@@ -47,6 +49,13 @@ export interface GraphNode extends NodeRoles {
   /** What a claim of its body takes beside a slot; null where that is nothing. */
   readonly needs: CompiledNeeds | null;
   readonly queue: string;
+}
+
+export interface Child {
+  readonly workflow: string;
+  /** Of a part of the workflow itself, its graph. */
+  readonly graph: Graph | null;
+  readonly kind: 'child' | 'detached' | 'item';
 }
 
 /** One case of a decision: its value, and the tasks that must end before it is decided, with how the value reads them. */
@@ -125,6 +134,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
       input: compileExpr(inputExpr(task)),
       each: task.kind === 'map' ? compileExpr(task.each) : null,
       key: task.kind === 'map' && task.key !== undefined ? compileExpr(task.key) : null,
+      child: childOf(task),
       parts: task.kind === 'first' ? new Map(task.parts.map((part) => [part.name, compileExpr(part.value)])) : null,
       cases: task.kind === 'branch' ? compileCases(task, at) : null,
       needs: 'contract' in task ? compileNeeds(graph.workflow, task) : null,
@@ -135,7 +145,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
   const eager = nodes.some((node) => node.join === 'always' && node.in.length > 0);
   // why: a run that waits as a whole is found by those who serve the queue of its roots
   const isOneQueue = new Set(roots.map((node) => node.queue)).size === 1;
-  const isHeld = guard !== -1 || graph.concurrency !== undefined;
+  const isHeld = guard !== -1 || graph.concurrency !== undefined || graph.hooks?.onStart !== undefined;
   const plain = isOneQueue && !isHeld && !eager && roots.every((node) => isPlain(node.task) && node.needs === null);
   return {
     graph,
@@ -151,6 +161,13 @@ export function compileGraph(graph: Graph): CompiledGraph {
     hasNeeds: nodes.some((node) => node.needs !== null),
     gate: graph.concurrency === undefined ? null : compileKey(graph.concurrency, `workflow:${graph.workflow}`),
   };
+}
+
+function childOf(task: GraphTask): Child | null {
+  if (task.kind !== 'child' && task.kind !== 'map') return null;
+  if (task.kind === 'map' && task.graph !== undefined) return { workflow: task.graph.workflow, graph: task.graph, kind: 'item' };
+  if (task.workflow === undefined) return null;
+  return { workflow: task.workflow, graph: null, kind: task.detached === true ? 'detached' : 'child' };
 }
 
 const compileCases = (task: BranchTask, at: (id: string) => number) => ({

@@ -1,5 +1,6 @@
 import { checkKeys, duration, isBag, runRetryOf } from './contract.ts';
-import type { FailurePolicy, Graph } from './graph.ts';
+import { HOOK_NAMES, type FailurePolicy, type Graph, type HookName } from './graph.ts';
+import { hooksOf } from './hooks.ts';
 import { keyOf } from './needs-options.ts';
 import { invalid, nameProblem, shown, type Problem, type Report } from './problems.ts';
 import { declaredSchedules, type DeclaredSchedule } from './schedule-opts.ts';
@@ -12,6 +13,7 @@ export interface Header {
   readonly version?: string;
   readonly input?: Schema;
   readonly schedules?: readonly DeclaredSchedule[];
+  readonly hooks?: ReadonlyMap<HookName, Workflow<unknown, unknown>>;
   readonly graph: Omit<Graph, 'tasks' | 'output'>;
 }
 
@@ -28,6 +30,7 @@ const WORKFLOW_OPTIONS = [
   'failurePolicy',
   'compensateOn',
   'retry',
+  ...HOOK_NAMES,
 ];
 
 /** Reports what is wrong with it. `also`: what this form of a definition has beside the options of all. */
@@ -50,7 +53,9 @@ export function headerOf(def: unknown, also: readonly string[], report: Report):
   const inputSchema = isSchema(input) ? jsonSchemaOf(input, 'input') : undefined;
   const text = typeof name === 'string' ? name : '';
   const schedules = declaredSchedules(bag['schedule'], { workflow: text, schema: isSchema(input) ? input : undefined }, report);
+  const hooks = hooksOf(text, bag, report);
   return {
+    ...(hooks === null ? {} : { hooks: hooks.workflows }),
     name: text,
     ...(typeof version === 'string' ? { version } : {}),
     ...(isSchema(input) ? { input } : {}),
@@ -66,6 +71,7 @@ export function headerOf(def: unknown, also: readonly string[], report: Report):
       ...(bag['failurePolicy'] === undefined ? {} : { failurePolicy: bag['failurePolicy'] as FailurePolicy }),
       ...(bag['compensateOn'] === undefined ? {} : { compensateOn: bag['compensateOn'] as ('failed' | 'cancelled')[] }),
       ...(retry === undefined ? {} : { retry }),
+      ...(hooks === null ? {} : { hooks: hooks.graphs }),
     },
   };
 }
@@ -90,13 +96,14 @@ export function definitionOf({
   // The name was looked at above, and is called `workflow` in the graph.
   const all = problems.filter((problem) => problem.at[0] !== 'workflow');
   if (all.length > 0) throw invalid(header.name === '' ? 'A workflow' : `Workflow ${shown(header.name)}`, all);
-  const { name, version, input, schedules } = header;
+  const { name, version, input, schedules, hooks } = header;
   return {
     kind: 'workflow',
     name,
     ...(version === undefined ? {} : { version }),
     ...(input === undefined ? {} : { input }),
     ...(schedules === undefined ? {} : { schedules }),
+    ...(hooks === undefined ? {} : { hooks }),
     graph,
     code,
   };

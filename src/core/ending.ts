@@ -1,19 +1,21 @@
+import { ALL_ITEMS, letGo } from './children.ts';
 import { isEnded, mapChange, putTask, setTask, taskAt } from './changes.ts';
 import type { GraphNode } from './compile.ts';
 import type { ErrorRecord } from './errors.ts';
 import { recordAttempt } from './failure.ts';
 import { judgeRun } from './guard.ts';
 import { foldItem, isBeyond } from './maps.ts';
-import { enqueue, expiryOf } from './queueing.ts';
+import { enqueue } from './queueing.ts';
 import type { EndedTask, MapState, RetryingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
 import type { Reason } from './states.ts';
-import { bareFacts, endTask, freshTask, isAllowed, type Turn } from './turn.ts';
+import { bareFacts, endTask, expiryOf, freshTask, isAllowed, type Turn } from './turn.ts';
 import { startedOf } from './waiting.ts';
 
 /** The one way a task or item becomes terminal. A failure that has a `catch` handler is not the end yet. */
 export function end(turn: Turn, ending: EndedTask): void {
   const node = turn.graph.nodes[ending.node];
   if (node === undefined) return;
+  letGoOfCalls(turn, ending);
   if (node.cases !== null) {
     setTask(turn.state, ending);
     turn.ended.push(ending);
@@ -39,6 +41,15 @@ export function end(turn: Turn, ending: EndedTask): void {
   turn.state.open--;
   judgeRun(turn, task);
   turn.ended.push(task);
+}
+
+/** A body that is over waits for none of the runs that it called. */
+function letGoOfCalls(turn: Turn, { node, item }: EndedTask): void {
+  const task = taskAt(turn.state, node, item);
+  if (task === undefined) return;
+  const hasCalled =
+    task.status === 'waiting' ? task.on.some((wait) => wait.name !== null) : task.status === 'running' && task.resumed === true;
+  if (hasCalled) letGo(turn, task);
 }
 
 // ---- catch --------------------------------------------------------------------------------------------------------------------------
@@ -67,17 +78,18 @@ function handle(turn: Turn, node: GraphNode, ending: EndedTask): void {
 export function startHandler(turn: Turn, node: GraphNode, item = -1): void {
   const { state, changes, now } = turn;
   const before = taskAt(state, node.index, item);
-  const facts = {
+  const queued = {
     ...freshTask(state, node, now),
     item,
     ...(item < 0 ? {} : { attempt: before?.attempt ?? 0, effect: before?.effect ?? 1 }),
+    expiresAt: expiryOf(node, now),
   };
   if (node.needs === null) {
-    putTask(state, changes, { ...facts, expiresAt: expiryOf(node, now) });
+    putTask(state, changes, queued);
     return;
   }
-  const ended = enqueue(turn, node, facts);
-  if (ended !== null) end(turn, ended);
+  const ended = enqueue(turn, node, queued);
+  if (ended !== null) endHandler(turn, node, ended);
 }
 
 function endHandler(turn: Turn, node: GraphNode, ending: EndedTask): void {
@@ -131,6 +143,8 @@ export function cancelTask(turn: Turn, node: GraphNode, reason: Reason): void {
   const task = state.tasks[node.index];
   if (isEnded(task) || node.cases !== null) return;
   const map = state.maps.get(node.index);
+  if (task?.status === 'waiting') letGo(turn, task);
+  if (map !== undefined && node.child !== null) letGo(turn, { node: node.index, item: ALL_ITEMS, generation: state.generation });
   if (map !== undefined) for (const item of map.open.values()) cancelItem(turn, map, item, reason);
   if (task?.status === 'running' && task.lease !== null) recordCancelled(turn, task, reason);
   end(turn, endTask(task === undefined ? freshTask(state, node, turn.now) : begunOf(task), { status: 'cancelled', reason }, turn.now));

@@ -86,6 +86,7 @@ export const ERRORS = {
   RUN_CANNOT_MOVE: entry(409, 4, 'Let it end with a worker of its own version, or make the tasks that the message names as they were.'),
   RUN_UNKNOWN_VERSION: entry(404, 3, 'Give a version that an engine has registered with this store.'),
   RUN_CHANGED: entry(409, 4, 'The run moved on at the same moment. Look at it again, and repeat the act if it is still wanted.'),
+  RUN_QUEUE_FULL: entry(429, 8, 'Try again after details.retryAfterMs, start more workers, or raise maxQueued.'),
   RUN_INPUT_INVALID: entry(400, 2, 'Correct the input at the path that the message names.'),
   RUN_UNKNOWN_WORKFLOW: entry(404, 3, 'Register the workflow: createEngine({ use: [workflow, …] }).'),
   SCHEDULE_INVALID: entry(400, 2, 'Mend each problem in the list; they are all of them.'),

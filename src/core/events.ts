@@ -42,7 +42,7 @@ export type EngineEvent =
   | (TaskBase & { readonly type: 'alert'; readonly alert: TaskAlert });
 
 /** A handler that failed for good: what was set up may still be there, what was done may not be undone. */
-export type TaskAlert = 'teardown_failed' | 'compensation_failed';
+export type TaskAlert = 'teardown_failed' | 'compensation_failed' | 'hook_failed';
 
 export interface WatchOptions {
   /** Only events of this run. */

@@ -3,14 +3,15 @@ import { LAST_INSTANT } from './duration-text.ts';
 import { decideRetry, type RetryDecision } from './retry.ts';
 import type { EndedTask, QueuedTask, RetryingTask, RunningTask, TaskFacts, TaskState } from './run-state.ts';
 import type { AttemptOutcome, Reason } from './states.ts';
-import { judged } from './maps.ts';
+import { judged } from './judging.ts';
 import { contractOf, endTask, type Outcome, type Turn } from './turn.ts';
 
 type Failure = Extract<Outcome, { kind: 'error' | 'timeout' | 'refused' }>;
 
 /** An attempt that failed: recorded, and tried again where the policy has attempts and time left. */
 export function afterFailure(turn: Turn, node: GraphNode, task: RunningTask, failure: Failure): RetryingTask | EndedTask {
-  const reason: Reason = task.phase === 'evaluate' ? 'definition_error' : failure.kind === 'error' ? 'error' : failure.reason;
+  const isPredicate = task.phase === 'evaluate' && !(failure.kind === 'refused' && failure.reason === 'error');
+  const reason: Reason = isPredicate ? 'definition_error' : failure.kind === 'error' ? 'error' : failure.reason;
   if (task.phase === 'body') recordAttempt(turn, task, failure.kind === 'timeout' ? 'timeout' : 'error', reason, failure.error);
   const decision = retryDecision(turn, node, task, failure);
   if (decision.kind === 'retry') {

@@ -1,3 +1,5 @@
+import { childEntry, isUsable, workflowsOf } from './child-data.ts';
+import { isWorkflow } from './child-verbs.ts';
 import { membersOf } from './building.ts';
 import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
 import { definitionOf, headerOf } from './definition.ts';
@@ -52,6 +54,24 @@ export interface MapDef<V = never> extends Omit<BodyDef<V>, 'concurrency'> {
   readonly onEmpty?: 'success' | 'skip';
   readonly settle?: boolean;
   readonly tolerate?: { readonly count?: number; readonly ratio?: number };
+}
+
+/** A run of another workflow in the place of a task. */
+export interface ChildDef<V = never> extends BaseDef {
+  readonly id?: string;
+  readonly kind: 'child';
+  /** A workflow, or the name of one in `use`. */
+  readonly workflow: Workflow<never, unknown> | string;
+  /** Default: an empty object. */
+  readonly input?: Expr;
+  readonly when?: (input: V) => boolean;
+  readonly allowFailure?: boolean;
+  readonly detached?: boolean;
+}
+
+export interface ChildMapDef<V = never> extends Omit<MapDef<V>, 'task' | 'retry' | 'timeout' | 'effects' | 'priority'> {
+  readonly workflow: Workflow<never, unknown> | string;
+  readonly detached?: boolean;
 }
 
 export interface WhenDef<V = never> extends BaseDef {
@@ -150,7 +170,9 @@ export interface GraphDef extends WorkflowOpts {
   readonly tasks: readonly (
     | HandlerDef
     | TaskDef
+    | ChildDef
     | MapDef
+    | ChildMapDef
     | WhenDef
     | SwitchDef
     | FirstDef
@@ -162,14 +184,15 @@ export interface GraphDef extends WorkflowOpts {
   )[];
   /** Default: undefined. */
   readonly output?: Expr;
-  /** Tasks that `task` may name. */
-  readonly use?: readonly AnyTask[];
+  /** Tasks that `task` may name, and workflows that `workflow` may. */
+  readonly use?: readonly (AnyTask | Workflow<never, unknown>)[];
 }
 
 type Bag = Readonly<Record<string, unknown>>;
 
 interface Context {
   readonly use: ReadonlyMap<string, AnyTask>;
+  readonly workflows: ReadonlyMap<string, Workflow<unknown, unknown>>;
   readonly code: Map<string, NodeCode>;
 }
 
@@ -191,7 +214,7 @@ export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const report = reporter(problems);
   const header = headerOf(def, ['tasks', 'output', 'use'], report);
   const bag: Bag = isBag(def) ? def : {};
-  const context: Context = { use: usable(bag['use'], report), code: new Map() };
+  const context: Context = { use: usable(bag['use'], report), workflows: workflowsOf(bag['use']), code: new Map() };
   const given: unknown = bag['tasks'];
   // Behind the others: they keep the places that the author gave them.
   const entries = Array.isArray(given) ? [...(given as readonly unknown[]), ...guardEntry(bag['guard'])] : given;
@@ -215,9 +238,9 @@ function giveOutput(task: unknown, code: Map<string, NodeCode>): void {
 
 function usable(use: unknown, report: Report): Map<string, AnyTask> {
   const list: readonly unknown[] = Array.isArray(use) ? use : [];
-  if (use !== undefined && !Array.isArray(use)) report('bad_type', ['use'], `use must be a list of tasks, not ${shown(use)}`);
+  if (use !== undefined && !Array.isArray(use)) report('bad_type', ['use'], `use must be a list of tasks and workflows, not ${shown(use)}`);
   list.forEach((each, i) => {
-    if (!isTask(each)) report('unknown_task', ['use', i], `use[${i}] must be a task, not ${shown(each)}`);
+    if (!isUsable(each, isTask)) report('unknown_task', ['use', i], `use[${i}] must be a task or a workflow, not ${shown(each)}`);
   });
   return new Map(list.filter(isTask).map((each) => [each.name, each]));
 }
@@ -227,7 +250,8 @@ function taskOf(value: unknown, index: number, context: Context, report: Report)
   if (!isBag(value)) return value;
   const named = value['task'];
   const kind = value['kind'] ?? 'task';
-  const id = value['id'] ?? (isTask(named) ? named.name : named);
+  const of = value['workflow'];
+  const id = value['id'] ?? (isTask(named) ? named.name : isWorkflow(of) ? of.name : (named ?? of));
   const name = typeof id === 'string' ? `task ${shown(id)}` : `tasks[${index}]`;
   const entry: Entry = { bag: value, id, report: (code, key, message) => report(code, ['tasks', index, key], `${name}: ${message}`) };
   if (kind === 'when' || kind === 'guard') return whenOf(entry, context);
@@ -239,6 +263,8 @@ function taskOf(value: unknown, index: number, context: Context, report: Report)
     return data;
   }
   if (kind === 'branch') return { ...value, cases: Array.isArray(value['cases']) ? value['cases'].map(caseOf) : value['cases'] };
+  if (kind === 'child' || (kind === 'map' && value['workflow'] !== undefined))
+    return childEntry(entry, kind, context.workflows, context.code);
   return kind === 'task' || kind === 'map' || kind === 'handler' ? bodyOf(entry, kind, context) : value;
 }
 

@@ -1,7 +1,7 @@
 /** The shape of graph data: which values may stand where. Of what others wrote nothing is taken for granted. */
 import { checkExpr } from './expr-check.ts';
 import { exprRefs } from './expr.ts';
-import { DEFAULT_CASE, FAILURE_POLICIES, PLAIN_JOINS, ROLES, type Expr, type Graph, type GraphTask } from './graph.ts';
+import { HOOK_NAMES, DEFAULT_CASE, FAILURE_POLICIES, PLAIN_JOINS, ROLES, type Expr, type Graph, type GraphTask } from './graph.ts';
 import { isUnits } from './needs-options.ts';
 import { nameProblem, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
 import { pathText } from './path.ts';
@@ -277,6 +277,14 @@ const branchCase = bag({ is: ofCase, value: expr, members: listOf(text) });
 const base = { id: name, kind: any };
 const alsoBase = { after: listOf(text), join, if: bag({ when: text, is: ofCase }), using: text };
 
+/** Checked as a graph of its own, where links are checked. */
+const subGraph: Check = is(isBag, 'a graph');
+
+const outcomes: Check = (value, at, context) => {
+  const isGood = listOf(oneOf('failed', 'cancelled'))(value, at, context);
+  if (!isGood || !Array.isArray(value) || (value.length > 0 && new Set(value).size === value.length)) return isGood;
+  return bad('bad_option', at, `${pathText('', at)} must name 'failed', 'cancelled', or each of them once`, context.report);
+};
 const timed = { timeoutMs: ms, onTimeout: oneOf('skip'), allowFailure: onlyTrue };
 
 const HEADER: Fields = {
@@ -287,8 +295,9 @@ const HEADER: Fields = {
     concurrency: keyLimit(inputExpr),
     inputSchema: any,
     failurePolicy: oneOf(...FAILURE_POLICIES),
-    compensateOn: listOf(oneOf('failed', 'cancelled')),
+    compensateOn: outcomes,
     retry: bag({ ...backoff, maxAttempts: whole(1), jitter: oneOf('none', 'full', 'equal') }),
+    hooks: bag({}, Object.fromEntries(HOOK_NAMES.map((hook) => [hook, subGraph]))),
   },
 };
 
@@ -298,17 +307,15 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
     also: { ...alsoBase, task: name, when: onlyTrue, allowFailure: onlyTrue },
   },
   map: {
-    needed: {
-      ...base,
-      task: name,
-      items: expr,
-      each: itemExpr,
-      maxItems: whole(1),
-      onEmpty: oneOf('success', 'skip'),
-      contract: mapContract,
-    },
+    needed: { ...base, items: expr, each: itemExpr, maxItems: whole(1), onEmpty: oneOf('success', 'skip') },
     also: {
       ...alsoBase,
+      task: name,
+      contract: mapContract,
+      workflow: name,
+      graph: subGraph,
+      checked: onlyTrue,
+      detached: onlyTrue,
       key: itemExpr,
       when: onlyTrue,
       allowFailure: onlyTrue,
@@ -316,6 +323,10 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
       settle: onlyTrue,
       tolerate: bag({}, { count: whole(0), ratio: number(0, 1) }),
     },
+  },
+  child: {
+    needed: { ...base, workflow: name, input: expr },
+    also: { ...alsoBase, checked: onlyTrue, when: onlyTrue, allowFailure: onlyTrue, detached: onlyTrue },
   },
   when: { needed: { ...base, input: expr }, also: alsoBase },
   handler: { needed: { ...base, role: oneOf(...ROLES), of: text, contract }, also: { task: name, failRun: onlyTrue } },

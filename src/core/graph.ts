@@ -146,9 +146,27 @@ export interface BodyTask extends GraphTaskBase {
   readonly contract: ContractData;
 }
 
+/** A run of another workflow in the place of a task: it waits for its end, or with `detached` only for its acceptance. */
+export interface ChildTask extends GraphTaskBase {
+  readonly kind: 'child';
+  readonly workflow: string;
+  readonly input: Expr;
+  /** The child's workflow has a schema for its input: a worker that has the code checks it first. */
+  readonly checked?: true;
+  readonly when?: true;
+  readonly allowFailure?: true;
+  readonly detached?: true;
+}
+
 export interface MapTask extends GraphTaskBase {
   readonly kind: 'map';
-  readonly task: string;
+  /** The body of an item; a map over a workflow has `workflow` instead, one over a part of the graph `graph`. */
+  readonly task?: string;
+  readonly workflow?: string;
+  /** Graph of an item, stored as a definition of its own under its name. */
+  readonly graph?: Graph;
+  readonly checked?: true;
+  readonly detached?: true;
   readonly items: Expr;
   /** The input of one item; `$item` reads the item. */
   readonly each: Expr;
@@ -160,7 +178,8 @@ export interface MapTask extends GraphTaskBase {
   readonly onEmpty: 'success' | 'skip';
   readonly settle?: true;
   readonly tolerate?: { readonly count?: number; readonly ratio?: number };
-  readonly contract: ContractData;
+  /** Of a map over a task. */
+  readonly contract?: ContractData;
 }
 
 /** The decision of `w.when`: its predicate is run by a worker over `input`, its output is the verdict. */
@@ -281,7 +300,21 @@ export interface FirstTask extends GraphTaskBase {
 /** Tasks whose output is a verdict: predicates and no body. */
 export type DecisionTask = WhenTask | SwitchTask | GuardTask;
 
-export type GraphTask = BodyTask | MapTask | DecisionTask | FirstTask | BranchTask | SleepTask | WaitTask | ApproveTask | HandlerTask;
+export type GraphTask =
+  | BodyTask
+  | ChildTask
+  | MapTask
+  | DecisionTask
+  | FirstTask
+  | BranchTask
+  | SleepTask
+  | HandlerTask
+  | WaitTask
+  | ApproveTask;
+
+/** When a workflow says something of a run to a task of its own. */
+export const HOOK_NAMES = ['onStart', 'onSuccess', 'onFailure', 'onCancel', 'onFinish'] as const;
+export type HookName = (typeof HOOK_NAMES)[number];
 
 export interface Graph {
   readonly format: 1;
@@ -299,4 +332,6 @@ export interface Graph {
   /** The outcomes after which compensations run. Default: both. */
   readonly compensateOn?: readonly ('failed' | 'cancelled')[];
   readonly retry?: RunRetryData;
+  /** Graphs of the runs that tell of a run, each stored as a definition of its own under its name. */
+  readonly hooks?: Readonly<Partial<Record<HookName, Graph>>>;
 }

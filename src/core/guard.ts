@@ -1,4 +1,5 @@
 /** The guard of a run: it is asked before any task may start, and counts for nothing in the outcome. */
+import { hookStart } from './hooks.ts';
 import type { EndedTask } from './run-state.ts';
 import type { Turn } from './turn.ts';
 
@@ -10,8 +11,10 @@ export const guardEntry = (test: unknown): { id: string; kind: 'guard'; test: un
   test === undefined ? [] : [{ id: GUARD_ID, kind: 'guard', test }];
 
 /** A guard that said no, or that failed, decides the outcome of the run as a whole (semantics, section 3, rule 0). */
-export function judgeRun({ graph, state }: Turn, task: EndedTask): void {
+export function judgeRun(turn: Turn, task: EndedTask): void {
+  const { graph, state } = turn;
   if (task.node !== graph.guard || state.cause !== null) return;
+  if (task.status === 'success') hookStart(turn);
   if (task.status === 'skipped' || task.status === 'failed')
     state.cause = { status: task.status, reason: task.reason ?? 'definition_error' };
 }

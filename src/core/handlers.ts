@@ -10,7 +10,7 @@ import type { AnyTask, Body, NodeCode, RefBase } from './types.ts';
 type Bag = Readonly<Record<string, unknown>>;
 
 /** The id of a handler is that of its task with this behind it; another task of that id is a duplicate. */
-export const HANDLER_SUFFIX: Readonly<Record<Role, string>> = { teardown: 'teardown', catch: 'catch', compensation: 'compensate' };
+const HANDLER_SUFFIX: Readonly<Record<Role, string>> = { teardown: 'teardown', catch: 'catch', compensation: 'compensate' };
 
 /** So long an attempt of a teardown may take, whatever the run's own time. */
 export const TEARDOWN_GRACE = '5m';
@@ -28,7 +28,7 @@ function handlerOf(value: unknown, name: string, call: Call): { readonly task?: 
   return undefined;
 }
 
-export interface Handler {
+interface Handler {
   readonly role: Role;
   readonly value: unknown;
   /** Of a `catch`: what it gives must fit it, unless it is a task that has a schema of its own. */
@@ -37,7 +37,7 @@ export interface Handler {
   readonly failRun?: boolean;
 }
 
-export function addHandler(building: Building, served: Call, { role, value, output, grace, failRun }: Handler): void {
+function addHandler(building: Building, served: Call, { role, value, output, grace, failRun }: Handler): void {
   const made = handlerOf(value, role === 'compensation' ? 'compensate' : role, served);
   const call = building.call(role, `${served.id}.${HANDLER_SUFFIX[role]}`, 'task');
   if (made === undefined) return;

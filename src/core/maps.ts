@@ -3,12 +3,13 @@ import { decode } from './codec.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import type { GraphNode } from './compile.ts';
 import type { MapTask } from './graph.ts';
-import { needsAt } from './needs.ts';
+import { startChild } from './children.ts';
+import { needsAt, ranked } from './needs.ts';
 import { NumberMap } from './number-map.ts';
-import { ranked } from './queueing.ts';
 import type { EndedTask, MapState, QueuedTask, TaskFacts } from './run-state.ts';
-import { bareFacts, endTask, isAllowed, type Ending, type Turn } from './turn.ts';
+import { bareFacts, endTask, type Ending, type Turn } from './turn.ts';
 import { isWhole, RunScope } from './values.ts';
+import { isBreached } from './judging.ts';
 
 /** A map starts, or ends at once: its list is fixed from here on; a list that is none, too long or with a key twice fails it, and no item exists. */
 export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedTask | null {
@@ -66,9 +67,14 @@ function listProblem(turn: Turn, node: GraphNode, task: MapTask, list: unknown):
   return null;
 }
 
+/** Depth first: of a map over runs so many are open, unless it says otherwise, and the older ones go on before another starts. */
+const CHILDREN_AT_ONCE = 20;
+/** Child runs that one commit starts at most. */
+const STARTS_AT_ONCE = 200;
+
 /** How many more items may start now. One that waits for a retry keeps its place: else its next attempt could exceed the bound. */
 export function startable(node: GraphNode, map: MapState): number {
-  const bound = (node.task.kind === 'map' ? node.task.concurrency : undefined) ?? Infinity;
+  const bound = (node.task.kind === 'map' ? node.task.concurrency : undefined) ?? (node.child === null ? Infinity : CHILDREN_AT_ONCE);
   const limit = node.needs === null ? bound : Math.min(bound, map.open.size - map.again.length + roomAhead(map));
   return Math.max(0, Math.min(map.n - map.next + map.again.length, limit - (map.open.size - map.again.length)));
 }
@@ -89,7 +95,7 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
   if (node === undefined || map === undefined || task?.status !== 'running' || isStopped(turn)) return false;
   const taken = Math.min(count, startable(node, map));
   if (taken <= 0) return false;
-  const timeout = node.task.kind === 'map' ? node.task.contract.timeout : undefined;
+  const timeout = node.task.kind === 'map' ? node.task.contract?.timeout : undefined;
   const expiry = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
   const again = Math.min(taken, map.again.length);
   const needs = node.needs === null ? null : needsAt(node.needs, () => new RunScope(turn.graph, turn.state));
@@ -112,11 +118,13 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
       effect: before?.effect ?? task.effect,
       edited: before?.edited ?? null,
       status: 'queued',
-      phase: 'body',
+      phase: node.child === null ? 'body' : 'evaluate',
       next: 'start',
       expiresAt: expiry === Infinity ? null : Math.min(LAST_INSTANT, turn.now + expiry),
     };
-    if (needs === null) putTask(turn.state, turn.changes, queued);
+    const goesOn = before?.status === 'pending' && before.goesOn === true;
+    if (node.child !== null && (goesOn || !isChecked(node))) startChild(turn, node, queued, { goesOn });
+    else if (needs === null) putTask(turn.state, turn.changes, queued);
     else putNeedy(turn.state, turn.changes, ranked(queued, needs), needs);
   }
   const change = mapChange(turn.changes, nodeIndex);
@@ -125,11 +133,22 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
   return true;
 }
 
+/** Starts the child runs that stand for items, as far as there is room. Where their inputs are checked first, workers take them. */
+export function startItems(turn: Turn, map: MapState): void {
+  const node = turn.graph.nodes[map.node];
+  if (node?.child == null || isChecked(node) || turn.state.status === 'paused') return;
+  takeItems(turn, map.node, Math.min(startable(node, map), STARTS_AT_ONCE - turn.changes.children.length));
+}
+
+/** Whether a worker looks at the input of each item first. */
+export const isChecked = (node: GraphNode): boolean => node.task.kind === 'map' && node.task.checked === true;
+
 /** Counts an item's end; the map's own end where it was the last. */
 export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
   const map = turn.state.maps.get(item.node);
   const task = turn.state.tasks[item.node];
   if (map === undefined || task?.status !== 'running') return null;
+  if (item.partial && task.partial !== true) putTask(turn.state, turn.changes, { ...task, partial: true });
   const change = mapChange(turn.changes, item.node);
   const counter =
     item.status === 'success' ? 'ok' : item.status === 'failed' ? 'failed' : item.status === 'skipped' ? 'skipped' : 'cancelled';
@@ -150,11 +169,13 @@ export function closeMap(turn: Turn, map: MapState): EndedTask | null {
 
 /** Within `tolerate` the map succeeds, beyond it fails; with `settle` failures are results. Both bounds given: either breaches. */
 function mapEnding(turn: Turn, map: MapState): Ending {
+  const running = turn.state.tasks[map.node];
+  const isPartial = running?.status === 'running' && running.partial === true;
   const task = turn.graph.nodes[map.node]?.task;
   if (task?.kind !== 'map') return { status: 'success' };
   const isBroken = isBreached(turn.graph.nodes[map.node], map);
   if (!isBroken && (map.next < map.n || map.cancelled > 0)) return { status: 'cancelled', reason: 'fail_fast' };
-  if (map.failed === 0 || task.settle) return { status: 'success' };
+  if (map.failed === 0 || task.settle) return { status: 'success', partial: isPartial };
   if (!isBroken) {
     // What failed beyond the bound before, and was redriven, may be within it now.
     judgeItems(turn, map, false);
@@ -171,6 +192,8 @@ function mapEnding(turn: Turn, map: MapState): Ending {
 
 /** Beyond what the map tolerates its failed items are dead letters, within it they are none. */
 function judgeItems(turn: Turn, map: MapState, dead: boolean): void {
+  // What failed for good is in the child runs, not here.
+  if (turn.graph.nodes[map.node]?.child != null) return;
   mapChange(turn.changes, map.node).dead = dead;
   map.results?.forEach((item, i, results) => {
     if (isWhole(item) && item.status === 'failed' && !item.allowed && item.dead !== dead) results[i] = { ...item, dead };
@@ -185,19 +208,3 @@ export function isBeyond({ state }: Pick<Turn, 'state'>, node: GraphNode): boole
 
 /** The failure policy lets no new item start. */
 const isStopped = ({ graph, state }: Turn): boolean => state.flow.tripped && graph.upkeep !== null && graph.upkeep.policy !== 'continue';
-
-/** More failures than the map tolerates: it will fail, whatever its other items do. */
-function isBreached(node: GraphNode | undefined, map: MapState): boolean {
-  const task = node?.task;
-  if (task?.kind !== 'map' || task.settle === true) return false;
-  const { count, ratio } = task.tolerate ?? {};
-  return map.failed > (count ?? (ratio === undefined ? 0 : Infinity)) || (ratio !== undefined && map.failed / map.n > ratio);
-}
-
-/** What a failure for good is: allowed, excused by its map, or a dead letter (semantics, sections 1 and 3). */
-export function judged(turn: Turn, node: GraphNode, item: number): { readonly allowed: boolean; readonly dead: boolean } {
-  const allowed = isAllowed(node);
-  if (item < 0) return { allowed, dead: !allowed };
-  const map = turn.state.maps.get(node.index);
-  return { allowed, dead: !allowed && map !== undefined && isBreached(node, { ...map, failed: map.failed + 1 }) };
-}

@@ -1,4 +1,5 @@
 import { compileExpr, type Compiled, type Scope } from './expr.ts';
+import type { QueuedTask } from './run-state.ts';
 import type { BodyTask, HandlerTask, KeyData, MapTask, OnLimit } from './graph.ts';
 
 /** One thing that a claim takes beside a slot. The names of pools, keys and rates do not meet. */
@@ -40,7 +41,7 @@ export interface CompiledNeeds {
 
 /** What the claims of a task's body take; null where they take nothing but a slot. */
 export function compileNeeds(workflow: string, task: BodyTask | MapTask | HandlerTask): CompiledNeeds | null {
-  const { pools, concurrency, rate } = task.contract;
+  const { pools, concurrency, rate } = task.contract ?? {};
   if (pools === undefined && concurrency === undefined && rate === undefined) return null;
   const own = task.task ?? `${workflow}/${task.id}`;
   const fixed: (PoolNeed | RateNeed)[] = Object.entries(pools ?? {})
@@ -70,6 +71,11 @@ export function keyAt(key: CompiledKey, scope: () => Scope): KeyNeed {
 
 export function needsAt(needs: CompiledNeeds, scope: () => Scope): readonly Need[] {
   return needs.key === null ? needs.fixed : [keyAt(needs.key, scope), ...needs.fixed];
+}
+
+/** Among the tasks of a serial key the order of submission is all that counts. */
+export function ranked(task: QueuedTask, needs: readonly Need[]): QueuedTask {
+  return needs.some((need) => need.kind === 'key' && need.serial) ? { ...task, rank: task.firstQueuedAt } : task;
 }
 
 const describe = (value: unknown): string =>

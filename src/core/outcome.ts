@@ -1,7 +1,7 @@
 import { hasSucceeded, isEnded } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { carriesFailure, memberLabel } from './joining.ts';
-import type { EndedTask, RunState } from './run-state.ts';
+import type { EndedTask, RunState, TaskState } from './run-state.ts';
 import type { Reason, RunOutcome } from './states.ts';
 import { isBeyond } from './maps.ts';
 import { isAllowed } from './turn.ts';
@@ -53,7 +53,8 @@ export function rootCauses(graph: CompiledGraph, state: RunState, nodeIndex: num
     const task = state.tasks[at];
     if (node === undefined || seen.has(at) || !isEnded(task)) continue;
     seen.add(at);
-    if ((task.status === 'failed' && !task.handled) || task.status === 'cancelled') found.add(node.id);
+    if ((task.status === 'failed' && !task.handled) || task.status === 'cancelled')
+      for (const cause of causesAt(node.id, task)) found.add(cause);
     else if (task.status === 'upstream_failed') walk.push(...failedUpstreams(graph, state, node));
   }
   return [...found].toSorted();
@@ -86,5 +87,18 @@ export function runRootCauses(graph: CompiledGraph, state: RunState): string[] {
       if ((!node.isCounted && node.serves?.failRun !== true) || !isEnded(task)) return false;
       return (task.status === 'failed' && !isExcused(task)) || hidesFailure(state, node, task);
     })
-    .map((node) => node.id);
+    .flatMap((node) => causesAt(node.id, state.tasks[node.index]));
+}
+
+/** A task that failed, or where that was a run of its own the tasks in it. */
+function causesAt(id: string, task: TaskState | undefined): string[] {
+  const inner = isEnded(task) ? causesInChild(task) : [];
+  return inner.length === 0 ? [id] : inner.map((cause) => `${id}/${cause}`);
+}
+
+/** Tasks that a child's failure began at, as its parent sees them. */
+function causesInChild(task: EndedTask): readonly string[] {
+  if (task.error === null || !task.error.includes('"rootCause"')) return [];
+  const { rootCause } = JSON.parse(task.error) as { rootCause?: unknown };
+  return Array.isArray(rootCause) ? rootCause.map(String) : [];
 }

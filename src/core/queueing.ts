@@ -1,23 +1,11 @@
 import { putNeedy, taskAt } from './changes.ts';
 import type { GraphNode } from './compile.ts';
-import { LAST_INSTANT } from './duration-text.ts';
 import { recordAttempt } from './failure.ts';
-import { judged } from './maps.ts';
-import { BadKey, needsAt, type Need } from './needs.ts';
+import { judged } from './judging.ts';
+import { BadKey, needsAt, ranked, type Need } from './needs.ts';
 import type { EndedTask, QueuedTask, TaskFacts } from './run-state.ts';
-import { contractOf, endTask, type LimitEvent, type Turn } from './turn.ts';
+import { endTask, expiryOf, type LimitEvent, type Turn } from './turn.ts';
 import { RunScope } from './values.ts';
-
-export function expiryOf(node: GraphNode, now: number): number | null {
-  const timeout = contractOf(node)?.timeout;
-  const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
-  return ms === Infinity ? null : Math.min(LAST_INSTANT, now + ms);
-}
-
-/** Among the tasks of a serial key the order of submission is all that counts. */
-export function ranked(task: QueuedTask, needs: readonly Need[]): QueuedTask {
-  return needs.some((need) => need.kind === 'key' && need.serial) ? { ...task, rank: task.firstQueuedAt } : task;
-}
 
 /** Puts a task's body into the queue with what its claims will take. A key that is none fails it: then its end is returned. */
 export function enqueue(turn: Turn, node: GraphNode, facts: TaskFacts): EndedTask | null {

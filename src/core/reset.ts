@@ -34,6 +34,8 @@ export interface ResetTarget {
   readonly item: number;
   /** The input to use instead of what the graph says, as the codec stores it. */
   readonly edited?: string | null;
+  /** A child run in this place goes on by itself: the place waits for it again. */
+  readonly waits?: true;
   /** Of a mark: the output. */
   readonly output?: string | null;
 }
@@ -232,20 +234,23 @@ class Planning {
       if (isEnded(task) && task.reason === 'superseded') continue;
       const map = this.state.maps.get(node.index);
       if (map !== undefined) {
-        this.nameItems(node, map, (item) => item.status === 'cancelled' || item.dead);
+        const inChildren = node.child !== null && task?.status === 'failed' && !task.allowed;
+        this.nameItems(node, map, (item) => item.status === 'cancelled' || item.dead || (inChildren && item.status === 'failed'));
         // A map that was cancelled goes on with the items that never started, too.
         if (task?.status === 'cancelled') this.maps.set(node, map);
-      } else if (task?.status === 'cancelled' || (task?.status === 'failed' && task.dead)) this.add(task, 'named');
+      } else if (task?.status === 'cancelled' || (task?.status === 'failed' && (task.dead || (node.child !== null && !task.allowed))))
+        this.add(task, 'named');
     }
   }
 
-  private nameTarget({ node: index, item }: ResetTarget): void {
+  private nameTarget(target: ResetTarget): void {
+    const { node: index, item } = target;
     const node = this.graph.nodes[index];
     if (node === undefined || node.cases !== null) return this.refuse('TASK_UNKNOWN', index, item, 'there is no such task');
     if (node.serves !== null && (node.serves.role !== 'teardown' || this.request.kind === 'rerun')) {
       return this.refuse('TASK_UNKNOWN', index, item, 'it is a handler, which runs with the task that it serves; name that task');
     }
-    if (item >= 0) return this.nameItem(node, item);
+    if (item >= 0) return this.nameItem(node, item, target);
     const task = this.state.tasks[index];
     const map = this.state.maps.get(index);
     if (this.request.kind === 'redrive' && map !== undefined && task?.status !== 'success') {
@@ -256,16 +261,16 @@ class Planning {
       return;
     }
     if (!isEnded(task)) return this.refuse('TASK_NOT_ENDED', index, item, `it is ${task?.status ?? 'pending'}`);
-    this.checkNamed(task);
+    if (target.waits !== true) this.checkNamed(task);
     this.add(task, 'named');
   }
 
-  private nameItem(node: GraphNode, item: number): void {
+  private nameItem(node: GraphNode, item: number, target: ResetTarget): void {
     const map = this.state.maps.get(node.index);
     if (map === undefined || item >= map.n) return this.refuse('TASK_UNKNOWN', node.index, item, 'the map has no such item');
     if (map.open.has(item) || item >= map.next) return this.refuse('TASK_NOT_ENDED', node.index, item, 'the item has not ended');
     const task = endedItem(map, item);
-    this.checkNamed(task);
+    if (target.waits !== true) this.checkNamed(task);
     this.checkList(node);
     this.add(task, 'named');
     this.maps.set(node, map);

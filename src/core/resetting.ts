@@ -1,6 +1,7 @@
+import { letGo, waitingOn } from './children.ts';
 import { isEnded, mapChange, putTask, taskAt } from './changes.ts';
 import { recordAttempt } from './failure.ts';
-import { LAST_INSTANT } from './duration-text.ts';
+import { enterGate, timeoutFrom } from './gates.ts';
 import { replay } from './replay.ts';
 import { endedItem, type ResetPlan, type ResetRequest, type ResetTarget, type ResetWhy } from './reset.ts';
 import { flowText } from './run-flow.ts';
@@ -42,7 +43,7 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
   reopen(turn);
   if (flowText(state) !== before) changes.flow = true;
   state.values.clear();
-  state.deadlineAt = graph.graph.timeoutMs === undefined ? state.deadlineAt : Math.min(LAST_INSTANT, now + graph.graph.timeoutMs);
+  if (graph.graph.timeoutMs !== undefined) state.deadlineAt = state.status === 'queued' ? null : timeoutFrom(graph, now);
   replay(graph, state);
 }
 
@@ -84,7 +85,14 @@ function restarted(doing: Doing, task: TaskState, target: ResetTarget | undefine
   if (doing.request.kind === 'mark' && target !== undefined) {
     return endTask(facts, { status: 'success', reason: 'manual', output: target.output ?? null }, doing.turn.now);
   }
-  return { ...facts, status: 'pending' } satisfies PendingTask;
+  if (target?.waits === true) return waitingOn(doing.turn, facts, doing.turn.graph.nodes[task.node]?.child?.workflow ?? '');
+  return { ...facts, status: 'pending', ...(goesOn(doing, task, target) ? { goesOn: true } : {}) } satisfies PendingTask;
+}
+
+/** Of a redriven task that is a run of its own only what failed in it is done over. */
+function goesOn({ turn, request, why }: Doing, task: TaskState, target: ResetTarget | undefined): boolean {
+  const isSame = request.kind === 'redrive' && why !== 'downstream' && why !== 'ran_on_the_failure' && target?.edited === undefined;
+  return isSame && turn.graph.nodes[task.node]?.child != null && (task.status === 'failed' || task.status === 'cancelled');
 }
 
 function resetTask(
@@ -105,6 +113,7 @@ function resetTask(
 
 /** An evaluation has no attempt, nor has a map. */
 function recordSuperseded(turn: Turn, task: TaskState): void {
+  if (task.status === 'waiting') letGo(turn, task);
   if (task.status === 'running' && task.lease !== null && task.phase === 'body') recordAttempt(turn, task, 'cancelled', 'superseded', null);
 }
 
@@ -150,6 +159,7 @@ function resetItem(
   if (map.results !== null) map.results[at.item] = isEnded(next) ? next : undefined;
   if (isEnded(next)) return;
   map.open.set(at.item, next);
+  if (next.status !== 'pending') return;
   map.again.push(at.item);
   mapChange(turn.changes, at.node).again++;
 }
@@ -173,10 +183,17 @@ function recount(turn: Turn, node: number): void {
   }
 }
 
-function reopen({ state, changes }: Turn): void {
+function reopen({ graph, state, changes }: Turn): void {
   if (!isRunOver[state.status]) return;
-  changes.moves = [...changes.moves, { from: state.status, to: 'queued' }, { from: 'queued', to: 'running' }];
-  state.status = 'running';
+  if (state.parent !== null) {
+    state.parent = { ...state.parent, recalled: false };
+    changes.kin = 'reopened';
+  }
+  changes.moves = [...changes.moves, { from: state.status, to: 'queued' }];
+  // A run that holds a key waits for it again.
+  if (graph.gate === null) changes.moves = [...changes.moves, { from: 'queued', to: 'running' }];
+  else changes.gate = enterGate(graph, state);
+  state.status = graph.gate === null ? 'running' : 'queued';
   state.resumeTo = null;
   state.cause = null;
   state.cancelAsked = null;

@@ -27,7 +27,7 @@ export interface Upkeep {
 const NOTHING: readonly number[] = [];
 const NO_ROLES: NodeRoles = { serves: null, teardown: -1, catcher: -1, compensation: -1, bracket: -1, inside: NOTHING };
 
-export const DEFAULT_COMPENSATE_ON: readonly ('failed' | 'cancelled')[] = ['failed', 'cancelled'];
+const DEFAULT_COMPENSATE_ON: readonly ('failed' | 'cancelled')[] = ['failed', 'cancelled'];
 
 /** The roles of every node, and what they come to; `null` where no task has any. */
 export function rolesOf(

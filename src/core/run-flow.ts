@@ -14,7 +14,7 @@ export function flowText({ flow, cause, cancelAsked }: Pick<RunState, 'flow' | '
   return Object.keys(bag).length === 0 ? null : JSON.stringify(bag);
 }
 
-export interface StoredFlow {
+interface StoredFlow {
   readonly flow: RunFlow;
   readonly cause: RunCause | null;
   readonly cancelAsked: Reason | null;

@@ -33,6 +33,8 @@ export interface TaskFacts {
 /** Reset by a person; what never left `pending` has no state at all. */
 export interface PendingTask extends TaskFacts {
   readonly status: 'pending';
+  /** Of a task that is a run of its own: the one it had goes on where it failed. */
+  readonly goesOn?: boolean;
 }
 
 /** `evaluate`: a predicate is asked for; it takes no attempt. */
@@ -58,6 +60,8 @@ export interface RunningTask extends TaskFacts {
   /** Null for a map: its items hold the leases. */
   readonly lease: Lease | null;
   readonly startedAt: number;
+  /** Of a map over runs: one of its items ended partial. */
+  readonly partial?: boolean;
   /** Its attempt goes on after a wait: there are records to read. */
   readonly resumed?: true;
 }
@@ -145,6 +149,26 @@ export interface RunCause {
   readonly reason: Reason;
 }
 
+/** How a run belongs to the one that started it. Positions are stored: append. */
+export const LINK_KINDS = ['child', 'detached', 'item', 'body', 'hooks'] as const;
+export type LinkKind = (typeof LINK_KINDS)[number];
+
+/** The place of a child run in its parent. */
+export interface ParentLink {
+  readonly run: number;
+  readonly node: number;
+  readonly item: number;
+  /** Of the parent's task, for which the child stands. */
+  readonly generation: number;
+  /** The record of the body that started it; null where the task itself is the child. */
+  readonly name: string | null;
+  readonly kind: LinkKind;
+  /** The run at the top. */
+  readonly tree: number;
+  /** The parent has let go of it: its end is nobody's news. */
+  readonly recalled: boolean;
+}
+
 /** What a run has to remember beside its tasks. */
 export interface RunFlow {
   /** Its failure policy is in force: something failed that nothing excuses. */
@@ -170,7 +194,8 @@ export interface RunState {
   rev: number;
   status: RunStatus;
   /** What a paused run goes back to. */
-  resumeTo: 'scheduled' | 'running' | null;
+  resumeTo: 'scheduled' | 'queued' | 'running' | null;
+  parent: ParentLink | null;
   readonly rank: number;
   readonly startAt: number | null;
   readonly acceptedAt: number;
@@ -200,7 +225,8 @@ export interface RunFacts {
   readonly generation: number;
   readonly rev: number;
   readonly status: RunStatus;
-  readonly resumeTo: 'scheduled' | 'running' | null;
+  readonly resumeTo: 'scheduled' | 'queued' | 'running' | null;
+  readonly parent?: ParentLink | null;
   readonly rank: number;
   readonly startAt: number | null;
   readonly acceptedAt: number;
@@ -214,6 +240,7 @@ export interface RunFacts {
 export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {
   return {
     ...facts,
+    parent: facts.parent ?? null,
     tasks: graph.nodes.map(() => undefined),
     tallies: graph.nodes.map(() => undefined),
     maps: new Map(),

@@ -1,7 +1,9 @@
 /** Bodies that wait: how they leave their slot, what wakes them, how they begin anew (semantics, section 5). */
 import type { RecordChange } from './changes.ts';
+import type { ChildEnd, ChildStart } from './children.ts';
 import type { GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
+import { enqueue } from './queueing.ts';
 import type { QueuedTask, RunningTask, TaskState, WaitingTask } from './run-state.ts';
 import { bareFacts, contractOf, type Turn } from './turn.ts';
 import { earliest, openText, resultText, type BodyWait, type Wait, type WaitRecord } from './waits.ts';
@@ -15,13 +17,14 @@ export function suspended(turn: Turn, node: GraphNode, task: RunningTask, waits:
         ...placeOf(task),
         kind: 'open',
         name: wait.name,
-        call: wait.kind === 'time' ? 'sleep' : 'wait',
+        call: wait.kind === 'time' ? 'sleep' : wait.kind === 'child' ? 'run' : 'wait',
         hash,
         value: openText(wait),
       };
     });
   note(turn, opened);
   const on = waits.map((one) => one.wait);
+  callChildren(turn, task, waits);
   const facts = { ...bareFacts(task), ranMs: task.ranMs + Math.max(0, turn.now - task.startedAt) };
   const waiting: WaitingTask = {
     ...facts,
@@ -40,6 +43,29 @@ export function bodyDue(turn: Turn, node: GraphNode, task: WaitingTask): QueuedT
   const due = task.on.filter((wait) => isDue(wait, turn.now)).toSorted((a, b) => (a.dueAt ?? 0) - (b.dueAt ?? 0));
   for (const { kind, name } of due) end(turn, task, name, kind === 'time' ? ['ok', null] : ['timeout']);
   return resumption(node, task);
+}
+
+/** Runs that the body calls: those that are new start with this commit, those that were open before may have ended since. */
+function callChildren({ changes }: Turn, { node, item, generation }: RunningTask, waits: readonly BodyWait[]): void {
+  const starts = waits.flatMap(({ wait, isNew, input = null }): ChildStart[] => {
+    if (wait.kind !== 'child') return [];
+    const { name, workflow } = wait;
+    return [{ node, item, generation, name, kind: 'body', workflow, graph: null, input, refused: null, goesOn: false, isOpen: !isNew }];
+  });
+  if (starts.length > 0) changes.children = [...changes.children, ...starts];
+}
+
+/** A run that the body called has ended. Of a group the last one wakes it. */
+export function childCame(turn: Turn, node: GraphNode, task: WaitingTask, name: string, ended: ChildEnd): TaskState | null {
+  const wait = task.on.find((one) => one.kind === 'child' && one.name === name);
+  if (wait?.kind !== 'child') return null;
+  const { status, output, error, run } = ended;
+  const isGood = status === 'success' || status === 'partial' || status === 'skipped';
+  const why = error ?? JSON.stringify({ name: 'ChildError', code: 'RUN_FAILED', message: `Run ${run} ${status}.`, run, rootCause: [] });
+  end(turn, task, name, isGood ? ['ok', output] : ['failed', why]);
+  const on = task.on.filter((one) => one !== wait);
+  const isLast = wait.group === null || !on.some((one) => one.kind === 'child' && one.group === wait.group);
+  return isLast ? resumption(node, task) : { ...task, on };
 }
 
 /** A message came for one of its waits. */
@@ -67,9 +93,9 @@ function resumption(node: GraphNode, task: WaitingTask): QueuedTask {
  * The body begins anew: without records, with all its attempts, and as other work than before to whoever it calls. The generation stays, so
  * that a body that never ends leaves nothing behind.
  */
-export function restarted(turn: Turn, node: GraphNode, task: RunningTask, input: string | null): QueuedTask {
+export function restarted(turn: Turn, node: GraphNode, task: RunningTask, input: string | null): TaskState | null {
   note(turn, [{ ...placeOf(task), kind: 'forget' }]);
-  return {
+  const facts = {
     ...bareFacts(task),
     begun: 0,
     losses: 0,
@@ -80,11 +106,9 @@ export function restarted(turn: Turn, node: GraphNode, task: RunningTask, input:
     firstQueuedAt: turn.now,
     effect: task.effect + 1,
     edited: input ?? task.edited,
-    status: 'queued',
-    phase: 'body',
-    next: 'start',
-    expiresAt: totalEndOf(node, turn.now),
   };
+  if (node.needs !== null) return enqueue(turn, node, facts);
+  return { ...facts, status: 'queued', phase: 'body', next: 'start', expiresAt: totalEndOf(node, turn.now) };
 }
 
 export const totalEndOf = (node: GraphNode, firstQueuedAt: number): number | null => {

@@ -1,7 +1,7 @@
 /** How decisions end: a `when` has the cases true and false, a `switch` named ones, a guard decides for the run (docs/adr/0006). */
 import type { GraphNode } from './compile.ts';
 import { DEFAULT_CASE } from './graph.ts';
-import { judged } from './maps.ts';
+import { judged } from './judging.ts';
 import type { EndedTask, RunningTask } from './run-state.ts';
 import { endTask, type Turn } from './turn.ts';
 import { verdictsOf, verdictText, type Verdict } from './verdict.ts';

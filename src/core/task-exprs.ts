@@ -26,6 +26,7 @@ export function taskExprs(task: GraphTask): TaskExpr[] {
       return expr('show', task.show);
     case 'task':
       return [...expr('input', task.input), ...limitExprs(task)];
+    case 'child':
     case 'when':
     case 'switch':
       return expr('input', task.input);
@@ -38,8 +39,8 @@ export function taskExprs(task: GraphTask): TaskExpr[] {
       return expr('until', task.until);
   }
 
-  function limitExprs({ contract: { concurrency } }: { readonly contract: ContractData }): TaskExpr[] {
-    const key = concurrency?.key;
+  function limitExprs({ contract }: { readonly contract?: ContractData }): TaskExpr[] {
+    const key = contract?.concurrency?.key;
     return key === undefined ? [] : [{ key: 'concurrency.key', at: ['contract', 'concurrency', 'key'], reads: exprRefs(key) }];
   }
 }
@@ -64,6 +65,7 @@ export function inputExpr(task: GraphTask): Expr {
     case 'guard':
       return GUARD_INPUT;
     case 'task':
+    case 'child':
     case 'when':
     case 'switch':
       return task.input;

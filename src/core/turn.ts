@@ -1,5 +1,7 @@
 import type { Changes } from './changes.ts';
+import type { ChildEvent } from './children.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
+import { LAST_INSTANT } from './duration-text.ts';
 import type { ContractData } from './graph.ts';
 import type { ResetRequest } from './reset.ts';
 import type { FailureFacts } from './retry.ts';
@@ -11,7 +13,8 @@ import type { Verdict } from './verdict.ts';
 /** How a claim ended, as its worker reports it. */
 export type Outcome =
   | { readonly kind: 'ok'; readonly output: string | null }
-  | { readonly kind: 'verdict'; readonly verdict: Verdict }
+  /** `input`: of a child run, as its workflow's schema leaves it. */
+  | { readonly kind: 'verdict'; readonly verdict: Verdict; readonly input?: string | null }
   | { readonly kind: 'error'; readonly error: string; readonly facts: FailureFacts }
   | { readonly kind: 'timeout'; readonly reason: 'timeout' | 'heartbeat_timeout' | 'total_timeout'; readonly error: string }
   /** The body returned what cannot be recorded, or its input or predicate is at fault: not retried. */
@@ -39,7 +42,12 @@ export type RunEvent =
   /** A queued task ends with an output that was kept. */
   | { readonly type: 'cached'; readonly node: number; readonly item: number; readonly output: string | null }
   | LimitEvent
+  /** A run that starts later is due. */
   | { readonly type: 'admit' }
+  /** The key of the run's workflow has room for it. */
+  | { readonly type: 'granted' }
+  /** The key is taken, or a newer run takes it: this one ends. */
+  | { readonly type: 'displaced'; readonly status: 'failed' | 'cancelled' }
   | { readonly type: 'cancel'; readonly reason: Reason }
   | { readonly type: 'fail'; readonly reason: 'deadline' | 'stuck' | 'marked_failed' }
   /** The instant that the run as a whole waited for has come: its deadline, or its own retry. */
@@ -48,7 +56,8 @@ export type RunEvent =
   | { readonly type: 'resume' }
   | { readonly type: 'reset'; readonly request: ResetRequest }
   | { readonly type: 'skip'; readonly node: number; readonly item: number }
-  | { readonly type: 'discard'; readonly node: number; readonly item: number };
+  | { readonly type: 'discard'; readonly node: number; readonly item: number }
+  | ChildEvent;
 
 /** A task that a limit ends: queued, or running under this token where it makes room for a newer one. */
 export interface LimitEvent {
@@ -125,7 +134,7 @@ export function endTask(task: TaskFacts & { readonly startedAt?: number | null }
   };
 }
 
-export const contractOf = (node: GraphNode): ContractData | null => ('contract' in node.task ? node.task.contract : null);
+export const contractOf = (node: GraphNode): ContractData | null => ('contract' in node.task ? (node.task.contract ?? null) : null);
 
 export const isAllowed = (node: GraphNode): boolean => 'allowFailure' in node.task && node.task.allowFailure === true;
 
@@ -176,6 +185,15 @@ export const bareFacts = (facts: TaskFacts): TaskFacts => ({
   edited: facts.edited,
 });
 
+/** When its queue timeout or total timeout passes, if it is queued now. */
+export function expiryOf(node: GraphNode, now: number): number | null {
+  const timeout = contractOf(node)?.timeout;
+  const ms = Math.min(timeout?.queueMs ?? Infinity, timeout?.totalMs ?? Infinity);
+  return ms === Infinity ? null : Math.min(LAST_INSTANT, now + ms);
+}
+
 /** Before its time nothing of a run starts, and it does not end by itself. */
-export const isAdmitted = ({ status, resumeTo }: RunState): boolean =>
-  status !== 'scheduled' && !(status === 'paused' && resumeTo === 'scheduled');
+export const isAdmitted = ({ status, resumeTo }: RunState): boolean => {
+  const at = status === 'paused' ? resumeTo : status;
+  return at !== 'scheduled' && at !== 'queued';
+};

@@ -2,8 +2,9 @@
  * The types of a definition: what a builder's values are, what may be passed where, what may be stored. Types only; the one file with `any`.
  * What happens at run time stands in refs.ts and builder.ts.
  */
+import type { CallCtx } from './call-types.ts';
 import type { Duration } from './duration.ts';
-import type { ContractData, Effects, FailurePolicy, Graph, Join, OnLimit } from './graph.ts';
+import type { HookName, ContractData, Effects, FailurePolicy, Graph, Join, OnLimit } from './graph.ts';
 import type { DeclaredSchedule } from './schedule-opts.ts';
 import type { Schema } from './schema.ts';
 import type { WaitCtx, WaitVerbs } from './wait-types.ts';
@@ -234,7 +235,7 @@ export interface Log {
 }
 
 /** What a body knows about its attempt, and what it may ask of the engine. */
-export interface Ctx extends WaitCtx {
+export interface Ctx extends WaitCtx, CallCtx {
   readonly runId: string;
   /** The task's id in the graph. */
   readonly task: string;
@@ -357,6 +358,39 @@ export interface MapOpts<
   readonly onEmpty?: Y;
 }
 
+/** Of a task that is a run of another workflow. */
+export interface ChildOpts<V = any, J extends Join = Join, W extends boolean = boolean, D extends boolean = boolean> {
+  /** Default: the workflow's name. */
+  readonly id?: string;
+  readonly after?: readonly AnyRef[];
+  readonly join?: J;
+  /** Asked once, with the input of the child: false skips the task. */
+  readonly when?: (input: V) => W;
+  /** A failure does not fail the run; on an order-only edge it counts as a success. */
+  readonly allowFailure?: boolean;
+  /** Success as soon as the child is accepted, with its id as the value; how it ends does not reach this run, nor does a cancel reach it. */
+  readonly detached?: D;
+}
+
+export interface ChildMapOpts<
+  E = any,
+  J extends Join = Join,
+  W extends boolean = boolean,
+  Y extends 'success' | 'skip' = 'success' | 'skip',
+  D extends boolean = boolean,
+> extends ChildOpts<readonly E[], J, W, D> {
+  /** Items that are open at the same time: older ones go on before another starts. Default 20. */
+  readonly concurrency?: number;
+  /** Default 10,000; more fail the map. */
+  readonly maxItems?: number;
+  /** So many items may fail; `ratio` is of all items. */
+  readonly tolerate?: { readonly count?: number; readonly ratio?: number };
+  /** Names an item; default: its index. */
+  readonly key?: (item: Ref<E>) => In<string | number>;
+  /** What the map is when there are no items. Default 'success', with `[]`. */
+  readonly onEmpty?: Y;
+}
+
 export interface WhenOpts<J extends Join = Join> {
   /** Default: `when`. */
   readonly id?: string;
@@ -399,6 +433,12 @@ export interface Build extends WaitVerbs {
     input: In<NoInfer<I>>,
     opts?: NodeOpts<NoInfer<B>, J, W, NoInfer<O>>,
   ): Result<O, J, W>;
+  /** A run of another workflow: its end is the end of the task. With `detached` only its acceptance is waited for. */
+  run<I, O, J extends Join = never, W extends boolean = never, D extends boolean = false>(
+    child: Workflow<I, O>,
+    input: In<NoInfer<I>>,
+    opts?: ChildOpts<NoInfer<I>, J, W, D>,
+  ): Result<D extends true ? string : O, J, W>;
   /** A small inline task: `input` is put together, `fn` gets its value. */
   run<const R, O, J extends Join = never, W extends boolean = never>(
     id: string,
@@ -425,6 +465,38 @@ export interface Build extends WaitVerbs {
       readonly compensate?: Handler<{ input: NoInfer<I>; output: NoInfer<O> }>;
     },
   ): Result<S extends true ? Settled<O>[] : O[], J, W, Y>;
+  /**
+   * A part of the graph per item of a list, made by a function that is called once. Depth first: older items go on before another starts. What
+   * the function returns is the value of an item; refs from outside may be used in it.
+   */
+  map<
+    const R extends Items,
+    A,
+    S extends boolean = false,
+    J extends Join = never,
+    W extends boolean = never,
+    Y extends 'success' | 'skip' = never,
+  >(
+    items: R & Tree<R>,
+    each: (w: Build, item: Ref<ItemOf<R>>) => A & Tree<A>,
+    opts?: Omit<ChildMapOpts<ItemOf<NoInfer<R>>, J, W, Y>, 'detached'> & { readonly settle?: S },
+  ): Result<S extends true ? Settled<Simplify<Out<A>>>[] : Simplify<Out<A>>[], J, W, Y>;
+  /** A run of another workflow per item of a list. */
+  map<
+    const R extends Items,
+    I,
+    O,
+    S extends boolean = false,
+    J extends Join = never,
+    W extends boolean = never,
+    Y extends 'success' | 'skip' = never,
+    D extends boolean = false,
+  >(
+    items: R & Tree<R>,
+    child: Workflow<I, O>,
+    each: (item: Ref<ItemOf<R>>) => In<NoInfer<I>>,
+    opts?: ChildMapOpts<ItemOf<NoInfer<R>>, J, W, Y, D> & { readonly settle?: S },
+  ): Result<S extends true ? Settled<D extends true ? string : O>[] : (D extends true ? string : O)[], J, W, Y>;
   /** One of two branches. What `then` and `otherwise` return is its value; tasks made in them run only if their branch was chosen. */
   when<const R, A>(
     on: R & Tree<R>,
@@ -486,6 +558,8 @@ export interface Build extends WaitVerbs {
 /** What a worker needs to run one task of a graph. */
 export interface NodeCode {
   readonly task?: AnyTask;
+  /** The workflow of a child run. */
+  readonly workflow?: Workflow<any, any>;
   readonly run?: Body<any, any>;
   readonly input?: Schema;
   readonly output?: Schema;
@@ -511,6 +585,8 @@ export interface Workflow<I, O> {
   readonly graph: Graph;
   /** The code of each task of the graph, by id. */
   readonly code: ReadonlyMap<string, NodeCode>;
+  /** The runs that tell of a run. */
+  readonly hooks?: ReadonlyMap<HookName, Workflow<any, any>>;
   readonly _types?: { readonly input: (input: I) => void; readonly output: O };
 }
 
@@ -519,6 +595,23 @@ export interface Workflow<I, O> {
  * or takes over 10 seconds fails the run.
  */
 export type Guard<V> = (input: V) => boolean;
+
+/** What a hook is told about its run. */
+export interface HookInput {
+  readonly runId: string;
+  readonly workflow: string;
+  /** As it is when the hook is called. */
+  readonly status: 'running' | 'success' | 'partial' | 'failed' | 'cancelled' | 'skipped';
+  readonly reason?: string;
+  /** Of a run that failed or was cancelled: the tasks where it began. */
+  readonly error?: { readonly message: string; readonly rootCause: readonly string[] };
+  /** Of a run that has one. */
+  readonly output?: unknown;
+  readonly input: unknown;
+}
+
+/** A task whose input is a {@link HookInput}, or a function. */
+export type Hook = Task<HookInput, any, any, any> | ((told: HookInput, ctx: Ctx) => unknown);
 
 export interface WorkflowOpts {
   readonly name: string;
@@ -540,6 +633,14 @@ export interface WorkflowOpts {
    * task that has begun is still there with the same id, contract and upstreams; or `'pin'`: they end as runs of this version.
    */
   readonly onDeploy?: 'move' | 'pin';
+  /** Called once a run is admitted and its guard said yes. Hooks are durable tasks of a run of their own: they never change the outcome. */
+  readonly onStart?: Hook;
+  /** After the end as success or partial. */
+  readonly onSuccess?: Hook;
+  readonly onFailure?: Hook;
+  readonly onCancel?: Hook;
+  /** After every end, that of a skipped run too. */
+  readonly onFinish?: Hook;
 }
 
 export type RunRetry = Pick<Retry, 'maxAttempts' | 'initial' | 'factor' | 'maxDelay' | 'jitter'>;

@@ -9,6 +9,7 @@ import { roleProblems } from './graph-roles.ts';
 import { skipProblems } from './graph-skips.ts';
 import { reporter, shown, type Problem, type Report } from './problems.ts';
 import { taskExprs } from './task-exprs.ts';
+import { childProblems, hookProblems } from './child-data.ts';
 import { waitProblems } from './wait-problems.ts';
 import { caseKeys, caseName } from './verdict.ts';
 
@@ -16,10 +17,23 @@ export type { Problem } from './problems.ts';
 
 /** All problems of a graph that a builder made, a person wrote or a file held; any value may be given. Empty: `compileGraph` can take it. */
 export function graphProblems(graph: unknown): Problem[] {
+  return problemsWithin(graph, 0);
+}
+
+/** Maps may have graphs for items, in which there are maps again. */
+const MAX_NESTING = 16;
+
+function problemsWithin(graph: unknown, depth: number): Problem[] {
   const problems: Problem[] = [];
   try {
     const shape = shapeOf(graph, problems);
-    linkProblems(shape, reporter(problems));
+    const workflow = String((graph as { workflow?: unknown } | null)?.workflow);
+    const problemsOf = (part: unknown): Problem[] =>
+      depth < MAX_NESTING
+        ? problemsWithin(part, depth + 1)
+        : [{ code: 'bad_option', at: [], message: `maps are nested deeper than ${MAX_NESTING}` }];
+    linkProblems(shape, reporter(problems), { workflow, problemsOf });
+    hookProblems(graph, reporter(problems), { workflow, problemsOf });
   } catch (error) {
     // A getter or a proxy that throws: data does not.
     const why = error instanceof Error ? error.message : 'something threw';
@@ -37,7 +51,7 @@ interface Link {
   readonly kind: 'after' | 'read' | 'order';
 }
 
-function linkProblems(shape: ShapedGraph, report: Report): void {
+function linkProblems(shape: ShapedGraph, report: Report, within: Parameters<typeof childProblems>[2]): void {
   const { ids, tasks } = shape;
   const links = tasks.map(({ task }) => linksOf(task));
   tasks.forEach(({ task, index }, i) => {
@@ -46,6 +60,7 @@ function linkProblems(shape: ShapedGraph, report: Report): void {
       if (!ids.has(id)) inTask('unknown_id', at, `${key} names ${shown(id)}, which is no task of the graph`);
     }
     waitProblems(task, inTask);
+    childProblems(task, inTask, within);
     joinProblems(
       task,
       (links[i] ?? []).filter((link) => link.kind !== 'order' && ids.has(link.id)),

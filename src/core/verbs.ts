@@ -43,6 +43,6 @@ export function bagOf(value: unknown): Bag {
 
 export function naming(value: unknown): string {
   if (refInfo(value) !== undefined) return 'a ref';
-  if (isBag(value) && value['kind'] === 'workflow') return 'a workflow (child workflows cannot be run yet)';
+  if (isBag(value) && value['kind'] === 'workflow') return 'a workflow that workflow() did not make';
   return shown(value);
 }

@@ -3,7 +3,7 @@ import { decode } from './codec.ts';
 import type { GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import type { SleepTask, WaitTask } from './graph.ts';
-import { judged } from './maps.ts';
+import { judged } from './judging.ts';
 import type { EndedTask, TaskFacts, TaskState, WaitingTask } from './run-state.ts';
 import type { Reason } from './states.ts';
 import { bodyDue, bodyWoken, totalEndOf } from './suspending.ts';

@@ -11,7 +11,7 @@ interface Named {
   readonly since: number;
 }
 
-export type Wait = TimeWait | SignalWait | ApprovalWait;
+export type Wait = TimeWait | SignalWait | ApprovalWait | ChildWait;
 
 export interface TimeWait extends Named {
   readonly kind: 'time';
@@ -29,6 +29,14 @@ export interface SignalWait extends Named {
 
 export interface ApprovalWait extends Named {
   readonly kind: 'approval';
+}
+
+/** A child run stands in the place of the task, or of a call of its body. */
+export interface ChildWait extends Named {
+  readonly kind: 'child';
+  readonly workflow: string;
+  /** Calls of one `ctx.all` wake the body once, when the last of them has ended. */
+  readonly group: string | null;
 }
 
 /** What ends a wait, other than its time. */
@@ -80,6 +88,8 @@ function isWait(value: unknown): value is Wait {
         (rest['key'] === null || typeof rest['key'] === 'string') &&
         typeof rest['filtered'] === 'boolean'
       );
+    case 'child':
+      return typeof rest['workflow'] === 'string' && (rest['group'] === null || typeof rest['group'] === 'string');
     default:
       return rest['kind'] === 'approval';
   }
@@ -94,16 +104,18 @@ export function earliest(on: readonly Wait[], limit: number | null = null): numb
 
 /** A call of a body that is open: its wait, under the name of its record, and what tells whether it is the same call in the next pass. */
 export interface BodyWait {
-  readonly wait: (TimeWait | SignalWait) & { readonly name: string };
+  readonly wait: (TimeWait | SignalWait | ChildWait) & { readonly name: string };
   readonly hash: string;
   /** It has no record yet. */
   readonly isNew: boolean;
+  /** Of a run: what it begins with, as the codec stores it. */
+  readonly input?: string | null;
 }
 
 /** How a record of a wait stands: since when it is open, or what it came to. */
 export interface WaitRecord {
   readonly opened: { readonly since: number; readonly dueAt: number | null } | null;
-  readonly result: readonly ['ok', string | null] | readonly ['timeout'] | null;
+  readonly result: readonly ['ok', string | null] | readonly ['timeout'] | readonly ['failed', string] | null;
   readonly done: number | null;
 }
 

@@ -5,6 +5,9 @@ import type { EndedTask, RunState } from './run-state.ts';
 /** What a task that was skipped was skipped by, as the end of a sentence. */
 export function skippedBy(graph: CompiledGraph, state: RunState, node: GraphNode, task: EndedTask): string {
   if (task.reason === 'manual') return 'a person skipped it';
+  if (task.reason === 'wait_timeout') return 'no message came in time';
+  if (task.reason === 'approval_timeout') return 'nobody answered in time';
+  if (task.reason === 'rejected') return 'a person said no';
   if (task.reason !== 'condition') return 'what it depends on was skipped';
   const guard = graph.guard === null ? undefined : state.tasks[graph.guard];
   if (guard?.status === 'skipped') return 'the guard of the run said no';

@@ -18,6 +18,8 @@ function waitText(wait: Wait, now: number): string {
       const where = wait.key === null ? ' to its run' : ` with the key ${JSON.stringify(wait.key.slice(0, 80))}`;
       return `for the signal "${wait.signal}"${where}${left === '' ? '' : `, and gives up ${left}`}`;
     }
+    case 'child':
+      return `for a run of "${wait.workflow}"`;
     case 'approval':
       return `for an answer of a person${left === '' ? '' : `, and gives up ${left}`}`;
   }

@@ -8,6 +8,8 @@ import { isRunOver, type RunStatus, type TaskStatus } from './states.ts';
 import { contractOf } from './turn.ts';
 import { parseError } from './values.ts';
 import { waitSentence } from './why-waits.ts';
+import { gateText, limitWait, type CapacityFacts, type WaitReason } from './why-capacity.ts';
+import { DEFAULT_QUEUE } from './needs-options.ts';
 import { openDecisions, skippedBy } from './why-branches.ts';
 import { listText, spanText } from './words.ts';
 
@@ -20,8 +22,10 @@ export interface Why {
   readonly since: Date | null;
   /** When it goes on by itself, where that is known. */
   readonly until: Date | null;
-  /** It waits for a worker of its own version, while a newer one is in the store: `pawl move`, or a worker of that version, lets it go on. */
-  readonly waitReason?: 'version';
+  /** Of a queued task: why it is not claimed. */
+  readonly waitReason?: WaitReason;
+  /** No live worker can run it. */
+  readonly code?: 'WORKER_NONE';
 }
 
 /** A worker process as the sentence needs it. */
@@ -48,6 +52,7 @@ export interface WhyFacts {
   readonly version: string;
   /** Where the newest version of its workflow is another one: why it is not of that. */
   readonly stays: string | null;
+  readonly capacity: CapacityFacts;
   readonly reason: string | null;
   readonly finishedAt: number | null;
 }
@@ -59,6 +64,8 @@ const told = (sentence: string, about: Partial<Omit<Told, 'sentence'>> = {}): To
   tasks: about.tasks ?? [],
   since: about.since ?? null,
   until: about.until ?? null,
+  ...(about.waitReason === undefined ? {} : { waitReason: about.waitReason }),
+  ...(about.code === undefined ? {} : { code: about.code }),
 });
 
 const at = (ms: number | null): Date | null => (ms === null ? null : new Date(ms));
@@ -89,6 +96,12 @@ function tellRun(facts: WhyFacts): Told {
   if (state.status === 'scheduled') {
     return told(`It starts in ${spanText((state.startAt ?? now) - now)}.`, { since: at(state.acceptedAt), until: at(state.startAt) });
   }
+  if (state.status === 'queued') {
+    const { gate } = facts.capacity;
+    const limit = gate === null ? 0 : (facts.capacity.key(gate.need.name) ?? gate.need.limit);
+    const text = gate === null || gate.isHeld || gate.holders < limit ? 'It is about to be admitted.' : gateText(gate, limit);
+    return told(text, { since: at(state.acceptedAt), waitReason: 'key' });
+  }
   if (state.status === 'cancelling' || state.status === 'finishing') return tellCleanup(facts);
   if (state.flow.retryAt !== null) {
     const at = new Date(state.flow.retryAt);
@@ -97,15 +110,14 @@ function tellRun(facts: WhyFacts): Told {
       tasks: runRootCauses(facts.graph, state),
     });
   }
-  if (facts.isUnclaimed)
-    return waitsForWorker(
-      facts,
-      facts.graph.nodes.filter((node) => node.in.length === 0),
-      state.acceptedAt,
-      'It',
-    );
+  const first = graphRoots(facts)[0];
+  const paused = facts.isUnclaimed && first !== undefined ? pausedText(facts, first) : null;
+  if (paused !== null) return told(paused, { since: at(state.acceptedAt), waitReason: 'paused' });
+  if (facts.isUnclaimed) return waitsForWorker(facts, graphRoots(facts), state.acceptedAt, 'It');
   return tellOpen(facts);
 }
+
+const graphRoots = ({ graph }: WhyFacts): readonly GraphNode[] => graph.nodes.filter((node) => node.in.length === 0);
 
 /** How it will end, and what still cleans up. */
 function tellCleanup(facts: WhyFacts): Told {
@@ -174,12 +186,10 @@ function tellOpen(facts: WhyFacts): Told {
     const found = openTasks(facts, status);
     const [first] = found;
     if (first === undefined) continue;
-    const { sentence, since, until, waitReason } = tellTask(facts, first.node, first.task.item, first.task);
+    const { sentence, ...about } = tellTask(facts, first.node, first.task.item, first.task);
     const more = found.length > 1 ? ` (and ${found.length - 1} more ${status})` : '';
     const name = nameOf(first.node, first.task.item);
-    const tasks = found.map((one) => one.node.id);
-    const held = told(`Task ${name}: ${lower(sentence).replace(/\.$/, '')}${more}.`, { since, until, tasks });
-    return waitReason === undefined ? held : { ...held, waitReason };
+    return told(`Task ${name}: ${lower(sentence).replace(/\.$/, '')}${more}.`, { ...about, tasks: found.map((one) => one.node.id) });
   }
   const open = facts.graph.nodes.find((node) => node.cases === null && !isEnded(facts.state.tasks[node.index]));
   return open === undefined ? told('It is about to end.') : tellTask(facts, open, -1, facts.state.tasks[open.index]);
@@ -220,9 +230,14 @@ function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskStat
   }
 }
 
+/** What a teardown waits for: its setup, and what was made inside its bracket. */
+const tornDownAfter = (graph: CompiledGraph, setup: number): readonly number[] => [setup, ...(graph.nodes[setup]?.inside ?? [])];
+
 function tellPending(facts: WhyFacts, node: GraphNode): Told {
   const { graph, state } = facts;
   const open = node.in.map((edge) => edge.from).filter((from) => !isEnded(state.tasks[from]));
+  if (node.bracket >= 0) open.push(...[node.bracket].filter((setup) => !isEnded(state.tasks[setup])));
+  if (node.serves?.role === 'teardown') open.push(...tornDownAfter(graph, node.serves.of).filter((index) => !isEnded(state.tasks[index])));
   open.push(...openDecisions(graph, state, node));
   const names = [...new Set(open)].flatMap((index) => graph.nodes[index]?.id ?? []);
   if (names.length === 0)
@@ -234,8 +249,28 @@ function tellPending(facts: WhyFacts, node: GraphNode): Told {
 
 function tellQueued(facts: WhyFacts, node: GraphNode, task: QueuedTask): Told {
   if (facts.state.status === 'paused')
-    return told('It is queued, and its run is paused; it goes on after "pawl resume".', { since: at(task.firstQueuedAt) });
-  return waitsForWorker(facts, [node], task.firstQueuedAt, 'It');
+    return told('It is queued, and its run is paused; it goes on after "pawl resume".', {
+      since: at(task.firstQueuedAt),
+      waitReason: 'paused',
+    });
+  const since = at(task.firstQueuedAt);
+  const paused = pausedText(facts, node);
+  if (paused !== null) return told(paused, { since, tasks: [node.id], waitReason: 'paused' });
+  const waits = hasWorker(facts, [node]) ? limitWait(facts.capacity, facts.capacity.needsOf(node.index, task.item), facts.now) : null;
+  if (waits === null) return waitsForWorker(facts, [node], task.firstQueuedAt, 'It');
+  const text = `It waits since ${spanText(facts.now - task.firstQueuedAt)} ${waits.text}.`;
+  return told(text, { since, until: at(waits.until), tasks: [node.id], waitReason: waits.reason });
+}
+
+function pausedText({ capacity, graph }: WhyFacts, node: GraphNode): string | null {
+  if (capacity.isWorkflowPaused)
+    return `It is queued, and its workflow is paused; it goes on after "pawl resume workflow:${graph.graph.workflow}".`;
+  if (!capacity.pausedQueues.has(node.queue)) return null;
+  return `It is queued, and its queue "${node.queue}" is paused; it goes on after "pawl resume queue:${node.queue}".`;
+}
+
+function hasWorker({ workers, firstBody }: WhyFacts, nodes: readonly GraphNode[]): boolean {
+  return workers.some((worker) => worker.isLive && nodes.every((node) => worker.serves.has(firstBody + node.index)));
 }
 
 function waitsForWorker(facts: WhyFacts, nodes: readonly GraphNode[], since: number, who: string): Told {
@@ -244,7 +279,8 @@ function waitsForWorker(facts: WhyFacts, nodes: readonly GraphNode[], since: num
   const live = able.filter((worker) => worker.isLive);
   const waited = spanText(facts.now - since);
   const names = nodes.map((node) => node.id);
-  const about = { since: at(since), tasks: names };
+  const about = { since: at(since), tasks: names, waitReason: 'worker' as const };
+  const queues = [...new Set(nodes.map((node) => node.queue))].filter((queue) => queue !== DEFAULT_QUEUE);
   if (live.length === 0) {
     const last = able.toSorted((a, b) => b.seenAt - a.seenAt)[0];
     const seen =
@@ -253,9 +289,10 @@ function waitsForWorker(facts: WhyFacts, nodes: readonly GraphNode[], since: num
       const sentence = `${who} waits since ${waited} for a worker of version "${facts.version}": no live worker has the code of ${listText(names)} (${seen}); ${facts.stays}.`;
       return { ...told(sentence, about), waitReason: 'version' };
     }
+    const serves = queues.length === 0 ? '' : `serves the queue ${listText(queues)} and `;
     return told(
-      `${who} waits since ${waited} for a worker: no live worker has the code of ${listText(names)} (${seen}); start one.`,
-      about,
+      `${who} waits since ${waited} for a worker: no live worker ${serves}has the code of ${listText(names)} (${seen}); start one.`,
+      { ...about, code: 'WORKER_NONE' },
     );
   }
   const free = live.find((worker) => worker.busy < worker.slots);

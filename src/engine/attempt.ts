@@ -5,6 +5,7 @@ import { matchRule, type FailureFacts } from '../core/retry.ts';
 import type { RunningTask } from '../core/run-state.ts';
 import { validate, type Schema, type Validated } from '../core/schema.ts';
 import type { Ctx, Log, NodeCode } from '../core/types.ts';
+import { CallFailed } from './records.ts';
 import { contractOf, type Outcome } from '../core/turn.ts';
 import type { Redactor } from '../core/log.ts';
 import type { StepRecord, StepWrite, TaskKey } from '../store/store.ts';
@@ -28,9 +29,15 @@ export interface AttemptHost {
   classify(attempt: Attempt, error: unknown): FailureFacts;
   log(attempt: Attempt): Log;
   progressed(attempt: Attempt, progress: Progress): void;
+  /** What `ctx.run` is to run, with its input as the codec stores it. */
+  callable(target: unknown, input: unknown): Promise<Callable>;
   /** Calls a body. */
   invoke(attempt: Attempt, body: AnyBody, input: unknown, ctx: Ctx): unknown;
 }
+
+export type Callable =
+  | { readonly workflow: string; readonly input: string | null }
+  | { readonly problem: string; readonly code: 'RUN_UNKNOWN_WORKFLOW' | 'RUN_INPUT_INVALID' };
 
 export type Progress = number | { readonly done: number; readonly of: number; readonly note?: string };
 
@@ -216,11 +223,23 @@ export class Attempt {
 
   private async evaluate(code: RunnableCode, input: unknown): Promise<Outcome> {
     try {
+      if (code.workflow !== undefined) return await this.childInput(code, input);
       const verdict = code.cases === undefined ? await asks(code.when, input) : await firstCase(code.cases, input);
       return { kind: 'verdict', verdict };
     } catch (error) {
       return { kind: 'refused', reason: 'definition_error', error: this.recordText(error) };
     }
+  }
+
+  /** The predicate of a child run, then its input as its workflow's schema leaves it. Of a map the items have no predicate of their own. */
+  private async childInput(code: RunnableCode, given: unknown): Promise<Outcome> {
+    const isItem = this.task.item >= 0;
+    if (code.when !== undefined && !isItem && !(await asks(code.when, given))) return { kind: 'verdict', verdict: false };
+    const isMap = this.known.compiled.nodes[this.task.node]?.task.kind === 'map' && !isItem;
+    if (code.input === undefined || isMap) return { kind: 'verdict', verdict: true };
+    const result = await checkedBy(code.input, given);
+    if (!result.ok) return { kind: 'refused', reason: 'error', error: this.issuesText('INPUT_INVALID', 'input', result) };
+    return { kind: 'verdict', verdict: true, input: encode(result.value, { maxBytes: this.host.maxPayload, root: 'input' }) ?? null };
   }
 
   private async runBody(code: RunnableCode, given: unknown): Promise<Outcome> {
@@ -271,6 +290,7 @@ export class Attempt {
     const facts: FailureFacts = {
       ...(rule === undefined ? {} : { rule }),
       ...(error instanceof NonRetryableError ||
+      error instanceof CallFailed ||
       isPawlError(error, 'STEP_DUPLICATE', 'STEP_CHANGED', 'STEP_LIMIT', 'STEP_SWALLOWED', 'TASK_UNSAFE_WAITS')
         ? { nonRetryable: true }
         : {}),

@@ -15,11 +15,22 @@ import type { CachedRun, RunCache } from './cache.ts';
 import type { Claims } from './claims.ts';
 import type { StoreClock } from './clock.ts';
 import { RunLoader } from './loader.ts';
+import { Kin, PlanAgain } from './children.ts';
 import { lookUp } from './lookups.ts';
 import { admitWakes } from './mailbox.ts';
 import { Numbers } from './numbers.ts';
-import { Planner, type Capacity, type Launch, type Plan, type PlannedRun, type PlannedStart, type RunUnits } from './planner.ts';
+import {
+  Planner,
+  type Capacity,
+  type Launch,
+  type Plan,
+  type PlannedChild,
+  type PlannedRun,
+  type PlannedStart,
+  type RunUnits,
+} from './planner.ts';
 import { keyConflict } from './key-conflict.ts';
+import { queueFull } from './queue-full.ts';
 import type { Moved, MoveUnit } from './moves.ts';
 import type { Ports } from './ports.ts';
 import type { Registry } from './registry.ts';
@@ -40,6 +51,7 @@ export interface CommitterOptions {
   readonly redactor: Redactor;
   readonly logs: LogBook;
   readonly settings: KernelSettings;
+  readonly maxQueued: number | null;
 }
 
 /**
@@ -52,6 +64,7 @@ export class Committer {
   private readonly options: CommitterOptions;
   private readonly numbers: Numbers;
   private readonly planner: Planner;
+  private readonly kin: Kin;
   private claims: Claims | null = null;
   private settling: EventUnit[] = [];
   private others: Unit[] = [];
@@ -68,6 +81,8 @@ export class Committer {
   onBroken: (error: unknown) => void = () => undefined;
   /** This worker may hold what it does not know of, or nothing any more: it must start anew. */
   onUnknown: () => void = () => undefined;
+  /** A run asked for the key of its workflow, or gave it up. */
+  onGate: () => void = () => undefined;
   /** A task began to wait for messages. */
   onWait: (run: number, task: WaitingTask) => void = () => undefined;
   /** Something will be due at this instant. */
@@ -79,6 +94,8 @@ export class Committer {
     this.planner = new Planner(options.settings, this.numbers, (text) => options.ports.digest(text));
     this.loader = new RunLoader(options, () => this.claims?.capacity(0).worker ?? 0);
     this.cache = this.loader.cache;
+    const { store, registry, ports } = options;
+    this.kin = new Kin({ store, registry, ports, loader: this.loader, numbers: this.numbers, planner: this.planner });
     options.logs.onDue = () => this.schedule();
   }
 
@@ -151,11 +168,8 @@ export class Committer {
   private async commit(units: readonly Unit[]): Promise<void> {
     const { store, clock } = this.options;
     await this.reload();
-    const starts = units.filter((unit) => unit.kind === 'start');
     const now = clock.now();
-    const capacity = this.claims?.capacity(now) ?? NO_CAPACITY;
-    await this.numbers.ensure(starts.length, units.length * 4 + Math.max(0, capacity.free) * 4 + 1_000);
-    const plan = await this.plan(units, starts, capacity, now);
+    const { plan, capacity } = await this.decide(units, now);
     const looks = this.wantsLook || capacity.free > 0 || this.claims?.lookIsOld(now) === true;
     const claim = looks ? (this.claims?.request(Math.max(0, capacity.free), this.numbers.peekToken) ?? null) : null;
     if (this.wantsLook) this.wantsLook = false;
@@ -165,7 +179,7 @@ export class Committer {
       now,
       worker: capacity.worker,
       starts: plan.starts.map((start) => start.write),
-      runs: plan.runs.map(({ entry, changes, act, move, cache }) => ({
+      runs: plan.runs.map(({ entry, changes, act, children, group, untold, move, cache }) => ({
         act,
         cache,
         move: move?.write ?? null,
@@ -174,11 +188,15 @@ export class Committer {
         epoch: entry.epoch,
         shared: entry.owner === null,
         changes,
+        ...(children.length === 0 ? {} : { children: children.map((child) => child.write) }),
+        ...(group === null ? {} : { group }),
+        ...(untold ? { untold } : {}),
       })),
       steps: plan.steps.map((step) => step.write),
       logs,
       share: [],
       claim,
+      ...(this.options.maxQueued === null ? {} : { maxQueued: this.options.maxQueued }),
     };
     let result: CommitResult;
     try {
@@ -200,6 +218,38 @@ export class Committer {
       this.options.logger.error('what was claimed could not be loaded', { code: error.code, error: error.message });
       this.onUnknown();
     }
+  }
+
+  private async decide(units: readonly Unit[], now: number): Promise<{ plan: Plan; capacity: Capacity }> {
+    for (let left = units; ;) {
+      const starts = left.filter((unit) => unit.kind === 'start');
+      const capacity = this.claims?.capacity(now) ?? NO_CAPACITY;
+      await this.numbers.ensure(starts.length, left.length * 4 + Math.max(0, capacity.free) * 4 + 1_000);
+      const plan = await this.plan(left, starts, capacity, now);
+      try {
+        await this.kin.settle(plan, capacity);
+        return { plan, capacity };
+      } catch (error) {
+        if (!(error instanceof PlanAgain)) throw error;
+        left = await this.planAgain(plan, error);
+      }
+    }
+  }
+
+  /** Nothing that was decided stands: the run in question is brought in with its items, or set aside, and all is decided again. */
+  private async planAgain(plan: Plan, { run, fault }: PlanAgain): Promise<Unit[]> {
+    for (const { entry } of plan.runs) this.cache.drop(entry.state.run);
+    const isFault = (other: number): boolean => fault !== null && other === run;
+    if (fault === null) await this.loader.load([{ run, items: await this.loader.allMaps(run) }]);
+    const start = plan.starts.find(({ write }) => isFault(write.state.run));
+    const units = plan.runs.find(({ entry }) => isFault(entry.state.run))?.units ?? [];
+    if (start !== undefined) start.unit.reject(fault?.error);
+    else if (fault !== null) await this.loader.setAside(run, units, fault.error);
+    return [
+      ...plan.runs.flatMap((planned) => (isFault(planned.entry.state.run) ? [] : planned.units)),
+      ...plan.steps,
+      ...plan.starts.flatMap(({ unit, write }) => (isFault(write.state.run) ? [] : [unit])),
+    ];
   }
 
   private async plan(units: readonly Unit[], starts: readonly StartUnit[], capacity: Capacity, now: number): Promise<Plan> {
@@ -311,7 +361,7 @@ export class Committer {
     for (const unit of units) this.add(unit);
   }
 
-  private settled({ entry, units, changes, launches, act, move }: PlannedRun, epoch: number, out: [CachedRun, Launch][]): void {
+  private settled({ entry, units, changes, launches, act, children, move }: PlannedRun, epoch: number, out: [CachedRun, Launch][]): void {
     const { state } = entry;
     entry.epoch = epoch;
     if (entry.owner === null) state.rev++;
@@ -323,12 +373,17 @@ export class Committer {
       if (token !== undefined && !(to.status === 'running' && to.lease?.token === token)) this.claims?.revoke(token, 'The task was ended.');
     }
     if (changes.moves.length > 0 || changes.reset !== null || changes.flow || move !== null) this.woken(state);
+    if (changes.gate !== null || changes.moves.at(-1)?.to === 'queued') this.onGate();
     if (move !== null) {
       this.cache.put(entry);
+      // Their places have other numbers now.
+      for (const other of this.cache.values()) if (other.state.parent?.run === state.run) this.cache.drop(other.state.run);
       move.unit.resolve({ kind: 'moved' });
     }
     units.forEach((unit, i) => unit.done?.(!changes.refused.includes(i), act?.result));
     for (const launch of launches) out.push([entry, launch]);
+    for (const child of children) this.opened(child, epoch, out);
+    if (changes.recalls.length > 0) this.onDue(this.options.clock.now());
     if (changes.end !== null) {
       this.cache.drop(state.run);
       this.onRunEnd(state.run, changes.end);
@@ -352,11 +407,15 @@ export class Committer {
     if (expiresAt !== null) this.onDue(expiresAt);
   }
 
-  private started({ unit, write, launches }: PlannedStart, result: CommitResult, i: number, out: [CachedRun, Launch][]): void {
-    const { request } = unit;
+  private started(planned: PlannedStart, result: CommitResult, i: number, out: [CachedRun, Launch][]): void {
+    const { unit, write } = planned;
     const outcome = result.starts[i];
     if (outcome?.created === false && 'done' in outcome) {
       repeatedStart(unit, outcome.done);
+      return;
+    }
+    if (outcome?.created === false && 'queued' in outcome) {
+      unit.reject(queueFull(outcome.queued));
       return;
     }
     if (outcome?.created === false && 'decided' in outcome) {
@@ -373,27 +432,26 @@ export class Committer {
       else unit.reject(conflict(outcome.uid));
       return;
     }
-    const entry: CachedRun = {
-      known: request.known,
-      state: write.state,
-      uid: write.uid,
-      traceparent: request.traceparent,
-      dueAt: request.fire?.dueAt ?? null,
-      epoch: result.epoch,
-      owner: write.owner,
-      held: 0,
-    };
-    if (launches.length > 0) this.cache.put(entry);
-    const wakeAt = wakeOf(write.state);
+    this.opened(planned, result.epoch, out);
+    unit.resolve({ uid: write.uid, run: write.state.run, created: true });
+  }
+
+  /** A run that is there since this commit, with those that it started itself. */
+  private opened({ known, write, launches, children, dueAt }: PlannedChild, epoch: number, out: [CachedRun, Launch][]): void {
+    const { state, changes, uid, traceparent, owner } = write;
+    const entry: CachedRun = { known, state, uid, traceparent, dueAt, epoch, owner, held: 0 };
+    if (launches.length > 0 && changes.end === null) this.cache.put(entry);
+    const wakeAt = wakeOf(state);
     if (wakeAt !== null) this.onDue(wakeAt);
-    for (const { to } of write.changes.tasks) {
+    for (const { to } of changes.tasks) {
       if (to.status === 'queued') this.queued(to.rank, to.expiresAt);
       if (to.status === 'waiting') this.parked(write.state.run, to);
     }
-    if (write.unclaimed || write.changes.maps.size > 0) this.claims?.queued(write.state.rank);
+    if (write.unclaimed || changes.maps.size > 0) this.claims?.queued(state.rank);
     for (const launch of launches) out.push([entry, launch]);
-    unit.resolve({ uid: write.uid, run: write.state.run, created: true });
-    if (write.changes.end !== null) this.onRunEnd(write.state.run, write.changes.end);
+    for (const child of children) this.opened(child, epoch, out);
+    if (changes.end !== null) this.onRunEnd(state.run, changes.end);
+    if (changes.gate !== null) this.onGate();
   }
 
   private async takeClaimed(result: CommitResult, now: number): Promise<void> {
@@ -468,12 +526,12 @@ export class Committer {
       await this.commit(units);
       return;
     }
-    if (units.length <= 1 || plan.runs.length + plan.steps.length + plan.starts.length <= 1) {
+    if (units.length <= 1 || kinOf(plan.runs).length + plan.steps.length + plan.starts.length <= 1) {
       await this.atFault(plan, error);
       return;
     }
     const groups = [
-      ...plan.runs.map(unitsOf),
+      ...kinOf(plan.runs),
       ...plan.steps.map((step): readonly Unit[] => [step]),
       ...plan.starts.map(({ unit }): readonly Unit[] => [unit]),
     ];
@@ -551,6 +609,19 @@ export class Committer {
   step(write: StepUnit['write']): Promise<boolean> {
     return new Promise((resolve, reject) => this.add({ kind: 'step', write, resolve, reject }));
   }
+}
+
+/** What came for runs that are written together or not at all stays together. */
+function kinOf(runs: readonly PlannedRun[]): (readonly Unit[])[] {
+  const groups = new Map<number, Unit[]>();
+  const alone: (readonly Unit[])[] = [];
+  for (const planned of runs) {
+    const { group } = planned;
+    const units = unitsOf(planned);
+    if (group === null) alone.push(units);
+    else groups.set(group, [...(groups.get(group) ?? []), ...units]);
+  }
+  return [...alone, ...[...groups.values()].filter((units) => units.length > 0)];
 }
 
 /** An act names tasks by their numbers in the graph that its person saw: where the run has gone on under another, it is refused, and may come again. */

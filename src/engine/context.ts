@@ -59,6 +59,16 @@ export class BodyContext implements Ctx {
     return (name, signal, options) => records.wait(name, signal, options);
   }
 
+  get run(): Ctx['run'] {
+    const { records } = this;
+    return ((name: string, target: unknown, input: unknown) => records.run(name, target, input)) as unknown as Ctx['run'];
+  }
+
+  get all(): Ctx['all'] {
+    const { records } = this;
+    return ((calls: readonly unknown[]) => records.all(calls)) as unknown as Ctx['all'];
+  }
+
   get restart(): Ctx['restart'] {
     const { records } = this;
     return (input) => records.restart(input);

@@ -8,7 +8,7 @@ import { ItemsNeeded, mapList, RunScope, taskInput } from '../core/values.ts';
 import type { Logger, Redactor } from '../core/log.ts';
 import { isPaused, type PausedNames } from '../store/capacity.ts';
 import type { ClaimRequest, CommitResult, StepRecord, StepWrite, Store, TaskKey } from '../store/store.ts';
-import { Attempt, type AttemptHost, type Chain, type Progress } from './attempt.ts';
+import { Attempt, type AttemptHost, type Callable, type Chain, type Progress } from './attempt.ts';
 import type { CachedRun } from './cache.ts';
 import { classified, type ClassifyError } from './classify.ts';
 import type { LogBook } from './attempt-log.ts';
@@ -260,6 +260,10 @@ export class Dispatcher implements Claims, AttemptHost {
 
   progressed(attempt: Attempt, progress: Progress): void {
     this.options.onProgress(attempt, progress);
+  }
+
+  callable(target: unknown, input: unknown): Promise<Callable> {
+    return this.options.registry.callable(target, input, this.maxPayload);
   }
 
   invoke(attempt: Attempt, body: AnyBody, input: unknown, ctx: Ctx): unknown {

@@ -10,6 +10,7 @@ import type { RunState } from '../core/run-state.ts';
 import type { Schema } from '../core/schema.ts';
 import type { RunEvent } from '../core/turn.ts';
 import { pausedNames } from '../store/capacity.ts';
+import { Admission } from './admission.ts';
 import type { ScheduleRow } from '../store/schedules.ts';
 import type { NewMessage, Sent } from '../store/mailbox.ts';
 import { isBroken, type RunRow, type Store } from '../store/store.ts';
@@ -55,6 +56,8 @@ export interface EngineParts {
   readonly use: readonly Registrable[];
   /** What the code declares. */
   readonly limits: readonly Declared[];
+  /** Starts are refused while so much waits; null: never. */
+  readonly maxQueued: number | null;
   /** Queues that `work()` serves; null: all of them. */
   readonly queues: ReadonlySet<string> | null;
   readonly onEvent?: ((event: EngineEvent) => void) | undefined;
@@ -99,6 +102,7 @@ interface Opened {
   readonly ends: Ends;
   readonly clock: StoreClock;
   readonly logs: LogBook;
+  readonly admission: Admission;
   readonly runner: ScheduleRunner;
 }
 
@@ -134,7 +138,7 @@ export class EngineRuntime {
   }
 
   private async openParts(): Promise<Opened> {
-    const { ports, settings, redactor, logLines } = this.parts;
+    const { ports, settings, redactor, logLines, maxQueued } = this.parts;
     const { logger } = this;
     const store = await this.parts.openStore();
     const clock = new StoreClock(ports, settings.leaseMs);
@@ -149,12 +153,24 @@ export class EngineRuntime {
       timer: (ms, fn) => ports.timer(ms, fn),
     });
     const { registry } = this;
-    const committer = new Committer({ store, ports, clock, registry, logger, redactor, logs, settings: { maxPayload, maxLost } });
+    const committer = new Committer({
+      store,
+      ports,
+      clock,
+      registry,
+      logger,
+      redactor,
+      logs,
+      settings: { maxPayload, maxLost },
+      maxQueued,
+    });
     const deliverer = new Deliverer({ store, committer, registry, clock, ports, logger, redactor });
     committer.onWait = (run, task) => deliverer.began(boxesOf(run, task));
     const follower = new Follower(store, ports, settings.background, () => void this.worker?.look());
     const ends = new Ends(store, follower, ports);
     committer.onCommit = (seq) => follower.committed(seq);
+    const admission = new Admission(store, committer, logger);
+    committer.onGate = () => admission.hint();
     committer.onBroken = (error) => void this.breakDown(error);
     committer.onUnknown = () => void this.opened?.then((parts) => this.rebirth(parts, null));
     committer.onRunEnd = (run, end) => {
@@ -165,7 +181,7 @@ export class EngineRuntime {
     this.closing.signal.addEventListener('abort', () => ends.close());
     const events = new EventReader(store, this.registry);
     if (this.parts.onEvent !== undefined) void this.pump(events, follower, this.parts.onEvent);
-    return { store, committer, deliverer, follower, events, ends, clock, logs, runner };
+    return { store, committer, deliverer, follower, events, ends, clock, logs, runner, admission };
   }
 
   /** Writes what the code declares, before anything relies on it. */
@@ -388,11 +404,12 @@ export class EngineRuntime {
 
   /** What an operator said of limits or pauses: what waited for it may go on. */
   async heardOf(): Promise<void> {
-    const { store, follower } = await this.open();
+    const { store, follower, admission } = await this.open();
     const rows = await store.capacity.paused();
     // why: by the time the caller hears of the pause nothing of it may go on here
     this.worker?.dispatcher.pausedNow(pausedNames(rows));
     follower.committed((await store.head()).seq);
+    admission.hint();
     await this.worker?.look();
   }
 
@@ -410,8 +427,9 @@ export class EngineRuntime {
 
   private async bootWorker(opened: Opened, concurrency: number): Promise<Worker> {
     const { ports, host, redactor, settings, intercept, classifyError } = this.parts;
-    const { store, committer, deliverer, clock, logs, runner } = opened;
+    const { store, committer, deliverer, clock, logs, runner, admission } = opened;
     const options = {
+      admission,
       store,
       committer,
       deliverer,
@@ -503,8 +521,8 @@ export class EngineRuntime {
 
   /** Nothing is left to write. For the testing kit. */
   async isIdle(): Promise<boolean> {
-    const { committer, deliverer } = await this.open();
-    return committer.isIdle && deliverer.isIdle;
+    const { committer, deliverer, admission } = await this.open();
+    return committer.isIdle && deliverer.isIdle && admission.isIdle;
   }
 }
 

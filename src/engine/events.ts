@@ -71,7 +71,7 @@ export class EventReader {
     for (const [i, transition] of transitions.entries()) events.push(await this.event(row, i, transition));
     // Behind the others, so that each event keeps its place in its row.
     for (const transition of transitions) {
-      const alert = await this.alert(row, events.length, transition);
+      const alert = transition.kind === 'message' ? null : await this.alert(row, events.length, transition);
       if (alert !== null) events.push(alert);
     }
     return events;
@@ -81,6 +81,8 @@ export class EventReader {
     if (transition.kind !== 'task' || transition.to !== 'failed' || transition.from === 'failed') return null;
     const run = await this.run(transition.run);
     const node = run === null ? undefined : (await this.registry.learn(this.store, run.definition))?.compiled.nodes[transition.node];
+    if (run?.parent?.kind === 'hooks')
+      return this.hookAlert({ cursor: `${row.seq}:${i}`, at: new Date(row.at) }, run, run.parent.run, transition);
     if (run === null || node?.serves == null || node.serves.role === 'catch') return null;
     return {
       cursor: `${row.seq}:${i}`,
@@ -93,6 +95,19 @@ export class EventReader {
       type: 'alert',
       alert: node.serves.role === 'teardown' ? 'teardown_failed' : 'compensation_failed',
     };
+  }
+
+  /** A hook that failed for good is told of as the run that it was called for. */
+  private async hookAlert(
+    at: { readonly cursor: string; readonly at: Date },
+    run: RunRow,
+    parent: number,
+    { attempt }: { readonly attempt: number },
+  ): Promise<EngineEvent | null> {
+    const of = await this.run(parent);
+    if (of === null) return null;
+    const task = run.parent?.name ?? run.workflow;
+    return { ...at, runId: runIdText(of.uid), workflow: of.workflow, task, attempt, type: 'alert', alert: 'hook_failed' };
   }
 
   private async event(row: JournalRow, i: number, transition: Transition | MessageNote): Promise<EngineEvent | null> {
@@ -161,6 +176,7 @@ export class EventReader {
 
 function runEvent(base: EventBase, { from, to, reason, generation }: RunTransition): EngineEvent | null {
   if (isRunOver[to]) return { ...base, ...(reason === null ? {} : { reason }), type: 'run.finished', status: to };
+  if (to === 'cancelling' || to === 'finishing' || from === 'finishing') return null;
   if (to === 'paused') return { ...base, type: 'run.paused' };
   if (from === 'paused') return { ...base, type: 'run.resumed' };
   if (to === 'queued') return { ...base, type: 'run.reopened', generation };

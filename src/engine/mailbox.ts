@@ -179,11 +179,8 @@ const wakeOf = ({ node, item, name }: OpenWait, by: By) => ({ type: 'wake', node
  * the guard of the store would be tried again for ever.
  */
 export async function admitWakes(store: Store, units: readonly Unit[]): Promise<readonly Unit[]> {
-  const taking = units.flatMap((unit) => {
-    const message = messageOf(unit);
-    return message === null ? [] : [message];
-  });
-  if (taking.length === 0) return units;
+  if (!units.some((unit) => messageOf(unit) !== null)) return units;
+  const taking = units.map(messageOf).filter((message) => message !== null);
   const present = await store.mailbox.present(taking);
   return units.filter((unit) => {
     const message = messageOf(unit);

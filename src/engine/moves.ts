@@ -54,6 +54,10 @@ export function decideMove(
     changes,
     launches: [],
     act: act === null ? null : actWrite(act),
+    chain: { length: 1, since: now },
+    children: [],
+    group: null,
+    untold: false,
     move: { unit, write: { from: from.stored.id, to: to.stored.id, nodes: plan.nodes, staysUntil } },
     cache: null,
   };

@@ -1,14 +1,18 @@
-import { advance, claimInPlace, openFork, openRun, takeMore } from '../core/advance.ts';
+import { advance, advanceMore, openFork, openRun, takeMore } from '../core/advance.ts';
+import { claimInPlace } from '../core/claiming.ts';
 import { cacheEntries, isCached } from '../core/caching.ts';
 import type { GraphNode } from '../core/compile.ts';
 import { noChanges, taskAt, type Changes } from '../core/changes.ts';
+import { PawlError } from '../core/errors.ts';
+import { enterGate } from '../core/gates.ts';
+import { BadKey } from '../core/needs.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { runIdText } from '../core/ids.ts';
-import { startable } from '../core/maps.ts';
-import type { RunFacts, RunningTask, RunState } from '../core/run-state.ts';
+import { isChecked, startable } from '../core/maps.ts';
+import type { ParentLink, RunFacts, RunningTask, RunState } from '../core/run-state.ts';
 import { emptyRunState } from '../core/run-state.ts';
 import { resetResult } from '../core/reset.ts';
-import type { KernelSettings } from '../core/turn.ts';
+import type { KernelSettings, RunEvent } from '../core/turn.ts';
 import { ItemsNeeded } from '../core/values.ts';
 import type { ActWrite } from '../store/acts.ts';
 import type { CacheWrite, MoveWrite, StartLink, StartWrite } from '../store/store.ts';
@@ -18,7 +22,7 @@ import { decideMove, type MoveUnit } from './moves.ts';
 import type { Lookup } from './lookups.ts';
 import type { Known } from './registry.ts';
 import type { Numbers } from './numbers.ts';
-import type { EventUnit, StartFrom, StartUnit, StepUnit } from './units.ts';
+import type { Act, EventUnit, StartFrom, StartRequest, StartUnit, StepUnit } from './units.ts';
 
 /** A claim made in the commit that queued the task. */
 export interface Launch {
@@ -29,18 +33,33 @@ export interface Launch {
 /** What comes together for one run: events, or one move. */
 export type RunUnits = readonly EventUnit[] | readonly [MoveUnit];
 
-export interface PlannedStart {
-  readonly unit: StartUnit;
+/** A run that this commit starts. */
+export interface PlannedChild {
+  readonly known: Known;
   readonly write: StartWrite;
-  readonly launches: readonly Launch[];
+  readonly launches: Launch[];
+  /** Runs that it starts itself, with it or not at all; their writes are in its own. */
+  readonly children: PlannedChild[];
+  readonly chain: Chain;
+  readonly dueAt: number | null;
+}
+
+export interface PlannedStart extends PlannedChild {
+  readonly unit: StartUnit;
 }
 
 export interface PlannedRun {
   readonly units: readonly EventUnit[];
   readonly entry: CachedRun;
   readonly changes: Changes;
-  readonly launches: readonly Launch[];
+  readonly launches: Launch[];
   readonly act: ActWrite | null;
+  readonly chain: Chain;
+  readonly children: PlannedChild[];
+  /** With which others it is written or not at all. */
+  group: number | null;
+  /** It ends, and its parent cannot be told now. */
+  untold: boolean;
   /** It goes on under another definition, which `entry` is of; null in all other commits. */
   readonly move: { readonly unit: MoveUnit; readonly write: MoveWrite } | null;
   readonly cache: readonly CacheWrite[] | null;
@@ -57,6 +76,14 @@ export interface Plan {
   /** Runs of workflows with a cache: what is kept may end tasks of them, before the rest of them is decided. */
   readonly lookups: Lookup[];
   readonly needItems: { readonly run: number; readonly nodes: readonly number[]; readonly units: RunUnits }[];
+}
+
+/** What a run begins with. */
+export interface OpenRequest extends Omit<StartRequest, 'rejectDuplicate'> {
+  readonly parent: ParentLink | null;
+  /** Of a child: its parent's. */
+  readonly rank?: number;
+  readonly taken: StartFrom['taken'];
 }
 
 /** What this process may take on, asked while planning. */
@@ -84,46 +111,63 @@ export class Planner {
   }
 
   start(plan: Plan, unit: StartUnit, capacity: Capacity): void {
-    const { now } = plan;
-    const { known, startAt, priority, input, from } = unit.request;
+    try {
+      const { request } = unit;
+      const { known, from } = request;
+      const begun = this.begin(plan.now, { ...request, parent: null, taken: from?.taken ?? null, act: startAct(unit) }, capacity);
+      const { state, changes, looksUp } = begun;
+      const finish = (): void => void plan.starts.push({ ...begun.finish(), unit });
+      if (looksUp) plan.lookups.push({ known, state, changes, seen: 0, misses: 0, rounds: 0, finish, fail: unit.reject });
+      else finish();
+    } catch (error) {
+      if (!(error instanceof BadKey)) throw error;
+      const { workflow } = unit.request.known.stored;
+      unit.reject(new PawlError('RUN_INPUT_INVALID', `The input of workflow "${workflow}" does not fit: ${error.message}.`));
+    }
+  }
+
+  /** A run that another one starts. What is kept of its tasks is not looked up: they run. */
+  open(now: number, request: OpenRequest, capacity: Capacity): PlannedChild {
+    return this.begin(now, request, capacity).finish();
+  }
+
+  /** A run to accept: whether it starts later, waits for a key or to be claimed as a whole, or its roots go on here. */
+  private begin(
+    now: number,
+    request: OpenRequest,
+    capacity: Capacity,
+  ): { state: RunState; changes: Changes; looksUp: boolean; finish: () => PlannedChild } {
+    const { known, startAt, taken } = request;
     const isLater = startAt !== null && startAt > now;
-    const timeoutMs = known.compiled.graph.timeoutMs;
-    const facts: RunFacts = {
-      run: this.numbers.run(),
-      generation: 1,
-      rev: 1,
-      status: isLater ? 'scheduled' : 'running',
-      resumeTo: null,
-      rank: (isLater ? startAt : now) - priority * MINUTE_MS,
-      startAt: isLater ? startAt : null,
-      acceptedAt: now,
-      deadlineAt: timeoutMs === undefined ? null : Math.min(LAST_INSTANT, (isLater ? startAt : now) + timeoutMs),
-      input,
-      cause: null,
-      cancelAsked: null,
-    };
+    const isGated = known.compiled.gate !== null;
+    const facts = this.facts(now, request, isLater);
     const { firstBody, id, workflow } = known.stored;
     const roots = known.compiled.plainRoots;
     const chain: Chain = { length: 1, since: now };
     const goesOn =
       roots !== null && capacity.free >= roots.length && roots.every((root) => capacity.mayContinue(firstBody + root, facts.rank, chain));
-    const taken = from?.taken ?? null;
     const unclaimed = !isLater && roots !== null && !goesOn && taken === null;
     const { state, changes } =
-      unclaimed || isLater
+      unclaimed || isLater || (isGated && taken === null)
         ? { state: emptyRunState(known.compiled, facts), changes: noChanges() }
         : taken === null
           ? openRun(known.compiled, facts, now, this.settings)
           : openFork(known.compiled, facts, taken, now, this.settings);
-    const finish = (): void => {
+    if (isGated) changes.gate = enterGate(known.compiled, state);
+    const finish = (): PlannedChild => {
       const at = { state, changes, firstBody, chain, hasNeeds: false };
-      const launches = unclaimed || isLater ? [] : this.continueHere(known.compiled.nodes.length, at, capacity, now);
-      if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
-      const { uid, key, tags, traceparent, fire } = unit.request;
+      const launches = unclaimed || isLater || isGated ? [] : this.continueHere(known.compiled.nodes.length, at, capacity, now, 0);
+      if (state.maps.size > 0 && !isGated) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
+      const { uid, key, tags, traceparent, fire } = request;
       const owner = launches.length > 0 ? capacity.worker : null;
-      plan.starts.push({
-        unit,
+      const link = linkOf(request.from, state);
+      const act = request.act === null ? null : actResult(request.act, uid, state.run, request.from);
+      return {
+        known,
         launches,
+        chain,
+        children: [],
+        dueAt: fire?.dueAt ?? null,
         write: {
           uid,
           definition: id,
@@ -136,18 +180,54 @@ export class Planner {
           owner,
           state,
           changes,
-          link: linkOf(from, state),
-          act: startAct(unit, state.run),
+          link,
+          act,
+          children: [],
           ...(fire === undefined ? {} : { fire }),
         },
-      });
+      };
     };
-    if (!known.compiled.caches || unclaimed || isLater) finish();
-    else plan.lookups.push({ known, state, changes, seen: 0, misses: 0, rounds: 0, finish, fail: unit.reject });
+    return { state, changes, looksUp: known.compiled.caches && !unclaimed && !isLater && !isGated, finish };
+  }
+
+  private facts(now: number, { known, startAt, priority, rank, input, parent }: OpenRequest, isLater: boolean): RunFacts {
+    const timeoutMs = known.compiled.graph.timeoutMs;
+    const begins = isLater && startAt !== null ? startAt : now;
+    const isGated = known.compiled.gate !== null;
+    return {
+      run: this.numbers.run(),
+      generation: 1,
+      rev: 1,
+      status: isLater ? 'scheduled' : isGated ? 'queued' : 'running',
+      resumeTo: null,
+      parent,
+      rank: rank ?? begins - priority * MINUTE_MS,
+      startAt: isLater ? startAt : null,
+      acceptedAt: now,
+      deadlineAt: timeoutMs === undefined || isGated ? null : Math.min(LAST_INSTANT, begins + timeoutMs),
+      input,
+      cause: null,
+      cancelAsked: null,
+    };
+  }
+
+  /** What the ends of other runs in the same commit say to this one; whether it took them. */
+  tell(
+    { known, state, changes, launches, chain }: { known: Known; state: RunState; changes: Changes; launches: Launch[]; chain: Chain },
+    events: readonly RunEvent[],
+    now: number,
+    capacity: Capacity,
+  ): boolean {
+    const before = changes.tasks.length;
+    const taken = advanceMore(known.compiled, state, changes, events, now, this.settings);
+    const at = { state, changes, firstBody: known.stored.firstBody, chain, hasNeeds: known.compiled.hasNeeds };
+    launches.push(...this.continueHere(known.compiled.nodes.length, at, capacity, now, before));
+    if (state.maps.size > 0) launches.push(...this.takeItems({ state, known }, changes, chain, capacity, now));
+    return taken;
   }
 
   /** All events of one run that came together, in their order. */
-  run(plan: Plan, entry: CachedRun, units: readonly EventUnit[], capacity: Capacity): void {
+  run(plan: Plan, entry: CachedRun, units: readonly EventUnit[], capacity: Capacity, looksUp = true): void {
     const { state, known } = entry;
     const { now } = plan;
     try {
@@ -158,7 +238,7 @@ export class Planner {
         now,
         this.settings,
       );
-      if (!known.compiled.caches) {
+      if (!known.compiled.caches || !looksUp) {
         this.goOn(plan, { entry, units, changes, cache: null }, capacity);
         return;
       }
@@ -180,9 +260,21 @@ export class Planner {
     const { state, known } = entry;
     const chain = nextChain(units, plan.now);
     const at = { state, changes, firstBody: known.stored.firstBody, chain, hasNeeds: known.compiled.hasNeeds };
-    const launches = this.continueHere(known.compiled.nodes.length, at, capacity, plan.now);
+    const launches = this.continueHere(known.compiled.nodes.length, at, capacity, plan.now, 0);
     if (state.maps.size > 0) launches.push(...this.takeItems(entry, changes, chain, capacity, plan.now));
-    plan.runs.push({ units, entry, changes, launches, act: actOf(units, changes), move: null, cache });
+    plan.runs.push({
+      units,
+      entry,
+      changes,
+      launches,
+      act: actOf(units, changes),
+      move: null,
+      cache,
+      chain,
+      children: [],
+      group: null,
+      untold: false,
+    });
   }
 
   private guarded(plan: Plan, entry: CachedRun, units: readonly EventUnit[], work: () => void): void {
@@ -226,14 +318,17 @@ export class Planner {
     at: { state: RunState; changes: Changes; firstBody: number; chain: Chain; hasNeeds: boolean },
     capacity: Capacity,
     now: number,
+    first: number,
   ): Launch[] {
     const launches: Launch[] = [];
     if (nodes === 0) return launches;
-    for (const change of at.changes.tasks) {
-      // Later in the same commit it may have moved on: a loser of a first is cancelled as soon as it is queued.
-      if (taskAt(at.state, change.to.node, change.to.item) !== change.to) continue;
+    for (let i = first; i < at.changes.tasks.length; i++) {
+      const change = at.changes.tasks[i];
+      if (change === undefined) continue;
       // What it held is free in this transaction: whoever waited for it can have it in the same one.
       if (at.hasNeeds && change.from?.status === 'running' && change.to.status !== 'running') capacity.waits(change.from.rank);
+      // Later in the same commit it may have moved on: a loser of a first is cancelled as soon as it is queued.
+      if (taskAt(at.state, change.to.node, change.to.item) !== change.to) continue;
       if (change.to.status === 'running' && change.to.phase === 'body' && change.from?.status === 'running') {
         // The verdict was yes: the body starts under the claim, and in the slot, that evaluated.
         capacity.free--;
@@ -276,6 +371,11 @@ export class Planner {
       const task = state.tasks[map.node];
       // Of a map with a cache items were taken with the look into it.
       if (node === undefined || isCached(node) || task?.status !== 'running' || state.status === 'paused') continue;
+      if (node.child !== null && !isChecked(node)) {
+        // The kernel starts them, so many in a commit.
+        if (startable(node, map) > 0) capacity.waits(task.rank);
+        continue;
+      }
       if (node.needs !== null) {
         this.queueItems(known, state, changes, { node, count: startable(node, map), now });
         capacity.waits(task.rank);
@@ -294,6 +394,7 @@ export class Planner {
         settings: this.settings,
       });
       for (const change of changes.tasks.slice(before)) {
+        if (change.to.status !== 'queued') continue;
         capacity.free--;
         launches.push({ task: claimInPlace(state, change, { token: this.numbers.token(), worker: capacity.worker }, now), chain });
       }
@@ -318,15 +419,13 @@ function linkOf(from: StartFrom | null, state: RunState): StartLink | null {
   return { run, kind, generation: taken?.donor.generation ?? null, maps: maps.map((to) => ({ from: taken?.was?.get(to) ?? to, to })) };
 }
 
-function startAct({ request: { act, uid, from } }: StartUnit, run: number): ActWrite | null {
-  if (act === null) return null;
-  const facts = JSON.stringify({ ...(JSON.parse(act.facts) as object), made: runIdText(uid) });
-  return {
-    ...act,
-    facts,
-    result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex'), ...(from?.taken == null ? {} : { reused: from.taken.nodes }) }),
-  };
-}
+const startAct = ({ request: { act, uid } }: StartUnit): Act | null =>
+  act === null ? null : { ...act, facts: JSON.stringify({ ...(JSON.parse(act.facts) as object), made: runIdText(uid) }) };
+
+const actResult = (act: Act, uid: Uint8Array, run: number, from: StartFrom | null): ActWrite => ({
+  ...act,
+  result: JSON.stringify({ run, uid: Buffer.from(uid).toString('hex'), ...(from?.taken == null ? {} : { reused: from.taken.nodes }) }),
+});
 
 /** The slot's chain goes on where an attempt of this process just ended; otherwise a new one begins. */
 function nextChain(units: readonly EventUnit[], now: number): Chain {

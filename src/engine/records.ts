@@ -11,6 +11,15 @@ import type { StepRecord } from '../store/store.ts';
 import type { Attempt, AttemptHost } from './attempt.ts';
 import { Suspension, type Leaving } from './suspend.ts';
 
+/** What a body called has failed. It stays failed for as long as the record is there: another attempt would meet the same. */
+export class CallFailed extends PawlError {
+  constructor(text: string) {
+    const { code, message, run, rootCause } = JSON.parse(text) as { code?: string; message?: string; run?: string; rootCause?: unknown };
+    const details = { run, rootCause, cause: code };
+    super(code === 'RUN_CANCELLED' ? code : 'RUN_FAILED', message ?? 'A run that the body called failed.', { details });
+  }
+}
+
 /** At most so many records in one generation of a task. */
 const MAX_RECORDS = 10_000;
 
@@ -85,6 +94,35 @@ export class Records {
     return data as O;
   }
 
+  /** The run of a task or workflow: what it gave. Throws how it failed. */
+  run(name: Name, target: unknown, input: unknown, group: string | null = null): Promise<unknown> {
+    return this.suspension.during(async () => {
+      const called = await this.host.callable(target, input);
+      if ('problem' in called) throw new PawlError(called.code, `ctx.run of ${this.where()}: ${called.problem}`);
+      const { workflow, input: text } = called;
+      const make = (key: string): BodyWait['wait'] => ({ kind: 'child', name: key, workflow, group, since: this.host.now(), dueAt: null });
+      return this.park(name, ['run', workflow, text], make, text);
+    });
+  }
+
+  async all(calls: readonly unknown[]): Promise<unknown[]> {
+    if (!Array.isArray(calls))
+      throw new PawlError('CONFIG_OPTION', `ctx.all of ${this.where()} takes a list of calls, not ${shown(calls)}.`);
+    const list = (calls as unknown[]).map((call) => {
+      if (!isCall(call))
+        throw new PawlError(
+          'CONFIG_OPTION',
+          `ctx.all of ${this.where()} takes calls, [name, task or workflow, input] each; not ${shown(call)}.`,
+        );
+      return call;
+    });
+    const group = JSON.stringify(list.slice(0, 1).map(([name]) => name));
+    const ended = await Promise.allSettled(list.map(async ([name, target, input]) => this.run(name, target, input, group)));
+    const failures = ended.flatMap((one): unknown[] => (one.status === 'rejected' ? [one.reason] : []));
+    if (failures.length > 0) throw failures.find((reason) => this.isSuspension(reason)) ?? failures[0];
+    return ended.map((one) => (one.status === 'fulfilled' ? one.value : undefined));
+  }
+
   restart(input: unknown): Promise<never> {
     return this.suspension.during(async () => {
       this.refuseUnsafe('ctx.restart');
@@ -94,7 +132,12 @@ export class Records {
   }
 
   /** Gives what the wait came to, now or in a later pass. */
-  private async park(name: Name, args: readonly unknown[], make: (key: string) => BodyWait['wait']): Promise<unknown> {
+  private async park(
+    name: Name,
+    args: readonly unknown[],
+    make: (key: string) => BodyWait['wait'],
+    input: string | null = null,
+  ): Promise<unknown> {
     const kind = String(args[0]);
     this.refuseUnsafe(`ctx.${kind}`);
     const key = this.claim(name);
@@ -104,7 +147,8 @@ export class Records {
     const fresh = make(key);
     // What was opened in an earlier pass goes on: its time began then.
     const wait = known?.opened == null ? fresh : openedOf(fresh, known.opened);
-    await this.suspension.park({ wait, hash, isNew: known === null }, known?.done ?? null);
+    await this.suspension.park({ wait, hash, isNew: known === null, ...(wait.kind === 'child' ? { input } : {}) }, known?.done ?? null);
+    if (known?.result?.[0] === 'failed') throw new CallFailed(known.result[1]);
     if (known?.result?.[0] === 'timeout') {
       throw new PawlError('SIGNAL_TIMEOUT', `No message came in time for the wait ${JSON.stringify(name)} of ${this.where()}.`);
     }
@@ -166,6 +210,10 @@ export class Records {
     return this.records;
   }
 }
+
+type CallArgs = readonly [name: Name, target: unknown, input?: unknown];
+
+const isCall = (call: unknown): call is CallArgs => Array.isArray(call) && call.length >= 2 && call.length <= 3;
 
 /** One text per name: lists, and strings that a database may not hold or that look like such a text, are written as JSON. */
 function recordKey(name: Name): string {

@@ -1,4 +1,8 @@
-import { canonical } from '../core/codec.ts';
+import { canonical, encode } from '../core/codec.ts';
+import { isWorkflow, singleTask } from '../core/child-verbs.ts';
+import { validate } from '../core/schema.ts';
+import { isTask } from '../core/task.ts';
+import type { Callable } from './attempt.ts';
 import { compileGraph, type CompiledGraph } from '../core/compile.ts';
 import { isBag } from '../core/contract.ts';
 import { PawlError } from '../core/errors.ts';
@@ -43,6 +47,15 @@ export interface RegisteredDefinitions {
 
 type AnyWorkflow = Workflow<never, unknown>;
 
+interface Registered {
+  readonly workflow: AnyWorkflow;
+  readonly version: string;
+  readonly hash: string;
+  /** Of another one: the part that runs per item of a map. */
+  readonly isPart: boolean;
+  known: Known | null;
+}
+
 /** What is registered under which name, and which bodies of which definitions this process can run. */
 export class Registry {
   readonly claimable = new Map<number, ClaimableDefinition>();
@@ -53,9 +66,11 @@ export class Registry {
   readonly needy = new Set<number>();
   /** Queues that the worker of this process serves; null: all of them. */
   private queues: ReadonlySet<string> | null = null;
-  private readonly workflows = new Map<string, { workflow: AnyWorkflow; version: string; hash: string; known: Known | null }>();
+  private readonly workflows = new Map<string, Registered>();
   /** Names of declared schedules, and the workflows that declare them. */
   private readonly schedules = new Map<string, string>();
+  /** By name of the task. */
+  private readonly alone = new Map<string, AnyWorkflow>();
   private readonly implementations = new Map<string, AnyBody>();
   private readonly signals = new Map<string, Signal<never, unknown>>();
   private readonly known = new Map<number, Known>();
@@ -69,13 +84,17 @@ export class Registry {
         throw new PawlError('CONFIG_OPTION', `use[${i}]: must be a workflow, a task or a signal, not ${shown(one)}.`);
       if (one.kind === 'workflow') this.addWorkflow(one, digest);
       else if (one.kind === 'signal') this.addSignal(one);
-      else this.addTask(one);
+      else {
+        this.addTask(one);
+        this.addAlone(one, digest);
+      }
     }
   }
 
-  private addWorkflow(workflow: AnyWorkflow, digest: (text: string) => string): void {
+  /** `partOf`: the version of the workflow that it is a part of. */
+  private addWorkflow(workflow: AnyWorkflow, digest: (text: string) => string, partOf?: string): void {
     const hash = digest(canonical(workflow.graph));
-    const version = workflow.version ?? hash.slice(0, 12);
+    const version = partOf ?? workflow.version ?? hash.slice(0, 12);
     const before = this.workflows.get(workflow.name);
     if (before !== undefined) {
       if (before.workflow === workflow) return;
@@ -90,8 +109,43 @@ export class Registry {
         throw new PawlError('CONFIG_DUPLICATE', `The workflows "${other}" and "${workflow.name}" both declare a schedule "${name}".`);
       this.schedules.set(name, workflow.name);
     }
-    this.workflows.set(workflow.name, { workflow, version, hash, known: null });
+    this.workflows.set(workflow.name, { workflow, version, hash, known: null, isPart: partOf !== undefined });
+    // why: what it starts must be in the store before its first run
+    for (const [id, { workflow: child }] of workflow.code) {
+      const isPart = workflow.graph.tasks.some((task) => task.id === id && task.kind === 'map' && task.graph !== undefined);
+      if (child !== undefined) this.addWorkflow(child as AnyWorkflow, digest, isPart ? version : undefined);
+    }
+    for (const hook of workflow.hooks?.values() ?? []) this.addWorkflow(hook as AnyWorkflow, digest, version);
     for (const { signal } of workflow.code.values()) if (signal !== undefined) this.addSignal(signal as Signal<never, unknown>);
+  }
+
+  /** What a task is called where it is run by itself: a workflow of that one task. */
+  private addAlone(task: AnyTask, digest: (text: string) => string): void {
+    const alone = this.alone.get(task.name) ?? singleTask(task);
+    this.alone.set(task.name, alone);
+    if (!this.workflows.has(alone.name)) this.addWorkflow(alone, digest, digest(canonical(alone.graph)).slice(0, 12));
+  }
+
+  /** What a body may run: workflows and tasks that are registered. Input is checked by the schema of a workflow; a task's body checks its own. */
+  async callable(target: unknown, given: unknown, maxBytes: number): Promise<Callable> {
+    const unknown = (what: string): Callable => ({
+      code: 'RUN_UNKNOWN_WORKFLOW',
+      problem: `${what} is not registered with this engine: give it to createEngine in \`use\`.`,
+    });
+    if (isTask(target)) {
+      const alone = this.alone.get(target.name);
+      if (alone === undefined) return unknown(`the task ${shown(target.name)}`);
+      return { workflow: alone.name, input: encode(given, { maxBytes, root: 'input' }) ?? null };
+    }
+    if (!isWorkflow(target)) return unknown(shown(target));
+    if (this.workflows.get(target.name)?.workflow !== target) return unknown(`the workflow ${shown(target.name)}`);
+    if (target.input === undefined) return { workflow: target.name, input: encode(given, { maxBytes, root: 'input' }) ?? null };
+    const checked = await validate(target.input, given);
+    if (!checked.ok) {
+      const issues = checked.issues.map((issue) => `input${issue.path === '' ? '' : `.${issue.path}`}: ${issue.message}`);
+      return { code: 'RUN_INPUT_INVALID', problem: `the input of workflow ${shown(target.name)} does not fit: ${issues.join('; ')}` };
+    }
+    return { workflow: target.name, input: encode(checked.value, { maxBytes, root: 'input' }) ?? null };
   }
 
   private addTask(task: AnyTask): void {
@@ -172,13 +226,22 @@ export class Registry {
     for (const known of this.known.values()) if (known.code.length > 0) this.offer(known);
   }
 
+  /** What a start names: a workflow, or a task, which stands for a workflow of itself. */
+  startable(target: AnyWorkflow | AnyTask): AnyWorkflow {
+    if (!isTask(target)) return target;
+    const alone = this.alone.get(target.name);
+    if (alone !== undefined) return alone;
+    const fix = 'Give the task to createEngine in `use`.';
+    throw new PawlError('RUN_UNKNOWN_WORKFLOW', `The task ${shown(target.name)} is not registered with this engine.`, { fix });
+  }
+
   /** The registered version of a workflow. */
   current(workflow: AnyWorkflow | string): { readonly workflow: AnyWorkflow; readonly known: Known } {
     const name: unknown = typeof workflow === 'object' && workflow !== null ? workflow.name : workflow;
     if (typeof name !== 'string') throw new PawlError('CONFIG_OPTION', `workflow: must be a workflow or its name, not ${shown(workflow)}.`);
     const entry = this.workflows.get(name);
     if (entry?.known == null || (typeof workflow !== 'string' && entry.workflow !== workflow)) {
-      if (entry === undefined)
+      if (entry === undefined || entry.isPart)
         throw new PawlError('RUN_UNKNOWN_WORKFLOW', `Workflow ${shown(name)} is not registered with this engine; ${this.registered()}.`);
       const message = `Another workflow than the given one is registered as ${shown(name)} (version ${entry.version}) with this engine.`;
       const fix = 'Make the workflow once, in a module of its own, and give that object to createEngine and to start.';
@@ -213,7 +276,7 @@ export class Registry {
   }
 
   private registered(): string {
-    const names = [...this.workflows.keys()].map(shown);
+    const names = [...this.workflows].flatMap(([name, { isPart }]) => (isPart ? [] : [shown(name)]));
     return names.length === 0 ? 'no workflow is' : `registered: ${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}`;
   }
 
@@ -236,17 +299,26 @@ export class Registry {
     return learned;
   }
 
+  /** Of a workflow and of the parts of it that run per item. */
+  private withoutBody(workflow: AnyWorkflow): string[] {
+    return [...workflow.code].flatMap(([id, { task, workflow: child }]) => {
+      if (child !== undefined && this.workflows.get(child.name)?.isPart === true)
+        return this.withoutBody(child as AnyWorkflow).map((inner) => `${id}/${inner}`);
+      return task !== undefined && task.run === undefined && !this.implementations.has(task.name) ? [id] : [];
+    });
+  }
+
   list(): RegisteredDefinitions {
     return {
-      workflows: [...this.workflows.values()].map(({ workflow, version }) => ({
-        name: workflow.name,
-        version,
-        tasks: workflow.graph.tasks.length,
-        graph: workflow.graph,
-        withoutBody: [...workflow.code]
-          .filter(([, code]) => code.task !== undefined && code.task.run === undefined && !this.implementations.has(code.task.name))
-          .map(([id]) => id),
-      })),
+      workflows: [...this.workflows.values()]
+        .filter(({ isPart }) => !isPart)
+        .map(({ workflow, version }) => ({
+          name: workflow.name,
+          version,
+          tasks: workflow.graph.tasks.length,
+          graph: workflow.graph,
+          withoutBody: this.withoutBody(workflow),
+        })),
       tasks: [...this.implementations.keys()],
       signals: [...this.signals.keys()],
     };
@@ -260,7 +332,9 @@ function isRegistrable(value: unknown): boolean {
 function canRun(known: Known, node: number): boolean {
   const code = known.code[node];
   if (code === undefined) return false;
-  const kind = known.compiled.nodes[node]?.task.kind;
+  const { task, child } = known.compiled.nodes[node] ?? {};
+  const kind = task?.kind;
+  if (child != null) return kind === 'map' || code.when !== undefined || code.input !== undefined;
   if (kind === 'switch') return code.cases !== undefined;
   return kind === 'when' || kind === 'guard' ? code.when !== undefined : code.body !== undefined;
 }

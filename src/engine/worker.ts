@@ -1,5 +1,6 @@
 import type { Store } from '../store/store.ts';
 import type { Logger, Redactor } from '../core/log.ts';
+import type { Admission } from './admission.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import type { LogBook } from './attempt-log.ts';
 import type { ClassifyError } from './classify.ts';
@@ -15,6 +16,7 @@ import type { RetentionMs } from './retention.ts';
 import { endOverdue } from './sweeps/overdue.ts';
 import { Pruner } from './sweeps/prune.ts';
 import { applyStranded } from './sweeps/parked.ts';
+import { tellParents } from './sweeps/untold.ts';
 import { reclaim } from './sweeps/reclaim.ts';
 import type { SweepContext } from './sweeps/sweep.ts';
 import type { ScheduleRunner } from './schedule-runner.ts';
@@ -41,6 +43,7 @@ export interface WorkerSettings {
 export interface WorkerOptions {
   readonly store: Store;
   readonly committer: Committer;
+  readonly admission: Admission;
   readonly deliverer: Deliverer;
   readonly registry: Registry;
   readonly clock: StoreClock;
@@ -59,6 +62,8 @@ export interface WorkerOptions {
 
 /** The watchdog looks at every so many sweeps. */
 const WATCHDOG_EVERY = 15;
+/** Lanes without tasks that go at once. */
+const TIDIED = 500;
 const ANSWER_MS = 500;
 
 /** One identity of this process as a worker: booted with a lease, ended by a drain, or abandoned when the lease is gone. */
@@ -157,15 +162,20 @@ export class Worker {
     try {
       clock.watch();
       await reclaim(this.context(), clock.now());
+      this.options.admission.hint();
       // Whatever was missed, this finds.
       this.dispatcher.poll();
       await this.fire();
       await endOverdue(this.context(), clock.now());
       await applyStranded(this.context());
+      await tellParents(this.context());
       await this.options.deliverer.sweep();
       await this.mover.runOnce(this.context());
       await this.unserved.runOnce(this.context(), clock.now());
-      if (++this.sweeps % WATCHDOG_EVERY === 0) await this.watchdog.runOnce(this.context());
+      if (++this.sweeps % WATCHDOG_EVERY === 0) {
+        await this.watchdog.runOnce(this.context());
+        await this.options.store.capacity.tidy(TIDIED);
+      }
       await this.pruner.runOnce(clock.now());
     } catch (error) {
       // The sweep comes again; what it found undone stays undone until then.
@@ -179,6 +189,7 @@ export class Worker {
   async look(): Promise<void> {
     if (this.isStopped) return;
     try {
+      this.options.admission.hint();
       this.dispatcher.poll();
       await this.dispatcher.checkHeld();
       await this.fire();

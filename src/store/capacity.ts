@@ -1,5 +1,6 @@
 import type { Declared, LimitName, LimitValue } from '../core/limits.ts';
-import type { Need } from '../core/needs.ts';
+import type { Bucket } from '../core/capacity.ts';
+import type { KeyNeed, Need } from '../core/needs.ts';
 import type { TaskKey } from './store.ts';
 
 export interface LimitRow extends LimitName {
@@ -43,6 +44,22 @@ export interface LimitedTask extends TaskKey {
 }
 
 /** Units that running tasks hold now: counted, not kept. */
+export interface CapacityLook {
+  readonly limits: readonly LimitRow[];
+  readonly held: readonly HeldUnits[];
+  readonly buckets: readonly (Bucket & { readonly name: string })[];
+  readonly paused: readonly PausedRow[];
+  /** Of open tasks of the run what their claims take. */
+  readonly needs: readonly (Pick<TaskKey, 'node' | 'item'> & { readonly needs: readonly Need[] })[];
+  /** The key of the run's workflow, whether the run holds it, and how many runs do. */
+  readonly gate: { readonly need: KeyNeed; readonly isHeld: boolean; readonly holders: number } | null;
+}
+
+export interface Admitted {
+  readonly granted: readonly number[];
+  readonly displaced: readonly { readonly run: number; readonly status: 'failed' | 'cancelled' }[];
+}
+
 export interface HeldUnits {
   readonly kind: 'pool' | 'key';
   readonly name: string;
@@ -62,6 +79,15 @@ export interface CapacityStore {
   pause(kind: PausedRow['kind'], name: string, now: number): Promise<boolean>;
   resume(kind: PausedRow['kind'], name: string, now: number): Promise<boolean>;
   paused(): Promise<readonly PausedRow[]>;
-  /** Of open tasks of a run what their claims take. */
-  needsOf(run: number): Promise<readonly (Pick<TaskKey, 'node' | 'item'> & { readonly needs: readonly Need[] })[]>;
+  /**
+   * Admits runs that wait for the key of their workflow, by the kernel's rule. What it says is to be done then: the runs that are granted go
+   * on, the others end. Until that is committed, the next call says it again.
+   */
+  admit(): Promise<Admitted>;
+  /** Forgets up to `limit` groups of tasks with the same needs in which no open task is left; how many. */
+  tidy(limit: number): Promise<number>;
+  /** What tasks are in the queue, of at most 1,000 kinds; without a node: runs that wait as a whole. */
+  queued(): Promise<readonly { readonly definition: number; readonly node: number | null }[]>;
+  /** Everything that a run may wait for, at one instant. */
+  look(run: number): Promise<CapacityLook>;
 }

@@ -1,6 +1,6 @@
 import type { Changes } from '../core/changes.ts';
 import type { Graph } from '../core/graph.ts';
-import type { EndedTask, MapState, QueuedTask, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
+import type { EndedTask, MapState, QueuedTask, ParentLink, RunFacts, RunningTask, RunState, TaskState } from '../core/run-state.ts';
 import type { LogLevel } from '../core/log.ts';
 import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
 import type { BodyPlace, CapacityStore, LimitedTask, PausedNames } from './capacity.ts';
@@ -29,6 +29,12 @@ export interface Store {
   define(definitions: readonly NewDefinition[]): Promise<StoredDefinition[]>;
   /** The stored definition, null where there is none. */
   definition(id: number): Promise<StoredDefinition | null>;
+  /** The newest stored definition of this name, or its given version; null where there is none. */
+  newestDefinition(workflow: string, version?: string): Promise<StoredDefinition | null>;
+  /** Runs that stand for tasks of this one, by place and generation; of one place where given. */
+  childrenOf(run: number, place?: { readonly node: number; readonly item: number }): Promise<RunRow[]>;
+  /** Runs that ended while their parent could not be told. */
+  untold(limit: number): Promise<number[]>;
   /** Reserves run ids and lease tokens that nobody else will ever get. */
   reserve(runs: number, tokens: number): Promise<Reserved>;
   /** Everything that one turn of the engine wants written, in one transaction with one flush. */
@@ -181,6 +187,8 @@ export interface StartWrite {
   /** The run that it was made from; of a fork, the maps whose items are taken over as they are. */
   readonly link: StartLink | null;
   readonly act: ActWrite | null;
+  /** Runs that stand for tasks of this one: they start with it or not at all. */
+  readonly children?: readonly StartWrite[];
   /** The due instant of a schedule that starts it. */
   readonly fire?: FireWrite;
 }
@@ -200,6 +208,8 @@ export type StartResult =
   | { readonly created: false; readonly uid: Uint8Array; readonly run: number; readonly inputHash: string }
   /** The run that it takes over from is in another generation now. */
   | { readonly created: false; readonly moved: number }
+  /** So much waits already. */
+  | { readonly created: false; readonly queued: number }
   /** The schedule that starts it moved on, or its instant has a run. */
   | { readonly created: false; readonly decided: true }
   /** The act that starts it was done before. */
@@ -215,6 +225,12 @@ export interface RunWrite {
   readonly changes: Changes;
   /** The act of a person that changed it. One that was done before is a conflict. */
   readonly act: ActWrite | null;
+  /** Runs that stand for tasks of this one: they start with this write or not at all. */
+  readonly children?: readonly StartWrite[];
+  /** Writes of one group are applied together or not at all: a child's end, and what it comes to in its parent. */
+  readonly group?: number;
+  /** It ends, and its parent cannot be told now. */
+  readonly untold?: boolean;
   /** It goes on under another definition, `firstBody` and `state` are of that: all its rows are renumbered before the changes are written. */
   readonly move: MoveWrite | null;
   /** Outputs to keep; null where there are none. */
@@ -296,6 +312,8 @@ export interface Batch {
   /** Runs that the caller is going to write although it does not own them: from now on every writer bumps their revision. */
   readonly share: readonly number[];
   readonly claim: ClaimRequest | null;
+  /** Past so many runs and tasks in the queue nothing is started. */
+  readonly maxQueued?: number;
 }
 
 export interface ClaimedTask {
@@ -393,6 +411,8 @@ export interface RunRow {
   /** The run that it was forked or restarted from. */
   readonly linkedFrom: number | null;
   readonly link: 'fork' | 'restart' | null;
+  /** Its place in the run that started it. */
+  readonly parent: ParentLink | null;
   /** The schedule that started it, and the instant that it was due at. */
   readonly schedule: string | null;
   readonly dueAt: number | null;
@@ -439,7 +459,7 @@ export interface HeldTask extends TaskKey {
 
 export interface Due {
   readonly tasks: readonly (TaskKey & { readonly dueAt: number })[];
-  readonly runs: readonly { readonly run: number; readonly event: 'admit' | 'deadline'; readonly dueAt: number }[];
+  readonly runs: readonly { readonly run: number; readonly event: 'admit' | 'deadline' | 'recall'; readonly dueAt: number }[];
   readonly nextAt: number | null;
   /** Messages whose time is over. */
   readonly expired: boolean;
@@ -518,6 +538,8 @@ export interface ListQuery {
   readonly tag?: string;
   readonly since?: number;
   readonly before?: number;
+  /** With runs that stand for a part of another one: an item of a map, a call of a body, its hooks. */
+  readonly parts?: boolean;
   readonly limit: number;
 }
 

@@ -182,8 +182,8 @@ export class TestEngine implements RunHost {
     this.engine = this.boot();
   }
 
-  async start<I, O>(workflow: Workflow<I, O>, ...[input, options]: StartArgs<I>): Promise<Run<O>> {
-    const started = await (await this.client()).start(workflow, input, options);
+  async start<I, O, B, R>(workflow: Workflow<I, O> | Task<I, O, B, R>, ...[input, options]: StartArgs<I>): Promise<Run<O>> {
+    const started = await (await this.client()).start(this.engine.runtime.registry.startable(workflow), input, options);
     this.activity++;
     return new Run<O>(this, started, started.created);
   }

@@ -74,7 +74,7 @@ describe('cancel', () => {
     expect(await show()).toMatchInlineSnapshot(`
       "
       → pawl ls status:cancelled
-      <id> was over already.
+      <id> was over already, or is cleaning up.
       exit 0"
     `);
   });

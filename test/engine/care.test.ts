@@ -279,6 +279,7 @@ describe('engine.doctor', () => {
 
   const well: Findings = {
     node: 'v24',
+    unserved: [],
     now: 1_000_000,
     journalMs: 1_000,
     workers: [],

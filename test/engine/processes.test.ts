@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createEngine, type Engine } from '../../src/index.ts';
-import { workflows } from '../fixtures/processes/workflows.ts';
+import { LIMITS, workflows } from '../fixtures/processes/workflows.ts';
 
 /** Real processes on one file: what only they can show. */
 const worker = fileURLToPath(new URL('../fixtures/processes/worker.ts', import.meta.url));
@@ -36,7 +36,7 @@ async function startWorker(at: string): Promise<ChildProcess> {
 
 function engineAt(at: string): { engine: Engine; flows: ReturnType<typeof workflows> } {
   const flows = workflows(at);
-  const engine = createEngine({ store: `sqlite:${at}/app.db`, use: flows.all, lease: '2s', sweep: '200ms', drain: '1s' });
+  const engine = createEngine({ store: `sqlite:${at}/app.db`, use: flows.all, limits: LIMITS, lease: '2s', sweep: '200ms', drain: '1s' });
   engines.push(engine);
   return { engine, flows };
 }

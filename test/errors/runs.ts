@@ -98,6 +98,11 @@ trigger('RUN_TIMEOUT', [runId, /30s/], async (place) => {
 
 trigger('RUN_INPUT_INVALID', [/"order"/, /input\.id: .*number/], (place) => place.kit(order).start(order, { id: 81 as unknown as string }));
 
+trigger('RUN_QUEUE_FULL', [/maxQueued is 2/], async (place) => {
+  const engine = place.engine([order], { maxQueued: 2 });
+  for (const id of ['o-81', 'o-82', 'o-83']) await engine.start(order, { id });
+});
+
 trigger('RUN_UNKNOWN_WORKFLOW', [/"order"/, /registered: "later"/], (place) => place.kit(later).start(order, { id: 'o-81' }));
 trigger('RUN_UNKNOWN_WORKFLOW', [/another workflow .*"later" \(version [0-9a-f]{12}\)/i], (place) => {
   const other = workflow({ name: 'later' }, () => ({}));

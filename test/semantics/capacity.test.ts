@@ -308,3 +308,96 @@ describe('queues', () => {
     await endAll(engine, second);
   });
 });
+
+describe('a bounded queue', () => {
+  test('refuses what comes past it, says when to come again, and takes it when there is room', async () => {
+    const job = gate('job', { concurrency: 1 });
+    const flow = flowOf('flow', job.task);
+    const engine = engineWith({ use: [flow], maxQueued: 2 });
+    await engine.start(flow, 'a');
+    await engine.settle();
+    await engine.start(flow, 'b');
+    const kept = await engine.start(flow, 'c', { key: 'c' });
+    await expect(engine.start(flow, 'd')).rejects.toMatchObject({ code: 'RUN_QUEUE_FULL', details: { maxQueued: 2, retryAfterMs: 1_000 } });
+    expect((await engine.start(flow, 'c', { key: 'c' })).id).toBe(kept.id);
+    job.end('a');
+    await engine.settle();
+    await engine.start(flow, 'e');
+    await endAll(engine, job);
+    expect(job.begun).toEqual(['a', 'b', 'c', 'e']);
+  });
+
+  test('bounds the starts of one commit too', async () => {
+    const job = gate('job', { concurrency: 1 });
+    const flow = flowOf('flow', job.task);
+    const engine = engineWith({ use: [flow], maxQueued: 3 });
+    const results = await Promise.allSettled(Array.from({ length: 10 }, (_, i) => engine.start(flow, String(i))));
+    expect(results.filter((one) => one.status === 'fulfilled')).toHaveLength(3);
+    await endAll(engine, job);
+  });
+});
+
+describe('what a queued task waits for', () => {
+  test('is said from what is held now: pool, key, rate, pause, worker', async () => {
+    const job = gate('job', { pools: { db: 2 } });
+    const keyed = gate('keyed', { concurrency: { key: 'k', limit: 1 } });
+    const slow = task({ name: 'slow', rate: '1/m', run: () => 1 });
+    const plain = gate('plain', { queue: 'media' });
+    const slowFlow = workflow({ name: 'slow' }, (w) => w.run(slow, undefined));
+    const [jobFlow, keyFlow, plainFlow] = [flowOf('j', job.task), flowOf('k', keyed.task), flowOf('p', plain.task)];
+    const held = flowOf('held', plain.task, { concurrency: 1 });
+    const engine = engineWith({ use: [jobFlow, keyFlow, slowFlow, plainFlow, held], limits: { db: 3 } });
+    for (const flow of [jobFlow, keyFlow, held]) await engine.start(flow, 'first');
+    await engine.start(slowFlow);
+    await engine.settle();
+    const second = [
+      await engine.start(jobFlow, 'x'),
+      await engine.start(keyFlow, 'x'),
+      await engine.start(slowFlow),
+      await engine.start(held, 'x'),
+    ];
+    await engine.queues.pause('media');
+    second.push(await engine.start(plainFlow, 'x'));
+    await engine.clock.advance('15s');
+    const told = await Promise.all(second.map((run) => run.why()));
+    expect(told.map((why) => [why.waitReason, why.sentence])).toEqual([
+      ['pool', 'Task "job": it waits since 15 s for 2 units of the pool "db": 2 of 3 are held.'],
+      ['key', 'Task "keyed": it waits since 15 s for the key "k": 1 of 1 are running.'],
+      ['rate', 'Task "slow": it waits since 15 s for the rate "slow" (1/m), which has a token in 45 s.'],
+      ['key', 'It waits for its turn: 1 of 1 runs of its workflow are admitted; it goes on when one of them ends.'],
+      ['paused', 'It is queued, and its queue "media" is paused; it goes on after "pawl resume queue:media".'],
+    ]);
+    const inspected = await Promise.all(second.slice(0, 3).map(async (run) => (await run.inspect()).tasks[0]?.waitReason));
+    expect(inspected).toEqual(['pool', 'key', 'rate']);
+    await engine.queues.resume('media');
+    for (const run of second) await run.cancel();
+    await endAll(engine, job, keyed, plain);
+  });
+});
+
+test('a compensation takes its units like any task', async () => {
+  const undo = gate('undo', { pools: { db: 1 } });
+  const holder = flowOf('holder', undo.task);
+  const flow = workflow({ name: 'flow', input: anyText }, (w, input) => {
+    const a = w.run('a', { input }, ({ input: id }) => id, {
+      compensate: task({ name: 'mend', pools: { db: 1 }, run: (_: unknown) => 'undone' }),
+    });
+    w.run(
+      'b',
+      { a },
+      (): string => {
+        throw new Error('no');
+      },
+      { retry: { maxAttempts: 1 } },
+    );
+  });
+  const engine = engineWith({ use: [holder, flow], limits: { db: 1 } });
+  await engine.start(holder, 'h');
+  await engine.settle();
+  const run = await engine.start(flow, 'x');
+  await engine.settle();
+  expect((await run.status()).status).toBe('finishing');
+  expect((await run.tasks()).find((one) => one.task === 'a.compensate')).toMatchObject({ status: 'queued' });
+  await endAll(engine, undo);
+  expect((await run.status()).status).toBe('failed');
+});

@@ -108,3 +108,55 @@ test('129: a task that asks a pool of 2 for 5 is failed as unsatisfiable, at onc
   expect((await run.tasks())[0]).toMatchObject({ status: 'failed', reason: 'unsatisfiable', attempt: 0 });
   expect((await run.status()).status).toBe('failed');
 });
+
+test('115: limit 1, one run runs, a failed one is redriven: it is queued until the other ends', async () => {
+  const job = gate('job', { retry: { maxAttempts: 1 } });
+  const flow = flowOf('flow', job.task, { concurrency: 1 });
+  const engine = engineWith({ use: [flow] });
+  const run0 = await engine.start(flow, 'a');
+  await engine.settle();
+  job.fail('a');
+  await engine.settle();
+  const run1 = await engine.start(flow, 'b');
+  await engine.settle();
+  expect(job.running()).toEqual(['b']);
+  await run0.redrive();
+  await engine.settle();
+  expect((await run0.status()).status).toBe('queued');
+  expect(job.running()).toEqual(['b']);
+  job.end('b');
+  await engine.settle();
+  expect((await run1.status()).status).toBe('success');
+  expect(job.running()).toEqual(['a']);
+  await endAll(engine, job);
+  expect(await run0.result()).toBe('a');
+});
+
+test.each([
+  ['cancel_new', 'cancelled'],
+  ['fail', 'failed'],
+] as const)('123: limit 1 of a workflow, %s: the second run is %s', async (onLimit, status) => {
+  const job = gate('job');
+  const flow = flowOf('flow', job.task, { concurrency: { limit: 1, onLimit } });
+  const engine = engineWith({ use: [flow] });
+  const first = await engine.start(flow, 'a');
+  await engine.settle();
+  const second = await engine.start(flow, 'b');
+  await engine.settle();
+  expect(await second.inspect()).toMatchObject({ status, reason: 'key_limit' });
+  await endAll(engine, job);
+  expect(await first.result()).toBe('a');
+});
+
+test('123: limit 1 of a workflow, cancel_old: the first run is cancelled and the second succeeds', async () => {
+  const job = gate('job');
+  const flow = flowOf('flow', job.task, { concurrency: { limit: 1, onLimit: 'cancel_old' } });
+  const engine = engineWith({ use: [flow] });
+  const first = await engine.start(flow, 'a');
+  await engine.settle();
+  const second = await engine.start(flow, 'b');
+  await engine.settle();
+  expect(await first.inspect()).toMatchObject({ status: 'cancelled', reason: 'key_limit' });
+  await endAll(engine, job);
+  expect(await second.result()).toBe('b');
+});

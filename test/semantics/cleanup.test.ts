@@ -299,3 +299,79 @@ describe('catch', () => {
     expect((await stateOf(run)).tasks).toMatchObject({ a: 'success', 'a.catch': 'skipped' });
   });
 });
+
+describe('dead letters of handlers', () => {
+  test('a teardown that failed is redriven by itself, with what it gets shown', async () => {
+    let broken = true;
+    const one = workflow({ name: 'case' }, (w) => {
+      w.using('db', { setup: say('up', { id: 7 }), teardown: (db) => (broken ? fail() : void log.push(JSON.stringify(db))) }, () => {
+        w.run('work', {}, say('work', 1));
+      });
+      return {};
+    });
+    const kit = engineOf(one);
+    const run = await kit.start(one);
+    await kit.settle();
+    expect((await run.status()).status).toBe('success');
+    const { letters } = await kit.dead.list();
+    expect(await kit.dead.get(letters[0]?.id ?? '')).toMatchObject({ task: 'db.teardown', input: { id: 7 } });
+    broken = false;
+    const { tasks } = await run.redrive();
+    expect(tasks.map(({ task: id }) => id)).toEqual(['db.teardown']);
+    await kit.settle();
+    expect(log).toEqual(['up', 'work', '{"id":7}']);
+    expect(await stateOf(run)).toMatchObject({ run: 'success', tasks: { 'db.teardown': 'success' } });
+    expect((await kit.dead.list()).letters).toEqual([]);
+  });
+
+  test('a handler is not named where its task is meant', async () => {
+    const one = workflow({ name: 'case' }, (w) => {
+      w.using('db', { setup: ok, teardown: ok }, () => void w.run('a', {}, (): number => fail(), { catch: () => 1 }));
+      return {};
+    });
+    const kit = engineOf(one);
+    const run = await kit.start(one);
+    await kit.settle();
+    await expect(run.rerun('db.teardown')).rejects.toMatchObject({ code: 'TASK_UNKNOWN' });
+    await expect(run.redrive({ task: 'a.catch' })).rejects.toMatchObject({ code: 'TASK_UNKNOWN' });
+    await run.rerun('db');
+    await kit.settle();
+    expect(await stateOf(run)).toMatchObject({ run: 'partial', tasks: { a: 'failed', 'a.catch': 'success', 'db.teardown': 'success' } });
+  });
+
+  test('a bracket in a branch that is not taken, and one whose guard says no, tears nothing down', async () => {
+    const one = workflow({ name: 'case' }, (w) => {
+      w.when(
+        0,
+        (n) => n > 0,
+        () => {
+          w.using('db', { setup: say('up', 1), teardown: say('down', 1) }, () => void w.run('work', {}, ok));
+        },
+      );
+      return {};
+    });
+    expect(await ran(one)).toMatchObject({ run: 'success', tasks: { 'db.teardown': 'skipped', work: 'skipped: condition' } });
+    const guarded = workflow({ name: 'guarded', guard: () => false, failurePolicy: 'abort', retry: {} }, (w) => {
+      const a = w.run('a', {}, ok, { compensate: say('undo', 1) });
+      w.using('db', { setup: ok, teardown: say('down', 1), after: [a] }, () => undefined);
+      return {};
+    });
+    expect(await ran(guarded)).toMatchObject({ run: 'skipped', tasks: { 'db.teardown': 'skipped' } });
+    expect(log).toEqual([]);
+  });
+
+  test('events of a run that cleans up: its end is said once', async () => {
+    const naps = new Naps();
+    const seen: string[] = [];
+    const one = workflow({ name: 'case', retry: { maxAttempts: 2, initial: '1s' } }, (w) => {
+      w.using('db', { setup: ok, teardown: () => naps.sleep(1) }, () => void w.run('work', {}, fail));
+      return {};
+    });
+    const kit = testEngine({ use: [one], onEvent: ({ type }) => void (type.startsWith('run.') && seen.push(type)) });
+    naps.on(kit);
+    await kit.start(one);
+    await naps.pass(60);
+    expect(seen).toEqual(['run.started', 'run.finished']);
+    await kit.close();
+  });
+});

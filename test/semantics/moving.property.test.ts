@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { advance, advanceMoved, claimTask, openRun } from '../../src/core/advance.ts';
+import { advance, advanceMoved, openRun } from '../../src/core/advance.ts';
+import { claimTask } from '../../src/core/claiming.ts';
 import { isEnded, isUnderway, setTask } from '../../src/core/changes.ts';
 import { compileGraph, type CompiledGraph } from '../../src/core/compile.ts';
 import type { Join } from '../../src/core/graph.ts';

@@ -98,6 +98,7 @@ export function readsOfTask(task: GraphTask): Read[] {
     case 'approve':
       return readsOf(task.show);
     case 'task':
+    case 'child':
     case 'when':
     case 'switch':
       return readsOf(task.input);

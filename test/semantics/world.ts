@@ -3,7 +3,8 @@
  * every step. All three must decide the same; what they decide is written to the rows under the guards of a store.
  */
 import { expect } from 'vitest';
-import { advance, claimInPlace, claimTask, openRun, takeMore } from '../../src/core/advance.ts';
+import { advance, openRun, takeMore } from '../../src/core/advance.ts';
+import { claimInPlace, claimTask } from '../../src/core/claiming.ts';
 import { isEnded, setTask, taskAt, type Changes } from '../../src/core/changes.ts';
 import { compileGraph, type CompiledGraph } from '../../src/core/compile.ts';
 import type { Graph } from '../../src/core/graph.ts';

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { advance, claimInPlace, takeMore } from '../../src/core/advance.ts';
+import { advance, takeMore } from '../../src/core/advance.ts';
+import { claimInPlace } from '../../src/core/claiming.ts';
 import { noChanges, type Changes } from '../../src/core/changes.ts';
 import { readJournal } from '../../src/core/journal.ts';
 import type { TaskState } from '../../src/core/run-state.ts';
 import type { RunEvent } from '../../src/core/turn.ts';
-import type { CommitResult, LogQuery, LogWrite, Store, OpenCursor } from '../../src/store/store.ts';
+import type { CommitResult, LogQuery, LogWrite, OpenCursor, Store, StoredDefinition } from '../../src/store/store.ts';
 import {
   batch,
   changes,
@@ -1237,6 +1238,83 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
           isLast = after === null;
         }
         expect(seen).toEqual(hanging);
+      });
+    });
+
+    describe('versions:', () => {
+      /** The same graph under another name. */
+      const another = async (version: string): Promise<StoredDefinition> => {
+        const { workflow, graph } = single.stored;
+        const [stored] = await store.define([{ workflow, version, hash: version, graph, at: T0 }]);
+        return stored ?? expect.fail('not defined');
+      };
+      const move = async (run: number, held: Awaited<ReturnType<typeof started>>, to: StoredDefinition, staysUntil: number | null) => {
+        const after = await loaded(store, run);
+        const write = runWrite({ ...held, state: { ...held.state, rev: after.facts.rev }, epoch: after.epoch }, noChanges(), true);
+        const moved = { from: after.row.definition, to: to.id, nodes: new Map<number, number>(), staysUntil };
+        return store.commit(batch({ runs: [{ ...write, firstBody: to.firstBody, move: moved }] }));
+      };
+
+      test('open runs are found by their definition, in pages; ended and quarantined ones are not among them', async () => {
+        const runs = [];
+        for (let i = 0; i < 3; i++) runs.push(await started(store, single));
+        const over = await started(store, single, { lease: { token: 9, worker: 1 } });
+        await commitRun(over, decide(over, single, ok(0, 9)));
+        const aside = await started(store, single);
+        await store.quarantine(aside.run, 'why', [], T0);
+        expect(await store.openDefinitions()).toEqual([single.stored.id]);
+        const [first, second] = [
+          await store.openRuns(single.stored.id, -1, 2),
+          await store.openRuns(single.stored.id, runs[1]?.run ?? 0, 2),
+        ];
+        expect([...first, ...second].map(({ run, staysUntil }) => [run, staysUntil])).toEqual(runs.map(({ run }) => [run, null]));
+      });
+
+      test('a move takes the rows along, is kept with its number in the journal, and may be a choice', async () => {
+        const held = await started(store, single);
+        const other = await another('other');
+        expect((await store.versions([single.stored.workflow])).map(({ id }) => id)).toEqual([single.stored.id, other.id]);
+        const { conflicts, seq } = await move(held.run, held, other, other.id);
+        expect(conflicts).toEqual([]);
+        expect(await store.openRuns(single.stored.id, -1, 9)).toEqual([]);
+        expect(await store.openRuns(other.id, -1, 9)).toEqual([{ run: held.run, generation: 1, staysUntil: other.id }]);
+        expect(await store.movesOf(held.run)).toEqual([{ seq, from: single.stored.id, to: other.id }]);
+        expect((await journalOf()).at(-1)).toMatchObject({ kind: 'move', run: held.run, from: single.stored.id, to: other.id });
+        expect(await store.waitingSince(single.stored)).toBeNull();
+        expect(await store.waitingSince(other)).not.toBeNull();
+      });
+
+      test('a move that met another revision changes nothing', async () => {
+        const held = await started(store, single);
+        const other = await another('other');
+        const stale = { ...held, state: { ...held.state, rev: 77 }, epoch: -1 };
+        const write = { ...runWrite(stale, noChanges(), true), firstBody: other.firstBody };
+        const moved = { from: single.stored.id, to: other.id, nodes: new Map<number, number>(), staysUntil: null };
+        expect((await store.commit(batch({ runs: [{ ...write, move: moved }] }))).conflicts).toEqual([0]);
+        expect(await store.movesOf(held.run)).toEqual([]);
+        expect(await store.openDefinitions()).toEqual([single.stored.id]);
+      });
+    });
+
+    describe('kept outputs', () => {
+      test('are there until their time, the last one that was given, and are deleted after it', async () => {
+        const held = await started(store, single);
+        const keep = async (output: string | null, expiresAt: number): Promise<void> => {
+          const after = await loaded(store, held.run);
+          const at = { ...held, state: { ...held.state, rev: after.facts.rev }, epoch: after.epoch };
+          await store.commit(
+            batch({ runs: [{ ...runWrite(at, noChanges(), true), cache: [{ key: 'k', task: 'a', output, expiresAt }] }] }),
+          );
+        };
+        await keep('1', T0 + 10);
+        await keep('2', T0 + 20);
+        expect([...(await store.cached(['k', 'other'], T0 + 19))]).toEqual([['k', '2']]);
+        expect((await store.cached(['k'], T0 + 20)).size).toBe(0);
+        const prune = (now: number) => store.care.pruneActs({ now, auditBefore: null, requestsBefore: 0, workersBefore: 0, rows: 9 });
+        await prune(T0 + 19);
+        expect((await store.cached(['k'], T0)).size).toBe(1);
+        await prune(T0 + 20);
+        expect((await store.cached(['k'], T0)).size).toBe(0);
       });
     });
 

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { claimInPlace, openRun } from '../../src/core/advance.ts';
+import { openRun } from '../../src/core/advance.ts';
+import { claimInPlace } from '../../src/core/claiming.ts';
 import { noChanges, type Changes, type TaskChange } from '../../src/core/changes.ts';
 import { compileGraph, type CompiledGraph } from '../../src/core/compile.ts';
 import {

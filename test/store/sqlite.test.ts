@@ -3,6 +3,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { SqliteStore } from '../../src/store/sqlite/store.ts';
 import { mayStrand } from '../support/stranded.ts';
 import { actsConformance } from './acts-conformance.ts';
+import { capacityConformance } from './capacity-conformance.ts';
+import { mailboxConformance } from './mailbox-conformance.ts';
 import { careConformance } from './care-conformance.ts';
 import { schedulesConformance } from './schedules-conformance.ts';
 import { storeConformance, type Place } from './conformance.ts';
@@ -37,5 +39,7 @@ async function newPlace(): Promise<Place> {
 storeConformance('sqlite', newPlace);
 careConformance('sqlite', newPlace);
 actsConformance('sqlite', newPlace);
+mailboxConformance('sqlite', newPlace);
 flowConformance('sqlite', newPlace);
 schedulesConformance('sqlite', newPlace);
+capacityConformance('sqlite', newPlace);

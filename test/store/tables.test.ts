@@ -15,7 +15,26 @@ const OTHERS = {
 
 /** Columns that stay behind when a run is exported: numbers of this store, and leases. */
 const LEFT: Readonly<Record<string, readonly string[]>> = {
-  runs: ['id', 'uid', 'definition', 'rev', 'owner', 'unclaimed', 'wake_at', 'linked_from', 'link', 'stays_until'],
+  runs: [
+    'id',
+    'uid',
+    'definition',
+    'rev',
+    'owner',
+    'unclaimed',
+    'wake_at',
+    'linked_from',
+    'link',
+    'stays_until',
+    'parent',
+    'parent_node',
+    'parent_item',
+    'parent_generation',
+    'parent_name',
+    'parent_kind',
+    'tree',
+    'recall',
+  ],
   tasks: ['run', 'body', 'token', 'worker'],
   maps: ['run', 'body'],
   attempts: ['run', 'worker'],

@@ -96,8 +96,8 @@ workflow({ name: 'neg', input: z.object({ id: z.string() }) }, (w, input) => {
   w.map(o.total, mail, () => ({ to: 'a', subject: 's' }));
   // @ts-expect-error -- the wrong input of an item
   w.map(o.lines, reserve, (line) => ({ orderId: o.id, sku: line.qty, qty: line.qty }));
-  // @ts-expect-error -- a child workflow comes later
-  w.run(order, { id: 'a' });
+  // @ts-expect-error -- the wrong input of a child workflow
+  w.run(order, { id: 1 });
   // @ts-expect-error -- an inline task must return what can be stored
   w.run('bad', {}, () => ({ f: () => 1 }));
   return { y };
@@ -379,3 +379,34 @@ workflow({ name: 'flow', failurePolicy: 'drain', compensateOn: ['failed'], retry
 workflow({ name: 'p', failurePolicy: 'stop' }, () => ({}));
 // @ts-expect-error -- rules over errors have no place in the retry of a run
 workflow({ name: 'r', retry: { on: [] } }, () => ({}));
+
+const heard = signal('heard', z.object({ at: z.date(), text: z.string() }));
+workflow({ name: 'waits' }, (w) => {
+  const sure = w.wait(heard, { key: 'k', timeout: '1d', where: ({ text }) => text !== '' });
+  yes<Eq<typeof sure, Ref<{ at: Date; text: string }>>>();
+  w.sleep(sure.at);
+  w.sleep('30d', { after: [sure] });
+  const answer = w.approve('boss', { who: ['ops'], form: z.object({ limit: z.number() }) });
+  w.run('limit', { limit: answer.form.limit }, ({ limit }) => limit + 1);
+  const maybe = w.wait(heard, { id: 'maybe', key: 'k', timeout: '1d', onTimeout: 'skip' });
+  w.run('read', { text: w.optional(maybe.text) }, ({ text }) => text ?? 'none');
+  // @ts-expect-error -- it may be skipped
+  w.run('unread', { text: maybe.text }, ({ text }) => text);
+  const perhaps = w.approve('perhaps', { who: ['ops'], onReject: 'skip' });
+  // @ts-expect-error -- it may be skipped
+  w.run('by', { by: perhaps.by }, ({ by }) => by);
+  // @ts-expect-error -- no instant
+  w.sleep(sure.text);
+  // @ts-expect-error -- who is needed
+  w.approve('nobody', {});
+  return {};
+});
+task({
+  name: 'waiter',
+  run: async (n: number, ctx) => {
+    await ctx.sleep('s', '1d');
+    const got = await ctx.wait(['w', n], heard, { key: 'k' });
+    yes<Eq<typeof got, { at: Date; text: string }>>();
+    return n > 3 ? got.text : ctx.restart(n + 1);
+  },
+});

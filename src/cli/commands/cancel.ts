@@ -56,7 +56,7 @@ function tell({ out }: Cli, cancelled: readonly string[], over: readonly string[
   }
   if (out.isTerminal && cancelled.length > 1) out.line(`${count(cancelled.length, 'run')} cancelled`);
   else for (const id of cancelled) out.line(`cancelled ${id}`);
-  for (const id of over) out.note(`${id} was over already.`);
+  for (const id of over) out.note(`${id} was over already, or is cleaning up.`);
   if (cancelled.length + over.length === 0) out.note('No open run fits the query.');
   out.next(cancelled.length === 1 ? `pawl show ${cancelled[0] ?? ''}` : 'pawl ls status:cancelled');
 }

@@ -32,7 +32,7 @@ interface Options {
 async function dev(cli: Cli, given: string | undefined, { concurrency, drain }: Options): Promise<number> {
   const { io, out } = cli;
   const entry = entryFile(given ?? cli.options.entry, io);
-  const args = ['work', '--entry', entry, '--store', cli.store, '--log', 'text', '--events', '--drain', drain];
+  const args = ['work', '--entry', entry, '--store', cli.store, '--log', 'text', '--events', '--queues', 'all', '--drain', drain];
   if (concurrency !== undefined) args.push('--concurrency', concurrency);
   if (!cli.options.color) args.push('--no-color');
   const interrupt = io.interrupt();

@@ -7,7 +7,7 @@ import { usage } from '../errors.ts';
 import { findRun, ID_HELP, WORKFLOW_OPTION, type Narrowed } from '../find.ts';
 import { plain } from '../plain.ts';
 import { safeJson } from '../text.ts';
-import { attemptLines, runLines } from '../tree.ts';
+import { attemptLines, kinLines, runLines } from '../tree.ts';
 
 interface Options extends Narrowed {
   readonly items?: boolean;
@@ -46,6 +46,7 @@ async function show(cli: Cli, id: string, options: Options): Promise<void> {
   }
   out.lines(runLines(detail, out, { now: cli.io.now() }));
   out.lines(attemptLines(detail, out));
+  out.lines(kinLines(detail));
   const { id: whole } = detail;
   const hasMaps = detail.tasks.some((task) => task.items !== undefined);
   const items = hasMaps && options.items !== true ? [`pawl show ${whole} --items`] : [];

@@ -13,6 +13,7 @@ import { jsonLines, textLogger } from '../log.ts';
 interface Options {
   readonly concurrency?: string;
   readonly drain?: string;
+  readonly queues?: string;
   readonly log: string;
   readonly events?: boolean;
 }
@@ -21,6 +22,7 @@ export function define(command: Command, act: Act): void {
   command
     .option('--concurrency <n>', 'attempts at the same time (default: 20)')
     .option('--drain <duration>', 'how long bodies may go on when the worker is told to stop (default: 30s)')
+    .option('--queues <names>', 'tasks of these queues, separated by commas; all: of every queue (default: default)')
     .option('--log <format>', 'json or text, on stderr', 'json')
     .option('--events', 'log what happens to runs and tasks too')
     .addHelpText(
@@ -34,6 +36,7 @@ async function work(cli: Cli, options: Options): Promise<number> {
   if (options.log !== 'json' && options.log !== 'text') throw usage(`--log ${JSON.stringify(options.log)}: give json or text.`);
   const concurrency = options.concurrency === undefined ? undefined : wholeNumber(options.concurrency, '--concurrency', { most: 100_000 });
   const drain = options.drain === undefined ? undefined : milliseconds(options.drain, '--drain');
+  const queues = queuesOf(options.queues);
   const entry = await cli.entry();
   const write = (line: string): void => cli.out.note(line.trimEnd());
   const logger = options.log === 'json' ? await jsonLines(write, 'info') : textLogger(write, cli.io, 'info');
@@ -45,7 +48,7 @@ async function work(cli: Cli, options: Options): Promise<number> {
     ...(drain === undefined ? {} : { drain }),
     ...(options.events === true ? { onEvent: (event: EngineEvent) => logEvent(logger, event) } : {}),
   });
-  await engine.work({ drainOn: [] });
+  await engine.work({ drainOn: [], ...(queues === undefined ? {} : { queues }) });
   const { workflows } = engine.registered;
   const file = storeFile(cli.store);
   logger.info('the worker is ready', {
@@ -53,6 +56,7 @@ async function work(cli: Cli, options: Options): Promise<number> {
     entry: shownPath(entry.file, cli.io.cwd),
     workflows: workflows.map(({ name, version, tasks }) => `${name} (version ${version}, ${tasks} tasks)`),
     pid: process.pid,
+    ...(queues === undefined ? {} : { queues }),
   });
   for (const { name, withoutBody } of workflows) {
     if (withoutBody.length > 0) logger.warn('tasks have no body here: another worker must have it', { workflow: name, tasks: withoutBody });
@@ -68,6 +72,13 @@ async function work(cli: Cli, options: Options): Promise<number> {
   await engine.close();
   logger.info('the worker has stopped');
   return 0;
+}
+
+function queuesOf(text: string | undefined): readonly string[] | 'all' | undefined {
+  if (text === undefined || text === 'all') return text;
+  const names = text.split(',').map((name) => name.trim());
+  if (names.includes('')) throw usage(`--queues ${JSON.stringify(text)}: give names, separated by commas.`);
+  return names;
 }
 
 function logEvent(logger: Logger, event: EngineEvent): void {

@@ -8,6 +8,7 @@ const LABEL = 80;
 /** By kind of node: what stands around its text. */
 const SHAPES: Readonly<Record<DrawnNode['kind'], readonly [string, string]>> = {
   task: ['[', ']'],
+  child: ['[[', ']]'],
   map: ['[[', ']]'],
   when: ['{{', '}}'],
   switch: ['{{', '}}'],

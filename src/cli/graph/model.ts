@@ -3,7 +3,7 @@ import { spanText } from '../../core/words.ts';
 import { clipMiddle, safe } from '../text.ts';
 import { compileGraph, type CompiledGraph, type Edge, type GraphNode, type ReadMode } from '../../core/compile.ts';
 import { DEFAULTS } from '../../core/contract.ts';
-import type { CaseKey, ContractData, Graph, GraphTask, MapTask, ApproveTask, WaitTask } from '../../core/graph.ts';
+import type { ApproveTask, BodyTask, CaseKey, ChildTask, ContractData, Graph, GraphTask, MapTask, WaitTask } from '../../core/graph.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../core/states.ts';
 import { caseKeys } from '../../core/verdict.ts';
 import { STATUS } from '../status.ts';
@@ -112,13 +112,22 @@ function factsOf(task: GraphTask): string[] {
   if (task.kind === 'wait' || task.kind === 'approve') return [...waitFacts(task), ...join];
   return [
     ...(task.kind === 'map' ? mapFacts(task) : []),
-    ...(task.task !== undefined && task.task !== task.id ? [`task ${task.task}`] : []),
+    ...runFacts(task),
+    ...('task' in task && task.task !== undefined && task.task !== task.id ? [`task ${task.task}`] : []),
     ...(task.when ? ['conditional'] : []),
     ...join,
     ...(task.allowFailure ? ['may fail'] : []),
     ...(task.using === undefined ? [] : [`inside ${task.using}`]),
-    ...contractFacts(task.contract),
+    ...('contract' in task && task.contract !== undefined ? contractFacts(task.contract) : []),
   ];
+}
+
+/** A task, or the items of a map, that are runs of their own. */
+function runFacts(task: BodyTask | ChildTask | MapTask): string[] {
+  if (task.kind === 'task') return [];
+  const name = task.kind === 'map' ? (task.graph?.workflow ?? task.workflow) : task.workflow;
+  if (name === undefined) return [];
+  return [...(name === task.id ? ['workflow'] : [`workflow ${name}`]), ...(task.detached ? ['detached'] : [])];
 }
 
 function waitFacts(task: WaitTask | ApproveTask): string[] {

@@ -18,7 +18,7 @@ export async function fireTimers({ store, committer, deliverer, isAlone }: Sweep
     else fired.push(committer.event(task.run, { type: 'due', node: task.node, item: task.item }));
   }
   for (const { run, event } of due.runs) {
-    fired.push(committer.event(run, event === 'admit' ? { type: 'admit' } : { type: 'run_due' }));
+    fired.push(committer.event(run, event === 'deadline' ? { type: 'run_due' } : { type: event }));
   }
   const applied = await Promise.all(fired);
   if (due.tasks.length + due.runs.length >= AT_ONCE && applied.some(Boolean)) return now;

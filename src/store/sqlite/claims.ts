@@ -1,4 +1,4 @@
-import { claimTask } from '../../core/advance.ts';
+import { claimTask } from '../../core/claiming.ts';
 import type { JournalWriter } from '../../core/journal.ts';
 import type { QueuedTask, RunFacts, TaskState } from '../../core/run-state.ts';
 import type { Place } from '../../core/capacity.ts';

@@ -1,11 +1,13 @@
 import type { Rate } from '../../core/capacity.ts';
+import { admit, type GateAsker } from '../../core/gates.ts';
+import type { KeyNeed } from '../../core/needs.ts';
 import type { Declared, LimitKind, LimitName, LimitValue } from '../../core/limits.ts';
 import { parseRate, rateText } from '../../core/needs-options.ts';
 import * as port from '../capacity.ts';
 import type { Connection } from './connection.ts';
 import { heldUnits } from './grants.ts';
 import { readNeeds } from './lanes.ts';
-import type { Statements } from './statements.ts';
+import { FIRST_LANE, type Statements } from './statements.ts';
 
 /** What is said of limits and pauses, kept from transaction to transaction: read again when somebody may have changed it. */
 export class LimitBook {
@@ -88,10 +90,7 @@ export class SqliteCapacity implements port.CapacityStore {
 
   async held(): Promise<readonly port.HeldUnits[]> {
     const { connection } = this;
-    return [...connection.read(() => heldUnits(connection.sql()))].map(([id, units]) => {
-      const at = id.indexOf(':');
-      return { kind: id.slice(0, at) as 'pool' | 'key', name: id.slice(at + 1), units };
-    });
+    return connection.read(() => readHeld(connection.sql()));
   }
 
   async pause(kind: port.PausedRow['kind'], name: string, now: number): Promise<boolean> {
@@ -106,9 +105,44 @@ export class SqliteCapacity implements port.CapacityStore {
     return this.connection.sql().readPaused.all() as unknown as port.PausedRow[];
   }
 
-  async needsOf(run: number): ReturnType<port.CapacityStore['needsOf']> {
-    const rows = this.connection.sql().needsOfRun.all(run);
-    return rows.map(({ node, item, needs }) => ({ node: Number(node), item: Number(item), needs: readNeeds(needs) }));
+  async admit(): Promise<port.Admitted> {
+    const { connection } = this;
+    const sql = connection.sql();
+    // why: usually nobody waits, and a look that finds that needs no lock
+    if (sql.nextGate.get('') === undefined && sql.gateGranted.get() === undefined) return { granted: [], displaced: [] };
+    return connection.write(() => admitRuns(connection.sql()));
+  }
+
+  async tidy(limit: number): Promise<number> {
+    const { connection } = this;
+    if (connection.sql().emptyLanes.get(0, 1) === undefined) return 0;
+    return connection.write(() => {
+      const empty = connection.sql().emptyLanes.all(0, limit);
+      for (const { id } of empty) connection.sql().dropLane.run(id ?? null);
+      return empty.length;
+    });
+  }
+
+  async queued(): ReturnType<port.CapacityStore['queued']> {
+    const { connection } = this;
+    return connection.read(() => queuedKinds(connection.sql()));
+  }
+
+  async look(run: number): Promise<port.CapacityLook> {
+    const { connection } = this;
+    return connection.read(() => {
+      const sql = connection.sql();
+      return {
+        limits: readLimits(sql),
+        held: readHeld(sql),
+        buckets: sql.readBuckets.all() as unknown as port.CapacityLook['buckets'],
+        paused: sql.readPaused.all() as unknown as port.PausedRow[],
+        needs: sql.needsOfRun
+          .all(run)
+          .map(({ node, item, needs }) => ({ node: Number(node), item: Number(item), needs: readNeeds(needs) })),
+        gate: readGate(sql, run),
+      };
+    });
   }
 
   /** The journal row makes every process read it again. */
@@ -120,6 +154,64 @@ export class SqliteCapacity implements port.CapacityStore {
       return isChanged;
     });
   }
+}
+
+function readHeld(sql: Statements): port.HeldUnits[] {
+  return [...heldUnits(sql)].map(([id, units]) => {
+    const at = id.indexOf(':');
+    return { kind: id.slice(0, at) as 'pool' | 'key', name: id.slice(at + 1), units };
+  });
+}
+
+function readGate(sql: Statements, run: number): port.CapacityLook['gate'] {
+  const row = sql.gateOf.get(run);
+  if (row === undefined) return null;
+  const holders = sql.gateHolders.all(row['name'] ?? null, MAX_HOLDERS).length;
+  return { need: JSON.parse(String(row['need'])) as KeyNeed, isHeld: row['held'] === 1, holders };
+}
+
+const MAX_KINDS = 1_000;
+
+function queuedKinds(sql: Statements): { definition: number; node: number | null }[] {
+  const found = new Map<string, { definition: number; node: number | null }>();
+  for (
+    let row = sql.nextQueuedBody.get(0);
+    row !== undefined && found.size < MAX_KINDS;
+    row = sql.nextQueuedBody.get(row['body'] ?? null)
+  ) {
+    const body = Number(row['body']) > FIRST_LANE ? sql.laneBody.get(row['body'] ?? null)?.['body'] : row['body'];
+    const of = sql.definitionOfBody.get(body ?? null);
+    if (of !== undefined) found.set(String(body), { definition: Number(of['id']), node: Number(body) - Number(of['firstBody']) });
+  }
+  for (let row = sql.nextUnclaimedDefinition.get(-1); row !== undefined && found.size < MAX_KINDS;) {
+    const definition = Number(row['definition']);
+    found.set(`of ${definition}`, { definition, node: null });
+    row = sql.nextUnclaimedDefinition.get(definition);
+  }
+  return [...found.values()];
+}
+
+/** Of one key so many waiting runs are looked at, at once. */
+const MAX_WAITING = 200;
+const MAX_HOLDERS = 1_000_000;
+
+function admitRuns(sql: Statements): port.Admitted {
+  const said = new Map(readLimits(sql).flatMap(({ kind, name, operator }) => (kind === 'key' ? [[name, operator] as const] : [])));
+  const displaced: { run: number; status: 'failed' | 'cancelled' }[] = [];
+  for (let row = sql.nextGate.get(''); row !== undefined; row = sql.nextGate.get(row['name'] ?? null)) {
+    const name = String(row['name']);
+    const holders = sql.gateHolders.all(name, MAX_HOLDERS);
+    const waiting = sql.gateWaiting.all(name, MAX_WAITING).map(({ run, need }): GateAsker => {
+      const { limit, onLimit } = JSON.parse(String(need)) as KeyNeed;
+      return { run: Number(run), limit, onLimit };
+    });
+    const operator = said.get(name);
+    const admissions = admit(waiting, holders.length, typeof operator === 'number' ? operator : null);
+    for (const run of admissions.granted) sql.takeGate.run(run, name);
+    displaced.push(...admissions.refused);
+    if (admissions.displaces) displaced.push({ run: Number(holders[0]?.['run']), status: 'cancelled' });
+  }
+  return { granted: sql.gateGranted.all().map((row) => Number(row['run'])), displaced };
 }
 
 function readLimits(sql: Statements): port.LimitRow[] {

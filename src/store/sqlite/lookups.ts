@@ -53,7 +53,12 @@ const againOf = (tasks: readonly TaskState[], node: number): number[] =>
 export function readDue(sql: Statements, now: number, limit: number): port.Due {
   const runs = sql.dueRuns.all(now, limit).map((row) => ({
     run: Number(row['run']),
-    event: Number(row['status']) === runCode('scheduled') ? ('admit' as const) : ('deadline' as const),
+    event:
+      row['recall'] === 1
+        ? ('recall' as const)
+        : Number(row['status']) === runCode('scheduled')
+          ? ('admit' as const)
+          : ('deadline' as const),
     dueAt: Number(row['dueAt']),
   }));
   const expiry = sql.nextExpiry.get()?.['at'];
@@ -89,8 +94,8 @@ export function readDefinition(row: Row): port.StoredDefinition {
 
 export function listRuns(sql: Statements, query: port.ListQuery): port.RunRow[] {
   const statuses = query.statuses === undefined ? null : JSON.stringify(query.statuses.map((status) => runCode(status)));
-  const { before = Number.MAX_SAFE_INTEGER, workflow = null, tag = null, since = null, key = null, limit } = query;
-  return sql.listRuns.all(before, workflow, statuses, tag, since, limit, key).map((row) => readRun(row as Row));
+  const { before = Number.MAX_SAFE_INTEGER, workflow = null, tag = null, since = null, key = null, parts = false, limit } = query;
+  return sql.listRuns.all(before, workflow, statuses, tag, since, limit, key, parts ? 1 : 0).map((row) => readRun(row as Row));
 }
 
 export function readStuck(

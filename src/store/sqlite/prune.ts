@@ -59,6 +59,7 @@ export function prune(connection: Connection, request: PruneRequest): Promise<Pr
     if (!clearLeftovers(sql, request.now, budget)) return { runs: 0, rows: budget.rows, more: true };
     let runs = 0;
     let more = false;
+    let again = false;
     for (const { status, before } of limits(request)) {
       while (!more) {
         const page = sql.endedRuns.all(runCode(status), before, PAGE);
@@ -66,12 +67,14 @@ export function prune(connection: Connection, request: PruneRequest): Promise<Pr
           if ((more = budget.isSpent)) break;
           dropRun(sql, { run: Number(id), definition: Number(definition), key: key as string | null }, budget);
           runs++;
+          // Those below it may go now, each by its own age.
+          again ||= sql.hasBelow.get(id ?? null) !== undefined;
         }
         if (page.length < PAGE) break;
       }
     }
     if (runs > 0) connection.touched(request.now);
-    return { runs, rows: budget.rows, more: more || sql.nextLeftover.get(request.now) !== undefined };
+    return { runs, rows: budget.rows, more: more || again || sql.nextLeftover.get(request.now) !== undefined };
   });
 }
 

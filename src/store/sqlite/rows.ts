@@ -1,6 +1,6 @@
 import { PawlError } from '../../core/errors.ts';
 import { decode } from '../../core/codec.ts';
-import type { EndedTask, RunFacts, TaskFacts, TaskState } from '../../core/run-state.ts';
+import { LINK_KINDS, type EndedTask, type ParentLink, type RunFacts, type TaskFacts, type TaskState } from '../../core/run-state.ts';
 import { readFlow } from '../../core/run-flow.ts';
 import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
 import { readWaits } from '../../core/waits.ts';
@@ -38,19 +38,26 @@ export function changing(task: TaskState): Value[] {
     task.draws.length === 0 ? null : JSON.stringify(task.draws),
     task.ranMs,
     'phase' in task ? PHASES.indexOf(task.phase) : 1,
-    task.status === 'queued' ? NEXTS.indexOf(task.next) : running && task.resumed === true ? RESUMED : null,
+    nextCode(task),
     lease?.token ?? null,
     lease?.worker ?? null,
     running || ended ? task.startedAt : waiting ? task.since : null,
     task.status === 'queued' ? task.expiresAt : task.status === 'retrying' || waiting ? task.dueAt : null,
     ended ? task.finishedAt : null,
     'reason' in task ? task.reason : null,
-    ended ? flagsOf(task) : 0,
+    ended ? flagsOf(task) : running && task.partial === true ? FLAG.partial : 0,
     ended ? task.completion : null,
     waiting ? JSON.stringify(task.on) : null,
     ended ? task.output : null,
     'error' in task ? task.error : null,
   ];
+}
+
+/** Of a queued or running task how its attempt goes on; of a pending one, whether its child run does. */
+function nextCode(task: TaskState): number | null {
+  if (task.status === 'queued') return NEXTS.indexOf(task.next);
+  if (task.status === 'running') return task.resumed === true ? RESUMED : null;
+  return task.status === 'pending' && task.goesOn === true ? NEXTS.indexOf('return') : null;
 }
 
 /** All columns, in the order of `insertTask`. */
@@ -95,7 +102,7 @@ export function readTask(row: Row): TaskState {
   const error = row['error'] as string | null;
   switch (status) {
     case 'pending':
-      return { ...facts, status };
+      return { ...facts, status, ...(row['next'] === 1 ? { goesOn: true } : {}) };
     case 'queued':
       return { ...facts, status, phase, next: NEXTS[number(row['next'])] ?? 'start', expiresAt: numberOrNull(row['due_at']) };
     case 'running': {
@@ -106,6 +113,7 @@ export function readTask(row: Row): TaskState {
         phase,
         lease: token === null ? null : { token, worker: number(row['worker']) },
         startedAt: number(row['started_at']),
+        ...((number(row['flags']) & FLAG.partial) !== 0 ? { partial: true } : {}),
         ...(row['next'] === RESUMED ? { resumed: true } : {}),
       };
     }
@@ -213,6 +221,7 @@ export function readRun(row: Row): RunRow {
     generation: number(row['generation']),
     linkedFrom: numberOrNull(row['linked_from']),
     link: row['link'] === 'fork' || row['link'] === 'restart' ? row['link'] : null,
+    parent: parentOf(row),
     schedule: row['schedule'] as string | null,
     dueAt: numberOrNull(row['due_at']),
   };
@@ -259,6 +268,7 @@ export function readFacts(row: Row, run: number): RunFacts {
     rev: number(row['rev']),
     status: runStatus(row['status']),
     resumeTo: resumeTo(row['resume_to']),
+    parent: parentOf(row),
     rank: number(row['rank']),
     startAt: numberOrNull(row['start_at']),
     acceptedAt: number(row['accepted_at']),
@@ -268,9 +278,31 @@ export function readFacts(row: Row, run: number): RunFacts {
   };
 }
 
+function parentOf(row: Row): ParentLink | null {
+  const run = row['parent'];
+  if (run === null || run === undefined) return null;
+  const kind = LINK_KINDS[number(row['parent_kind'])];
+  if (kind === undefined)
+    throw new PawlError(
+      'STORE_CORRUPT',
+      `A run hangs on another one by ${String(row['parent_kind'])}, which this version of Pawl does not write.`,
+    );
+  return {
+    run: Number(run),
+    node: number(row['parent_node']),
+    item: number(row['parent_item']),
+    generation: number(row['parent_generation']),
+    name: row['parent_name'] as string | null,
+    kind,
+    tree: number(row['tree']),
+    recalled: row['recall'] === 1,
+  };
+}
+
 function resumeTo(value: Value | undefined): RunFacts['resumeTo'] {
   if (value === null || value === undefined) return null;
-  return runStatus(value) === 'scheduled' ? 'scheduled' : 'running';
+  const status = runStatus(value);
+  return status === 'scheduled' || status === 'queued' ? status : 'running';
 }
 
 export function readLog(row: Row): LogRow {

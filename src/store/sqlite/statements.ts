@@ -20,7 +20,8 @@ const columnsOf = (table: string, columns: string): string =>
     .join(', ');
 
 const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.generation, r.rev, r.format, r.owner, r.rank, r.unclaimed,
-  r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link, r.schedule, r.due_at, r.flow
+  r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link, r.schedule, r.due_at, r.flow,
+  r.parent, r.parent_node, r.parent_item, r.parent_generation, r.parent_name, r.parent_kind, r.tree, r.recall
   FROM runs r JOIN definitions d ON d.id = r.definition`;
 
 /**
@@ -36,6 +37,7 @@ export const RUN_TABLES = {
   generations: 'node, item, generation',
   run_generations: 'generation',
   parked: 'id',
+  gates: 'name',
   open_waits: 'id',
   messages: 'id',
   refusals: 'node, item, message',
@@ -129,6 +131,22 @@ const SQL = {
   insertRun: `INSERT INTO runs (id, uid, definition, status, generation, rev, format, owner, rank, unclaimed, accepted_at, start_at, deadline_at,
     wake_at, finished_at, reason, key, tags, traceparent, has_output, input, output, linked_from, link)
     VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+  linkChild: `UPDATE runs SET parent = ?, parent_node = ?, parent_item = ?, parent_generation = ?, parent_name = ?, parent_kind = ?, tree = ? WHERE id = ?`,
+  // why: whoever holds the state of an open child must notice that its place has another number
+  renameChildren: `UPDATE runs SET parent_node = ?2, rev = rev + 1, owner = NULL WHERE parent IS NOT NULL AND parent = ?1 AND parent_node = ?3`,
+  relinkChild: 'UPDATE runs SET parent_generation = ?, recall = NULL WHERE id = ?',
+  // why: due at once, by a sweep of any process; a detached child (1) and hooks (4) go on
+  recallPlace: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
+    AND parent_node = ?3 AND parent_item = ?4 AND parent_generation <= ?5 AND status < 6 AND parent_kind NOT IN (1, 4)`,
+  recallItems: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
+    AND parent_node = ?3 AND parent_generation <= ?4 AND status < 6 AND parent_kind NOT IN (1, 4)`,
+  recalled: 'UPDATE runs SET recall = NULL, wake_at = ? WHERE id = ?',
+  leaveUntold: 'UPDATE runs SET recall = 2 WHERE id = ?',
+  untoldRuns: `SELECT r.id FROM runs r INDEXED BY runs_untold LEFT JOIN runs top ON top.id = r.parent
+    WHERE r.recall = 2 AND r.quarantined IS NULL AND top.quarantined IS NULL ORDER BY r.id LIMIT ?`,
+  childrenOf: `SELECT ${RUN} WHERE r.parent IS NOT NULL AND r.parent = ? ORDER BY r.parent_node, r.parent_item, r.parent_generation, r.id`,
+  childrenAt: `SELECT ${RUN} WHERE r.parent IS NOT NULL AND r.parent = ? AND r.parent_node = ? AND r.parent_item = ? ORDER BY r.parent_generation, r.id`,
+  newestDefinition: `SELECT id, workflow, version, hash, graph, first_body AS firstBody FROM definitions WHERE workflow = ? ORDER BY id DESC LIMIT 1`,
   readKey: `SELECT k.run, k.input_hash AS inputHash, k.until, k.while_open AS whileOpen, r.uid, r.status
     FROM keys k LEFT JOIN runs r ON r.id = k.run WHERE k.workflow = ? AND k.key = ?`,
   putKey: `INSERT INTO keys (workflow, key, run, input_hash, until, while_open) VALUES (?,?,?,?,?,?)
@@ -204,23 +222,23 @@ const SQL = {
 
   // runs
   // why: a run that was never claimed is claimed as a whole; while it is paused (0) it is not
-  moveRun: `UPDATE runs SET status = ?, generation = ?, deadline_at = ?, wake_at = ?, resume_to = ?, finished_at = NULL, reason = NULL, output = NULL,
+  moveRun: `UPDATE runs SET status = ?, generation = ?, deadline_at = ?, wake_at = CASE WHEN recall = 1 THEN wake_at ELSE ? END, resume_to = ?, finished_at = NULL, reason = NULL, output = NULL,
     has_output = 0, unclaimed = CASE WHEN unclaimed IS NOT NULL THEN ? END WHERE id = ?`,
-  flowRun: 'UPDATE runs SET flow = ?, wake_at = ? WHERE id = ?',
+  flowRun: 'UPDATE runs SET flow = ?, wake_at = CASE WHEN recall = 1 THEN wake_at ELSE ? END WHERE id = ?',
   // why: what has rows of tasks is not claimed as a whole any more
   breakOpen: 'UPDATE runs SET unclaimed = NULL WHERE id = ? AND unclaimed IS NOT NULL',
   // why: a body below zero is nobody's: no claim meets what is paused
   coverTasks: 'UPDATE tasks SET body = -body WHERE run = ? AND body > 0 AND status <= 4',
   uncoverTasks: 'UPDATE tasks SET body = -body WHERE run = ? AND body < 0 AND status <= 4',
   uncoverMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body < 0',
-  endRun: `UPDATE runs SET status = ?, reason = ?, output = ?, has_output = ?, finished_at = ?, wake_at = NULL, unclaimed = NULL WHERE id = ?`,
+  endRun: `UPDATE runs SET status = ?, reason = ?, output = ?, has_output = ?, finished_at = ?, wake_at = NULL, recall = NULL, unclaimed = NULL WHERE id = ?`,
   dropOpenKey: 'DELETE FROM keys WHERE run = ? AND while_open = 1',
   quarantine: 'UPDATE runs SET quarantined = ?, unclaimed = CASE WHEN unclaimed IS NOT NULL THEN 0 END, wake_at = NULL WHERE id = ?',
   // why: a body below zero is nobody's: no claim and no sweep meets the run's rows any more
   hideTasks: 'UPDATE tasks SET body = -abs(body), due_at = -abs(due_at) WHERE run = ? AND status <= 4',
   hideMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body > 0',
   quarantinedRuns: `SELECT ${RUN} WHERE r.quarantined IS NOT NULL ORDER BY r.id LIMIT ?`,
-  releaseRun: `UPDATE runs SET quarantined = NULL, wake_at = CASE WHEN status = 0 THEN start_at WHEN status < 4 THEN
+  releaseRun: `UPDATE runs SET quarantined = NULL, wake_at = CASE WHEN recall = 1 THEN 0 WHEN status = 0 THEN start_at WHEN status < 4 THEN
     coalesce(min(deadline_at, json_extract(flow, '$.retryAt')), deadline_at, json_extract(flow, '$.retryAt')) END,
     unclaimed = CASE WHEN unclaimed IS NOT NULL AND status <> 3 THEN 1 ELSE unclaimed END WHERE id = ? AND quarantined IS NOT NULL`,
   // why: what is paused besides stays out of the queue
@@ -250,7 +268,8 @@ const SQL = {
   nextUnclaimedDefinition: 'SELECT definition FROM runs WHERE unclaimed = 1 AND definition > ? ORDER BY definition LIMIT 1',
   unclaimedRuns: `SELECT id, rank FROM runs WHERE unclaimed = 1 AND definition = ? AND format <= ? ORDER BY rank, id LIMIT ?`,
   claimRun: `UPDATE runs SET unclaimed = NULL, owner = ?, rev = rev + 1 WHERE id = ? AND unclaimed = 1
-    RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, traceparent, due_at, input, flow`,
+    RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, traceparent, due_at, input, flow,
+    parent, parent_node, parent_item, parent_generation, parent_name, parent_kind, tree, recall`,
   nextQueuedBody: 'SELECT body FROM tasks WHERE status <= 4 AND status = 1 AND body > ? ORDER BY body LIMIT 1',
   queuedTasks: `SELECT t.run, t.node, t.item, t.rank FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2 WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
   claimable: `SELECT r.definition, r.owner FROM runs r WHERE r.id = ? AND r.quarantined IS NULL AND r.format <= ?`,
@@ -258,11 +277,20 @@ const SQL = {
   openMaps: `SELECT m.run, m.node, m.rank FROM maps m CROSS JOIN runs r ON r.id = m.run AND r.format <= ?2 WHERE m.body = ?1 AND m.closed IS NULL AND (m.next < m.n OR m.again > 0) ORDER BY m.rank LIMIT ?3`,
   nextMapBody: 'SELECT body FROM maps WHERE closed IS NULL AND (next < n OR again > 0) AND body > ? ORDER BY body LIMIT 1',
 
+  // why: each part is counted no further than the bound
+  countQueued: `SELECT (SELECT count(*) FROM (SELECT 1 FROM runs WHERE unclaimed = 1 LIMIT ?1))
+    + (SELECT count(*) FROM (SELECT 1 FROM tasks WHERE status <= 4 AND status = 1 AND body > 0 LIMIT ?1))
+    + (SELECT count(*) FROM (SELECT 1 FROM gates WHERE held = 0 LIMIT ?1)) AS n`,
   // limits: lanes, what they hold, and what is said of pools, keys and rates
   readLane: 'SELECT id FROM lanes WHERE body = ? AND needs = ?',
   insertLane: `INSERT INTO lanes (id, body, needs, key) SELECT coalesce(max(id), ${FIRST_LANE}) + 1, ?, ?, ? FROM lanes RETURNING id`,
+  // why: by both signs, and by each open state, so that the index serves it
+  emptyLanes: `SELECT id FROM lanes l WHERE id > ?1 AND NOT EXISTS (SELECT 1 FROM tasks t INDEXED BY tasks_open
+    WHERE t.status <= 4 AND t.status IN (0, 1, 2, 3, 4) AND t.body IN (l.id, -l.id)) ORDER BY id LIMIT ?2`,
+  dropLane: 'DELETE FROM lanes WHERE id = ?',
   putInLane: 'UPDATE tasks SET body = ? WHERE run = ? AND node = ? AND item = ?',
   // why: from lane to lane by the index, with the first in each
+  relane: 'UPDATE tasks SET body = CASE WHEN body < 0 THEN -?1 ELSE ?1 END WHERE run = ?2 AND node = ?3 AND item = ?4',
   queuedLanes: `WITH RECURSIVE queued(lane) AS (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > ?1 UNION ALL
       SELECT (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > queued.lane) FROM queued WHERE queued.lane IS NOT NULL)
     SELECT l.id, l.body, l.needs, t.rank, t.run, t.node, t.item, t.first_queued_at AS queuedAt FROM queued CROSS JOIN lanes l ON l.id = queued.lane
@@ -281,12 +309,28 @@ const SQL = {
     WHERE l.key = ? AND t.status <= 4 AND t.status = 2 ORDER BY t.started_at, t.run, t.node, t.item LIMIT ?`,
   needsOfRun: `SELECT t.node, t.item, l.needs FROM tasks t CROSS JOIN lanes l ON l.id = abs(t.body)
     WHERE t.run = ? AND +t.status <= 4 AND (t.body > ${FIRST_LANE} OR t.body < -${FIRST_LANE})`,
+  enterGate:
+    'INSERT INTO gates (run, name, need, rank, held) VALUES (?,?,?,?,0) ON CONFLICT (run, name) DO UPDATE SET held = 0, rank = excluded.rank',
+  leaveGate: 'DELETE FROM gates WHERE run = ?',
+  nextGate: 'SELECT name FROM gates WHERE held = 0 AND name > ? ORDER BY name LIMIT 1',
+  gateWaiting: `SELECT e.run, e.need FROM gates e CROSS JOIN runs r ON r.id = e.run AND r.status = 1 AND r.quarantined IS NULL
+    WHERE e.held = 0 AND e.name = ? ORDER BY e.rank, e.run LIMIT ?`,
+  gateHolders:
+    'SELECT e.run FROM gates e CROSS JOIN runs r ON r.id = e.run AND +r.status < 6 WHERE e.held = 1 AND e.name = ? ORDER BY e.run LIMIT ?',
+  takeGate: 'UPDATE gates SET held = 1 WHERE run = ? AND name = ? AND held = 0',
+  // why: their process may have died between the grant and the admission
+  gateGranted: 'SELECT e.run FROM gates e CROSS JOIN runs r ON r.id = e.run AND r.status = 1 WHERE e.held = 1',
+  gateOf: 'SELECT name, need, held FROM gates WHERE run = ?',
+  // why: the last definition that begins before the body has it
+  definitionOfBody: 'SELECT id, first_body AS firstBody FROM definitions WHERE first_body <= ? ORDER BY first_body DESC LIMIT 1',
+  laneBody: 'SELECT body FROM lanes WHERE id = ?',
   readLimits: 'SELECT kind, name, code, operator FROM limits ORDER BY kind, name',
   declareLimit: `INSERT INTO limits (kind, name, code) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET code = ?3 WHERE code IS NOT ?3`,
   setLimit: `INSERT INTO limits (kind, name, operator) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET operator = ?3`,
   clearLimit: 'UPDATE limits SET operator = NULL WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NOT NULL',
   dropLimit: 'DELETE FROM limits WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NULL',
   readBucket: 'SELECT level, at FROM buckets WHERE name = ?',
+  readBuckets: 'SELECT name, level, at FROM buckets ORDER BY name',
   putBucket: `INSERT INTO buckets (name, level, at) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET level = ?2, at = max(at, ?3)`,
   readPaused: 'SELECT kind, name, at FROM paused ORDER BY kind, name',
   pauseName: 'INSERT INTO paused (kind, name, at) VALUES (?, ?, ?) ON CONFLICT (kind, name) DO NOTHING',
@@ -300,6 +344,7 @@ const SQL = {
   // why: `+` keeps the order by id, and the planner from the partial index, whatever the statistics say
   listRuns: `SELECT ${RUN} WHERE r.id < ?1 AND (?2 IS NULL OR d.workflow = ?2) AND (?3 IS NULL OR +r.status IN (SELECT value FROM json_each(?3)))
     AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(r.tags) WHERE value = ?4)) AND (?5 IS NULL OR r.accepted_at >= ?5) AND (?7 IS NULL OR r.key = ?7)
+    AND (?8 = 1 OR r.parent_kind IS NULL OR r.parent_kind < 2)
     ORDER BY r.id DESC LIMIT ?6`,
   newestIds: 'SELECT uid FROM runs ORDER BY id DESC LIMIT ?',
   // why: from workflow to workflow by the index, since a key is unique within one
@@ -335,9 +380,15 @@ const SQL = {
   journalHead: 'SELECT seq, at FROM journal ORDER BY seq DESC LIMIT 1',
 
   // retention: a run leaves with its row; its other rows follow, at once or as leftovers
+  // why: a child stays as long as the run at the top, and that as long as anything below it is open
   endedRuns: `SELECT id, definition, key FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?
+    AND (tree IS NULL OR NOT EXISTS (SELECT 1 FROM runs top WHERE top.id = runs.tree))
+    AND NOT EXISTS (SELECT 1 FROM runs below WHERE below.tree IS NOT NULL AND below.tree = runs.id AND below.status < 6)
     ORDER BY finished_at LIMIT ?`,
-  countEnded: 'SELECT count(*) AS n FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?',
+  countEnded: `SELECT count(*) AS n FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?
+    AND (tree IS NULL OR NOT EXISTS (SELECT 1 FROM runs top WHERE top.id = runs.tree))
+    AND NOT EXISTS (SELECT 1 FROM runs below WHERE below.tree IS NOT NULL AND below.tree = runs.id AND below.status < 6)`,
+  hasBelow: 'SELECT 1 AS n FROM runs WHERE tree IS NOT NULL AND tree = ? LIMIT 1',
   dropRun: 'DELETE FROM runs WHERE id = ?',
   dropKey: 'DELETE FROM keys WHERE workflow = (SELECT workflow FROM definitions WHERE id = ?) AND key = ? AND run = ?',
   nextLeftover: 'SELECT run FROM leftovers WHERE due_at <= ? ORDER BY run LIMIT 1',
@@ -428,7 +479,7 @@ const SQL = {
   // timers
   // why: below zero lies what waits for a decision about its quarantined run
   dueTasks: 'SELECT run, node, item, due_at AS dueAt FROM tasks WHERE due_at >= 0 AND due_at <= ? ORDER BY due_at LIMIT ?',
-  dueRuns: 'SELECT id AS run, status, wake_at AS dueAt FROM runs WHERE wake_at <= ? ORDER BY wake_at LIMIT ?',
+  dueRuns: 'SELECT id AS run, status, recall, wake_at AS dueAt FROM runs WHERE wake_at <= ? ORDER BY wake_at LIMIT ?',
   nextTaskDue: 'SELECT due_at AS at FROM tasks WHERE due_at > ? ORDER BY due_at LIMIT 1',
   nextRunDue: 'SELECT wake_at AS at FROM runs WHERE wake_at > ? ORDER BY wake_at LIMIT 1',
   // why: driven by the index of open runs, one probe of the primary key each; the sweep pages through them

@@ -111,6 +111,24 @@ export class SqliteStore implements port.Store {
     return row === undefined ? null : readDefinition(row);
   }
 
+  async newestDefinition(workflow: string, version?: string): Promise<port.StoredDefinition | null> {
+    const sql = this.reading();
+    const row = version === undefined ? sql.newestDefinition.get(workflow) : sql.readDefinition.get(workflow, version);
+    return row === undefined ? null : readDefinition(row);
+  }
+
+  async childrenOf(run: number, place?: { readonly node: number; readonly item: number }): Promise<port.RunRow[]> {
+    const { childrenOf, childrenAt } = this.reading();
+    const rows = place === undefined ? childrenOf.all(run) : childrenAt.all(run, place.node, place.item);
+    return (rows as Row[]).map(readRun);
+  }
+
+  async untold(limit: number): Promise<number[]> {
+    return this.reading()
+      .untoldRuns.all(limit)
+      .map((row) => Number(row['id']));
+  }
+
   async reserve(runs: number, tokens: number): Promise<port.Reserved> {
     return this.write(() => ({ firstRun: this.take('next_run', runs), firstToken: this.take('next_token', tokens) }));
   }
@@ -135,6 +153,7 @@ export class SqliteStore implements port.Store {
             cause: error,
           });
         conflicts.add(at);
+        addKin(batch.runs, conflicts);
       }
     }
   }
@@ -149,13 +168,18 @@ export class SqliteStore implements port.Store {
     }
     const logs = batch.logs.map((write) => this.writer.log(write));
     batch.runs.forEach((write, i) => {
-      if (conflicts.has(i)) return;
-      if (this.isStale(write)) conflicts.add(i);
-      else this.writer.change(write, now, journal);
+      if (!conflicts.has(i) && this.isStale(write)) conflicts.add(i);
+    });
+    if (conflicts.size > 0) addKin(batch.runs, conflicts);
+    batch.runs.forEach((write, i) => {
+      if (!conflicts.has(i)) this.writer.change(write, now, journal);
     });
     for (const run of batch.share) this.sql.shareRun.run(run);
     const steps = batch.steps.map((step) => this.writer.step(step));
-    const starts = batch.starts.map((start) => this.writer.start(start, now, journal));
+    const { maxQueued } = batch;
+    const isBounded = maxQueued !== undefined && batch.starts.length > 0;
+    const queue = isBounded ? { bound: maxQueued, waiting: this.writer.backlog(maxQueued) } : undefined;
+    const starts = batch.starts.map((start) => this.writer.start(start, now, journal, queue));
     const claimed = batch.claim === null ? NOTHING_CLAIMED : this.claimer.claim(batch.claim, { worker, now, epoch: this.epoch }, journal);
     // why: a commit whose outcome is unknown is found again by its journal row, so one that writes anything has one
     if (!journal.isEmpty || steps.length + logs.length > 0 || batch.share.length > 0) this.record(now, worker, journal.finish());
@@ -528,4 +552,13 @@ export class SqliteStore implements port.Store {
     const coded = storeError(error, path);
     throw coded instanceof PawlError ? coded : new PawlError('STORE_IO', `${path}: a commit failed: ${String(error)}`, { cause: error });
   }
+}
+
+/** A write that meets another revision takes with it those that belong together with it. */
+function addKin(runs: readonly port.RunWrite[], conflicts: Set<number>): void {
+  const groups = new Set([...conflicts].flatMap((i) => runs[i]?.group ?? []));
+  if (groups.size === 0) return;
+  runs.forEach((write, i) => {
+    if (write.group !== undefined && groups.has(write.group)) conflicts.add(i);
+  });
 }

@@ -1,7 +1,8 @@
 import type { AttemptRecord, Changes, RecordChange } from '../../core/changes.ts';
+import { ALL_ITEMS } from '../../core/children.ts';
 import type { JournalWriter } from '../../core/journal.ts';
+import { LINK_KINDS, type RunningTask, type RunState, type TaskState } from '../../core/run-state.ts';
 import { renameSteps } from '../../core/moving.ts';
-import type { RunningTask, RunState, TaskState } from '../../core/run-state.ts';
 import { REQUEST_MS } from '../../core/reset.ts';
 import { flowText, wakeOf } from '../../core/run-flow.ts';
 import { isRunOver } from '../../core/states.ts';
@@ -9,7 +10,7 @@ import type { ActWrite } from '../acts.ts';
 import type { CacheWrite, KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { closeWaits, openWaits } from './mailbox.ts';
-import { Lanes } from './lanes.ts';
+import { Lanes, readNeeds } from './lanes.ts';
 import { FireWriter } from './schedules.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
 import { BODY_TABLES, NODE_TABLES, type Statements } from './statements.ts';
@@ -112,7 +113,13 @@ export class RunWriter {
     this.fires = new FireWriter(sql);
   }
 
-  start(write: StartWrite, now: number, journal: JournalWriter): StartResult {
+  /** What waits in the queue, counted up to `bound`. */
+  backlog(bound: number): number {
+    return Number(this.sql.countQueued.get(bound)?.['n']);
+  }
+
+  /** `queue`: what waits in it, counting those that this transaction adds. */
+  start(write: StartWrite, now: number, journal: JournalWriter, queue?: { readonly bound: number; waiting: number }): StartResult {
     const { state, key } = write;
     if (write.act !== null) {
       const done = this.doneBefore(write.act, now);
@@ -123,8 +130,10 @@ export class RunWriter {
       const holder = this.holder(write.workflow, key, now);
       if (holder !== null) return holder;
     }
+    if (queue !== undefined && queue.waiting >= queue.bound) return { created: false, queued: queue.bound };
     if (write.fire !== undefined && !this.fires.start(write.fire, now)) return { created: false, decided: true };
     const ended = write.changes.end;
+    if (queue !== undefined && write.owner === null && ended === null) queue.waiting++;
     this.sql.insertRun.run(
       state.run,
       write.uid,
@@ -159,13 +168,31 @@ export class RunWriter {
     // why: who asks what was done to a run looks there, not at what was made of it
     if (write.act !== null) this.act(write.link?.run ?? state.run, write.act, now);
     if (key !== null && !(key.until === 'open' && ended !== null)) this.putKey(write.workflow, key, state.run);
+    this.gate(state.run, write.changes);
     journal.run(state);
     journal.runMoved('-', ended === null ? state.status : 'running', null);
     this.applyTasks(state, write.firstBody, write.changes, journal);
     if (write.changes.flow) this.sql.flowRun.run(flowText(state), ended === null ? wakeOf(state) : null, state.run);
     for (const { from, to } of write.changes.moves) journal.runMoved(from, to, null);
     if (ended !== null) journal.runMoved('running', ended.status, ended.reason);
+    if (state.parent !== null) this.link(state);
+    this.kin(write.state, write.changes, write.children, now, journal);
     return { created: true };
+  }
+
+  private link({ run, parent }: RunState): void {
+    if (parent === null) return;
+    const { node, item, generation, name, kind, tree } = parent;
+    this.sql.linkChild.run(parent.run, node, item, generation, name, LINK_KINDS.indexOf(kind), tree, run);
+  }
+
+  /** Child runs that start in the same transaction, and those that are let go of. */
+  private kin(state: RunState, changes: Changes, children: readonly StartWrite[] | undefined, now: number, journal: JournalWriter): void {
+    for (const child of children ?? []) this.start(child, now, journal);
+    for (const { node, item, generation } of changes.recalls) {
+      if (item === ALL_ITEMS) this.sql.recallItems.run(now, state.run, node, generation);
+      else this.sql.recallPlace.run(now, state.run, node, item, generation);
+    }
   }
 
   /** What is copied must be what the kernel has seen. */
@@ -202,26 +229,43 @@ export class RunWriter {
   change(write: RunWrite, now: number, journal: JournalWriter): void {
     const { state, changes } = write;
     journal.run(state);
+    if (changes.kin === 'told') this.sql.recalled.run(null, state.run);
+    if (changes.kin === 'recalled') this.sql.recalled.run(wakeOf(state), state.run);
+    if (changes.kin === 'reopened') this.sql.relinkChild.run(state.parent?.generation ?? 0, state.run);
     if (write.act !== null) this.act(state.run, write.act, now);
     if (write.move !== null) this.renumber(state.run, write.move, write.firstBody, journal);
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
     if (changes.flow) this.sql.flowRun.run(flowText(state), wakeOf(state), state.run);
     if ((write.act !== null || write.move !== null) && changes.tasks.length > 0) this.sql.breakOpen.run(state.run);
     this.applyTasks(state, write.firstBody, changes, journal);
+    this.gate(state.run, changes);
     if (changes.moves.some((move) => move.from === 'paused' || move.to === 'paused')) this.cover(state);
     for (const { key, task, output, expiresAt } of write.cache ?? NOTHING) this.sql.putCache.run(key, task, output, expiresAt);
     if (write.shared) this.sql.bumpRev.run(state.run);
     if (changes.end !== null) this.endRun(state.run, changes.end, journal);
     // why: a redrive goes on with the maps of a run that ended while it was paused
     if (changes.end?.from === 'paused') this.sql.uncoverMaps.run(state.run);
+    if (write.untold === true) this.sql.leaveUntold.run(state.run);
+    this.kin(state, changes, write.children, now, journal);
+  }
+
+  private gate(run: number, { gate }: Changes): void {
+    if (gate?.kind === 'enter') this.sql.enterGate.run(run, gate.need.name, JSON.stringify(gate.need), gate.rank);
+    else if (gate !== null) this.sql.leaveGate.run(run);
   }
 
   /** All rows of a run that goes on under another definition get the numbers of its tasks there. */
   private renumber(run: number, { from, to, nodes, staysUntil }: MoveWrite, firstBody: number, journal: JournalWriter): void {
+    const needy = this.sql.needsOfRun.all(run);
     for (const step of renameSteps(nodes)) {
       for (const table of NODE_TABLES) this.sql[`rename_${table}`].run(run, step.to, step.from);
+      this.sql.renameChildren.run(run, step.to, step.from);
     }
     for (const table of BODY_TABLES) this.sql[`rebody_${table}`].run(run, firstBody);
+    for (const { node, item, needs } of needy) {
+      const there = nodes.get(Number(node)) ?? Number(node);
+      this.sql.relane.run(this.lanes.laneOf(firstBody + there, readNeeds(needs)), run, there, item ?? null);
+    }
     this.sql.moveDefinition.run(to, staysUntil, run);
     journal.moved(from, to, nodes);
   }

@@ -31,6 +31,9 @@ CREATE TABLE definitions (
   UNIQUE (workflow, version)
 ) STRICT;
 
+-- the newest version of a workflow
+CREATE INDEX definitions_newest ON definitions (workflow, id);
+
 CREATE TABLE runs (
   id INTEGER PRIMARY KEY,
   uid BLOB NOT NULL UNIQUE CHECK (length(uid) = 16),
@@ -49,6 +52,16 @@ CREATE TABLE runs (
   resume_to INTEGER,
   linked_from INTEGER,
   link TEXT,
+  -- its place in the run that started it, and the run at the top
+  parent INTEGER,
+  parent_node INTEGER,
+  parent_item INTEGER,
+  parent_generation INTEGER,
+  parent_name TEXT,
+  parent_kind INTEGER,
+  tree INTEGER,
+  -- 1: its parent waits for it no more, it is to be cancelled; 2: it ended, and its parent does not know
+  recall INTEGER,
   -- a person chose its definition: only one newer than this moves it by itself
   stays_until INTEGER,
   finished_at INTEGER,
@@ -65,6 +78,9 @@ CREATE TABLE runs (
   input TEXT,
   output TEXT
 ) STRICT;
+CREATE INDEX runs_parent ON runs (parent, parent_node, parent_item, parent_generation) WHERE parent IS NOT NULL;
+CREATE INDEX runs_tree ON runs (tree, status) WHERE tree IS NOT NULL;
+CREATE INDEX runs_untold ON runs (id) WHERE recall = 2;
 CREATE INDEX runs_unclaimed ON runs (definition, rank, id) WHERE unclaimed = 1;
 CREATE INDEX runs_open ON runs (definition) WHERE status < 6;
 CREATE INDEX runs_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;
@@ -349,6 +365,18 @@ CREATE TABLE paused (
   at INTEGER NOT NULL,
   PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
+
+-- runs that wait for the key of their workflow, or hold it: from acceptance to end. What is held is counted over runs that are open.
+CREATE TABLE gates (
+  run INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  need TEXT NOT NULL CHECK (json_valid(need)),
+  rank INTEGER NOT NULL,
+  held INTEGER NOT NULL CHECK (held IN (0, 1)),
+  PRIMARY KEY (run, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX gates_waiting ON gates (name, rank, run) WHERE held = 0;
+CREATE INDEX gates_held ON gates (name, run) WHERE held = 1;
 
 -- acts of people
 CREATE TABLE audit (

@@ -1,0 +1,177 @@
+import { putTask, taskAt, type RunEnd } from './changes.ts';
+import { encode } from './codec.ts';
+import type { CompiledGraph, GraphNode } from './compile.ts';
+import { isPawlError } from './errors.ts';
+import type { Graph } from './graph.ts';
+import type { HookFacts } from './hooks.ts';
+import { judged } from './judging.ts';
+import { runRootCauses } from './outcome.ts';
+import type { LinkKind, ParentLink, RunState, TaskFacts, WaitingTask, TaskState } from './run-state.ts';
+import type { RunOutcome } from './states.ts';
+import { bareFacts, endTask, isAllowed, type Turn } from './turn.ts';
+import { taskInput } from './values.ts';
+import { childCame } from './suspending.ts';
+import { startedOf } from './waiting.ts';
+
+/** A child run to start in the commit that makes its place wait for it (docs/adr/0016). */
+export interface ChildStart {
+  readonly node: number;
+  readonly item: number;
+  readonly generation: number;
+  readonly name: string | null;
+  readonly kind: LinkKind;
+  readonly workflow: string;
+  /** Of a part of the parent's own definition, its graph. */
+  readonly graph: Graph | null;
+  readonly input: string | null;
+  /** Why it cannot start, an `ErrorRecord` as JSON. */
+  readonly refused: string | null;
+  /** The place was redriven: the child that it had goes on, where it can. */
+  readonly goesOn: boolean;
+  /** Of a hook: what it is told; its input is put together where the run's id is known. */
+  readonly hook?: HookFacts;
+  /** Of a call of a body: it started before, and may have ended while the body did not wait for it. */
+  readonly isOpen?: boolean;
+}
+
+/** Children of one place, or of all items of a map, up to a generation: their parent does not wait for them any more. */
+export interface Recall {
+  readonly node: number;
+  readonly item: number;
+  readonly generation: number;
+}
+
+/** Stands for every item of a map. */
+export const ALL_ITEMS = -2;
+
+/** How a child ended, as its parent gets to know it. */
+export interface ChildEnd {
+  readonly run: string;
+  readonly status: RunOutcome;
+  readonly output: string | null;
+  readonly hasOutput: boolean;
+  /** An `ErrorRecord` as JSON. */
+  readonly error: string | null;
+}
+
+interface Place {
+  readonly node: number;
+  readonly item: number;
+  readonly generation: number;
+}
+
+export type ChildEvent =
+  /** `name`: of a call of the task's body. */
+  | (Place & { readonly type: 'child'; readonly name: string | null; readonly end: ChildEnd })
+  /** A detached child is stored: that is all its place waits for. */
+  | (Place & { readonly type: 'accepted'; readonly id: string })
+  /** It could not start. */
+  | (Place & { readonly type: 'refused'; readonly name: string | null; readonly error: string })
+  /** The child of this place was redriven: it is to be waited for again. */
+  | (Place & { readonly type: 'reopened' })
+  /** The parent waits for this run no more. */
+  | { readonly type: 'recall' }
+  /** It is over, and its parent could not be told then. */
+  | { readonly type: 'tell' };
+
+/** Puts a child run in the place of a task or item. `input`: as a worker has checked it. */
+export function startChild(
+  turn: Turn,
+  node: GraphNode,
+  facts: TaskFacts,
+  how: { readonly input?: string | null; readonly goesOn?: boolean } = {},
+): void {
+  const { child } = node;
+  if (child === null) return;
+  putTask(turn.state, turn.changes, waitingOn(turn, facts, child.workflow));
+  const { item, generation } = facts;
+  const place = { node: node.index, item, generation, name: null, goesOn: how.goesOn === true };
+  const input = how.input === undefined ? inputOf(turn, node, facts) : { input: how.input, refused: null };
+  turn.changes.children = [...turn.changes.children, { ...child, ...place, ...input }];
+}
+
+/** The place of a child run, while the child is open. */
+export const waitingOn = (turn: Turn, facts: TaskFacts, workflow: string): WaitingTask => ({
+  ...bareFacts(facts),
+  status: 'waiting',
+  on: [{ kind: 'child', name: null, dueAt: null, since: turn.now, workflow, group: null }],
+  since: turn.now,
+  dueAt: null,
+});
+
+function inputOf(turn: Turn, node: GraphNode, { item, edited }: TaskFacts): Pick<ChildStart, 'input' | 'refused'> {
+  if (edited !== null) return { input: edited, refused: null };
+  try {
+    const value = taskInput(turn.graph, turn.state, node.index, item);
+    return { input: encode(value, { maxBytes: turn.settings.maxPayload, root: 'input' }) ?? null, refused: null };
+  } catch (error) {
+    if (!isPawlError(error, 'PAYLOAD_TOO_LARGE', 'PAYLOAD_NOT_STORABLE')) throw error;
+    return { input: null, refused: JSON.stringify({ name: 'PawlError', code: error.code, message: error.message }) };
+  }
+}
+
+/** The end that a child's end gives to its place; null where nobody waits there for it. */
+export function childEnded(turn: Turn, event: Extract<ChildEvent, { type: 'child' | 'accepted' | 'refused' }>): TaskState | null {
+  const task = taskAt(turn.state, event.node, event.item);
+  const node = turn.graph.nodes[event.node];
+  if (node === undefined || task?.status !== 'waiting' || task.generation !== event.generation) return null;
+  if (event.type !== 'accepted' && event.name !== null) {
+    const refused = { run: '', status: 'failed', output: null, hasOutput: false } as const;
+    return childCame(turn, node, task, event.name, event.type === 'refused' ? { ...refused, error: event.error } : event.end);
+  }
+  if (event.type === 'accepted') return endTask(startedOf(task), { status: 'success', output: JSON.stringify(event.id) }, turn.now);
+  if (event.type === 'refused')
+    return endTask(startedOf(task), { status: 'failed', reason: 'error', error: event.error, ...judged(turn, node, event.item) }, turn.now);
+  const { status, output, hasOutput, error, run } = event.end;
+  switch (status) {
+    case 'success':
+    case 'partial':
+      if (!hasOutput && node.isRead) return endTask(startedOf(task), withoutOutput(turn, node, event.item, run), turn.now);
+      return endTask(startedOf(task), { status: 'success', output, partial: status === 'partial' }, turn.now);
+    case 'skipped':
+      return endTask(startedOf(task), { status: 'skipped', reason: 'condition' }, turn.now);
+    case 'cancelled':
+      return endTask(startedOf(task), { status: 'cancelled', reason: 'person', error }, turn.now);
+    case 'failed':
+      // Its dead letters are in the child: this place is none of its own.
+      return endTask(startedOf(task), { status: 'failed', reason: 'error', error, allowed: isAllowed(node) }, turn.now);
+  }
+}
+
+function withoutOutput(turn: Turn, node: GraphNode, item: number, run: string) {
+  const message = `Run ${run} succeeded, but a part that its output requires did not.`;
+  const error = JSON.stringify({ name: 'PawlError', code: 'RUN_NO_OUTPUT', message });
+  return { status: 'failed', reason: 'error', error, ...judged(turn, node, item) } as const;
+}
+
+type Ended = Pick<RunEnd, 'status' | 'output' | 'hasOutput'> & { readonly reason: string | null };
+
+/** What a run that ended says to the run that waits for it. */
+export function endNotice(graph: CompiledGraph, state: RunState, ended: Ended, run: string): ChildEvent | null {
+  const { parent } = state;
+  if (parent === null || !isAwaited(parent)) return null;
+  const { status, output, hasOutput, reason } = ended;
+  const { node, item, generation, name } = parent;
+  const error = status === 'failed' || status === 'cancelled' ? failureOf(graph, state, run, status, reason) : null;
+  return { type: 'child', node, item, generation, name, end: { run, status, output, hasOutput, error } };
+}
+
+/** Whether the parent waits for its end. */
+export const isAwaited = ({ kind, recalled }: ParentLink): boolean => !recalled && kind !== 'detached' && kind !== 'hooks';
+
+function failureOf(graph: CompiledGraph, state: RunState, run: string, status: 'failed' | 'cancelled', reason: string | null): string {
+  const rootCause = runRootCauses(graph, state);
+  const why = rootCause.length === 0 ? (reason ?? status) : rootCause.slice(0, 20).join(', ');
+  return JSON.stringify({
+    name: 'ChildError',
+    code: status === 'failed' ? 'RUN_FAILED' : 'RUN_CANCELLED',
+    message: `Run ${run} of workflow "${graph.graph.workflow}" ${status === 'failed' ? 'failed' : 'was cancelled'}: ${why}`,
+    run,
+    rootCause: rootCause.slice(0, 100),
+  });
+}
+
+/** A place that is left while its child may be open: the child is let go of. */
+export function letGo(turn: Turn, place: Place): void {
+  turn.changes.recalls = [...turn.changes.recalls, { node: place.node, item: place.item, generation: place.generation }];
+}

@@ -1,0 +1,57 @@
+import type { Logger } from '../core/log.ts';
+import type { Store } from '../store/store.ts';
+import type { Committer } from './committer.ts';
+
+/**
+ * Lets runs in that wait for the key of their workflow. Granting the key is one transaction, what the run does with it another: whoever looks
+ * next finishes what a process that died in between has begun.
+ */
+export class Admission {
+  private readonly store: Store;
+  private readonly committer: Committer;
+  private readonly logger: Logger;
+  private running: Promise<void> | null = null;
+  private isWanted = false;
+
+  constructor(store: Store, committer: Committer, logger: Logger) {
+    this.store = store;
+    this.committer = committer;
+    this.logger = logger;
+  }
+
+  get isIdle(): boolean {
+    return this.running === null;
+  }
+
+  /** Somebody waits for a key, or has given one up. */
+  hint(): void {
+    this.isWanted = true;
+    this.running ??= this.run();
+  }
+
+  private async run(): Promise<void> {
+    try {
+      while (this.isWanted) {
+        this.isWanted = false;
+        await this.admit();
+      }
+    } catch (error) {
+      // The next sweep tries again.
+      this.logger.error('runs that wait for a key could not be admitted', {
+        error: error instanceof Error ? error.message : String(error),
+      });
+    } finally {
+      this.running = null;
+    }
+  }
+
+  private async admit(): Promise<void> {
+    const { granted, displaced } = await this.store.capacity.admit();
+    const applied = await Promise.all([
+      ...granted.map((run) => this.committer.event(run, { type: 'granted' })),
+      ...displaced.map(({ run, status }) => this.committer.event(run, { type: 'displaced', status })),
+    ]);
+    // What ended made room.
+    if (displaced.length > 0 && applied.some(Boolean)) this.isWanted = true;
+  }
+}

@@ -1,0 +1,371 @@
+import type { Changes } from '../core/changes.ts';
+import { endNotice, isAwaited, type ChildStart } from '../core/children.ts';
+import { decode, encode } from '../core/codec.ts';
+import type { HookFacts } from '../core/hooks.ts';
+import { BadKey } from '../core/needs.ts';
+import { newRunId, runIdText } from '../core/ids.ts';
+import type { ParentLink, RunState } from '../core/run-state.ts';
+import { isRunOver, type RunOutcome } from '../core/states.ts';
+import type { RunEvent } from '../core/turn.ts';
+import { ItemsNeeded } from '../core/values.ts';
+import type { RunRow, StartWrite, Store } from '../store/store.ts';
+import type { CachedRun } from './cache.ts';
+import type { RunLoader } from './loader.ts';
+import type { Numbers } from './numbers.ts';
+import type { Capacity, Launch, Plan, PlannedChild, PlannedRun, Planner } from './planner.ts';
+import type { Ports } from './ports.ts';
+import type { Known, Registry } from './registry.ts';
+
+/** A run must be brought in again, or left out, before the commit can be decided: everything is planned anew. */
+export class PlanAgain extends Error {
+  readonly run: number;
+  /** Null: with the ended items of its maps. */
+  readonly fault: { readonly error: unknown } | null;
+  constructor(run: number, fault: { readonly error: unknown } | null) {
+    super(`run ${run} is to be planned anew`);
+    this.run = run;
+    this.fault = fault;
+  }
+}
+
+/** A run that this commit writes, whether it was there before or starts with it. */
+interface Member {
+  readonly uid: Uint8Array;
+  readonly known: Known;
+  readonly state: RunState;
+  readonly changes: Changes;
+  readonly launches: Launch[];
+  readonly chain: PlannedRun['chain'];
+  readonly children: PlannedChild[];
+  readonly writes: StartWrite[];
+  readonly traceparent: string | null;
+  /** The run whose write its own is a part of; itself where it has one of its own. */
+  readonly host: Member;
+  readonly planned: PlannedRun | null;
+  /** Children of `changes` that are seen to. */
+  seen: number;
+  isTold: boolean;
+  /** Of hosts that are written together, the one that stands for all. */
+  joined: Member | null;
+}
+
+interface Parts {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly ports: Ports;
+  readonly loader: RunLoader;
+  readonly numbers: Numbers;
+  readonly planner: Planner;
+}
+
+/**
+ * What a commit does to one run may start others, and the end of one is an event of another: both are decided here, to a fixed point, so
+ * that one transaction holds them all (docs/adr/0016). A commit without children comes here and leaves at once.
+ */
+export class Kin {
+  private readonly parts: Parts;
+
+  constructor(parts: Parts) {
+    this.parts = parts;
+  }
+
+  /** Throws {@link PlanAgain}. */
+  async settle(plan: Plan, capacity: Capacity): Promise<void> {
+    const runs = plan.runs.filter(({ entry, changes }) => concerns(entry.state, changes));
+    const starts = plan.starts.filter(({ write }) => concerns(write.state, write.changes));
+    if (runs.length + starts.length > 0) await new Settling(this.parts, plan, capacity).run(runs, starts);
+  }
+}
+
+const concerns = (state: RunState, changes: Changes): boolean =>
+  changes.children.length > 0 || (state.parent !== null && (changes.end !== null || changes.kin === 'reopened' || changes.kin === 'told'));
+
+class Settling {
+  private readonly parts: Parts;
+  private readonly plan: Plan;
+  private readonly capacity: Capacity;
+  private readonly members = new Map<number, Member>();
+  private readonly queue: Member[] = [];
+  private readonly definitions = new Map<string, Known | null>();
+
+  constructor(parts: Parts, plan: Plan, capacity: Capacity) {
+    this.parts = parts;
+    this.plan = plan;
+    this.capacity = capacity;
+  }
+
+  async run(runs: readonly PlannedRun[], starts: readonly PlannedChild[]): Promise<void> {
+    for (const planned of runs) this.queue.push(this.memberOf(planned));
+    for (const start of starts) this.queue.push(this.fresh(start, null));
+    for (let member = this.queue.pop(); member !== undefined; member = this.queue.pop()) {
+      await this.startChildren(member);
+      await this.tellParent(member);
+    }
+    this.nameGroups();
+  }
+
+  // --- who takes part ----------------------------------------------------------------------------------------------------------------
+
+  private memberOf(planned: PlannedRun): Member {
+    const { entry, changes, launches, chain, children } = planned;
+    return this.member({ ...entry, changes, launches, chain, children, writes: [], planned }, null);
+  }
+
+  private fresh({ known, write, launches, chain, children }: PlannedChild, host: Member | null): Member {
+    const { state, changes, uid, traceparent } = write;
+    const writes = write.children as StartWrite[];
+    return this.member({ uid, known, state, changes, launches, chain, children, writes, traceparent, planned: null }, host);
+  }
+
+  private member(parts: Omit<Member, 'host' | 'seen' | 'isTold' | 'joined'>, host: Member | null): Member {
+    const { uid, known, state, changes, launches, chain, children, writes, traceparent, planned } = parts;
+    const made = {
+      uid,
+      known,
+      state,
+      changes,
+      launches,
+      chain,
+      children,
+      writes,
+      traceparent,
+      planned,
+      seen: 0,
+      isTold: false,
+      joined: null,
+    };
+    const member: Member = Object.assign(made, { host: undefined as unknown as Member });
+    (member as { host: Member }).host = host ?? member;
+    this.members.set(state.run, member);
+    return member;
+  }
+
+  /** A run that the commit has not met yet; null where it is gone or set aside. */
+  private async bring(run: number): Promise<Member | null> {
+    const known = this.members.get(run);
+    if (known !== undefined) return known;
+    const planned = this.plan.runs.find(({ entry }) => entry.state.run === run);
+    if (planned !== undefined) return this.memberOf(planned);
+    const { loader } = this.parts;
+    if (loader.cache.get(run) === undefined) await loader.load([{ run, items: [] }]);
+    const entry = loader.cache.get(run);
+    return entry === undefined ? null : this.memberOf(this.planned(entry, []));
+  }
+
+  private planned(entry: CachedRun, events: readonly RunEvent[]): PlannedRun {
+    const units = events.map((event) => ({ kind: 'event' as const, run: entry.state.run, event, attempt: null, act: null, done: null }));
+    const before = this.plan.runs.length;
+    this.parts.planner.run(this.plan, entry, units, this.capacity, false);
+    const planned = this.plan.runs[before];
+    // why: it follows from what others did, and is derived anew where this is decided again
+    units.length = 0;
+    if (planned !== undefined) return planned;
+    const broken = this.plan.broken.find(({ run }) => run === entry.state.run);
+    throw new PlanAgain(entry.state.run, broken === undefined ? null : { error: broken.error });
+  }
+
+  private join(a: Member, b: Member): void {
+    const [one, other] = [topOf(a), topOf(b)];
+    if (one !== other) other.joined = one;
+  }
+
+  private nameGroups(): void {
+    const groups = new Map<Member, number>();
+    for (const member of this.members.values()) {
+      if (member.planned === null) continue;
+      const top = topOf(member);
+      if (!groups.has(top)) groups.set(top, groups.size);
+      member.planned.group = groups.get(top) ?? null;
+    }
+  }
+
+  // --- down --------------------------------------------------------------------------------------------------------------------------
+
+  private async startChildren(member: Member): Promise<void> {
+    for (let start = member.changes.children[member.seen]; start !== undefined; start = member.changes.children[member.seen]) {
+      member.seen++;
+      if (start.isOpen === true) await this.lookAgain(member, start);
+      else if (start.refused !== null) this.refuse(member, start, start.refused);
+      else if (!start.goesOn || !(await this.goesOn(member, start))) await this.start(member, start);
+    }
+  }
+
+  private async start(member: Member, start: ChildStart): Promise<void> {
+    const known = await this.definition(member, start);
+    if (known === null) {
+      const message = `No version of the workflow "${start.workflow}" is in the store: no process has registered it.`;
+      this.refuse(member, start, JSON.stringify({ name: 'PawlError', code: 'RUN_UNKNOWN_WORKFLOW', message }));
+      return;
+    }
+    const { planner, numbers, ports } = this.parts;
+    const { now } = this.plan;
+    await numbers.ensure(1, 1_000);
+    let child: PlannedChild;
+    try {
+      child = planner.open(
+        now,
+        {
+          known,
+          uid: newRunId(now, (count) => ports.randomBytes(count)),
+          input: start.hook === undefined ? start.input : hookInput(member, start.hook),
+          key: null,
+          tags: [],
+          priority: 0,
+          startAt: null,
+          traceparent: member.traceparent,
+          from: null,
+          act: null,
+          parent: linkOf(member.state, start),
+          rank: member.state.rank,
+          taken: null,
+        },
+        this.capacity,
+      );
+    } catch (error) {
+      if (!(error instanceof BadKey)) throw error;
+      const message = `The input of workflow "${start.workflow}" does not fit: ${error.message}.`;
+      this.refuse(member, start, JSON.stringify({ name: 'PawlError', code: 'RUN_INPUT_INVALID', message }));
+      return;
+    }
+    member.children.push(child);
+    member.writes.push(child.write);
+    const made = this.fresh(child, member.host);
+    if (concerns(made.state, made.changes)) this.queue.push(made);
+    if (start.kind === 'detached') this.say(member, { type: 'accepted', ...placeOf(start), id: runIdText(child.write.uid) });
+  }
+
+  private refuse(member: Member, start: ChildStart, error: string): void {
+    this.say(member, { type: 'refused', ...placeOf(start), name: start.name, error });
+  }
+
+  /** A call of a body that was open when the body went on with something else: its run may have ended since. */
+  private async lookAgain(member: Member, { node, item, name, generation }: ChildStart): Promise<void> {
+    const rows = await this.parts.store.childrenOf(member.state.run, { node, item });
+    const row = rows.findLast(({ parent }) => parent?.kind === 'body' && parent.name === name && parent.generation === generation);
+    if (row === undefined || !isRunOver[row.status] || this.members.has(row.run)) return;
+    const { loader } = this.parts;
+    if (loader.cache.get(row.run) === undefined) await loader.load([{ run: row.run, items: [] }]);
+    const entry = loader.cache.get(row.run);
+    if (entry === undefined) return;
+    this.queue.push(this.memberOf(this.planned(entry, [{ type: 'tell' }])));
+  }
+
+  private async definition(member: Member, start: ChildStart): Promise<Known | null> {
+    const { store, registry } = this.parts;
+    const version = start.graph === null ? undefined : member.known.stored.version;
+    const key = JSON.stringify([start.workflow, version]);
+    let known = this.definitions.get(key);
+    if (known === undefined) {
+      const stored = await store.newestDefinition(start.workflow, version);
+      known = stored === null ? null : await registry.learn(store, stored.id);
+      this.definitions.set(key, known);
+    }
+    return known;
+  }
+
+  /** Of a place that was redriven: the run it had, redriven in its turn. False where there is none that can go on: a new one starts. */
+  private async goesOn(member: Member, start: ChildStart): Promise<boolean> {
+    const rows = await this.parts.store.childrenOf(member.state.run, { node: start.node, item: start.item });
+    const row: RunRow | undefined = rows.findLast(
+      ({ parent }) => parent !== null && isAwaited({ ...parent, recalled: false }) && parent.name === start.name,
+    );
+    if (row?.parent == null || !isRunOver[row.status] || row.status === 'success' || this.members.has(row.run)) return false;
+    const { loader } = this.parts;
+    if (loader.cache.get(row.run) === undefined) await loader.load([{ run: row.run, items: [] }]);
+    const entry = loader.cache.get(row.run);
+    if (entry === undefined) return false;
+    const before = entry.state.parent;
+    entry.state.parent = { ...row.parent, generation: start.generation, recalled: false };
+    const request = { kind: 'redrive', targets: [], keep: [], acceptUnknown: false, sameKey: false } as const;
+    const planned = this.planned(entry, [{ type: 'reset', request }]);
+    if (planned.changes.refused.length > 0) {
+      entry.state.parent = before;
+      this.plan.runs.splice(this.plan.runs.indexOf(planned), 1);
+      return false;
+    }
+    const child = this.memberOf(planned);
+    this.join(member, child);
+    this.queue.push(child);
+    return true;
+  }
+
+  // --- up ----------------------------------------------------------------------------------------------------------------------------
+
+  private async tellParent(member: Member): Promise<void> {
+    const { state, changes } = member;
+    if (state.parent === null || !isAwaited(state.parent) || member.isTold) return;
+    if (changes.end === null && changes.kin !== 'reopened' && changes.kin !== 'told') return;
+    const top = await this.bring(state.parent.run);
+    // Where the parent goes on under another definition in this very commit, its tasks have other numbers.
+    const node = top?.planned?.move?.write.nodes.get(state.parent.node) ?? state.parent.node;
+    const parent = (state.parent = { ...state.parent, node });
+    if (top === null) {
+      if (member.planned !== null && this.parts.loader.quarantined.has(parent.run))
+        member.planned.untold = changes.kin === 'told' || changes.end !== null;
+      return;
+    }
+    this.join(top, member);
+    if (changes.kin === 'reopened') this.reopen(top, member, parent);
+    const ended = changes.end ?? (changes.kin === 'told' ? await this.endOf(state) : null);
+    if (ended === null) return;
+    member.isTold = true;
+    const notice = endNotice(member.known.compiled, state, ended, runIdText(member.uid));
+    if (notice !== null) this.say(top, notice);
+  }
+
+  /** Of a run that was over before: its end as it is recorded. */
+  private async endOf({ run }: RunState): Promise<Parameters<typeof endNotice>[2] | null> {
+    const row = await this.parts.store.runRow(run);
+    if (row === null || !isRunOver[row.status]) return null;
+    return { status: row.status as RunOutcome, output: row.output, hasOutput: row.hasOutput, reason: row.reason };
+  }
+
+  /** A run that was redriven by itself: its place waits for it again, in the parent's new generation. */
+  private reopen(top: Member, { state }: Member, parent: ParentLink): void {
+    const { node, item, generation } = parent;
+    if (!this.say(top, { type: 'reopened', node, item, generation })) return;
+    state.parent = { ...parent, generation: top.state.generation };
+  }
+
+  private say(member: Member, event: RunEvent): boolean {
+    try {
+      const taken = this.parts.planner.tell(member, [event], this.plan.now, this.capacity);
+      if (concerns(member.state, member.changes)) this.queue.push(member);
+      return taken;
+    } catch (error) {
+      const { run } = member.host.state;
+      if (error instanceof ItemsNeeded) throw new PlanAgain(run, null);
+      throw new PlanAgain(run, { error });
+    }
+  }
+}
+
+function hookInput({ uid, known, state, changes }: Member, { status, reason, error }: HookFacts): string | null {
+  const { end } = changes;
+  const told = {
+    runId: runIdText(uid),
+    workflow: known.stored.workflow,
+    status,
+    ...(reason === null ? {} : { reason }),
+    ...(error === null ? {} : { error }),
+    ...(end?.hasOutput === true ? { output: decode(end.output) } : {}),
+    input: state.input === null ? undefined : decode(state.input),
+  };
+  return encode(told, { root: 'input' }) ?? null;
+}
+
+const placeOf = ({ node, item, generation }: ChildStart): { node: number; item: number; generation: number } => ({
+  node,
+  item,
+  generation,
+});
+
+function linkOf({ run, parent }: RunState, { node, item, generation, name, kind }: ChildStart): ParentLink {
+  return { run, node, item, generation, name, kind, tree: parent?.tree ?? run, recalled: false };
+}
+
+function topOf(member: Member): Member {
+  let top = member.host;
+  while (top.joined !== null) top = top.joined;
+  return top;
+}

@@ -1,0 +1,140 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { NonRetryableError, task, workflow, type EngineEvent, type HookInput } from '../../src/index.ts';
+import { testEngine } from '../../src/testing/index.ts';
+import { closeAll, engineOf, fail, Naps, ok, stateOf } from './kit.ts';
+
+afterEach(closeAll);
+
+const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** Hooks that note what they are told. */
+function noted() {
+  const told: string[] = [];
+  const inputs: HookInput[] = [];
+  const note = (name: string) => (input: HookInput) => {
+    told.push(`${name} ${input.status}`);
+    inputs.push(input);
+  };
+  const hooks = {
+    onStart: note('onStart'),
+    onSuccess: note('onSuccess'),
+    onFailure: note('onFailure'),
+    onCancel: note('onCancel'),
+    onFinish: note('onFinish'),
+  };
+  return { told, inputs, hooks };
+}
+
+describe('hooks', () => {
+  test('39: a guard that says no: no onStart, the run is skipped', async () => {
+    const { told, hooks } = noted();
+    const one = workflow({ name: 'case', guard: () => false, ...hooks }, (w) => ({ a: w.run('a', {}, ok) }));
+    const naps = new Naps();
+    const run = await naps.on(engineOf(one)).start(one);
+    await naps.pass(1);
+    expect(await stateOf(run)).toMatchObject({ run: 'skipped' });
+    expect(told).toEqual(['onFinish skipped']);
+  });
+
+  test('a guard that says yes: onStart comes after it', async () => {
+    const { told, hooks } = noted();
+    const one = workflow({ name: 'case', guard: () => told.push('guard') > 0, ...hooks }, (w) => ({ a: w.run('a', {}, ok) }));
+    const naps = new Naps();
+    await naps.on(engineOf(one)).start(one);
+    await naps.pass(1);
+    expect(told.slice(0, 2)).toEqual(['guard', 'onStart running']);
+    expect(told.slice(2).toSorted()).toEqual(['onFinish success', 'onSuccess success']);
+  });
+
+  test('61: a deadline of a second over a task of ten, with onFailure and onFinish', async () => {
+    const { told, hooks, inputs } = noted();
+    const naps = new Naps();
+    const { onFailure, onFinish } = hooks;
+    const one = workflow({ name: 'case', timeout: '1s', onFailure, onFinish }, (w) => ({ a: w.run('a', {}, () => naps.sleep(10)) }));
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(20);
+    expect(await stateOf(run)).toMatchObject({ run: 'failed', reason: 'deadline', tasks: { a: 'cancelled: deadline' } });
+    expect(told.toSorted()).toEqual(['onFailure failed', 'onFinish failed']);
+    expect(inputs[0]).toMatchObject({ runId: run.id, workflow: 'case', reason: 'deadline' });
+    const { runs } = await kit.runs.list({ parts: true });
+    expect(runs.map((row) => [row.workflow, row.status])).toEqual(
+      expect.arrayContaining([
+        ['case/onFailure', 'success'],
+        ['case/onFinish', 'success'],
+      ]),
+    );
+  });
+
+  test('101: a task fails, onFailure is called once', async () => {
+    const { told, hooks, inputs } = noted();
+    const one = workflow({ name: 'case', onFailure: hooks.onFailure }, (w) => ({ a: w.run('a', {}, fail) }));
+    const naps = new Naps();
+    const run = await naps.on(engineOf(one)).start(one);
+    await naps.pass(5);
+    expect(await stateOf(run)).toMatchObject({ run: 'failed', tasks: { a: 'failed' } });
+    expect(told).toEqual(['onFailure failed']);
+    expect(inputs[0]?.error?.rootCause).toEqual(['a']);
+  });
+
+  test('103: all is well, onFailure never runs', async () => {
+    const { told, hooks } = noted();
+    const one = workflow({ name: 'case', onFailure: hooks.onFailure }, (w) => ({ a: w.run('a', {}, ok) }));
+    const naps = new Naps();
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(5);
+    expect(await stateOf(run)).toMatchObject({ run: 'success' });
+    expect(told).toEqual([]);
+    expect((await kit.runs.list({ parts: true })).runs).toHaveLength(1);
+  });
+
+  test('a hook is retried; one that fails for good raises an alert and changes nothing', async () => {
+    const events: EngineEvent[] = [];
+    let calls = 0;
+    const tell = task({
+      name: 'tell',
+      retry: { maxAttempts: 2, initial: '1s', jitter: 'none' },
+      run: async (told: HookInput): Promise<void> => {
+        calls++;
+        throw new Error(`nobody listens to ${told.status}`);
+      },
+    });
+    const one = workflow({ name: 'case', onSuccess: tell }, (w) => ({ a: w.run('a', {}, ok) }));
+    const kit = testEngine({ use: [one], logger: silent, onEvent: (event) => void events.push(event) });
+    const run = await kit.start(one);
+    expect(await run.result()).toEqual({ a: 1 });
+    await kit.clock.advance('10s');
+    expect(calls).toBe(2);
+    expect(events.filter((event) => event.type === 'alert')).toMatchObject([{ alert: 'hook_failed', runId: run.id, task: 'onSuccess' }]);
+    expect(await stateOf(run)).toMatchObject({ run: 'success' });
+    await kit.close();
+  });
+
+  test('a cancel of the run leaves its hooks, and a redrive calls them again at the end', async () => {
+    const { told, hooks } = noted();
+    const naps = new Naps();
+    let bad = true;
+    const one = workflow({ name: 'case', ...hooks }, (w) => ({
+      a: w.run('a', {}, async () => {
+        await naps.sleep(5);
+        if (bad) throw new NonRetryableError('not yet');
+        return 1;
+      }),
+    }));
+    const run = await naps.on(engineOf(one)).start(one);
+    await naps.pass(1);
+    await run.cancel();
+    await naps.pass(10);
+    expect(told.toSorted()).toEqual(['onCancel cancelled', 'onFinish cancelled', 'onStart running']);
+    told.length = 0;
+    bad = false;
+    await run.redrive();
+    await naps.pass(10);
+    expect(told.toSorted()).toEqual(['onFinish success', 'onSuccess success']);
+  });
+
+  test('what is no hook is refused', () => {
+    expect(() => workflow({ name: 'case', onFinish: 5 as never }, () => ({}))).toThrow(/onFinish must be a task/);
+  });
+});

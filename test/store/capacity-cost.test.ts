@@ -1,0 +1,49 @@
+import { StatementSync } from 'node:sqlite';
+import { afterEach, expect, test, vi } from 'vitest';
+import { createEngine, task, workflow, type Engine } from '../../src/index.ts';
+import { silent } from '../engine/kit.ts';
+
+const engines: Engine[] = [];
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await Promise.all(engines.splice(0).map((engine) => engine.close()));
+});
+
+const LIMITS = /\b(lanes|limits|buckets|gates)\b/;
+
+/** How often statements about limits ran while a workflow that needs nothing of the kind did its work. */
+async function spent(options: { readonly limits: Record<string, number>; readonly needs: boolean }): Promise<number> {
+  const plain = workflow({ name: 'plain' }, (w) => {
+    const a = w.run('a', {}, () => 1);
+    const b = w.run('b', { a }, ({ a: n }) => n + 1);
+    return w.run('c', { b }, ({ b: n }) => n + 1);
+  });
+  const needy = workflow({ name: 'needy' }, (w) => w.run(task({ name: 'needy', pools: { db: 1 }, run: () => 1 }), undefined));
+  const use = options.needs ? [plain, needy] : [plain];
+  const engine = createEngine({ store: 'sqlite::memory:', use, limits: options.limits, logger: silent });
+  engines.push(engine);
+  await engine.work({ drainOn: [] });
+  const first = await engine.start(options.needs ? needy : plain);
+  await first.result();
+  let count = 0;
+  for (const how of ['run', 'get', 'all'] as const) {
+    const before = StatementSync.prototype[how] as (...args: unknown[]) => unknown;
+    vi.spyOn(StatementSync.prototype, how).mockImplementation(function (this: StatementSync, ...args: unknown[]) {
+      if (LIMITS.test(this.sourceSQL)) count++;
+      return before.apply(this, args) as never;
+    });
+  }
+  const runs = await Promise.all(Array.from({ length: 50 }, () => engine.start(options.needs ? needy : plain)));
+  for (const run of runs) await run.result();
+  vi.restoreAllMocks();
+  return count;
+}
+
+test('a workflow that needs nothing but slots runs no statement about limits, declared or not', async () => {
+  expect(await spent({ limits: {}, needs: false })).toBe(0);
+  expect(await spent({ limits: { db: 5 }, needs: false })).toBe(0);
+});
+
+test('the control: one that takes units does', async () => {
+  expect(await spent({ limits: { db: 5 }, needs: true })).toBeGreaterThan(50);
+});
