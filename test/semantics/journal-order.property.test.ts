@@ -94,6 +94,7 @@ function workflowOf(
         return { ...one, cases: one.cases.map((name) => ({ name, test: () => fate.chosen(one.id) === name })) };
       case 'wait':
         return { ...one, signal: go };
+      case 'child':
       case 'sleep':
       case 'approve':
       case 'first':
@@ -131,7 +132,7 @@ async function live(kit: TestEngine, run: Run<unknown>, gates: Set<Gate>, random
       await kit.reboot();
       continue;
     }
-    if (step === plan.interruptAt && plan.interrupt !== 'deadline') {
+    if (step === plan.interruptAt && plan.interrupt !== 'deadline' && status === 'running') {
       await (plan.interrupt === 'cancel' ? run.cancel() : run.markFailed());
       continue;
     }
