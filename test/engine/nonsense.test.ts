@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { z } from 'zod';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createEngine, NonRetryableError, PawlError, signal, task, signal, workflow, type Engine, type Run } from '../../src/index.ts';
+import { createEngine, NonRetryableError, PawlError, signal, task, workflow, type Engine, type Run } from '../../src/index.ts';
 import { testEngine } from '../../src/testing/index.ts';
 import { silent } from './kit.ts';
 
