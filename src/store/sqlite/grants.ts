@@ -1,4 +1,5 @@
 import { CapacityPass, isBefore, type Asker, type Place } from '../../core/capacity.ts';
+import { FairTurns } from '../../core/fair.ts';
 import type { Need } from '../../core/needs.ts';
 import type { LimitedTask } from '../capacity.ts';
 import type { ClaimRequest } from '../store.ts';
@@ -18,6 +19,8 @@ interface Lane {
   readonly needs: readonly Need[];
   /** This worker may claim from it. */
   readonly isServed: boolean;
+  /** The pool by which its tasks have their turn. */
+  readonly fairPool: string | null;
   head: Place;
   readonly queuedAt: number;
   rows: Asker[];
@@ -35,10 +38,12 @@ export class Granter {
   }
 
   open(request: ClaimRequest, now: number): GrantPass {
-    const lanes = this.lanes().map(({ id, body, needs, rank, run, node, item, queuedAt }): Lane => {
+    const lanes = this.lanes().map(({ id, body, needs: text, rank, run, node, item, queuedAt }): Lane => {
+      const needs = readNeeds(text);
       const isServed = request.bodies.has(Number(body)) && !this.book.isPaused(request.places.get(Number(body)));
       const head = { rank: Number(rank), run: Number(run), node: Number(node), item: Number(item) };
-      return { id: Number(id), needs: readNeeds(needs), isServed, head, queuedAt: Number(queuedAt), rows: [] };
+      const fairPool = isServed ? this.book.fairPool(needs) : null;
+      return { id: Number(id), needs, isServed, fairPool, head, queuedAt: Number(queuedAt), rows: [] };
     });
     return new GrantPass(this.sql, this.book, lanes, { now, atOnce: request.limit + 1 });
   }
@@ -71,6 +76,8 @@ export interface Slots {
 export class GrantPass {
   private readonly sql: Statements;
   private readonly rule: CapacityPass;
+  /** Null where nobody waits for a pool that is fair. */
+  private readonly turns: FairTurns<Lane> | null;
   private readonly now: number;
   private readonly atOnce: number;
   /** The best is the last. */
@@ -86,6 +93,7 @@ export class GrantPass {
     this.atOnce = at.atOnce;
     this.lanes = lanes.toSorted((a, b) => (isBefore(a.head, b.head) ? 1 : -1));
     const held = heldUnits(sql);
+    this.turns = lanes.some((lane) => lane.fairPool !== null) ? turnsNow(sql, book) : null;
     const oldest = oldestOf(lanes);
     const retrying = new Map<string, readonly Place[]>();
     this.rule = new CapacityPass(at.now, {
@@ -106,8 +114,11 @@ export class GrantPass {
   /** Asks every candidate that is better than this rank. */
   grant(upTo: number, slots: Slots): void {
     for (let lane = this.lanes.at(-1); lane !== undefined && lane.head.rank < upTo; lane = this.lanes.at(-1)) {
-      this.lanes.pop();
-      this.visit(lane, slots);
+      const next = lane.fairPool === null ? lane : (this.turns?.next(lane.fairPool, this.lanes) ?? lane);
+      if (next === lane) this.lanes.pop();
+      // why: whoever has the turn is asked in place of the best rank, which is asked again until it is its own turn
+      else this.lanes.splice(this.lanes.indexOf(next), 1);
+      this.visit(next, slots);
     }
   }
 
@@ -128,6 +139,7 @@ export class GrantPass {
       case 'fits':
         if (slots.isFree()) {
           slots.claim(asker);
+          this.turns?.took(asker.run, lane.needs);
           this.goOn(lane);
         } else this.leftRank = Math.min(this.leftRank ?? Infinity, asker.rank);
         return;
@@ -214,6 +226,18 @@ export function heldUnits(sql: Statements): Map<string, number> {
     }
   }
   return held;
+}
+
+/** What each run or key holds of the pools that are fair. */
+function turnsNow(sql: Statements, book: LimitBook): FairTurns<Lane> {
+  const turns = new FairTurns<Lane>((pool) => book.fair(pool));
+  const needsOf = new Map<unknown, readonly Need[]>();
+  for (const { body, run, needs: text } of [...sql.heldOneByOne.all(), ...sql.heldAsideOneByOne.all()]) {
+    const needs = needsOf.get(body) ?? readNeeds(text);
+    needsOf.set(body, needs);
+    turns.took(Number(run), needs);
+  }
+  return turns;
 }
 
 function oldestOf(lanes: readonly Lane[]): Map<string, number> {
