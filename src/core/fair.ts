@@ -9,38 +9,65 @@ export const FAIR: readonly Fair[] = ['run', 'key'];
 export interface FairWaiter {
   /** The pool by which it has its turn: the first fair one of those that it needs; null where it goes by rank alone. */
   readonly fairPool: string | null;
-  readonly head: { readonly run: number };
+  readonly head: { readonly run: number; readonly rank: number; readonly queuedAt: number };
   readonly needs: readonly Need[];
+  /** When somebody of this line last got what he needs, by `took`; 0: never. */
+  readonly served: number;
+}
+
+/** Least is first. */
+interface Turn {
+  readonly held: number;
+  /** Since when it waits: since it was queued, or its run or key last got something. Priority is in it as in a rank. */
+  readonly since: number;
 }
 
 /** Behind all that have a turn. */
-const LAST = Number.MAX_SAFE_INTEGER;
+const LAST: Turn = { held: Number.MAX_SAFE_INTEGER, since: Number.MAX_SAFE_INTEGER };
+/** What is taken at one instant has an order too: a part of a millisecond that a number holds exactly. */
+const STEP = 1 / 1024;
 
 /** Who shares the turns of a pool: all tasks of a run, or of a key; tasks without a key are one. No key is the empty text. */
 const sharerOf = (fair: Fair, run: number, needs: readonly Need[]): string =>
   fair === 'run' ? String(run) : (needs.find((need) => need.kind === 'key')?.name ?? '');
 
-/** Turns at pools that are fair: who holds least of the pool is asked first, and of those that hold the same the best rank. */
+const compare = (a: Turn, b: Turn): number => a.held - b.held || a.since - b.since;
+
+/** Turns at pools that are fair: who holds least of the pool is asked first, and of those that hold the same who has waited longest. */
 export class FairTurns<T extends FairWaiter> {
   private readonly fairOf: (pool: string) => Fair | null;
-  private readonly held = new Map<string, Map<string, number>>();
+  private readonly units = new Map<string, Map<string, number>>();
+  private readonly served = new Map<string, Map<string, number>>();
   /** By pool, the first to be asked last; empty: to be put in order anew. */
   private readonly orders = new Map<string, T[]>();
+  private last: number;
 
-  constructor(fairOf: (pool: string) => Fair | null) {
+  constructor(fairOf: (pool: string) => Fair | null, waiting: readonly T[], now: number) {
     this.fairOf = fairOf;
+    this.last = waiting.reduce((last, { served }) => Math.max(last, served), now);
+    for (const { head, needs, served } of waiting) {
+      for (const { name, sharer } of this.shares(head.run, needs)) {
+        const known = this.of(this.served, name);
+        known.set(sharer, Math.max(known.get(sharer) ?? 0, served));
+      }
+    }
   }
 
-  /** A task of this run holds what it needs: since before, or from now on. */
-  took(run: number, needs: readonly Need[]): void {
-    for (const need of needs) {
-      const fair = need.kind === 'pool' ? this.fairOf(need.name) : null;
-      if (need.kind !== 'pool' || fair === null) continue;
-      const units = this.held.get(need.name) ?? new Map<string, number>();
-      const sharer = sharerOf(fair, run, needs);
-      this.held.set(need.name, units.set(sharer, (units.get(sharer) ?? 0) + need.units));
-      this.orders.clear();
+  /** A task of this run holds what it needs. */
+  holds(run: number, needs: readonly Need[]): void {
+    for (const { name, sharer, units } of this.shares(run, needs)) {
+      const held = this.of(this.units, name);
+      held.set(sharer, (held.get(sharer) ?? 0) + units);
     }
+  }
+
+  /** It gets what it needs now; when that was, to be kept with its line: later than all that was taken before. */
+  took(run: number, needs: readonly Need[]): number {
+    this.holds(run, needs);
+    this.last += STEP;
+    for (const { name, sharer } of this.shares(run, needs)) this.of(this.served, name).set(sharer, this.last);
+    this.orders.clear();
+    return this.last;
   }
 
   /** Whose turn it is at the pool; it is not named again before something is taken. `waiting`: all that wait, the best rank last. */
@@ -52,24 +79,42 @@ export class FairTurns<T extends FairWaiter> {
   }
 
   private order(pool: string, waiting: readonly T[]): T[] {
-    const turns: { readonly waiter: T; readonly turn: number }[] = [];
-    const serial = new Map<string, number>();
+    const turns: { readonly waiter: T; readonly turn: Turn }[] = [];
+    const serial = new Map<string, Turn>();
     for (const waiter of waiting.toReversed()) {
       const key = waiter.needs.find((need) => need.kind === 'key' && need.serial)?.name;
+      const own = this.turnOf(pool, waiter);
+      const earlier = key === undefined ? undefined : serial.get(key);
       // why: of a serial key nobody overtakes an earlier one, whoever has his turn
-      const turn = Math.max(this.turnOf(pool, waiter), key === undefined ? 0 : (serial.get(key) ?? 0));
+      const turn = earlier !== undefined && compare(earlier, own) > 0 ? earlier : own;
       if (key !== undefined) serial.set(key, turn);
       if (waiter.fairPool === pool) turns.push({ waiter, turn });
     }
     // why: the sort is stable, so equal turns go by rank
     return turns
-      .sort((a, b) => a.turn - b.turn)
+      .sort((a, b) => compare(a.turn, b.turn))
       .map(({ waiter }) => waiter)
       .reverse();
   }
 
-  private turnOf(pool: string, { fairPool, head, needs }: T): number {
+  private turnOf(pool: string, { fairPool, head, needs }: T): Turn {
     const fair = fairPool === pool ? this.fairOf(pool) : null;
-    return fair === null ? LAST : (this.held.get(pool)?.get(sharerOf(fair, head.run, needs)) ?? 0);
+    if (fair === null) return LAST;
+    const sharer = sharerOf(fair, head.run, needs);
+    const served = this.of(this.served, pool).get(sharer) ?? 0;
+    return { held: this.of(this.units, pool).get(sharer) ?? 0, since: Math.max(head.rank, served - head.queuedAt + head.rank) };
+  }
+
+  private shares(run: number, needs: readonly Need[]): { readonly name: string; readonly sharer: string; readonly units: number }[] {
+    return needs.flatMap((need) => {
+      const fair = need.kind === 'pool' ? this.fairOf(need.name) : null;
+      return need.kind !== 'pool' || fair === null ? [] : [{ name: need.name, sharer: sharerOf(fair, run, needs), units: need.units }];
+    });
+  }
+
+  private of(numbers: Map<string, Map<string, number>>, pool: string): Map<string, number> {
+    const known = numbers.get(pool) ?? new Map<string, number>();
+    numbers.set(pool, known);
+    return known;
   }
 }

@@ -25,7 +25,7 @@ export interface PoolLimit {
   /** How many units there are: a whole number from 0 to 1,000,000. */
   readonly units: number;
   /**
-   * `'run'`: units go in turn to the runs that want some, who holds least first, so that a run with many tasks does not keep the others waiting.
+   * `'run'`: units go in turn to the runs that want some, who holds least first, then who has waited longest, so that a run with many tasks does not keep the others waiting.
    * `'key'`: likewise between the concurrency keys of the tasks; tasks without a key count as one. Default: by priority and age alone.
    */
   readonly fair?: Fair;

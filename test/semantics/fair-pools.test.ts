@@ -73,6 +73,38 @@ describe('pools that are fair between runs', () => {
     await endAll(engine, job);
   });
 
+  test.each([1, 2])('of a pool of so many units (%i) all of three runs and more have their turns, one after the other', async (units) => {
+    const job = gate('job', { pools: { db: 1 } });
+    const flow = listOf(job.task);
+    const engine = engineWith({ use: [flow], limits: { db: { units, fair: 'run' } } });
+    for (const of of ['a:12', 'b:12', 'c:12']) await engine.start(flow, of);
+    await engine.settle();
+    await endUntil(engine, job, async () => job.begun.length >= 15);
+    await engine.start(flow, 'd:3');
+    await engine.settle();
+    await endUntil(engine, job, async () => job.begun.length >= 28);
+    const counts = ['a', 'b', 'c', 'd'].map((of) => job.begun.filter((id) => id.startsWith(of)).length);
+    expect(counts[3]).toBe(3);
+    expect(Math.max(...counts.slice(0, 3)) - Math.min(...counts.slice(0, 3))).toBeLessThanOrEqual(2);
+    await endAll(engine, job);
+  });
+
+  test('a run goes on though new runs come all the time', async () => {
+    const job = gate('job', { pools: { db: 1 } });
+    const flow = listOf(job.task);
+    const engine = engineWith({ use: [flow], limits: { db: { units: 1, fair: 'run' } } });
+    await engine.start(flow, 'a:5');
+    await engine.start(flow, 'x:1');
+    for (let turn = 0; turn < 20; turn++) {
+      await engine.start(flow, `n${turn}.:2`);
+      await engine.clock.advance('1s');
+      job.end(job.running()[0] ?? '');
+      await engine.settle();
+    }
+    expect(job.begun.filter((id) => id.startsWith('a')).length).toBeGreaterThanOrEqual(3);
+    await endAll(engine, job);
+  });
+
   test('a large task of a run with little is not starved by runs that come later', async () => {
     const small = gate('small', { pools: { db: 1 } });
     const large = gate('large', { pools: { db: 3 } });
@@ -137,6 +169,47 @@ describe('pools that are fair between runs', () => {
     const ended = await endUntil(engine, job, async () => (await again.status()).status === 'success');
     expect(ended).toBeLessThan(20);
     await endAll(engine, job);
+  });
+});
+
+describe('a run that moves to another version', () => {
+  test('keeps its line: the runs have their turns there, whatever the numbers of the tasks', async () => {
+    const job = gate('job', { pools: { db: 1 } });
+    const hold = gate('hold', { pools: { db: 2 } });
+    const version = (text: string, isNew: boolean) =>
+      workflow({ name: 'list', version: text, input: anyText }, (w, input) => {
+        if (isNew) w.run('new', { input }, () => 1);
+        const ids = w.run('ids', { input }, ({ input: of }) => names(of, of === 'a' ? 20 : 3));
+        return w.map(ids, job.task, (id) => id);
+      });
+    const holder = flowOf('holder', hold.task);
+    const first = version('1', false);
+    const engine = engineWith({
+      use: [first, holder],
+      limits: { db: { units: 2, fair: 'run' } },
+      maxLost: 5,
+      logger: silent,
+    });
+    await engine.start(holder, 'h');
+    await engine.settle();
+    const runs = [];
+    for (const of of ['a', 'b']) {
+      runs.push((await engine.start(first, of)).id);
+      await engine.settle();
+      await engine.clock.advance('1s');
+    }
+    expect(job.begun).toEqual([]);
+    await engine.reboot({ use: [version('2', true), holder] });
+    await engine.clock.advance('2m');
+    for (const id of runs) expect((await (await engine.runs.find(id)).status()).version).toBe('2');
+    expect(job.begun).toEqual([]);
+    hold.end('h');
+    await engine.settle();
+    expect(job.running().toSorted()).toEqual(['a0', 'b0']);
+    const short = await engine.runs.find(runs[1] ?? '');
+    expect(await endUntil(engine, job, async () => (await short.status()).status === 'success')).toBeLessThanOrEqual(8);
+    await endAll(engine, job, hold);
+    expect(job.begun).toHaveLength(23);
   });
 });
 

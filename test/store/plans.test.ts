@@ -178,6 +178,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   laneTasks: ['tasks tasks_open (status, body)', RUN],
   heldLanes: ['tasks tasks_open (status, body)', 'lanes INTEGER PRIMARY KEY'],
   heldAside: ['tasks tasks_open (status, body)', 'lanes INTEGER PRIMARY KEY', 'parked parked_run (run)'],
+  serveLane: ['lanes INTEGER PRIMARY KEY'],
   heldOneByOne: ['tasks tasks_open (status, body)', 'lanes INTEGER PRIMARY KEY'],
   heldAsideOneByOne: ['tasks tasks_open (status, body)', 'lanes INTEGER PRIMARY KEY', 'parked parked_run (run)'],
   keyRetrying: ['lanes lanes_key (key)', 'tasks tasks_open (status, body)'],

@@ -21,7 +21,9 @@ interface Lane {
   readonly isServed: boolean;
   /** The pool by which its tasks have their turn. */
   readonly fairPool: string | null;
-  head: Place;
+  head: Place & Pick<Asker, 'queuedAt'>;
+  /** When a task of it was claimed last, where its pool is fair. */
+  readonly served: number;
   readonly queuedAt: number;
   rows: Asker[];
 }
@@ -38,12 +40,12 @@ export class Granter {
   }
 
   open(request: ClaimRequest, now: number): GrantPass {
-    const lanes = this.lanes().map(({ id, body, needs: text, rank, run, node, item, queuedAt }): Lane => {
+    const lanes = this.lanes().map(({ id, body, needs: text, rank, run, node, item, queuedAt, served }): Lane => {
       const needs = readNeeds(text);
       const isServed = request.bodies.has(Number(body)) && !this.book.isPaused(request.places.get(Number(body)));
-      const head = { rank: Number(rank), run: Number(run), node: Number(node), item: Number(item) };
+      const head = { rank: Number(rank), run: Number(run), node: Number(node), item: Number(item), queuedAt: Number(queuedAt) };
       const fairPool = isServed ? this.book.fairPool(needs) : null;
-      return { id: Number(id), needs, isServed, fairPool, head, queuedAt: Number(queuedAt), rows: [] };
+      return { id: Number(id), needs, isServed, fairPool, head, queuedAt: head.queuedAt, served: Number(served), rows: [] };
     });
     return new GrantPass(this.sql, this.book, lanes, { now, atOnce: request.limit + 1 });
   }
@@ -93,7 +95,7 @@ export class GrantPass {
     this.atOnce = at.atOnce;
     this.lanes = lanes.toSorted((a, b) => (isBefore(a.head, b.head) ? 1 : -1));
     const held = heldUnits(sql);
-    this.turns = lanes.some((lane) => lane.fairPool !== null) ? turnsNow(sql, book) : null;
+    this.turns = lanes.some((lane) => lane.fairPool !== null) ? turnsNow(sql, book, lanes, at.now) : null;
     const oldest = oldestOf(lanes);
     const retrying = new Map<string, readonly Place[]>();
     this.rule = new CapacityPass(at.now, {
@@ -139,7 +141,7 @@ export class GrantPass {
       case 'fits':
         if (slots.isFree()) {
           slots.claim(asker);
-          this.turns?.took(asker.run, lane.needs);
+          if (lane.fairPool !== null) this.sql.serveLane.run(this.turns?.took(asker.run, lane.needs) ?? 0, lane.id);
           this.goOn(lane);
         } else this.leftRank = Math.min(this.leftRank ?? Infinity, asker.rank);
         return;
@@ -229,13 +231,14 @@ export function heldUnits(sql: Statements): Map<string, number> {
 }
 
 /** What each run or key holds of the pools that are fair. */
-function turnsNow(sql: Statements, book: LimitBook): FairTurns<Lane> {
-  const turns = new FairTurns<Lane>((pool) => book.fair(pool));
+function turnsNow(sql: Statements, book: LimitBook, lanes: readonly Lane[], now: number): FairTurns<Lane> {
+  const served = lanes.filter((lane) => lane.fairPool !== null);
+  const turns = new FairTurns<Lane>((pool) => book.fair(pool), served, now);
   const needsOf = new Map<unknown, readonly Need[]>();
   for (const { body, run, needs: text } of [...sql.heldOneByOne.all(), ...sql.heldAsideOneByOne.all()]) {
     const needs = needsOf.get(body) ?? readNeeds(text);
     needsOf.set(body, needs);
-    turns.took(Number(run), needs);
+    turns.holds(Number(run), needs);
   }
   return turns;
 }

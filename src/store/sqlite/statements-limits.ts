@@ -14,7 +14,7 @@ export const LIMIT_SQL = {
   relane: 'UPDATE tasks SET body = CASE WHEN body < 0 THEN -?1 ELSE ?1 END WHERE run = ?2 AND node = ?3 AND item = ?4',
   queuedLanes: `WITH RECURSIVE queued(lane) AS (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > ?1 UNION ALL
       SELECT (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > queued.lane) FROM queued WHERE queued.lane IS NOT NULL)
-    SELECT l.id, l.body, l.needs, t.rank, t.run, t.node, t.item, t.first_queued_at AS queuedAt FROM queued CROSS JOIN lanes l ON l.id = queued.lane
+    SELECT l.id, l.body, l.needs, l.served, t.rank, t.run, t.node, t.item, t.first_queued_at AS queuedAt FROM queued CROSS JOIN lanes l ON l.id = queued.lane
     CROSS JOIN tasks t ON (t.run, t.node, t.item) = (SELECT run, node, item FROM tasks h WHERE h.status <= 4 AND h.status = 1 AND h.body = queued.lane
       ORDER BY h.rank, h.run, h.node, h.item LIMIT 1) LIMIT ?2`,
   laneTasks: `SELECT t.run, t.node, t.item, t.rank, t.first_queued_at AS queuedAt, t.next FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2
@@ -24,6 +24,7 @@ export const LIMIT_SQL = {
   // why: below zero stand paused runs and quarantined ones; of these what has ended is parked, and holds nothing
   heldAside: `SELECT l.needs, count(*) AS n FROM tasks t CROSS JOIN lanes l ON l.id = -t.body WHERE t.status <= 4 AND t.status = 2
     AND t.body < -${FIRST_LANE} AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.run = t.run AND p.token = t.token) GROUP BY t.body`,
+  serveLane: 'UPDATE lanes SET served = ? WHERE id = ?',
   // why: one by one, since a line may have been joined before its pool was fair, by tasks of several runs
   heldOneByOne: `SELECT t.body, t.run, l.needs FROM tasks t CROSS JOIN lanes l ON l.id = t.body
     WHERE t.status <= 4 AND t.status = 2 AND t.body > ${FIRST_LANE}`,

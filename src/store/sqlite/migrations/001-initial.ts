@@ -345,6 +345,8 @@ CREATE TABLE lanes (
   run INTEGER NOT NULL,
   needs TEXT NOT NULL CHECK (json_valid(needs)),
   key TEXT,
+  -- when a task of it was claimed last, in milliseconds and parts of one; of pools that are fair alone
+  served REAL NOT NULL DEFAULT 0,
   UNIQUE (body, run, needs)
 ) STRICT;
 CREATE INDEX lanes_key ON lanes (key) WHERE key IS NOT NULL;
