@@ -17,3 +17,9 @@ export function judged(turn: Turn, node: GraphNode, item: number): { readonly al
   const map = turn.state.maps.get(node.index);
   return { allowed, dead: !allowed && map !== undefined && isBreached(node, { ...map, failed: map.failed + 1 }) };
 }
+
+/** Whether more items of this map have failed than it tolerates. */
+export function isBeyond({ state }: Pick<Turn, 'state'>, node: GraphNode): boolean {
+  const map = state.maps.get(node.index);
+  return map !== undefined && isBreached(node, map);
+}

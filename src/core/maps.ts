@@ -200,11 +200,5 @@ function judgeItems(turn: Turn, map: MapState, dead: boolean): void {
   });
 }
 
-/** Whether more items of this map have failed than it tolerates. */
-export function isBeyond({ state }: Pick<Turn, 'state'>, node: GraphNode): boolean {
-  const map = state.maps.get(node.index);
-  return map !== undefined && isBreached(node, map);
-}
-
 /** The failure policy lets no new item start. */
 const isStopped = ({ graph, state }: Turn): boolean => state.flow.tripped && graph.upkeep !== null && graph.upkeep.policy !== 'continue';

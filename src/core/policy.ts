@@ -1,7 +1,8 @@
 import { isEnded, mapChange } from './changes.ts';
 import type { GraphNode } from './compile.ts';
 import { cancelItem, cancelTask, end } from './ending.ts';
-import { closeMap, isBeyond } from './maps.ts';
+import { closeMap } from './maps.ts';
+import { isBeyond } from './judging.ts';
 import type { MapState, TaskState } from './run-state.ts';
 import type { Turn } from './turn.ts';
 

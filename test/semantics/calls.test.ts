@@ -56,6 +56,33 @@ describe('ctx.run', () => {
     expect(await run.result()).toEqual({ v: 'RUN_FAILED' });
   });
 
+  test('the failure says where it began, and why: also of a run inside the run', async () => {
+    const deep = task({
+      name: 'deep',
+      run: (_: { n: number }): number => {
+        throw new NonRetryableError('the disk is full', { code: 'ENOSPC', cause: new Error('of another kind') });
+      },
+    });
+    const inner = workflow({ name: 'inner' }, (w) => ({ v: w.run(deep, { n: 1 }) }));
+    const outer = workflow({ name: 'outer' }, (w) => ({ v: w.run(inner, undefined) }));
+    const said = async (error: unknown): Promise<string[]> => {
+      if (!isPawlError(error, 'RUN_FAILED')) throw error;
+      return [error.message.replaceAll(/Run \w+/g, 'Run …'), String(error.details['cause'])];
+    };
+    const one = workflow({ name: 'case' }, (w) => ({
+      one: w.run('one', {}, (_, ctx) => ctx.run('call', deep, { n: 2 }).then(() => ['good'], said)),
+      two: w.run('two', {}, (_, ctx) => ctx.run('call', outer).then(() => ['good'], said)),
+    }));
+    const run = await kitOf(one, deep, outer).start(one);
+    expect(await run.result()).toEqual({
+      one: ['Run … of workflow "task:deep" failed: task "deep" failed: the disk is full', 'ENOSPC'],
+      two: [
+        'Run … of workflow "outer" failed: task "inner" failed: Run … of workflow "inner" failed: task "deep" failed: the disk is full',
+        'ENOSPC',
+      ],
+    });
+  });
+
   test('not caught, it fails the task, which is not tried again', async () => {
     const one = workflow({ name: 'case' }, (w) => ({ v: w.run('body', {}, (_, ctx) => ctx.run('first', broken, { n: 2 })) }));
     const kit = kitOf(one, broken);
