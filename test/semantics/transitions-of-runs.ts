@@ -237,7 +237,7 @@ export const OF_RUNS: readonly Scenario[] = [
     ],
     async (place) => {
       for (const paused of [false, true]) {
-        const { kit, run } = await place.run(of('one', {}, (w) =>  w.using('db', up, () => hangs(w))));
+        const { kit, run } = await place.run(of('one', {}, (w) => w.using('db', up, () => hangs(w))));
         if (paused) await run.pause();
         await (paused ? run.markFailed() : run.cancel());
         await kit.settle();
