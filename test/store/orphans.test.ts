@@ -49,7 +49,7 @@ test.each([
   ['DELETE FROM open_waits', 'nothing says so where it would be found'],
   ['UPDATE open_waits SET generation = 9', 'has an open wait, and does not wait'],
   ['UPDATE runs SET status = 6, finished_at = 1 WHERE parent IS NOT NULL', 'none that could tell it of its end'],
-  ['DELETE FROM workers', 'no worker holds it'],
+  ['UPDATE tasks SET worker = 999 WHERE token IS NOT NULL', 'no worker holds it'],
 ])('after %s it is told', (statement, told) => {
   db.exec(statement);
   expect(orphans(db).join('\n')).toContain(told);

