@@ -40,7 +40,7 @@ const raw = fc.record({
 });
 type Raw = typeof raw extends fc.Arbitrary<infer T> ? T : never;
 
-export interface Kinds {
+interface Kinds {
   readonly policy: readonly FailurePolicy[];
   readonly first: boolean;
   readonly size: number;

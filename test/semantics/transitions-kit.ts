@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { expect, vi } from 'vitest';
+import { vi } from 'vitest';
 import { openSqlite } from '../../src/compose.ts';
 import { readJournal, type Transition } from '../../src/core/journal.ts';
 import { createEngine, signal, type Run, type Workflow } from '../../src/index.ts';
@@ -138,6 +138,3 @@ export function parts(move: string): {
 /** A body that ends when it is aborted. */
 export const hang = (_: unknown, ctx: { readonly signal: AbortSignal }): Promise<void> =>
   new Promise((_, reject) => ctx.signal.addEventListener('abort', () => reject(new Error('aborted'))));
-
-export const statusOf = async (run: Run<unknown>, task: string): Promise<string> =>
-  (await run.tasks()).find((row) => row.task === task)?.status ?? expect.fail(`no task ${task}`);
