@@ -62,7 +62,7 @@ async function untilAsked(run: Run<unknown>): Promise<string> {
   const { approvals } = await kit.approvals.list();
   expect(approvals).toMatchObject([{ who: ['operator'], show: { tool: 'publish', text: 'a draft' } }]);
   expect(made).not.toContain('publish a draft');
-  expect((await run.why()).sentence).toContain('it waits');
+  expect((await run.why()).sentence).toMatch(/for a run of "permission": .* for an answer of "operator"/);
   return approvals[0]?.runId ?? '';
 }
 
