@@ -67,8 +67,8 @@ export type ChildEvent =
   | (Place & { readonly type: 'accepted'; readonly id: string })
   /** It could not start. */
   | (Place & { readonly type: 'refused'; readonly name: string | null; readonly error: string })
-  /** The child of this place was redriven: it is to be waited for again. */
-  | (Place & { readonly type: 'reopened' })
+  /** The child of this place was redriven: it is to be waited for again. `name`: of a call of the task's body. */
+  | (Place & { readonly type: 'reopened'; readonly name: string | null })
   /** The parent waits for this run no more. */
   | { readonly type: 'recall' }
   /** It is over, and its parent could not be told then. */
