@@ -41,9 +41,6 @@ export interface Recall {
   readonly generation: number;
 }
 
-/** Stands for every item of a map. */
-export const ALL_ITEMS = -2;
-
 /** How a child ended, as its parent gets to know it. */
 export interface ChildEnd {
   readonly run: string;
@@ -169,9 +166,4 @@ function failureOf(graph: CompiledGraph, state: RunState, run: string, status: '
     run,
     rootCause: rootCause.slice(0, 100),
   });
-}
-
-/** A place that is left while its child may be open: the child is let go of. */
-export function letGo(turn: Turn, place: Place): void {
-  turn.changes.recalls = [...turn.changes.recalls, { node: place.node, item: place.item, generation: place.generation }];
 }
