@@ -132,4 +132,5 @@ const newTurn = (graph: CompiledGraph, state: RunState, changes: Changes, now: n
   ended: [],
   won: null,
   hasFailed: false,
+  followed: changes.tasks.length,
 });

@@ -41,9 +41,6 @@ export interface Recall {
   readonly generation: number;
 }
 
-/** Stands for every item of a map. */
-export const ALL_ITEMS = -2;
-
 /** How a child ended, as its parent gets to know it. */
 export interface ChildEnd {
   readonly run: string;
@@ -186,9 +183,4 @@ function beganBy(task: EndedTask): { readonly message: string; readonly cause: E
   const error = parseError(task.error);
   const inner = error?.name === CHILD_ERROR ? error.cause : undefined;
   return { message, cause: inner ?? { name: error?.name ?? 'Error', code, message: message.slice(0, MAX_TEXT) } };
-}
-
-/** A place that is left while its child may be open: the child is let go of. */
-export function letGo(turn: Turn, place: Place): void {
-  turn.changes.recalls = [...turn.changes.recalls, { node: place.node, item: place.item, generation: place.generation }];
 }

@@ -217,6 +217,7 @@ class Settling {
           act: null,
           parent: linkOf(member.state, start),
           rank: member.state.rank,
+          held: known.compiled.gate === null || start.kind === 'detached' ? [] : await this.keysAround(member),
           taken: null,
         },
         this.capacity,
@@ -232,6 +233,20 @@ class Settling {
     const made = this.fresh(child, member.host);
     if (concerns(made.state, made.changes)) this.queue.push(made);
     if (start.kind === 'detached') this.say(member, { type: 'accepted', ...placeOf(start), id: runIdText(child.write.uid) });
+  }
+
+  /** The keys that this run holds, and those around it as far up as somebody waits for the end of the one below. */
+  private async keysAround({ state }: Member): Promise<string[]> {
+    const { store } = this.parts;
+    const keys: string[] = [];
+    let parent = state.parent;
+    for (let run: number | null = state.run; run !== null;) {
+      const { gate } = await store.capacity.look(run);
+      if (gate?.isHeld === true) keys.push(gate.need.name);
+      run = parent !== null && isAwaited(parent) ? parent.run : null;
+      if (run !== null) parent = this.members.get(run)?.state.parent ?? (await store.runRow(run))?.parent ?? null;
+    }
+    return keys;
   }
 
   private refuse(member: Member, start: ChildStart, error: string): void {
