@@ -33,6 +33,7 @@ import { pulse } from './pulse.ts';
 import { asked, pruneBatches, runsToPrune, type PruneCounts, type PruneOptions } from './retention.ts';
 import { refuseOther } from './acts.ts';
 import { applyParked } from './sweeps/parked.ts';
+import { tellParents } from './sweeps/untold.ts';
 import { declareSchedules } from './declared-schedules.ts';
 import { ScheduleRunner } from './schedule-runner.ts';
 import { Registry, type Known, type Registrable } from './registry.ts';
@@ -332,6 +333,7 @@ export class EngineRuntime {
     committer.released(run);
     follower.committed((await store.head()).seq);
     ends.ended(run, null);
+    await tellParents({ store, committer });
     await this.worker?.look();
   }
 

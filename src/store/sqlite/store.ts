@@ -129,6 +129,10 @@ export class SqliteStore implements port.Store {
       .map((row) => Number(row['id']));
   }
 
+  async told(run: number): Promise<void> {
+    await this.write(() => this.sql.told.run(run));
+  }
+
   async reserve(runs: number, tokens: number): Promise<port.Reserved> {
     return this.write(() => ({ firstRun: this.take('next_run', runs), firstToken: this.take('next_token', tokens) }));
   }
