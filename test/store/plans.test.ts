@@ -345,9 +345,9 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   putSend: [],
   dropSend: ['sends PRIMARY KEY (signal, box, dedupe)'],
   waitingRuns: ['open_waits open_waits_box (signal, key)'],
-  boxesByKey: ['messages SCAN messages_key', 'open_waits open_waits_box (signal, key)'],
-  boxesByRun: ['messages messages_run (run)', 'open_waits open_waits_task (run)'],
-  waitsByKey: ['open_waits open_waits_box (signal, key)', RUN],
+  boxesByKey: ['messages messages_key ((signal,key)', 'open_waits open_waits_box (signal, key)'],
+  boxesByRun: ['messages messages_run ((run,signal)', 'open_waits open_waits_task (run)'],
+  waitsByKey: ['open_waits open_waits_box (signal, key, since)', RUN],
   waitsByRun: ['open_waits open_waits_task (run)', RUN],
   messagesByKey: [
     'messages messages_key (signal, key)',

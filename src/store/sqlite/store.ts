@@ -4,6 +4,7 @@ import { JournalWriter } from '../../core/journal.ts';
 import type { TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as acts from '../acts.ts';
+import { RunAtFault } from '../batch.ts';
 import type * as port from '../store.ts';
 import { SqliteCare } from './care.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
@@ -176,7 +177,7 @@ export class SqliteStore implements port.Store {
     });
     if (conflicts.size > 0) addKin(batch.runs, conflicts);
     batch.runs.forEach((write, i) => {
-      if (!conflicts.has(i)) this.writer.change(write, now, journal);
+      if (!conflicts.has(i)) this.change(write, now, journal);
     });
     for (const run of batch.share) this.sql.shareRun.run(run);
     const steps = batch.steps.map((step) => this.writer.step(step));
@@ -200,6 +201,15 @@ export class SqliteStore implements port.Store {
       logs,
       ...claimed,
     };
+  }
+
+  private change(write: port.RunWrite, now: number, journal: JournalWriter): void {
+    try {
+      this.writer.change(write, now, journal);
+    } catch (error) {
+      if (error instanceof GuardFailed || storeError(error, this.options.path) instanceof PawlError) throw error;
+      throw new RunAtFault(write.state.run, error);
+    }
   }
 
   /** Inside a transaction: has anybody else committed since the last one? */
