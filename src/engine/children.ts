@@ -326,8 +326,8 @@ class Settling {
 
   /** A run that was redriven by itself: its place waits for it again, in the parent's new generation. */
   private reopen(top: Member, { state }: Member, parent: ParentLink): void {
-    const { node, item, generation } = parent;
-    if (!this.say(top, { type: 'reopened', node, item, generation })) return;
+    const { node, item, generation, name } = parent;
+    if (!this.say(top, { type: 'reopened', node, item, generation, name })) return;
     state.parent = { ...parent, generation: top.state.generation };
   }
 

@@ -46,5 +46,5 @@ test('several parents of one commit that need the items of their maps again all 
   const second = open();
   await second.work({ drainOn: [] });
   await second.send(word, { key: 'k', data: 1, to: 'all' });
-  for (const id of ids) expect(await ((await second.get(id))).result({ timeout: '10s' })).toEqual({ all: [3, 5, 7] });
+  for (const id of ids) expect(await (await second.get(id)).result({ timeout: '10s' })).toEqual({ all: [3, 5, 7] });
 });
