@@ -153,6 +153,13 @@ export function endNotice(graph: CompiledGraph, state: RunState, ended: Ended, r
   return { type: 'child', node, item, generation, name, end: { run, status, output, hasOutput, error } };
 }
 
+/** What is said of a run that was failed while nobody could read it, by what its row says. */
+export function abandonedNotice({ node, item, generation, name }: ParentLink, run: string, workflow: string): ChildEvent {
+  const message = `Run ${run} of workflow "${workflow}" failed: marked_failed`;
+  const error = JSON.stringify({ name: 'ChildError', code: 'RUN_FAILED', message, run, rootCause: [] });
+  return { type: 'child', node, item, generation, name, end: { run, status: 'failed', output: null, hasOutput: false, error } };
+}
+
 /** Whether the parent waits for its end. */
 export const isAwaited = ({ kind, recalled }: ParentLink): boolean => !recalled && kind !== 'detached' && kind !== 'hooks';
 

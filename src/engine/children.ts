@@ -1,5 +1,5 @@
 import type { Changes } from '../core/changes.ts';
-import { endNotice, isAwaited, type ChildStart } from '../core/children.ts';
+import { abandonedNotice, endNotice, isAwaited, type ChildStart } from '../core/children.ts';
 import { decode, encode } from '../core/codec.ts';
 import type { HookFacts } from '../core/hooks.ts';
 import { BadKey } from '../core/needs.ts';
@@ -258,6 +258,10 @@ class Settling {
     const rows = await this.parts.store.childrenOf(member.state.run, { node, item });
     const row = rows.findLast(({ parent }) => parent?.kind === 'body' && parent.name === name && parent.generation === generation);
     if (row === undefined || !isRunOver[row.status] || this.members.has(row.run)) return;
+    if (row.reason === 'marked_failed' && row.parent !== null) {
+      this.say(member, abandonedNotice(row.parent, runIdText(row.uid), row.workflow));
+      return;
+    }
     const { loader } = this.parts;
     if (loader.cache.get(row.run) === undefined) await loader.load([{ run: row.run, items: [] }]);
     const entry = loader.cache.get(row.run);
