@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
-import { createEngine, signal, task, workflow, type Engine, type Run } from '../../src/index.ts';
+import { createEngine, signal, task, workflow, type Engine } from '../../src/index.ts';
 import { folder } from '../store/kit.ts';
 import { silent } from './kit.ts';
 

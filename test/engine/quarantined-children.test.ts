@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { createEngine, workflow, type Engine, type Registrable, type Run } from '../../src/index.ts';
+import { createEngine, workflow, type Engine, type Registrable } from '../../src/index.ts';
 import { folder } from '../store/kit.ts';
 import { silent } from './kit.ts';
 
