@@ -1,6 +1,7 @@
 import { encode } from '../core/codec.ts';
 import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
+import { anything, checkOptions, type Checks } from '../core/options.ts';
 import { shown } from '../core/problems.ts';
 import { validate } from '../core/schema.ts';
 import { isSignal } from '../core/signal.ts';
@@ -40,7 +41,7 @@ interface Finder {
   find(id: string): Promise<RunRow>;
 }
 
-const OPTIONS = ['key', 'run', 'data', 'to', 'dedupe'];
+const OPTIONS: Checks<SendOptions> = { key: anything, run: anything, data: anything, to: anything, dedupe: anything };
 const MAX_RETRY_AFTER_MS = 60_000;
 
 /**
@@ -78,8 +79,7 @@ function signalOf(writer: SignalWriter, given: Signal<never, unknown> | string):
 }
 
 async function boxOf(client: Finder, signal: string, options: SendOptions): Promise<Box> {
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
-  if (unknown !== undefined) throw new PawlError('CONFIG_OPTION', `${unknown}: there is no such option; known are ${OPTIONS.join(', ')}.`);
+  checkOptions(options, 'send', OPTIONS);
   const { key, run } = options;
   if ((key === undefined) === (run === undefined)) throw new PawlError('CONFIG_OPTION', 'key and run: give one of the two.');
   if (run === undefined) {

@@ -135,7 +135,9 @@ function reset(turn: Turn, request: ResetRequest): boolean {
 
 /** The child in this place was redriven: the place waits for it again, and what depends on it is reset as by a redrive of it. */
 function reopen(turn: Turn, event: Extract<RunEvent, { type: 'reopened' }>): boolean {
-  const { generation, node: nodeIndex, item } = event;
+  const { generation, node: nodeIndex, item, name } = event;
+  // why: a body that has ended cannot wait again for one of its calls; it is a dead letter of its own, and redriven by itself
+  if (name !== null) return false;
   const map = turn.state.maps.get(nodeIndex);
   const task = taskAt(turn.state, nodeIndex, item) ?? (map === undefined || item >= map.next ? undefined : endedItem(map, item));
   // why: what has gone on without this child, and what a person decided, stays

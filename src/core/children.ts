@@ -1,15 +1,15 @@
 import { putTask, taskAt, type RunEnd } from './changes.ts';
 import { encode } from './codec.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
-import { isPawlError } from './errors.ts';
+import { isPawlError, type ErrorRecord } from './errors.ts';
 import type { Graph } from './graph.ts';
 import type { HookFacts } from './hooks.ts';
 import { judged } from './judging.ts';
-import { runRootCauses } from './outcome.ts';
-import type { LinkKind, ParentLink, RunState, TaskFacts, WaitingTask, TaskState } from './run-state.ts';
+import { firstFailed, runRootCauses } from './outcome.ts';
+import type { EndedTask, LinkKind, ParentLink, RunState, TaskFacts, WaitingTask, TaskState } from './run-state.ts';
 import type { RunOutcome } from './states.ts';
 import { bareFacts, endTask, isAllowed, type Turn } from './turn.ts';
-import { taskInput } from './values.ts';
+import { parseError, settledError, taskInput } from './values.ts';
 import { childCame } from './suspending.ts';
 import { startedOf } from './waiting.ts';
 
@@ -64,8 +64,8 @@ export type ChildEvent =
   | (Place & { readonly type: 'accepted'; readonly id: string })
   /** It could not start. */
   | (Place & { readonly type: 'refused'; readonly name: string | null; readonly error: string })
-  /** The child of this place was redriven: it is to be waited for again. */
-  | (Place & { readonly type: 'reopened' })
+  /** The child of this place was redriven: it is to be waited for again. `name`: of a call of the task's body. */
+  | (Place & { readonly type: 'reopened'; readonly name: string | null })
   /** The parent waits for this run no more. */
   | { readonly type: 'recall' }
   /** It is over, and its parent could not be told then. */
@@ -153,17 +153,41 @@ export function endNotice(graph: CompiledGraph, state: RunState, ended: Ended, r
   return { type: 'child', node, item, generation, name, end: { run, status, output, hasOutput, error } };
 }
 
+/** What is said of a run that was failed while nobody could read it, by what its row says. */
+export function abandonedNotice({ node, item, generation, name }: ParentLink, run: string, workflow: string): ChildEvent {
+  const message = `Run ${run} of workflow "${workflow}" failed: marked_failed`;
+  const error = JSON.stringify({ name: 'ChildError', code: 'RUN_FAILED', message, run, rootCause: [] });
+  return { type: 'child', node, item, generation, name, end: { run, status: 'failed', output: null, hasOutput: false, error } };
+}
+
 /** Whether the parent waits for its end. */
 export const isAwaited = ({ kind, recalled }: ParentLink): boolean => !recalled && kind !== 'detached' && kind !== 'hooks';
 
+/** Names the task where it began and says what went wrong there: a body decides by it, and a person reads it without opening the child. */
 function failureOf(graph: CompiledGraph, state: RunState, run: string, status: 'failed' | 'cancelled', reason: string | null): string {
-  const rootCause = runRootCauses(graph, state);
-  const why = rootCause.length === 0 ? (reason ?? status) : rootCause.slice(0, 20).join(', ');
+  const first = firstFailed(graph, state);
+  const began = first === null ? null : beganBy(first.task);
+  const why = first === null || began === null ? (reason ?? status) : `task "${first.id}" ${first.task.status}: ${began.message}`;
   return JSON.stringify({
-    name: 'ChildError',
+    name: CHILD_ERROR,
     code: status === 'failed' ? 'RUN_FAILED' : 'RUN_CANCELLED',
-    message: `Run ${run} of workflow "${graph.graph.workflow}" ${status === 'failed' ? 'failed' : 'was cancelled'}: ${why}`,
+    message: `Run ${run} of workflow "${graph.graph.workflow}" ${status === 'failed' ? 'failed' : 'was cancelled'}: ${why}`.slice(
+      0,
+      MAX_TEXT,
+    ),
+    ...(began === null ? {} : { cause: began.cause }),
     run,
-    rootCause: rootCause.slice(0, 100),
+    rootCause: runRootCauses(graph, state).slice(0, 100),
   });
+}
+
+const MAX_TEXT = 8_192;
+const CHILD_ERROR = 'ChildError';
+
+/** Of a task that was itself a run, the cause is where it began in there. */
+function beganBy(task: EndedTask): { readonly message: string; readonly cause: ErrorRecord } {
+  const { code, message } = settledError(task);
+  const error = parseError(task.error);
+  const inner = error?.name === CHILD_ERROR ? error.cause : undefined;
+  return { message, cause: inner ?? { name: error?.name ?? 'Error', code, message: message.slice(0, MAX_TEXT) } };
 }

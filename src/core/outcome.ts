@@ -81,14 +81,22 @@ function failedUpstreams(graph: CompiledGraph, state: RunState, node: GraphNode)
 
 /** The tasks where a failed run's failure began. */
 export function runRootCauses(graph: CompiledGraph, state: RunState): string[] {
-  return graph.nodes
-    .filter((node) => {
-      const task = state.tasks[node.index];
-      if ((!node.isCounted && node.serves?.failRun !== true) || !isEnded(task)) return false;
-      return (task.status === 'failed' && !isExcused(task)) || hidesFailure(state, node, task);
-    })
-    .flatMap((node) => causesAt(node.id, state.tasks[node.index]));
+  return failedNodes(graph, state).flatMap((node) => causesAt(node.id, state.tasks[node.index]));
 }
+
+/** The first task of the graph that made the run a failed one; null where none did. */
+export function firstFailed(graph: CompiledGraph, state: RunState): { readonly id: string; readonly task: EndedTask } | null {
+  const [node] = failedNodes(graph, state);
+  const task = node === undefined ? undefined : state.tasks[node.index];
+  return node === undefined || !isEnded(task) ? null : { id: node.id, task };
+}
+
+const failedNodes = (graph: CompiledGraph, state: RunState): GraphNode[] =>
+  graph.nodes.filter((node) => {
+    const task = state.tasks[node.index];
+    if ((!node.isCounted && node.serves?.failRun !== true) || !isEnded(task)) return false;
+    return (task.status === 'failed' && !isExcused(task)) || hidesFailure(state, node, task);
+  });
 
 /** A task that failed, or where that was a run of its own the tasks in it. */
 function causesAt(id: string, task: TaskState | undefined): string[] {

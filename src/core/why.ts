@@ -220,7 +220,11 @@ function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskStat
       return told(text, { until: at(task.dueAt), tasks: [node.id] });
     }
     case 'waiting':
-      return told(waitSentence(task, facts.now), { since: at(task.since), until: at(task.dueAt), tasks: [node.id] });
+      return told(waitSentence(task, facts.now, 'who' in node.task ? node.task.who : []), {
+        since: at(task.since),
+        until: at(task.dueAt),
+        tasks: [node.id],
+      });
     case 'success':
     case 'failed':
     case 'skipped':
@@ -322,6 +326,9 @@ function tellRunning(facts: WhyFacts, node: GraphNode, task: RunningTask): Told 
   });
 }
 
+const deadAdvice = ({ state }: WhyFacts): string =>
+  state.flow.compensated ? 'mend it by hand and discard it, for its run was compensated' : 'redrive or discard it';
+
 function tellEnded(facts: WhyFacts, node: GraphNode, task: EndedTask): Told {
   const since = at(task.finishedAt);
   const ago = `${spanText(facts.now - task.finishedAt)} ago`;
@@ -334,13 +341,14 @@ function tellEnded(facts: WhyFacts, node: GraphNode, task: EndedTask): Told {
     case 'failed':
       if (task.handled)
         return told(`${upper(failureText(facts, node, task))} ${ago}; its catch handler took the failure.`, { since, tasks: [node.id] });
-      return told(`${upper(failureText(facts, node, task))} ${ago}${task.dead ? '; it is a dead letter: redrive or discard it' : ''}.`, {
+      return told(`${upper(failureText(facts, node, task))} ${ago}${task.dead ? `; it is a dead letter: ${deadAdvice(facts)}` : ''}.`, {
         since,
         tasks: [node.id],
       });
     case 'upstream_failed': {
       const causes = rootCauses(facts.graph, facts.state, node.index);
-      return told(`It did not run because ${listText(causes)} did not succeed; it goes on when that is redriven.`, {
+      const after = facts.state.flow.compensated ? '' : '; it goes on when that is redriven';
+      return told(`It did not run because ${listText(causes)} did not succeed${after}.`, {
         since,
         tasks: causes,
       });

@@ -1,5 +1,5 @@
 import type { Changes } from '../core/changes.ts';
-import { endNotice, isAwaited, type ChildStart } from '../core/children.ts';
+import { abandonedNotice, endNotice, isAwaited, type ChildStart } from '../core/children.ts';
 import { decode, encode } from '../core/codec.ts';
 import type { HookFacts } from '../core/hooks.ts';
 import { BadKey } from '../core/needs.ts';
@@ -258,6 +258,10 @@ class Settling {
     const rows = await this.parts.store.childrenOf(member.state.run, { node, item });
     const row = rows.findLast(({ parent }) => parent?.kind === 'body' && parent.name === name && parent.generation === generation);
     if (row === undefined || !isRunOver[row.status] || this.members.has(row.run)) return;
+    if (row.reason === 'marked_failed' && row.parent !== null) {
+      this.say(member, abandonedNotice(row.parent, runIdText(row.uid), row.workflow));
+      return;
+    }
     const { loader } = this.parts;
     if (loader.cache.get(row.run) === undefined) await loader.load([{ run: row.run, items: [] }]);
     const entry = loader.cache.get(row.run);
@@ -337,8 +341,8 @@ class Settling {
 
   /** A run that was redriven by itself: its place waits for it again, in the parent's new generation. */
   private reopen(top: Member, { state }: Member, parent: ParentLink): void {
-    const { node, item, generation } = parent;
-    if (!this.say(top, { type: 'reopened', node, item, generation })) return;
+    const { node, item, generation, name } = parent;
+    if (!this.say(top, { type: 'reopened', node, item, generation, name })) return;
     state.parent = { ...parent, generation: top.state.generation };
   }
 

@@ -2,109 +2,43 @@ import type { CompiledGraph } from '../core/compile.ts';
 import type { RunEnd } from '../core/changes.ts';
 import { isPawlError, PawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
-import { redacted, type Logger, type Redactor } from '../core/log.ts';
+import { redacted, type Logger } from '../core/log.ts';
 import { shown } from '../core/problems.ts';
 import type { Signal, Workflow } from '../core/types.ts';
 import { REQUEST_MS } from '../core/reset.ts';
-import type { RunState } from '../core/run-state.ts';
-import type { Schema } from '../core/schema.ts';
 import type { RunEvent } from '../core/turn.ts';
 import { pausedNames } from '../store/capacity.ts';
 import { Admission } from './admission.ts';
 import type { ScheduleRow } from '../store/schedules.ts';
 import type { NewMessage, Sent } from '../store/mailbox.ts';
-import { isBroken, type RunRow, type Store } from '../store/store.ts';
+import { isBroken, type Store } from '../store/store.ts';
 import type { Attempt, Progress } from './attempt.ts';
 import { stateFromRows } from './cache.ts';
 import { LogBook } from './attempt-log.ts';
-import type { ClassifyError } from './classify.ts';
 import { StoreClock } from './clock.ts';
 import { Committer } from './committer.ts';
-import type { Intercept } from './dispatcher.ts';
 import { Ends } from './ends.ts';
 import { boxesOf, Deliverer } from './mailbox.ts';
 import { EventReader } from './events.ts';
 import { Follower } from './follower.ts';
-import { checkLimits, type Declared } from '../core/limits.ts';
-import type { HeartFactory } from './heart.ts';
-import type { Host } from './host.ts';
-import type { Ports } from './ports.ts';
+import { checkLimits } from '../core/limits.ts';
 import { pulse } from './pulse.ts';
 import { asked, pruneBatches, runsToPrune, type PruneCounts, type PruneOptions } from './retention.ts';
 import { refuseOther } from './acts.ts';
 import { applyParked } from './sweeps/parked.ts';
+import { tellParents } from './sweeps/untold.ts';
 import { declareSchedules } from './declared-schedules.ts';
 import { ScheduleRunner } from './schedule-runner.ts';
-import { Registry, type Known, type Registrable } from './registry.ts';
+import { Registry, type Known } from './registry.ts';
 import type { Moved } from './moves.ts';
 import type { Act, Started, StartRequest } from './units.ts';
-import { Worker, type WorkerSettings } from './worker.ts';
+import type { EngineParts, Looked, NodeSchemas, Opened } from './parts.ts';
+import { Worker } from './worker.ts';
 
-export interface EngineParts {
-  /** Called once, at the first use. */
-  readonly openStore: () => Promise<Store>;
-  /** `'read'`: the store is looked at, and nothing is written to it. */
-  readonly access: 'read' | 'write';
-  readonly heart: (store: Store, clock: StoreClock) => HeartFactory;
-  readonly ports: Ports;
-  readonly host: Host;
-  readonly logger: Logger;
-  readonly redactor: Redactor;
-  /** Lines that the store keeps of one attempt. */
-  readonly logLines: number;
-  readonly settings: WorkerSettings;
-  readonly use: readonly Registrable[];
-  /** What the code declares. */
-  readonly limits: readonly Declared[];
-  /** Starts are refused while so much waits; null: never. */
-  readonly maxQueued: number | null;
-  /** Queues that `work()` serves; null: all of them. */
-  readonly queues: ReadonlySet<string> | null;
-  readonly onEvent?: ((event: EngineEvent) => void) | undefined;
-  readonly onProgress?: ((progress: TaskProgress) => void) | undefined;
-  /** Stands between attempts and bodies: for the testing kit. */
-  readonly intercept?: Intercept | undefined;
-  readonly classifyError?: ClassifyError | undefined;
-}
+export type { EngineParts, Looked, NodeSchemas, TaskProgress } from './parts.ts';
 
 /** How long to wait before a worker is booted again. */
 const REBIRTH_MS = 500;
-
-/** What a body said of its own progress; not stored. */
-export interface TaskProgress {
-  readonly runId: string;
-  readonly task: string;
-  readonly item?: number;
-  readonly attempt: number;
-  readonly progress: Progress;
-}
-
-export interface NodeSchemas {
-  readonly input: Schema | undefined;
-  readonly output: Schema | undefined;
-  /** Of an approval. */
-  readonly form: Schema | undefined;
-}
-
-/** A run and its state; null where it cannot be read. */
-export interface Looked {
-  readonly row: RunRow | null;
-  readonly graph: CompiledGraph | null;
-  readonly state: RunState | null;
-}
-
-interface Opened {
-  readonly store: Store;
-  readonly committer: Committer;
-  readonly deliverer: Deliverer;
-  readonly follower: Follower;
-  readonly events: EventReader;
-  readonly ends: Ends;
-  readonly clock: StoreClock;
-  readonly logs: LogBook;
-  readonly admission: Admission;
-  readonly runner: ScheduleRunner;
-}
 
 /** A store, what is registered, and at most one worker at a time: everything of a process but its API. */
 export class EngineRuntime {
@@ -332,6 +266,7 @@ export class EngineRuntime {
     committer.released(run);
     follower.committed((await store.head()).seq);
     ends.ended(run, null);
+    await tellParents({ store, committer });
     await this.worker?.look();
   }
 

@@ -11,11 +11,20 @@ import type { StepRecord } from '../store/store.ts';
 import type { Attempt, AttemptHost } from './attempt.ts';
 import { Suspension, type Leaving } from './suspend.ts';
 
+interface Failure {
+  readonly code?: string;
+  readonly message?: string;
+  readonly run?: string;
+  readonly rootCause?: unknown;
+  /** Where it began. */
+  readonly cause?: { readonly code?: string };
+}
+
 /** What a body called has failed. It stays failed for as long as the record is there: another attempt would meet the same. */
 export class CallFailed extends PawlError {
   constructor(text: string) {
-    const { code, message, run, rootCause } = JSON.parse(text) as { code?: string; message?: string; run?: string; rootCause?: unknown };
-    const details = { run, rootCause, cause: code };
+    const { code, message, run, rootCause, cause } = JSON.parse(text) as Failure;
+    const details = { run, rootCause, cause: cause?.code ?? code };
     super(code === 'RUN_CANCELLED' ? code : 'RUN_FAILED', message ?? 'A run that the body called failed.', { details });
   }
 }

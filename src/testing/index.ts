@@ -18,6 +18,7 @@ import type { Ctx, Signal, Task, Workflow } from '../core/types.ts';
 import type { EngineParts } from '../engine/engine.ts';
 import { Engine, scheduleVerbs, type StartArgs } from '../facade.ts';
 import type { ScheduleClient } from '../client/schedules.ts';
+import type { Ports } from '../engine/ports.ts';
 import { jsonLogger } from '../observe/log.ts';
 import type { Store } from '../store/store.ts';
 import { VirtualTime } from './virtual-time.ts';
@@ -77,7 +78,7 @@ export class TestEngine implements RunHost {
       queues: null,
       openStore: () => this.store,
       heart: () => () => ({ stop: async () => undefined }),
-      ports: this.time.ports(),
+      ports: this.ports(),
       host: this.host(pid),
       logger: this.options.logger ?? jsonLogger((line) => process.stderr.write(line), 'error'),
       settings: { ...settings, background: false },
@@ -89,6 +90,16 @@ export class TestEngine implements RunHost {
     });
     for (const [name, body] of this.stubs) engine.runtime.registry.implement(name, body);
     return engine;
+  }
+
+  /** A turn that the engine asks for is no rest: a body that reads a hundred records of waits takes a hundred. */
+  private ports(): Ports {
+    const ports = this.time.ports();
+    const turn: Ports['turn'] = (fn) => {
+      this.activity++;
+      ports.turn(fn);
+    };
+    return { ...ports, turn };
   }
 
   /** Every boot is a process of its own; a crashed one is proven dead. */

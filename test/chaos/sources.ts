@@ -1,5 +1,5 @@
 /** The engine under test: a copy of the sources, so that an edit during a trial changes nothing; with a planted fault where asked. */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,6 +20,7 @@ export async function withSources<T>(patch: Patch | null, use: (src: string) => 
   try {
     const src = join(folder, 'src');
     cpSync(SRC, src, { recursive: true });
+    symlinkSync(join(SRC, '../node_modules'), join(folder, 'node_modules'));
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
     if (patch !== null) plant(src, patch);
     return await use(src);

@@ -73,3 +73,28 @@ describe('two engines on one file, one with the code of the parent and one with 
     await expect(sub.result({ timeout: '20s' })).rejects.toMatchObject({ code: 'RUN_CANCELLED' });
   }, 30_000);
 });
+
+test('a child stays as long as the run at the top, and goes with it', async () => {
+  const path = file();
+  const sub = workflow({ name: 'sub' }, (w) => ({ v: w.run('v', {}, () => 1) }));
+  const held = Promise.withResolvers<undefined>();
+  const top = workflow({ name: 'top' }, (w) => {
+    w.run(sub, undefined);
+    w.run('held', {}, async () => held.promise);
+    return {};
+  });
+  const engine = at(path, top);
+  await engine.work();
+  const run = await engine.start(top);
+  for (;;) {
+    const { runs } = await engine.runs.list({ workflow: 'sub' });
+    if (runs[0]?.status === 'success') break;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  for (const until = Date.now() + 5; Date.now() < until;) await new Promise((resolve) => setImmediate(resolve));
+  expect((await engine.prune({ olderThan: 1 })).runs).toBe(0);
+  held.resolve(undefined);
+  await run.result();
+  for (const until = Date.now() + 5; Date.now() < until;) await new Promise((resolve) => setImmediate(resolve));
+  expect((await engine.prune({ olderThan: 1 })).runs).toBe(2);
+}, 30_000);

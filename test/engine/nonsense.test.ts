@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { z } from 'zod';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createEngine, NonRetryableError, PawlError, signal, task, workflow, type Engine, type Run } from '../../src/index.ts';
 import { testEngine } from '../../src/testing/index.ts';
@@ -14,10 +15,12 @@ const fails = task({
 });
 const flow = workflow({ name: 'flow' }, (w) => w.run(fails, {}));
 
+const news = signal('news', z.number());
+
 let engine: Engine;
 let run: Run<unknown>;
 beforeAll(async () => {
-  engine = createEngine({ store: 'sqlite::memory:', use: [flow], logger: silent });
+  engine = createEngine({ store: 'sqlite::memory:', use: [flow, news], logger: silent });
   await engine.work({ drainOn: [] });
   run = await engine.start(flow);
   await run.result().catch(() => undefined);
@@ -30,6 +33,7 @@ type Call = (...args: never[]) => unknown;
 const methods: Readonly<Record<string, { readonly call: () => Call; readonly good: readonly unknown[]; readonly options?: number }>> = {
   start: { call: () => engine.start.bind(engine), good: [flow, undefined, {}], options: 2 },
   startMany: { call: () => engine.startMany.bind(engine), good: [flow, []] },
+  send: { call: () => engine.send.bind(engine), good: ['news', { key: 'k', data: 1 }], options: 1 },
   get: { call: () => engine.get.bind(engine), good: ['x'] },
   'runs.list': { call: () => engine.runs.list, good: [{}], options: 0 },
   'runs.find': { call: () => engine.runs.find, good: ['x', {}], options: 1 },
@@ -163,6 +167,7 @@ test('every method of an engine and of a run is here', () => {
     'acts',
     'explainer',
     'handle',
+    'answers',
     'letters',
     'resultOf',
     'redriveAll',

@@ -11,7 +11,7 @@ import { Engine } from '../../src/facade.ts';
 import { createEngine, workflow, type Registrable } from '../../src/index.ts';
 import { VirtualTime } from '../../src/testing/virtual-time.ts';
 import { silent } from './kit.ts';
-import { workflows } from '../fixtures/processes/workflows.ts';
+import { LIMITS, workflows } from '../fixtures/processes/workflows.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -161,7 +161,7 @@ describe('a process that is killed while it catches up', () => {
   test('has started nothing twice and lost nothing', async () => {
     const at = folder();
     const { all } = workflows(at);
-    const client = createEngine({ store: `sqlite:${at}/app.db`, use: all, logger: silent });
+    const client = createEngine({ store: `sqlite:${at}/app.db`, use: all, limits: LIMITS, logger: silent });
     await client.schedules.create({ name: 'much', workflow: 'quick', every: '1s', catchup: 'all', window: '30d' });
     await client.close();
     const db = new DatabaseSync(join(at, 'app.db'), { timeout: 5_000 });

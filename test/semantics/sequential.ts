@@ -53,6 +53,11 @@ export class Sequential {
     return { ...Object.fromEntries(tasks), ' run': `${this.status} ${this.reason ?? ''}` };
   }
 
+  /** Where a task is, and what it is asked for. */
+  at(at: string): Pick<Cell, 'status' | 'phase'> | undefined {
+    return this.cells.get(at);
+  }
+
   /** The order inside one transaction: the outcome, retry or catch, joins to a fixed point, failure policy, outcome of the run. */
   apply(event: Primary): void {
     this.record(event);

@@ -48,6 +48,16 @@ describe('a body that sleeps', () => {
     expect(await run.result()).toEqual({ out: '1' });
   });
 
+  test('sixty times goes on at once each time: reading its records is no rest', async () => {
+    const flow = of(async (_, ctx) => {
+      for (let i = 0; i < 60; i++) await ctx.sleep(['nap', i], '1h');
+    });
+    const kit = engineOf(flow);
+    const run = await kit.start(flow);
+    await kit.clock.advance('60h');
+    expect(await stateOf(run)).toMatchObject({ run: 'success', attempts: { body: 1 } });
+  });
+
   test('until an instant; one that is over takes no time', async () => {
     const flow = of(async (_, ctx) => {
       await ctx.sleep('past', new Date(0));

@@ -41,7 +41,7 @@ const flow = workflow({ name: 'flow', version: 'v"1', input: anything<{ list: nu
     { allowFailure: true },
   );
   w.run('behind', { failing }, ({ failing: n }) => n);
-  w.run('retried', {}, () => Promise.reject(new Error('later')), { retry: { maxAttempts: 2, initial: '1h' } });
+  w.run('retried', {}, () => Promise.reject(new Error('later')), { retry: { maxAttempts: 2, initial: '1h', maxDelay: '1h' } });
   return { first, all, chosen };
 });
 

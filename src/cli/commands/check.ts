@@ -48,7 +48,10 @@ async function check(cli: Cli, given: string | undefined): Promise<number> {
   else tell(cli, { workflows: shown, problems, warnings });
   if (out.format === 'text') tellVersions(cli, versions);
   if (problems.length > 0) {
-    if (out.format === 'text') out.note(`${safe(file)}: ${count(problems.length, 'definition')} cannot be built or stored.`);
+    if (out.format === 'text')
+      out.note(
+        `${safe(file)}: ${count(problems.length, 'definition')} cannot be ${cli.options.store === undefined ? 'built' : 'built or stored'}.`,
+      );
     return 6;
   }
   if (waiting.length > 0) {

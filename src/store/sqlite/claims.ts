@@ -7,7 +7,8 @@ import { STATE_FORMAT } from './driver.ts';
 import { Granter, type Granted, type Slots } from './grants.ts';
 import type { LimitBook } from './limits.ts';
 import { readFacts, readTask, type Row } from './rows.ts';
-import { FIRST_LANE, type Statements } from './statements.ts';
+import { FIRST_LANE } from './statements-limits.ts';
+import type { Statements } from './statements.ts';
 import type { TaskWriter } from './writes.ts';
 
 interface Candidate {

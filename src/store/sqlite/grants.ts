@@ -5,7 +5,8 @@ import type { ClaimRequest } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { readNeeds } from './lanes.ts';
 import type { LimitBook } from './limits.ts';
-import { FIRST_LANE, type Statements } from './statements.ts';
+import { FIRST_LANE } from './statements-limits.ts';
+import type { Statements } from './statements.ts';
 
 /** Lanes that one look goes through; where there are more, the next look goes on behind them. */
 const MAX_LANES = 2_000;

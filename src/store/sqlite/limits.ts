@@ -7,7 +7,8 @@ import * as port from '../capacity.ts';
 import type { Connection } from './connection.ts';
 import { heldUnits } from './grants.ts';
 import { readNeeds } from './lanes.ts';
-import { FIRST_LANE, type Statements } from './statements.ts';
+import { FIRST_LANE } from './statements-limits.ts';
+import type { Statements } from './statements.ts';
 
 /** What is said of limits and pauses, kept from transaction to transaction: read again when somebody may have changed it. */
 export class LimitBook {

@@ -1,4 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { CARE_SQL, dropRow, keysOf } from './statements-care.ts';
+import { LIMIT_SQL } from './statements-limits.ts';
 import { SCHEDULE_SQL } from './statements-schedules.ts';
 import { waitStatements } from './statements-waits.ts';
 import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '../../core/document-fields.ts';
@@ -9,9 +11,6 @@ import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '.
  */
 const TASK = `run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, draws, ran_ms, rank, first_queued_at,
   phase, next, token, worker, started_at, due_at, finished_at, reason, flags, completion, waits, effect, edited, output, error`;
-
-/** Numbers of lanes lie above all numbers of bodies: a column holds either. */
-export const FIRST_LANE = 2 ** 40;
 
 const columnsOf = (table: string, columns: string): string =>
   columns
@@ -44,14 +43,6 @@ export const RUN_TABLES = {
   moves: 'seq',
 } as const;
 export type RunTable = keyof typeof RUN_TABLES;
-
-/** Of a run's rows some keys, and the deletion of one row by its whole key: by a part of it the planner reads what is to stay. */
-const keysOf = (table: string, key: string): string => `SELECT ${key} FROM ${table} WHERE run = ? ORDER BY ${key} LIMIT ?`;
-const dropRow = (table: string, key: string): string =>
-  `DELETE FROM ${table} WHERE run = ? AND ${key
-    .split(', ')
-    .map((column) => `${column} = ?`)
-    .join(' AND ')}`;
 
 const clearing = Object.fromEntries(
   Object.entries(RUN_TABLES).flatMap(([table, key]) => [
@@ -140,7 +131,10 @@ const SQL = {
     AND parent_node = ?3 AND parent_item = ?4 AND parent_generation <= ?5 AND status < 6 AND parent_kind NOT IN (1, 4)`,
   recallItems: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
     AND parent_node = ?3 AND parent_generation <= ?4 AND status < 6 AND parent_kind NOT IN (1, 4)`,
+  recallAll: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
+    AND status < 6 AND parent_kind NOT IN (1, 4)`,
   recalled: 'UPDATE runs SET recall = NULL, wake_at = ? WHERE id = ?',
+  told: 'UPDATE runs SET recall = NULL WHERE id = ? AND recall = 2',
   leaveUntold: 'UPDATE runs SET recall = 2 WHERE id = ?',
   untoldRuns: `SELECT r.id FROM runs r INDEXED BY runs_untold LEFT JOIN runs top ON top.id = r.parent
     WHERE r.recall = 2 AND r.quarantined IS NULL AND top.quarantined IS NULL ORDER BY r.id LIMIT ?`,
@@ -245,8 +239,9 @@ const SQL = {
   showTasks: `UPDATE tasks SET body = CASE WHEN ?2 = 3 THEN body ELSE abs(body) END, due_at = abs(due_at) WHERE run = ?1 AND status <= 4`,
   cancelRest: `UPDATE tasks SET status = 9, token = NULL, worker = NULL, next = NULL, due_at = NULL, waits = NULL, finished_at = ?, reason = 'marked_failed'
     WHERE run = ? AND status <= 4`,
-  abandonRun: `UPDATE runs SET status = 8, reason = 'marked_failed', quarantined = NULL, unclaimed = NULL, finished_at = ? WHERE id = ?
-    AND quarantined IS NOT NULL RETURNING generation`,
+  // why: no kernel sees this end, so its parent, where it still waits for the run, is told by a sweep
+  abandonRun: `UPDATE runs SET status = 8, reason = 'marked_failed', quarantined = NULL, unclaimed = NULL, finished_at = ?,
+    recall = CASE WHEN parent_kind NOT IN (1, 4) AND recall IS NOT 1 THEN 2 END WHERE id = ? AND quarantined IS NOT NULL RETURNING generation`,
   parkedOf: 'SELECT id, node, item, token, outcome FROM parked WHERE run = ? ORDER BY id',
   // why: what was parked again while the others were applied stays
   unpark: 'DELETE FROM parked WHERE run = ? AND id <= ?',
@@ -281,60 +276,7 @@ const SQL = {
   countQueued: `SELECT (SELECT count(*) FROM (SELECT 1 FROM runs WHERE unclaimed = 1 LIMIT ?1))
     + (SELECT count(*) FROM (SELECT 1 FROM tasks WHERE status <= 4 AND status = 1 AND body > 0 LIMIT ?1))
     + (SELECT count(*) FROM (SELECT 1 FROM gates WHERE held = 0 LIMIT ?1)) AS n`,
-  // limits: lanes, what they hold, and what is said of pools, keys and rates
-  readLane: 'SELECT id FROM lanes WHERE body = ? AND needs = ?',
-  insertLane: `INSERT INTO lanes (id, body, needs, key) SELECT coalesce(max(id), ${FIRST_LANE}) + 1, ?, ?, ? FROM lanes RETURNING id`,
-  // why: by both signs, and by each open state, so that the index serves it
-  emptyLanes: `SELECT id FROM lanes l WHERE id > ?1 AND NOT EXISTS (SELECT 1 FROM tasks t INDEXED BY tasks_open
-    WHERE t.status <= 4 AND t.status IN (0, 1, 2, 3, 4) AND t.body IN (l.id, -l.id)) ORDER BY id LIMIT ?2`,
-  dropLane: 'DELETE FROM lanes WHERE id = ?',
-  putInLane: 'UPDATE tasks SET body = ? WHERE run = ? AND node = ? AND item = ?',
-  // why: from lane to lane by the index, with the first in each
-  relane: 'UPDATE tasks SET body = CASE WHEN body < 0 THEN -?1 ELSE ?1 END WHERE run = ?2 AND node = ?3 AND item = ?4',
-  queuedLanes: `WITH RECURSIVE queued(lane) AS (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > ?1 UNION ALL
-      SELECT (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > queued.lane) FROM queued WHERE queued.lane IS NOT NULL)
-    SELECT l.id, l.body, l.needs, t.rank, t.run, t.node, t.item, t.first_queued_at AS queuedAt FROM queued CROSS JOIN lanes l ON l.id = queued.lane
-    CROSS JOIN tasks t ON (t.run, t.node, t.item) = (SELECT run, node, item FROM tasks h WHERE h.status <= 4 AND h.status = 1 AND h.body = queued.lane
-      ORDER BY h.rank, h.run, h.node, h.item LIMIT 1) LIMIT ?2`,
-  laneTasks: `SELECT t.run, t.node, t.item, t.rank, t.first_queued_at AS queuedAt, t.next FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2
-    WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
-  heldLanes: `SELECT l.needs, count(*) AS n FROM tasks t CROSS JOIN lanes l ON l.id = t.body
-    WHERE t.status <= 4 AND t.status = 2 AND t.body > ${FIRST_LANE} GROUP BY t.body`,
-  // why: below zero stand paused runs and quarantined ones; of these what has ended is parked, and holds nothing
-  heldAside: `SELECT l.needs, count(*) AS n FROM tasks t CROSS JOIN lanes l ON l.id = -t.body WHERE t.status <= 4 AND t.status = 2
-    AND t.body < -${FIRST_LANE} AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.run = t.run AND p.token = t.token) GROUP BY t.body`,
-  keyRetrying: `SELECT t.rank, t.run, t.node, t.item FROM lanes l CROSS JOIN tasks t ON t.body IN (l.id, -l.id)
-    WHERE l.key = ? AND t.status <= 4 AND t.status = 3`,
-  keyHolders: `SELECT t.run, t.node, t.item, t.token FROM lanes l CROSS JOIN tasks t ON t.body IN (l.id, -l.id)
-    WHERE l.key = ? AND t.status <= 4 AND t.status = 2 ORDER BY t.started_at, t.run, t.node, t.item LIMIT ?`,
-  needsOfRun: `SELECT t.node, t.item, l.needs FROM tasks t CROSS JOIN lanes l ON l.id = abs(t.body)
-    WHERE t.run = ? AND +t.status <= 4 AND (t.body > ${FIRST_LANE} OR t.body < -${FIRST_LANE})`,
-  enterGate:
-    'INSERT INTO gates (run, name, need, rank, held) VALUES (?,?,?,?,0) ON CONFLICT (run, name) DO UPDATE SET held = 0, rank = excluded.rank',
-  leaveGate: 'DELETE FROM gates WHERE run = ?',
-  nextGate: 'SELECT name FROM gates WHERE held = 0 AND name > ? ORDER BY name LIMIT 1',
-  gateWaiting: `SELECT e.run, e.need FROM gates e CROSS JOIN runs r ON r.id = e.run AND r.status = 1 AND r.quarantined IS NULL
-    WHERE e.held = 0 AND e.name = ? ORDER BY e.rank, e.run LIMIT ?`,
-  gateHolders:
-    'SELECT e.run FROM gates e CROSS JOIN runs r ON r.id = e.run AND +r.status < 6 WHERE e.held = 1 AND e.name = ? ORDER BY e.run LIMIT ?',
-  takeGate: 'UPDATE gates SET held = 1 WHERE run = ? AND name = ? AND held = 0',
-  // why: their process may have died between the grant and the admission
-  gateGranted: 'SELECT e.run FROM gates e CROSS JOIN runs r ON r.id = e.run AND r.status = 1 WHERE e.held = 1',
-  gateOf: 'SELECT name, need, held FROM gates WHERE run = ?',
-  // why: the last definition that begins before the body has it
-  definitionOfBody: 'SELECT id, first_body AS firstBody FROM definitions WHERE first_body <= ? ORDER BY first_body DESC LIMIT 1',
-  laneBody: 'SELECT body FROM lanes WHERE id = ?',
-  readLimits: 'SELECT kind, name, code, operator FROM limits ORDER BY kind, name',
-  declareLimit: `INSERT INTO limits (kind, name, code) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET code = ?3 WHERE code IS NOT ?3`,
-  setLimit: `INSERT INTO limits (kind, name, operator) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET operator = ?3`,
-  clearLimit: 'UPDATE limits SET operator = NULL WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NOT NULL',
-  dropLimit: 'DELETE FROM limits WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NULL',
-  readBucket: 'SELECT level, at FROM buckets WHERE name = ?',
-  readBuckets: 'SELECT name, level, at FROM buckets ORDER BY name',
-  putBucket: `INSERT INTO buckets (name, level, at) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET level = ?2, at = max(at, ?3)`,
-  readPaused: 'SELECT kind, name, at FROM paused ORDER BY kind, name',
-  pauseName: 'INSERT INTO paused (kind, name, at) VALUES (?, ?, ?) ON CONFLICT (kind, name) DO NOTHING',
-  resumeName: 'DELETE FROM paused WHERE kind = ? AND name = ?',
+  ...LIMIT_SQL,
 
   // reads
   runById: `SELECT ${RUN} WHERE r.id = ?`,
@@ -379,42 +321,7 @@ const SQL = {
   journalAfter: 'SELECT seq, at, worker, changes FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
   journalHead: 'SELECT seq, at FROM journal ORDER BY seq DESC LIMIT 1',
 
-  // retention: a run leaves with its row; its other rows follow, at once or as leftovers
-  // why: a child stays as long as the run at the top, and that as long as anything below it is open
-  endedRuns: `SELECT id, definition, key FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?
-    AND (tree IS NULL OR NOT EXISTS (SELECT 1 FROM runs top WHERE top.id = runs.tree))
-    AND NOT EXISTS (SELECT 1 FROM runs below WHERE below.tree IS NOT NULL AND below.tree = runs.id AND below.status < 6)
-    ORDER BY finished_at LIMIT ?`,
-  countEnded: `SELECT count(*) AS n FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?
-    AND (tree IS NULL OR NOT EXISTS (SELECT 1 FROM runs top WHERE top.id = runs.tree))
-    AND NOT EXISTS (SELECT 1 FROM runs below WHERE below.tree IS NOT NULL AND below.tree = runs.id AND below.status < 6)`,
-  hasBelow: 'SELECT 1 AS n FROM runs WHERE tree IS NOT NULL AND tree = ? LIMIT 1',
-  dropRun: 'DELETE FROM runs WHERE id = ?',
-  dropKey: 'DELETE FROM keys WHERE workflow = (SELECT workflow FROM definitions WHERE id = ?) AND key = ? AND run = ?',
-  nextLeftover: 'SELECT run FROM leftovers WHERE due_at <= ? ORDER BY run LIMIT 1',
-  putLeftover: 'INSERT INTO leftovers (run, due_at) VALUES (?,?) ON CONFLICT (run) DO UPDATE SET due_at = excluded.due_at',
-  dropLeftover: 'DELETE FROM leftovers WHERE run = ?',
-  oldestJournal: 'SELECT seq, at, changes FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
-  journalFrom: 'SELECT seq, at FROM journal WHERE seq >= ? ORDER BY seq LIMIT 1',
-  cutJournal: 'DELETE FROM journal WHERE seq <= ?',
-  oldestAudit: 'SELECT id, at FROM audit ORDER BY id LIMIT ?',
-  cutAudit: 'DELETE FROM audit WHERE id <= ?',
-  dropWorkers: `DELETE FROM workers WHERE id IN (SELECT id FROM workers WHERE ended_at IS NOT NULL AND ended_at <= ? ORDER BY id LIMIT ?)`,
-  oldRequests: 'SELECT actor, request FROM requests WHERE at <= ? ORDER BY at LIMIT ?',
-  dropRequest: 'DELETE FROM requests WHERE actor = ? AND request = ?',
-  setMeta: 'UPDATE meta SET value = ? WHERE name = ?',
-  readMeta: 'SELECT value FROM meta WHERE name = ?',
-  putCheckpointRun: `INSERT INTO checkpoint_runs (run, generation, status) VALUES (?1, ?2, coalesce(?3, 2))
-    ON CONFLICT (run) DO UPDATE SET generation = ?2, status = coalesce(?3, status)`,
-  putCheckpointTask: `INSERT INTO checkpoint_tasks (run, node, item, generation, status, attempt) VALUES (?,?,?,?,?,?)
-    ON CONFLICT (run, node, item) DO UPDATE SET generation = excluded.generation, status = excluded.status, attempt = excluded.attempt`,
-  checkpointOver: 'SELECT run FROM checkpoint_runs WHERE status >= 6 ORDER BY run LIMIT 1',
-  hasCheckpoint: 'SELECT run FROM checkpoint_runs WHERE run = ?',
-  dropCheckpointRun: 'DELETE FROM checkpoint_runs WHERE run = ?',
-  keysOfCheckpoint: keysOf('checkpoint_tasks', 'node, item'),
-  dropCheckpointTask: dropRow('checkpoint_tasks', 'node, item'),
-  checkpointRuns: 'SELECT run, generation, status FROM checkpoint_runs WHERE run > ? AND status < 6 ORDER BY run LIMIT ?',
-  checkpointTasks: 'SELECT node, item, generation, status, attempt FROM checkpoint_tasks WHERE run = ? ORDER BY node, item',
+  ...CARE_SQL,
 
   // transfer of one run
   ...transfer,

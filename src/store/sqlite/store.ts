@@ -1,9 +1,9 @@
+import { SqliteReads } from './reads.ts';
 import type { DatabaseSync } from 'node:sqlite';
 import { PawlError } from '../../core/errors.ts';
 import { JournalWriter } from '../../core/journal.ts';
-import type { TaskState } from '../../core/run-state.ts';
-import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as acts from '../acts.ts';
+import { RunAtFault } from '../batch.ts';
 import type * as port from '../store.ts';
 import { SqliteCare } from './care.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
@@ -12,8 +12,8 @@ import { LimitBook, SqliteCapacity } from './limits.ts';
 import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
 import { openFile } from './open-to-read.ts';
-import { readDead, readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
-import { listRuns, loadRun, readDefinition, readDue, readHolders, readOpenDefinitions, readStuck, readWaitingSince } from './lookups.ts';
+import { readDead, type Row } from './rows.ts';
+import { loadRun, readDefinition, readDue, readHolders, readOpenDefinitions, readWaitingSince } from './lookups.ts';
 import { SqliteSchedules } from './schedules.ts';
 import { prepareStatements, SETUP, type Statements } from './statements.ts';
 import { GuardFailed, RunWriter, TaskWriter } from './writes.ts';
@@ -24,7 +24,7 @@ const BUSY_LIMIT_MS = 30_000;
 const READ_FIX = { fix: "Open the store without access: 'read'." };
 
 /** One SQLite file (or `:memory:`), one connection, used by one process; other processes may have the same file open. */
-export class SqliteStore implements port.Store {
+export class SqliteStore extends SqliteReads implements port.Store {
   readonly care: SqliteCare;
   readonly mailbox: SqliteMailbox;
   readonly capacity: SqliteCapacity;
@@ -48,6 +48,7 @@ export class SqliteStore implements port.Store {
   private isImmutable = false;
 
   constructor(options: OpenOptions) {
+    super();
     this.options = options;
     const connection = {
       path: options.path,
@@ -106,27 +107,8 @@ export class SqliteStore implements port.Store {
     );
   }
 
-  async definition(id: number): Promise<port.StoredDefinition | null> {
-    const row = this.reading().definitionById.get(id);
-    return row === undefined ? null : readDefinition(row);
-  }
-
-  async newestDefinition(workflow: string, version?: string): Promise<port.StoredDefinition | null> {
-    const sql = this.reading();
-    const row = version === undefined ? sql.newestDefinition.get(workflow) : sql.readDefinition.get(workflow, version);
-    return row === undefined ? null : readDefinition(row);
-  }
-
-  async childrenOf(run: number, place?: { readonly node: number; readonly item: number }): Promise<port.RunRow[]> {
-    const { childrenOf, childrenAt } = this.reading();
-    const rows = place === undefined ? childrenOf.all(run) : childrenAt.all(run, place.node, place.item);
-    return (rows as Row[]).map(readRun);
-  }
-
-  async untold(limit: number): Promise<number[]> {
-    return this.reading()
-      .untoldRuns.all(limit)
-      .map((row) => Number(row['id']));
+  async told(run: number): Promise<void> {
+    await this.write(() => this.sql.told.run(run));
   }
 
   async reserve(runs: number, tokens: number): Promise<port.Reserved> {
@@ -172,7 +154,7 @@ export class SqliteStore implements port.Store {
     });
     if (conflicts.size > 0) addKin(batch.runs, conflicts);
     batch.runs.forEach((write, i) => {
-      if (!conflicts.has(i)) this.writer.change(write, now, journal);
+      if (!conflicts.has(i)) this.change(write, now, journal);
     });
     for (const run of batch.share) this.sql.shareRun.run(run);
     const steps = batch.steps.map((step) => this.writer.step(step));
@@ -196,6 +178,15 @@ export class SqliteStore implements port.Store {
       logs,
       ...claimed,
     };
+  }
+
+  private change(write: port.RunWrite, now: number, journal: JournalWriter): void {
+    try {
+      this.writer.change(write, now, journal);
+    } catch (error) {
+      if (error instanceof GuardFailed || storeError(error, this.options.path) instanceof PawlError) throw error;
+      throw new RunAtFault(write.state.run, error);
+    }
   }
 
   /** Inside a transaction: has anybody else committed since the last one? */
@@ -255,10 +246,6 @@ export class SqliteStore implements port.Store {
     );
   }
 
-  async steps(task: port.TaskKey): Promise<port.StepRecord[]> {
-    return this.reading().readSteps.all(task.run, task.node, task.item) as unknown as port.StepRecord[];
-  }
-
   async boot(worker: port.WorkerFacts, leaseUntil: number): Promise<number> {
     return this.write(() => {
       const { name, host, pid, pidStarted, bootId, pidNamespace, startedAt, slots } = worker;
@@ -280,18 +267,6 @@ export class SqliteStore implements port.Store {
     await this.write(() => this.sql.leave.run(now, worker));
   }
 
-  async workers(): Promise<port.WorkerRow[]> {
-    return (this.reading().workers.all() as Row[]).map(readWorker);
-  }
-
-  async endedWorkers(limit: number): Promise<port.WorkerRow[]> {
-    return (this.reading().endedWorkers.all(limit) as Row[]).map(readWorker);
-  }
-
-  async heldBy(worker: number, limit: number): Promise<port.HeldTask[]> {
-    return this.reading().heldBy.all(worker, limit) as unknown as port.HeldTask[];
-  }
-
   async fence(worker: number, proof: { readonly now: number } | { readonly dead: true }): Promise<boolean> {
     return this.write(() => {
       const { changes } = 'dead' in proof ? this.sql.fenceDead.run(worker) : this.sql.fenceExpired.run(worker, proof.now);
@@ -303,25 +278,8 @@ export class SqliteStore implements port.Store {
     return this.read(() => readDue(this.sql, now, limit));
   }
 
-  async running(after: port.TaskKey | null, limit: number): Promise<port.HeldTask[]> {
-    const at = after ?? { run: -1, node: -1, item: -1 };
-    return this.reading().runningAfter.all(at.run, at.node, at.item, limit) as unknown as port.HeldTask[];
-  }
-
-  async stuck(after: port.OpenCursor | null, limit: number): Promise<{ runs: port.StuckRun[]; last: port.OpenCursor | null }> {
-    return readStuck(this.reading(), after, limit);
-  }
-
-  async versions(workflows: readonly string[] | null): Promise<port.VersionRow[]> {
-    return this.reading().versions.all(workflows === null ? null : JSON.stringify(workflows)) as unknown as port.VersionRow[];
-  }
-
   async openDefinitions(): Promise<number[]> {
     return this.read(() => readOpenDefinitions(this.sql));
-  }
-
-  async openRuns(definition: number, after: number, limit: number): Promise<port.OpenRun[]> {
-    return this.reading().openRuns.all(definition, after, limit) as unknown as port.OpenRun[];
   }
 
   async waitingSince(definition: Pick<port.StoredDefinition, 'id' | 'firstBody' | 'graph'>): Promise<number | null> {
@@ -337,10 +295,6 @@ export class SqliteStore implements port.Store {
       }
       return found;
     });
-  }
-
-  async movesOf(run: number): Promise<port.MoveRow[]> {
-    return this.reading().movesOf.all(run) as unknown as port.MoveRow[];
   }
 
   async quarantine(run: number, why: string, outcomes: readonly port.ParkedOutcome[], now: number): Promise<void> {
@@ -360,50 +314,8 @@ export class SqliteStore implements port.Store {
     return { entries, gone: Math.max(0, after) < pruned };
   }
 
-  async findRun(uid: Uint8Array): Promise<port.RunRow | null> {
-    const row = this.reading().runByUid.get(uid);
-    return row === undefined ? null : readRun(row);
-  }
-
-  async runRow(run: number): Promise<port.RunRow | null> {
-    const row = this.reading().runById.get(run);
-    return row === undefined ? null : readRun(row);
-  }
-
-  async runStatus(run: number): Promise<RunStatus | null> {
-    const row = this.reading().runStatus.get(run);
-    return row === undefined ? null : (RUN_STATUSES[Number(row['status'])] ?? null);
-  }
-
-  async listRuns(query: port.ListQuery): Promise<port.RunRow[]> {
-    return listRuns(this.reading(), query);
-  }
-
-  async newestIds(limit: number): Promise<Uint8Array[]> {
-    return this.reading()
-      .newestIds.all(limit)
-      .map((row) => row['uid'] as Uint8Array);
-  }
-
   async holdersOf(key: string, workflow: string | null): Promise<port.RunRow[]> {
     return this.read(() => readHolders(this.sql, key, workflow));
-  }
-
-  async mapsOf(run: number): Promise<port.MapCounts[]> {
-    return (this.reading().mapsOf.all(run) as Row[]).map(readMap);
-  }
-
-  async tasksOf(run: number, items: boolean): Promise<TaskState[]> {
-    const statement = items ? this.reading().allTasks : this.reading().plainTasks;
-    return (statement.all(run) as Row[]).map(readTask);
-  }
-
-  async attemptsOf(task: port.TaskKey): Promise<port.AttemptRow[]> {
-    return this.reading().attemptsOf.all(task.run, task.node, task.item) as unknown as port.AttemptRow[];
-  }
-
-  async historyOf(run: number): Promise<acts.PastTask[]> {
-    return (this.reading().historyOf.all(run) as Row[]).map(readPast);
   }
 
   async deadLetters(before: acts.DeadCursor | null, limit: number, only?: number): Promise<port.DeadRow[]> {
@@ -413,21 +325,6 @@ export class SqliteStore implements port.Store {
       const rows = only === undefined ? deadLetters.all(at, run, node, item, limit) : deadLettersOf.all(only, at, run, node, item, limit);
       return readDead(rows, (id) => runById.get(id));
     });
-  }
-
-  async audit(query: { readonly run?: number; readonly before?: number; readonly limit: number }): Promise<acts.AuditRow[]> {
-    const { run, before = Number.MAX_SAFE_INTEGER, limit } = query;
-    const { readAudit, readAuditOf } = this.reading();
-    const rows = run === undefined ? readAudit.all(before, limit) : readAuditOf.all(run, before, limit);
-    return rows as unknown as acts.AuditRow[];
-  }
-
-  async findRequest(actor: string, request: string, since: number): Promise<acts.DoneRequest | null> {
-    return (this.reading().readRequest.get(actor, request, since) as acts.DoneRequest | undefined) ?? null;
-  }
-
-  async quarantinedRuns(limit: number): Promise<port.RunRow[]> {
-    return (this.reading().quarantinedRuns.all(limit) as Row[]).map(readRun);
   }
 
   async release(run: number, act: acts.ActWrite, now: number): Promise<void> {
@@ -451,18 +348,7 @@ export class SqliteStore implements port.Store {
     await this.write(() => this.sql.unpark.run(run, last));
   }
 
-  async strandedRuns(limit: number): Promise<number[]> {
-    return this.reading()
-      .strandedRuns.all(limit)
-      .map((row) => Number(row['run']));
-  }
-
-  async logsOf({ run, after, node, item, attempt }: port.LogQuery, limit: number): Promise<port.LogRow[]> {
-    const rows = this.reading().logsOf.all(run, after, node ?? null, item ?? null, attempt ?? null, limit);
-    return rows.map((row) => readLog(row as Row));
-  }
-
-  private reading(): Statements {
+  protected reading(): Statements {
     if (this.closed) throw new PawlError('STORE_CLOSED', `${this.options.path}: the store is closed.`);
     if (this.db === null) this.connect();
     return this.sql;
