@@ -4,19 +4,19 @@ import { LAST_INSTANT } from './duration-text.ts';
 import type { GraphNode } from './compile.ts';
 import type { MapTask } from './graph.ts';
 import { startChild } from './children.ts';
-import { needsAt, ranked } from './needs.ts';
+import { BadKey, needsAt, ranked } from './needs.ts';
 import { NumberMap } from './number-map.ts';
 import type { EndedTask, MapState, QueuedTask, TaskFacts } from './run-state.ts';
 import { bareFacts, endTask, isAdmitted, type Ending, type Turn } from './turn.ts';
 import { isWhole, RunScope } from './values.ts';
-import { isBreached } from './judging.ts';
+import { isBreached, judged } from './judging.ts';
 import { isStopped } from './stopped.ts';
 
 /** A map starts, or ends at once: its list is fixed from here on; a list that is none, too long or with a key twice fails it, and no item exists. */
 export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedTask | null {
   if (node.task.kind !== 'map') return null;
   const list = facts.edited === null ? node.input(new RunScope(turn.graph, turn.state)) : decode(facts.edited);
-  const problem = listProblem(turn, node, node.task, list);
+  const problem = keyProblem(turn, node) ?? listProblem(turn, node, node.task, list);
   if (problem !== null) return endTask(facts, problem, turn.now);
   const items = list as readonly unknown[];
   if (items.length === 0) {
@@ -42,6 +42,19 @@ export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedT
   mapChange(turn.changes, node.index).n = items.length;
   putTask(turn.state, turn.changes, { ...bareFacts(facts), status: 'running', phase: 'body', lease: null, startedAt: turn.now });
   return null;
+}
+
+/** All items are of one key: where that is none, no item could start. */
+function keyProblem(turn: Turn, node: GraphNode): Ending | null {
+  if (node.needs === null) return null;
+  try {
+    needsAt(node.needs, () => new RunScope(turn.graph, turn.state));
+    return null;
+  } catch (error) {
+    if (!(error instanceof BadKey)) throw error;
+    const text = JSON.stringify({ name: 'DefinitionError', message: error.message });
+    return { status: 'failed', reason: 'definition_error', error: text, ...judged(turn, node, -1) };
+  }
 }
 
 function listProblem(turn: Turn, node: GraphNode, task: MapTask, list: unknown): Ending | null {

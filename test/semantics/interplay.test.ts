@@ -183,6 +183,44 @@ const numbers = {
   },
 };
 
+test('a deadline ends a handler with the run that it called, and the bracket around it is torn down', async () => {
+  const naps = new Naps();
+  let torn = 0;
+  const slow = napping(naps, 500, 'slow');
+  const one = sub(
+    'case',
+    (w) => {
+      w.using('u', { setup: ok, teardown: () => void torn++ }, () => {
+        w.run('a', {}, fail as () => number, { catch: async (_: unknown, ctx) => Number(await ctx.run('c', slow)) });
+      });
+    },
+    { timeout: '10s' },
+  );
+  const kit = naps.on(engineOf(one, slow));
+  const run = await kit.start(one);
+  await naps.pass(20);
+  expect(await stateOf(run)).toMatchObject({ run: 'failed', reason: 'deadline', tasks: { 'u.teardown': 'success' } });
+  expect(await runsOf(kit, 'slow')).toEqual(['cancelled']);
+  expect(torn).toBe(1);
+});
+
+test('a cancel does not disturb a compensation that waits for a run', async () => {
+  const naps = new Naps();
+  const slow = napping(naps, 20, 'slow');
+  const one = sub('case', (w) => {
+    const a = w.run('a', {}, ok, { compensate: async (_: unknown, ctx) => void (await ctx.run('c', slow)) });
+    w.run('b', {}, fail, { after: [a] });
+  });
+  const kit = naps.on(engineOf(one, slow));
+  const run = await kit.start(one);
+  await naps.pass(3);
+  expect((await stateOf(run)).run).toBe('finishing');
+  await kit.reboot();
+  await run.cancel().catch(() => undefined);
+  await naps.pass(40);
+  expect(await stateOf(run)).toMatchObject({ run: 'failed', tasks: { 'a.compensate': 'success' } });
+});
+
 describe('a policy and what begins in the commit of the failure', () => {
   test('drain: no item of a map over runs starts, and no child', async () => {
     const one = workflow({ name: 'case', failurePolicy: 'drain' }, (w) => {
@@ -222,150 +260,6 @@ describe('a policy and what begins in the commit of the failure', () => {
       tasks: { child: 'cancelled: fail_fast', nap: 'cancelled: fail_fast', b: 'cancelled: fail_fast' },
     });
     expect(await runsOf(kit, 'child')).toEqual([]);
-  });
-});
-
-describe('a gate', () => {
-  test('a redriven run that waits at its gate starts no items', async () => {
-    const naps = new Naps();
-    let bad = true;
-    let ran = 0;
-    const one = workflow({ name: 'case', input: numbers, concurrency: { key: 'k', limit: 1 } }, (w, n) => {
-      w.map(
-        [0, 1, 2],
-        task({
-          name: 'each',
-          run: async (i: { i: number; n: number }) => {
-            ran++;
-            if (i.n === 2) await naps.sleep(100);
-            if (bad && i.i === 1) throw new NonRetryableError('no');
-          },
-        }),
-        (i) => ({ i, n }),
-      );
-      return {};
-    });
-    const kit = naps.on(engineOf(one));
-    const first = await kit.start(one, 1);
-    await naps.pass(1);
-    expect((await stateOf(first)).run).toBe('failed');
-    const second = await kit.start(one, 2);
-    await naps.pass(1);
-    expect((await stateOf(second)).run).toBe('running');
-    bad = false;
-    const before = ran;
-    await first.redrive();
-    await naps.pass(5);
-    expect((await stateOf(first)).run).toBe('queued');
-    expect(ran).toBe(before);
-    await naps.pass(200);
-    expect((await stateOf(first)).run).toBe('success');
-    expect(ran).toBe(before + 1);
-  });
-
-  test('a redriven run that waits at its gate starts no children of a map', async () => {
-    const naps = new Naps();
-    let bad = true;
-    let ran = 0;
-    const one = workflow({ name: 'case', input: numbers, concurrency: { key: 'k', limit: 1 } }, (w, n) => {
-      w.map([0, 1, 2], (inner, i) => {
-        inner.run('each', { i, n }, async (input) => {
-          ran++;
-          if (input.n === 2) await naps.sleep(100);
-          if (bad && input.i === 1) throw new NonRetryableError('no');
-        });
-        return {};
-      });
-      return {};
-    });
-    const kit = naps.on(engineOf(one));
-    const first = await kit.start(one, 1);
-    await naps.pass(1);
-    expect((await stateOf(first)).run).toBe('failed');
-    const second = await kit.start(one, 2);
-    await naps.pass(1);
-    expect((await stateOf(second)).run).toBe('running');
-    bad = false;
-    const before = ran;
-    await first.redrive();
-    await naps.pass(5);
-    expect((await stateOf(first)).run).toBe('queued');
-    expect(ran).toBe(before);
-    await naps.pass(200);
-    expect((await stateOf(first)).run).toBe('success');
-    expect(ran).toBe(before + 1);
-  });
-
-  const versioned = (version: string, options: object) =>
-    workflow({ name: 'case', version, input: numbers, ...options }, (w, n) => w.run('x', { n }, async (i) => i.n));
-
-  test('a run that was accepted for later without a key is admitted by a version that has one', async () => {
-    const naps = new Naps();
-    const before = versioned('1', {});
-    const kit = naps.on(engineOf(before));
-    const run = await kit.start(before, 1, { startAt: new Date(kit.clock.now().getTime() + 60_000) });
-    await naps.pass(1);
-    await kit.reboot({ use: [versioned('2', { concurrency: { key: 'k', limit: 1 } })] });
-    await naps.pass(120);
-    expect(await stateOf(run)).toMatchObject({ run: 'success' });
-    expect((await run.status()).version).toBe('2');
-  });
-
-  test('a run that holds a key gives it up although its version at the end has none', async () => {
-    const naps = new Naps();
-    const of = (version: string, options: object) =>
-      workflow({ name: 'case', version, ...options }, (w) => {
-        w.sleep('1m');
-        return {};
-      });
-    const gated = { concurrency: { key: 'k', limit: 1 } };
-    const [one, three] = [of('1', gated), of('3', gated)];
-    const kit = naps.on(engineOf(one));
-    const first = await kit.start(one);
-    await naps.pass(1);
-    await kit.reboot({ use: [of('2', {})] });
-    await naps.pass(120);
-    expect(await stateOf(first)).toMatchObject({ run: 'success' });
-    expect((await first.status()).version).toBe('2');
-    await kit.reboot({ use: [three] });
-    const second = await kit.start(three);
-    await naps.pass(120);
-    expect((await stateOf(second)).run).toBe('success');
-  });
-
-  test('a child shares the key that its ancestor holds', async () => {
-    const naps = new Naps();
-    const key = { concurrency: { key: 'k', limit: 1 } };
-    const inner = workflow({ name: 'inner', ...key }, (w) => ({ v: w.run('x', {}, () => 3) }));
-    const middle = workflow({ name: 'middle' }, (w) => ({ v: w.run(inner, undefined) }));
-    const one = workflow({ name: 'case', ...key }, (w) => ({ v: w.run(middle, undefined) }));
-    const kit = naps.on(engineOf(one));
-    const run = await kit.start(one);
-    await naps.pass(5);
-    expect((await stateOf(run)).run).toBe('success');
-    const other = await kit.start(one);
-    await naps.pass(5);
-    expect((await stateOf(other)).run).toBe('success');
-  });
-
-  test('a child that is redriven, by another process, shares it again', async () => {
-    const naps = new Naps();
-    let bad = true;
-    const key = { concurrency: { key: 'k', limit: 1 } };
-    const inner = workflow({ name: 'inner', ...key }, (w) => ({ v: w.run('x', {}, () => (bad ? fail() : 3)) }));
-    const one = workflow({ name: 'case', ...key }, (w) => ({ v: w.run(inner, undefined) }));
-    const kit = naps.on(engineOf(one));
-    const run = await kit.start(one);
-    await naps.pass(5);
-    expect((await stateOf(run)).run).toBe('failed');
-    bad = false;
-    await kit.reboot();
-    await run.redrive();
-    await naps.pass(5);
-    expect((await stateOf(run)).run).toBe('success');
-    const other = await kit.start(one);
-    await naps.pass(5);
-    expect((await stateOf(other)).run).toBe('success');
   });
 });
 

@@ -240,12 +240,11 @@ export class RunWriter {
     this.applyTasks(state, write.firstBody, changes, journal);
     this.gate(state.run, changes);
     if (changes.moves.some((move) => move.from === 'paused' || move.to === 'paused')) this.cover(state);
-    else if (changes.moves.some((move) => move.from === 'queued' || move.to === 'queued')) this.coverMaps(state);
     for (const { key, task, output, expiresAt } of write.cache ?? NOTHING) this.sql.putCache.run(key, task, output, expiresAt);
     if (write.shared) this.sql.bumpRev.run(state.run);
     if (changes.end !== null) this.endRun(state.run, changes.end, journal);
-    // why: a redrive goes on with the maps of a run that ended while it was paused, or waited for its key
-    if (changes.end?.from === 'paused' || changes.end?.from === 'queued') this.sql.uncoverMaps.run(state.run);
+    // why: a redrive goes on with the maps of a run that ended while it was paused
+    if (changes.end?.from === 'paused') this.sql.uncoverMaps.run(state.run);
     if (write.untold === true) this.sql.leaveUntold.run(state.run);
     this.kin(state, changes, write.children, now, journal);
   }
@@ -292,16 +291,11 @@ export class RunWriter {
   private cover(state: RunState): void {
     if (state.status === 'paused') {
       this.sql.coverTasks.run(state.run);
+      this.sql.hideMaps.run(state.run);
     } else {
       this.sql.uncoverTasks.run(state.run);
+      this.sql.uncoverMaps.run(state.run);
     }
-    this.coverMaps(state);
-  }
-
-  /** A map of a run that was redriven goes on when the run is admitted again. */
-  private coverMaps({ run, status }: RunState): void {
-    if (status === 'paused' || status === 'queued') this.sql.hideMaps.run(run);
-    else this.sql.uncoverMaps.run(run);
   }
 
   private record(run: number, record: RecordChange): void {
