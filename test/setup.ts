@@ -1,6 +1,6 @@
 /**
- * Runs in every test file: whenever a store is closed, no run in it may be left open without something that would wake it. What a test
- * breaks on purpose it says by `mayStrand`.
+ * Runs in every test file: whenever a store is closed, no run in it may be left open without something that would wake it, no task without
+ * what it waits for, and no wait without its task. What a test breaks on purpose it says by `mayStrand`.
  */
 import { afterEach, expect } from 'vitest';
 import { SqliteStore } from '../src/store/sqlite/store.ts';
@@ -15,5 +15,5 @@ SqliteStore.prototype.close = async function checked(this: SqliteStore): Promise
 };
 
 afterEach(() => {
-  expect(found.splice(0), 'runs that nothing would ever wake').toEqual([]);
+  expect(found.splice(0), 'runs that nothing would ever wake, or rows that do not belong together').toEqual([]);
 });

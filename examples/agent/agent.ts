@@ -23,14 +23,14 @@ export const agentWith = (add: Add) =>
     return { answer: null, why: 'out of tokens' as const, calls, tokens };
   });
 
-/** A no, or no answer within the day, is told to the model: it may think of something else. */
+/** Whatever goes wrong is told to the model, which may think of something else: a no, no answer within the day, an outcome that nobody knows. */
 async function published(ctx: Ctx, turn: number, text: string): Promise<string> {
   try {
     await ctx.run(['permission', turn], permission, { tool: 'publish', text });
+    return await ctx.run(['publish', turn], publish, { text });
   } catch (error) {
     // Everything else must leave the body: it leaves its slot by an error, too.
     if (!isPawlError(error, 'RUN_FAILED')) throw error;
-    return `not published: ${error.message}`;
+    return `publish failed: ${String(error.details['cause'])}, ${error.message}`;
   }
-  return ctx.run(['publish', turn], publish, { text });
 }

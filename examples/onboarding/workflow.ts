@@ -41,6 +41,7 @@ export const onboarding = workflow({ name: 'onboarding', input: User }, (w, user
       experts: [
         ({ winner }) => winner === 'activated',
         () => {
+          // By `track.value`: whoever reads the wait itself would keep it open when it has lost.
           const experts = TIP_DAYS.map((day, i) =>
             w.when(
               { track, at: days[i] as Ref<Date> },

@@ -1,5 +1,6 @@
-import { noChanges, putTask, type Changes } from './changes.ts';
+import { move, noChanges, putTask, type Changes } from './changes.ts';
 import type { CompiledGraph } from './compile.ts';
+import { timeoutFrom } from './gates.ts';
 import { takeItems } from './maps.ts';
 import { isUntouched } from './moving.ts';
 import { replay } from './replay.ts';
@@ -83,15 +84,29 @@ export function advance(
  * What follows when a run goes on under another graph (moving.ts): `state` is of that graph, and every join in it is decided anew. A run that
  * nobody has claimed yet stays so where its roots need nothing but a free slot.
  */
-export function advanceMoved(graph: CompiledGraph, state: RunState, now: number, settings: KernelSettings): Changes {
+export function advanceMoved(graph: CompiledGraph, state: RunState, now: number, settings: KernelSettings, hadKey = false): Changes {
   const changes = noChanges();
   const turn = newTurn(graph, state, changes, now, settings);
   const waits = isUntouched(state) && (graph.plainRoots !== null || !isAdmitted(state));
   replay(graph, state);
-  if (waits) return changes;
+  const isLetIn = hadKey && graph.gate === null && leaveGate(turn);
+  if (waits && !isLetIn) return changes;
   for (const node of graph.nodes) decide(turn, node);
   followUp(turn);
   return changes;
+}
+
+/** Its version has no key any more: it gives up the one that it holds, or waits for none. True where that lets it in. */
+function leaveGate(turn: Turn): boolean {
+  const { state, changes, graph, now } = turn;
+  // A paused run keeps its place, and is let in by it when it is resumed.
+  if (state.status === 'paused') return false;
+  changes.gate = { kind: 'leave' };
+  if (state.status !== 'queued') return false;
+  move(turn, 'running');
+  state.deadlineAt = timeoutFrom(graph, now);
+  admitted(turn);
+  return true;
 }
 
 /** More events, in changes that are not committed yet; true where all were taken. */
@@ -132,4 +147,5 @@ const newTurn = (graph: CompiledGraph, state: RunState, changes: Changes, now: n
   ended: [],
   won: null,
   hasFailed: false,
+  followed: changes.tasks.length,
 });

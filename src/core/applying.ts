@@ -1,9 +1,10 @@
 /** One event each: what it comes to, before what follows from it is decided. */
-import { childEnded, letGo, startChild } from './children.ts';
+import { childEnded, startChild } from './children.ts';
 import { isEnded, isUnderway, mapChange, move, putTask, taskAt } from './changes.ts';
 import type { GraphNode } from './compile.ts';
 import { cancelCatcher, end } from './ending.ts';
 import { afterFailure, afterLoss } from './failure.ts';
+import { letGoOf } from './letting-go.ts';
 import { closeMap, takeItems } from './maps.ts';
 import { judged } from './judging.ts';
 import { endedItem, isRefusal, planReset, REDRIVE_ALL, type ResetRequest } from './reset.ts';
@@ -11,7 +12,7 @@ import { applyReset } from './resetting.ts';
 import { type MapState, type QueuedTask, type RunningTask } from './run-state.ts';
 import { endByLimit, enqueue } from './queueing.ts';
 import { isRunOver } from './states.ts';
-import { timeoutFrom } from './gates.ts';
+import { enterGate, timeoutFrom } from './gates.ts';
 import { restarted, suspended, totalEndOf } from './suspending.ts';
 import { afterDue, afterWake } from './waiting.ts';
 import { cancelOpen, discard, failRun, isCleaningUp } from './stopping.ts';
@@ -55,6 +56,8 @@ export function apply(turn: Turn, event: RunEvent): boolean {
       if (state.status !== 'scheduled') return false;
       move(turn, turn.graph.gate === null ? 'running' : 'queued');
       if (turn.graph.gate === null) admitted(turn);
+      // Of a run that moved here since it was accepted: its version then may have had no key, or another.
+      else turn.changes.gate = enterGate(turn.graph, state);
       for (const node of turn.graph.nodes) decide(turn, node);
       return true;
     case 'granted':
@@ -132,7 +135,9 @@ function reset(turn: Turn, request: ResetRequest): boolean {
 
 /** The child in this place was redriven: the place waits for it again, and what depends on it is reset as by a redrive of it. */
 function reopen(turn: Turn, event: Extract<RunEvent, { type: 'reopened' }>): boolean {
-  const { generation, node: nodeIndex, item } = event;
+  const { generation, node: nodeIndex, item, name } = event;
+  // why: a body that has ended cannot wait again for one of its calls; it is a dead letter of its own, and redriven by itself
+  if (name !== null) return false;
   const map = turn.state.maps.get(nodeIndex);
   const task = taskAt(turn.state, nodeIndex, item) ?? (map === undefined || item >= map.next ? undefined : endedItem(map, item));
   // why: what has gone on without this child, and what a person decided, stays
@@ -152,7 +157,7 @@ function skip(turn: Turn, nodeIndex: number, item: number): boolean {
   if (node.serves !== null && !isUnderway(task)) return false;
   if (task?.status === 'running' || isEnded(task)) return false;
   if (task?.status === 'pending' && map !== undefined) takeOut(turn, map, item);
-  if (task?.status === 'waiting') letGo(turn, task);
+  if (task?.status === 'waiting') letGoOf(turn, task);
   end(turn, endTask(task ?? freshTask(turn.state, node, turn.now), { status: 'skipped', reason: 'manual' }, turn.now));
   cancelCatcher(turn, node, 'superseded');
   // Of a run that nobody has claimed the roots are not decided yet.
@@ -285,7 +290,8 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
 function startHeld(turn: Turn): void {
   for (const node of turn.graph.nodes) {
     const task = turn.state.tasks[node.index];
-    if (node.child !== null && task?.status === 'queued' && task.phase === 'body') startChild(turn, node, task);
+    if (node.child !== null && task?.status === 'queued' && task.phase === 'body')
+      startChild(turn, node, task, { goesOn: task.next === 'return' });
   }
 }
 

@@ -10,6 +10,13 @@ interface Callee<O> {
 /** A call of `ctx.all`: the name of its record, what to run, its input. */
 export type CtxCall = readonly [name: string | readonly (string | number)[], what: Callee<unknown>, input?: unknown];
 
+/** The call with the input that its task or workflow takes. */
+type Fitting<C> = C extends readonly [infer N, infer W, ...unknown[]]
+  ? W extends { readonly _types?: { readonly input: (input: infer I) => void } }
+    ? readonly [name: N, what: W, ...input: undefined extends I ? [input?: I] : [input: I]]
+    : C
+  : C;
+
 /** What a body may run. */
 export interface CallCtx {
   /**
@@ -22,5 +29,7 @@ export interface CallCtx {
     ...input: undefined extends I ? [input?: NoInfer<I>] : [input: NoInfer<I>]
   ): Promise<O>;
   /** Many calls of `ctx.run` at once, `[name, task or workflow, input]` each: their results in order; the first failure, once all have ended. */
-  all<const C extends readonly CtxCall[]>(calls: C): Promise<{ -readonly [K in keyof C]: C[K][1] extends Callee<infer O> ? O : never }>;
+  all<const C extends readonly CtxCall[]>(
+    calls: C & { readonly [K in keyof C]: Fitting<C[K]> },
+  ): Promise<{ -readonly [K in keyof C]: C[K][1] extends Callee<infer O> ? O : never }>;
 }

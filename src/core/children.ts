@@ -41,9 +41,6 @@ export interface Recall {
   readonly generation: number;
 }
 
-/** Stands for every item of a map. */
-export const ALL_ITEMS = -2;
-
 /** How a child ended, as its parent gets to know it. */
 export interface ChildEnd {
   readonly run: string;
@@ -67,8 +64,8 @@ export type ChildEvent =
   | (Place & { readonly type: 'accepted'; readonly id: string })
   /** It could not start. */
   | (Place & { readonly type: 'refused'; readonly name: string | null; readonly error: string })
-  /** The child of this place was redriven: it is to be waited for again. */
-  | (Place & { readonly type: 'reopened' })
+  /** The child of this place was redriven: it is to be waited for again. `name`: of a call of the task's body. */
+  | (Place & { readonly type: 'reopened'; readonly name: string | null })
   /** The parent waits for this run no more. */
   | { readonly type: 'recall' }
   /** It is over, and its parent could not be told then. */
@@ -156,6 +153,13 @@ export function endNotice(graph: CompiledGraph, state: RunState, ended: Ended, r
   return { type: 'child', node, item, generation, name, end: { run, status, output, hasOutput, error } };
 }
 
+/** What is said of a run that was failed while nobody could read it, by what its row says. */
+export function abandonedNotice({ node, item, generation, name }: ParentLink, run: string, workflow: string): ChildEvent {
+  const message = `Run ${run} of workflow "${workflow}" failed: marked_failed`;
+  const error = JSON.stringify({ name: 'ChildError', code: 'RUN_FAILED', message, run, rootCause: [] });
+  return { type: 'child', node, item, generation, name, end: { run, status: 'failed', output: null, hasOutput: false, error } };
+}
+
 /** Whether the parent waits for its end. */
 export const isAwaited = ({ kind, recalled }: ParentLink): boolean => !recalled && kind !== 'detached' && kind !== 'hooks';
 
@@ -186,9 +190,4 @@ function beganBy(task: EndedTask): { readonly message: string; readonly cause: E
   const error = parseError(task.error);
   const inner = error?.name === CHILD_ERROR ? error.cause : undefined;
   return { message, cause: inner ?? { name: error?.name ?? 'Error', code, message: message.slice(0, MAX_TEXT) } };
-}
-
-/** A place that is left while its child may be open: the child is let go of. */
-export function letGo(turn: Turn, place: Place): void {
-  turn.changes.recalls = [...turn.changes.recalls, { node: place.node, item: place.item, generation: place.generation }];
 }

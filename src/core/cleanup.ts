@@ -5,6 +5,8 @@ import { startHandler } from './ending.ts';
 import { hookEnd } from './hooks.ts';
 import { isPawlError } from './errors.ts';
 import { recordAttempt } from './failure.ts';
+import { asksForKey } from './gates.ts';
+import { letGoOf } from './letting-go.ts';
 import { decideOutcome } from './outcome.ts';
 import { endedItem, isRefusal, planReset, REDRIVE_ALL } from './reset.ts';
 import { backoffMs } from './retry.ts';
@@ -169,6 +171,7 @@ export function cancelHandlers(turn: Turn, reason: Reason): void {
     .flatMap((node) => [state.tasks[node.index], ...(state.served.get(node.index)?.values() ?? [])]);
   for (const row of rows) {
     if (!isUnderway(row) || isEnded(row)) continue;
+    letGoOf(turn, row);
     if (row.status === 'running') recordAttempt(turn, row, 'cancelled', reason, null);
     putTask(state, turn.changes, endTask(row, { status: 'cancelled', reason }, turn.now));
   }
@@ -190,7 +193,7 @@ function endRun(turn: Turn): void {
   };
   state.status = status;
   hookEnd(turn);
-  if (graph.gate !== null) changes.gate = { kind: 'leave' };
+  if (asksForKey(graph, state)) changes.gate = { kind: 'leave' };
 }
 
 /** What could not be undone leaves the run failed, whatever it would have been. */

@@ -31,6 +31,9 @@ export function followUp(turn: Turn): void {
     joinUp(turn);
   }
   concludeRun(turn);
+  // The policy is in force by now; what comes next in this commit may be a person who sends the run on.
+  turn.hasFailed = false;
+  turn.followed = turn.changes.tasks.length;
 }
 
 /** Who lost a first is told when nothing else follows any more, so that neither the graph's order nor an edge's decides what they end as. */
@@ -101,11 +104,13 @@ function start(turn: Turn, node: GraphNode): void {
     settle(turn, wait);
     return;
   }
+  const isAsked = evaluates && !goesOn;
   putTask(turn.state, turn.changes, {
     ...facts,
     status: 'queued',
-    phase: evaluates ? 'evaluate' : 'body',
-    next: 'start',
+    phase: isAsked ? 'evaluate' : 'body',
+    // Of a child that is held back while the run is paused: the run that it had goes on.
+    next: goesOn ? 'return' : 'start',
     expiresAt: expiryOf(node, turn.now),
   });
 }

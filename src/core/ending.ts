@@ -1,9 +1,9 @@
-import { ALL_ITEMS, letGo } from './children.ts';
 import { isEnded, mapChange, putTask, setTask, taskAt } from './changes.ts';
 import type { GraphNode } from './compile.ts';
 import type { ErrorRecord } from './errors.ts';
 import { recordAttempt } from './failure.ts';
 import { judgeRun } from './guard.ts';
+import { ALL_ITEMS, letGo, letGoOf, letGoOfCalls } from './letting-go.ts';
 import { foldItem } from './maps.ts';
 import { isBeyond } from './judging.ts';
 import { enqueue } from './queueing.ts';
@@ -16,7 +16,7 @@ import { startedOf } from './waiting.ts';
 export function end(turn: Turn, ending: EndedTask): void {
   const node = turn.graph.nodes[ending.node];
   if (node === undefined) return;
-  letGoOfCalls(turn, ending);
+  letGoOfCalls(turn, taskAt(turn.state, ending.node, ending.item));
   if (node.cases !== null) {
     setTask(turn.state, ending);
     turn.ended.push(ending);
@@ -42,15 +42,6 @@ export function end(turn: Turn, ending: EndedTask): void {
   turn.state.open--;
   judgeRun(turn, task);
   turn.ended.push(task);
-}
-
-/** A body that is over waits for none of the runs that it called. */
-function letGoOfCalls(turn: Turn, { node, item }: EndedTask): void {
-  const task = taskAt(turn.state, node, item);
-  if (task === undefined) return;
-  const hasCalled =
-    task.status === 'waiting' ? task.on.some((wait) => wait.name !== null) : task.status === 'running' && task.resumed === true;
-  if (hasCalled) letGo(turn, task);
 }
 
 // ---- catch --------------------------------------------------------------------------------------------------------------------------
@@ -144,7 +135,7 @@ export function cancelTask(turn: Turn, node: GraphNode, reason: Reason): void {
   const task = state.tasks[node.index];
   if (isEnded(task) || node.cases !== null) return;
   const map = state.maps.get(node.index);
-  if (task?.status === 'waiting') letGo(turn, task);
+  if (task?.status === 'waiting') letGoOf(turn, task);
   if (map !== undefined && node.child !== null) letGo(turn, { node: node.index, item: ALL_ITEMS, generation: state.generation });
   if (map !== undefined) for (const item of map.open.values()) cancelItem(turn, map, item, reason);
   if (task?.status === 'running' && task.lease !== null) recordCancelled(turn, task, reason);
@@ -160,6 +151,7 @@ export function cancelItem(turn: Turn, map: MapState, item: TaskState, reason: R
     map.again.splice(at, 1);
     change.again--;
   }
+  letGoOf(turn, item);
   if (item.status === 'running') recordCancelled(turn, item, reason);
   const cancelled = endTask(begunOf(item), { status: 'cancelled', reason }, turn.now);
   putTask(turn.state, turn.changes, cancelled);
@@ -176,6 +168,7 @@ export function cancelCatcher(turn: Turn, node: GraphNode, reason: Reason): void
   const handler = turn.graph.nodes[node.catcher];
   const running = handler === undefined ? undefined : turn.state.tasks[handler.index];
   if (running === undefined || running.status === 'pending' || isEnded(running)) return;
+  letGoOf(turn, running);
   if (running.status === 'running') recordCancelled(turn, running, reason);
   putTask(turn.state, turn.changes, endTask(running, { status: 'cancelled', reason }, turn.now));
 }

@@ -13,6 +13,16 @@ export function enterGate(graph: CompiledGraph, state: RunState): GateChange | n
   return { kind: 'enter', need, rank: need.serial ? (state.startAt ?? state.acceptedAt) : state.rank };
 }
 
+/** Whether a run has to be let in: its workflow has a key, and no run around it shares it with this one. */
+export const asksForKey = (graph: CompiledGraph, { flow }: RunState): boolean => graph.gate !== null && !flow.shares;
+
+/** A child shares the key that an ancestor holds, `held`: the ancestor waits for it, and would never give the key up. */
+export function sharesKey(graph: CompiledGraph, state: RunState, held: readonly string[]): boolean {
+  if (held.length === 0) return false;
+  const change = enterGate(graph, state);
+  return change?.kind === 'enter' && held.includes(change.need.name);
+}
+
 /** A run's timeout counts from its admission. */
 export function timeoutFrom({ graph }: CompiledGraph, now: number): number | null {
   return graph.timeoutMs === undefined ? null : Math.min(LAST_INSTANT, now + graph.timeoutMs);

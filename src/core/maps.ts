@@ -4,18 +4,19 @@ import { LAST_INSTANT } from './duration-text.ts';
 import type { GraphNode } from './compile.ts';
 import type { MapTask } from './graph.ts';
 import { startChild } from './children.ts';
-import { needsAt, ranked } from './needs.ts';
+import { BadKey, needsAt, ranked } from './needs.ts';
 import { NumberMap } from './number-map.ts';
 import type { EndedTask, MapState, QueuedTask, TaskFacts } from './run-state.ts';
-import { bareFacts, endTask, type Ending, type Turn } from './turn.ts';
+import { bareFacts, endTask, isAdmitted, type Ending, type Turn } from './turn.ts';
 import { isWhole, RunScope } from './values.ts';
-import { isBreached } from './judging.ts';
+import { isBreached, judged } from './judging.ts';
+import { isStopped } from './stopped.ts';
 
 /** A map starts, or ends at once: its list is fixed from here on; a list that is none, too long or with a key twice fails it, and no item exists. */
 export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedTask | null {
   if (node.task.kind !== 'map') return null;
   const list = facts.edited === null ? node.input(new RunScope(turn.graph, turn.state)) : decode(facts.edited);
-  const problem = listProblem(turn, node, node.task, list);
+  const problem = keyProblem(turn, node) ?? listProblem(turn, node, node.task, list);
   if (problem !== null) return endTask(facts, problem, turn.now);
   const items = list as readonly unknown[];
   if (items.length === 0) {
@@ -41,6 +42,19 @@ export function expandMap(turn: Turn, node: GraphNode, facts: TaskFacts): EndedT
   mapChange(turn.changes, node.index).n = items.length;
   putTask(turn.state, turn.changes, { ...bareFacts(facts), status: 'running', phase: 'body', lease: null, startedAt: turn.now });
   return null;
+}
+
+/** All items are of one key: where that is none, no item could start. */
+function keyProblem(turn: Turn, node: GraphNode): Ending | null {
+  if (node.needs === null) return null;
+  try {
+    needsAt(node.needs, () => new RunScope(turn.graph, turn.state));
+    return null;
+  } catch (error) {
+    if (!(error instanceof BadKey)) throw error;
+    const text = JSON.stringify({ name: 'DefinitionError', message: error.message });
+    return { status: 'failed', reason: 'definition_error', error: text, ...judged(turn, node, -1) };
+  }
 }
 
 function listProblem(turn: Turn, node: GraphNode, task: MapTask, list: unknown): Ending | null {
@@ -92,7 +106,7 @@ export function takeItems(turn: Turn, nodeIndex: number, count: number): boolean
   const node = turn.graph.nodes[nodeIndex];
   const map = turn.state.maps.get(nodeIndex);
   const task = turn.state.tasks[nodeIndex];
-  if (node === undefined || map === undefined || task?.status !== 'running' || isStopped(turn)) return false;
+  if (node === undefined || map === undefined || task?.status !== 'running' || !isAdmitted(turn.state) || isStopped(turn)) return false;
   const taken = Math.min(count, startable(node, map));
   if (taken <= 0) return false;
   const timeout = node.task.kind === 'map' ? node.task.contract?.timeout : undefined;
@@ -155,10 +169,13 @@ export function foldItem(turn: Turn, item: EndedTask): EndedTask | null {
   const wasBreached = isBreached(turn.graph.nodes[item.node], map);
   map[counter]++;
   change[counter]++;
-  if (map.results !== null) map.results[item.item] = item.status === 'success' && item.completion === null ? item.output : item;
+  if (map.results !== null) map.results[item.item] = isPlain(item) ? item.output : item;
   if (!wasBreached && isBreached(turn.graph.nodes[item.node], map) && map.failed > 1) judgeItems(turn, map, true);
   return closeMap(turn, map);
 }
+
+/** Nothing but its output will be asked for. */
+const isPlain = (item: EndedTask): boolean => item.status === 'success' && item.completion === null && !item.partial;
 
 /** The end of a running map whose items have all ended; null while they have not. */
 export function closeMap(turn: Turn, map: MapState): EndedTask | null {
@@ -199,6 +216,3 @@ function judgeItems(turn: Turn, map: MapState, dead: boolean): void {
     if (isWhole(item) && item.status === 'failed' && !item.allowed && item.dead !== dead) results[i] = { ...item, dead };
   });
 }
-
-/** The failure policy lets no new item start. */
-const isStopped = ({ graph, state }: Turn): boolean => state.flow.tripped && graph.upkeep !== null && graph.upkeep.policy !== 'continue';

@@ -1,7 +1,8 @@
-import { letGo, waitingOn } from './children.ts';
+import { waitingOn } from './children.ts';
 import { isEnded, mapChange, putTask, taskAt } from './changes.ts';
 import { recordAttempt } from './failure.ts';
-import { enterGate, timeoutFrom } from './gates.ts';
+import { asksForKey, enterGate, timeoutFrom } from './gates.ts';
+import { letGoOf } from './letting-go.ts';
 import { replay } from './replay.ts';
 import { endedItem, type ResetPlan, type ResetRequest, type ResetTarget, type ResetWhy } from './reset.ts';
 import { flowText } from './run-flow.ts';
@@ -23,7 +24,7 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
   const before = flowText(state);
   if (state.flow.tripped)
     for (const map of state.maps.values()) if (!isEnded(state.tasks[map.node])) mapChange(changes, map.node).reopened = true;
-  state.flow = NO_FLOW;
+  state.flow = { ...NO_FLOW, shares: state.flow.shares };
   state.generation = plan.generation;
   for (const { node, item, why } of plan.tasks) {
     const target = targets.get(key(node, item));
@@ -113,7 +114,7 @@ function resetTask(
 
 /** An evaluation has no attempt, nor has a map. */
 function recordSuperseded(turn: Turn, task: TaskState): void {
-  if (task.status === 'waiting') letGo(turn, task);
+  letGoOf(turn, task);
   if (task.status === 'running' && task.lease !== null && task.phase === 'body') recordAttempt(turn, task, 'cancelled', 'superseded', null);
 }
 
@@ -169,13 +170,17 @@ function recount(turn: Turn, node: number): void {
   const map = turn.state.maps.get(node);
   if (map?.results == null) return;
   const now = { ok: 0, failed: 0, cancelled: 0, skipped: 0 };
+  let partial = false;
   for (const item of map.results) {
+    if (isWhole(item) && item.status === 'success' && item.partial) partial = true;
     const status = isWhole(item) ? item.status : item === undefined ? undefined : 'success';
     if (status === 'success') now.ok++;
     if (status === 'failed') now.failed++;
     if (status === 'cancelled') now.cancelled++;
     if (status === 'skipped') now.skipped++;
   }
+  const task = turn.state.tasks[node];
+  if (task?.status === 'running' && (task.partial === true) !== partial) putTask(turn.state, turn.changes, { ...task, partial });
   const change = mapChange(turn.changes, node);
   for (const counter of ['ok', 'failed', 'cancelled', 'skipped'] as const) {
     change[counter] += now[counter] - map[counter];
@@ -191,9 +196,10 @@ function reopen({ graph, state, changes }: Turn): void {
   }
   changes.moves = [...changes.moves, { from: state.status, to: 'queued' }];
   // A run that holds a key waits for it again.
-  if (graph.gate === null) changes.moves = [...changes.moves, { from: 'queued', to: 'running' }];
+  const isGated = asksForKey(graph, state);
+  if (!isGated) changes.moves = [...changes.moves, { from: 'queued', to: 'running' }];
   else changes.gate = enterGate(graph, state);
-  state.status = graph.gate === null ? 'running' : 'queued';
+  state.status = isGated ? 'queued' : 'running';
   state.resumeTo = null;
   state.cause = null;
   state.cancelAsked = null;

@@ -10,6 +10,7 @@ export function flowText({ flow, cause, cancelAsked }: Pick<RunState, 'flow' | '
     ...(flow.compensated ? { compensated: true } : {}),
     ...(flow.retries === 0 ? {} : { retries: flow.retries }),
     ...(flow.retryAt === null ? {} : { retryAt: flow.retryAt }),
+    ...(flow.shares ? { shares: true } : {}),
   };
   return Object.keys(bag).length === 0 ? null : JSON.stringify(bag);
 }
@@ -30,7 +31,7 @@ export function readFlow(text: string | null): StoredFlow {
   const isInstant = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
   if (!isInstant(retries) || !(retryAt === null || isInstant(retryAt))) throw new RangeError(`no flow of a run: ${text.slice(0, 100)}`);
   return {
-    flow: { tripped: bag['tripped'] === true, compensated: bag['compensated'] === true, retries, retryAt },
+    flow: { tripped: bag['tripped'] === true, compensated: bag['compensated'] === true, retries, retryAt, shares: bag['shares'] === true },
     cause: cause === undefined ? null : causeOf(cause),
     cancelAsked: cancel === undefined ? null : reasonOf(cancel),
   };

@@ -179,9 +179,11 @@ export interface RunFlow {
   readonly retries: number;
   /** When it is redriven as a whole; until then it is running. */
   readonly retryAt: number | null;
+  /** A run around it holds the key that it would ask for: it asks for none. */
+  readonly shares: boolean;
 }
 
-export const NO_FLOW: RunFlow = { tripped: false, compensated: false, retries: 0, retryAt: null };
+export const NO_FLOW: RunFlow = { tripped: false, compensated: false, retries: 0, retryAt: null, shares: false };
 
 /**
  * A run as the kernel sees it: derived from its rows when a process first touches it, changed in place by `advance`, never written as such.

@@ -127,7 +127,7 @@ export const TASK_TRANSITIONS: readonly Transition<TaskStatus>[] = [
   { from: 'running', event: 'makes room for a newer one of its key', to: ['cancelled'] },
   { from: 'running', event: 'verdict', to: ['running', 'queued', 'success', 'skipped', 'failed'] },
   { from: 'running', event: 'valid output', to: ['success'] },
-  { from: 'running', event: 'items done', to: ['success', 'skipped', 'failed'] },
+  { from: 'running', event: 'items done', to: ['success', 'failed'] },
   { from: 'running', event: 'error or timeout', to: ['retrying', 'failed'] },
   { from: 'running', event: 'lease lost', to: ['queued', 'failed'] },
   { from: 'running', event: 'hand-back', to: ['queued', 'failed'] },
@@ -143,6 +143,7 @@ export const TASK_TRANSITIONS: readonly Transition<TaskStatus>[] = [
   { from: 'cancelled', event: 'redrive in the child run', to: ['waiting'] },
   { from: 'waiting', event: 'woken', to: ['queued', 'success', 'failed', 'skipped'] },
   { from: 'waiting', event: 'due', to: ['queued', 'success', 'failed', 'skipped'] },
+  { from: 'waiting', event: 'woken or due, claimed in the same commit', to: ['running'] },
   { from: 'running', event: 'waits', to: ['waiting', 'queued'] },
   { from: 'running', event: 'begins anew', to: ['queued'] },
   { from: 'pending', event: 'cancel', to: ['cancelled'] },
@@ -177,7 +178,7 @@ export const TASK_TRANSITIONS: readonly Transition<TaskStatus>[] = [
 
 /** Every edge a run may take. */
 export const RUN_TRANSITIONS: readonly Transition<RunStatus>[] = [
-  { from: '-', event: 'accepted', to: ['scheduled', 'queued', 'running', 'success', 'failed'] },
+  { from: '-', event: 'accepted', to: ['scheduled', 'queued', 'running'] },
   { from: 'scheduled', event: 'due', to: ['running', 'queued'] },
   { from: 'queued', event: 'cancel', to: ['cancelled'] },
   { from: 'queued', event: 'marked failed', to: ['failed'] },

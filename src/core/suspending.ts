@@ -3,6 +3,7 @@ import type { RecordChange } from './changes.ts';
 import type { ChildEnd, ChildStart } from './children.ts';
 import type { GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
+import { letGoOfCalls } from './letting-go.ts';
 import { enqueue } from './queueing.ts';
 import type { QueuedTask, RunningTask, TaskState, WaitingTask } from './run-state.ts';
 import { bareFacts, contractOf, type Turn } from './turn.ts';
@@ -95,6 +96,8 @@ function resumption(node: GraphNode, task: WaitingTask): QueuedTask {
  */
 export function restarted(turn: Turn, node: GraphNode, task: RunningTask, input: string | null): TaskState | null {
   note(turn, [{ ...placeOf(task), kind: 'forget' }]);
+  // What they come to would be taken for the ends of its new calls of the same names.
+  letGoOfCalls(turn, task);
   const facts = {
     ...bareFacts(task),
     begun: 0,

@@ -88,6 +88,8 @@ export interface Turn {
   won: readonly GraphNode[] | null;
   /** Something failed in it that nothing excuses. */
   hasFailed: boolean;
+  /** Changes of tasks that are followed up by now: those of earlier events. */
+  followed: number;
 }
 
 export interface Ending {

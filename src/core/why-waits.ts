@@ -2,14 +2,14 @@ import type { WaitingTask } from './run-state.ts';
 import type { Wait } from './waits.ts';
 import { spanText } from './words.ts';
 
-/** What a waiting task waits for, as one sentence. */
-export function waitSentence(task: WaitingTask, now: number): string {
-  const things = task.on.slice(0, 3).map((wait) => waitText(wait, now));
+/** What a waiting task waits for, as one sentence. `who` may answer, where it is an approval. */
+export function waitSentence(task: WaitingTask, now: number, who: readonly string[]): string {
+  const things = task.on.slice(0, 3).map((wait) => waitText(wait, now, who));
   const more = task.on.length > 3 ? ` or ${task.on.length - 3} more` : '';
   return `It waits since ${spanText(now - task.since)} ${things.join(', or ')}${more}.`;
 }
 
-function waitText(wait: Wait, now: number): string {
+function waitText(wait: Wait, now: number, who: readonly string[]): string {
   const left = wait.dueAt === null ? '' : wait.dueAt <= now ? 'now' : `in ${spanText(wait.dueAt - now)}`;
   switch (wait.kind) {
     case 'time':
@@ -21,6 +21,11 @@ function waitText(wait: Wait, now: number): string {
     case 'child':
       return `for a run of "${wait.workflow}"`;
     case 'approval':
-      return `for an answer of a person${left === '' ? '' : `, and gives up ${left}`}`;
+      return `for an answer of ${whoText(who)}${left === '' ? '' : `, and gives up ${left}`}`;
   }
+}
+
+function whoText(who: readonly string[]): string {
+  const names = who.slice(0, 3).map((name) => JSON.stringify(name.slice(0, 80)));
+  return names.length === 0 ? 'a person' : `${names.join(' or ')}${who.length > 3 ? ` or ${who.length - 3} more` : ''}`;
 }

@@ -220,7 +220,11 @@ function tellTask(facts: WhyFacts, node: GraphNode, item: number, task: TaskStat
       return told(text, { until: at(task.dueAt), tasks: [node.id] });
     }
     case 'waiting':
-      return told(waitSentence(task, facts.now), { since: at(task.since), until: at(task.dueAt), tasks: [node.id] });
+      return told(waitSentence(task, facts.now, 'who' in node.task ? node.task.who : []), {
+        since: at(task.since),
+        until: at(task.dueAt),
+        tasks: [node.id],
+      });
     case 'success':
     case 'failed':
     case 'skipped':

@@ -1,5 +1,5 @@
 import type { Changes } from '../core/changes.ts';
-import { endNotice, isAwaited, type ChildStart } from '../core/children.ts';
+import { abandonedNotice, endNotice, isAwaited, type ChildStart } from '../core/children.ts';
 import { decode, encode } from '../core/codec.ts';
 import type { HookFacts } from '../core/hooks.ts';
 import { BadKey } from '../core/needs.ts';
@@ -217,6 +217,7 @@ class Settling {
           act: null,
           parent: linkOf(member.state, start),
           rank: member.state.rank,
+          held: known.compiled.gate === null || start.kind === 'detached' ? [] : await this.keysAround(member),
           taken: null,
         },
         this.capacity,
@@ -234,6 +235,20 @@ class Settling {
     if (start.kind === 'detached') this.say(member, { type: 'accepted', ...placeOf(start), id: runIdText(child.write.uid) });
   }
 
+  /** The keys that this run holds, and those around it as far up as somebody waits for the end of the one below. */
+  private async keysAround({ state }: Member): Promise<string[]> {
+    const { store } = this.parts;
+    const keys: string[] = [];
+    let parent = state.parent;
+    for (let run: number | null = state.run; run !== null;) {
+      const { gate } = await store.capacity.look(run);
+      if (gate?.isHeld === true) keys.push(gate.need.name);
+      run = parent !== null && isAwaited(parent) ? parent.run : null;
+      if (run !== null) parent = this.members.get(run)?.state.parent ?? (await store.runRow(run))?.parent ?? null;
+    }
+    return keys;
+  }
+
   private refuse(member: Member, start: ChildStart, error: string): void {
     this.say(member, { type: 'refused', ...placeOf(start), name: start.name, error });
   }
@@ -243,6 +258,10 @@ class Settling {
     const rows = await this.parts.store.childrenOf(member.state.run, { node, item });
     const row = rows.findLast(({ parent }) => parent?.kind === 'body' && parent.name === name && parent.generation === generation);
     if (row === undefined || !isRunOver[row.status] || this.members.has(row.run)) return;
+    if (row.reason === 'marked_failed' && row.parent !== null) {
+      this.say(member, abandonedNotice(row.parent, runIdText(row.uid), row.workflow));
+      return;
+    }
     const { loader } = this.parts;
     if (loader.cache.get(row.run) === undefined) await loader.load([{ run: row.run, items: [] }]);
     const entry = loader.cache.get(row.run);
@@ -322,8 +341,8 @@ class Settling {
 
   /** A run that was redriven by itself: its place waits for it again, in the parent's new generation. */
   private reopen(top: Member, { state }: Member, parent: ParentLink): void {
-    const { node, item, generation } = parent;
-    if (!this.say(top, { type: 'reopened', node, item, generation })) return;
+    const { node, item, generation, name } = parent;
+    if (!this.say(top, { type: 'reopened', node, item, generation, name })) return;
     state.parent = { ...parent, generation: top.state.generation };
   }
 

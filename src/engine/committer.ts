@@ -4,6 +4,7 @@ import type { RunEnd } from '../core/changes.ts';
 import type { WaitingTask } from '../core/run-state.ts';
 import type { KernelSettings, Outcome } from '../core/turn.ts';
 import type { Logger, Redactor } from '../core/log.ts';
+import { RunAtFault } from '../store/batch.ts';
 import type { Batch, CommitResult, LogWrite, Store } from '../store/store.ts';
 import { admitActs } from './acts.ts';
 import type { LogBook } from './attempt-log.ts';
@@ -256,15 +257,15 @@ export class Committer {
       await this.commit(units);
       return;
     }
-    if (units.length <= 1 || kinOf(plan.runs).length + plan.steps.length + plan.starts.length <= 1) {
-      await this.atFault(plan, error);
-      return;
-    }
     const groups = [
       ...kinOf(plan.runs),
       ...plan.steps.map((step): readonly Unit[] => [step]),
       ...plan.starts.map(({ unit }): readonly Unit[] => [unit]),
     ];
+    if (groups.length <= 1) {
+      await this.atFault(plan, error);
+      return;
+    }
     const half = Math.ceil(groups.length / 2);
     await this.commit(groups.slice(0, half).flat());
     await this.commit(groups.slice(half).flat());
@@ -297,16 +298,26 @@ export class Committer {
     this.onBroken(error);
   }
 
-  private async atFault(plan: Plan, error: unknown): Promise<void> {
+  private async atFault(plan: Plan, failure: unknown): Promise<void> {
+    const error = failure instanceof RunAtFault ? failure.cause : failure;
     this.options.logger.error('a change could not be written', {
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });
+    const one = failure instanceof RunAtFault ? plan.runs.find(({ entry }) => entry.state.run === failure.run) : undefined;
+    if (one !== undefined && plan.runs.length > 1) {
+      // Of runs that are written together one is at fault: without it the others are decided again.
+      await this.leaveOut(one, error);
+      await this.commit(plan.runs.flatMap((planned) => (planned === one ? [] : unitsOf(planned))));
+      return;
+    }
     for (const { unit } of plan.starts) unit.reject(error);
     for (const step of plan.steps) step.reject(error);
-    for (const { entry, units, move } of plan.runs) {
-      if (move === null) await this.loader.setAside(entry.state.run, units, error);
-      else move.unit.reject(error);
-    }
+    for (const planned of plan.runs) await this.leaveOut(planned, error);
+  }
+
+  private async leaveOut({ entry, units, move }: PlannedRun, error: unknown): Promise<void> {
+    if (move === null) await this.loader.setAside(entry.state.run, units, error);
+    else move.unit.reject(error);
   }
 
   /** Lets a run go on under another definition, where it may. */

@@ -30,6 +30,7 @@ export class Decider {
   }
 
   async decide(units: readonly Unit[], now: number): Promise<{ plan: Plan; capacity: Capacity }> {
+    const withItems = new Set<number>();
     for (let left = units; ;) {
       const starts = left.filter((unit) => unit.kind === 'start');
       const capacity = this.parts.claims()?.capacity(now) ?? NO_CAPACITY;
@@ -40,22 +41,29 @@ export class Decider {
         return { plan, capacity };
       } catch (error) {
         if (!(error instanceof PlanAgain)) throw error;
-        left = await this.planAgain(plan, error);
+        left = await this.planAgain(plan, error, withItems);
       }
     }
   }
 
   /** Nothing that was decided stands: the run in question is brought in with its items, or set aside, and all is decided again. */
-  private async planAgain(plan: Plan, { run, fault }: PlanAgain): Promise<Unit[]> {
+  private async planAgain(plan: Plan, { run, fault }: PlanAgain, withItems: Set<number>): Promise<Unit[]> {
     for (const { entry } of plan.runs) this.parts.cache.drop(entry.state.run);
     const isFault = (other: number): boolean => fault !== null && other === run;
-    if (fault === null) await this.parts.loader.load([{ run, items: await this.parts.loader.allMaps(run) }]);
+    if (fault === null) withItems.add(run);
+    const { loader, add } = this.parts;
+    // why: all of them, every time: one that was brought in again without its items would ask for them again, in turns with the others
+    for (const one of withItems) if (!isFault(one)) await loader.load([{ run: one, items: await loader.allMaps(one) }]);
+    // why: a move loads its run without items, and would ask for them again; what was decided beside it comes first
+    for (const { move } of plan.runs) if (move !== null && !isFault(move.unit.run)) add(move.unit);
     const start = plan.starts.find(({ write }) => isFault(write.state.run));
-    const units = plan.runs.find(({ entry }) => isFault(entry.state.run))?.units ?? [];
+    const planned = plan.runs.find(({ entry }) => isFault(entry.state.run));
+    const units = planned?.units ?? [];
     if (start !== undefined) start.unit.reject(fault?.error);
-    else if (fault !== null) await this.parts.loader.setAside(run, units, fault.error);
+    else if (planned?.move != null) planned.move.unit.reject(fault?.error);
+    else if (fault !== null) await loader.setAside(run, units, fault.error);
     return [
-      ...plan.runs.flatMap((planned) => (isFault(planned.entry.state.run) ? [] : planned.units)),
+      ...plan.runs.flatMap((one) => (isFault(one.entry.state.run) ? [] : one.units)),
       ...plan.steps,
       ...plan.starts.flatMap(({ unit, write }) => (isFault(write.state.run) ? [] : [unit])),
     ];

@@ -26,6 +26,7 @@ import { pulse } from './pulse.ts';
 import { asked, pruneBatches, runsToPrune, type PruneCounts, type PruneOptions } from './retention.ts';
 import { refuseOther } from './acts.ts';
 import { applyParked } from './sweeps/parked.ts';
+import { tellParents } from './sweeps/untold.ts';
 import { declareSchedules } from './declared-schedules.ts';
 import { ScheduleRunner } from './schedule-runner.ts';
 import { Registry, type Known } from './registry.ts';
@@ -265,6 +266,7 @@ export class EngineRuntime {
     committer.released(run);
     follower.committed((await store.head()).seq);
     ends.ended(run, null);
+    await tellParents({ store, committer });
     await this.worker?.look();
   }
 

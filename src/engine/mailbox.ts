@@ -2,7 +2,16 @@ import { decode } from '../core/codec.ts';
 import { errorRecord } from '../core/errors.ts';
 import type { Logger, Redactor } from '../core/log.ts';
 import type { WaitingTask } from '../core/run-state.ts';
-import { MAILBOX_SIZE, MESSAGE_MS, type Box, type Message, type NewMessage, type OpenWait, type Sent } from '../store/mailbox.ts';
+import {
+  MAILBOX_SIZE,
+  MESSAGE_MS,
+  type Box,
+  type FittingCursor,
+  type Message,
+  type NewMessage,
+  type OpenWait,
+  type Sent,
+} from '../store/mailbox.ts';
 import type { Store } from '../store/store.ts';
 import type { StoreClock } from './clock.ts';
 import type { Committer } from './committer.ts';
@@ -36,6 +45,8 @@ export class Deliverer {
   private readonly asked = new Map<string, Box>();
   private round: Promise<void> | null = null;
   private isClosed = false;
+  /** Up to here the last sweep looked: mailboxes whose messages nobody takes hide no others. */
+  private swept: FittingCursor = { key: null, run: null };
   /** Whether this process runs user code. */
   evaluates = false;
 
@@ -86,10 +97,12 @@ export class Deliverer {
     }
   }
 
-  /** What a crash, or a process that could not ask a predicate, left. */
+  /** What a crash, or a process that could not ask a predicate, left. Does not wait: a predicate may be slow, and the other sweeps are not. */
   async sweep(): Promise<void> {
     const { store, clock } = this.options;
-    for (const box of await store.mailbox.fitting(clock.now(), AT_ONCE)) await this.deliver(box);
+    const { boxes, next } = await store.mailbox.fitting(clock.now(), AT_ONCE, this.swept);
+    this.swept = next;
+    if (boxes.length > 0) this.began(boxes);
   }
 
   /** Deletes messages whose time is over. */
@@ -107,20 +120,29 @@ export class Deliverer {
 
   /** Gives each wait of the mailbox the oldest message that it takes, until nothing moves any more. */
   private async deliver(box: Box): Promise<void> {
-    const { store } = this.options;
+    let after: OpenWait | undefined;
     // why: a wake-up that came too late leaves its message to the next wait
     for (let failures = 0; failures < TRIES && !this.isClosed;) {
-      const given = new Set<number>();
-      const waking: Promise<boolean>[] = [];
-      for (const wait of await store.mailbox.waits(box, AT_ONCE)) {
-        const message = await this.take(wait, given);
-        if (message === null) continue;
-        given.add(message.id);
-        waking.push(this.wake(wait, { kind: 'signal', message: message.id, data: message.data }));
-      }
-      if (waking.length === 0) return;
-      if (!(await Promise.all(waking)).some(Boolean)) failures++;
+      const page: OpenWait[] = await this.options.store.mailbox.waits(box, AT_ONCE, after);
+      const waking = await this.giveOut(page);
+      if (waking.length > 0) {
+        if (!(await Promise.all(waking)).some(Boolean)) failures++;
+      } else if (page.length < AT_ONCE) return;
+      // Those that take nothing hide nobody behind them.
+      else after = page.at(-1);
     }
+  }
+
+  private async giveOut(waits: readonly OpenWait[]): Promise<Promise<boolean>[]> {
+    const given = new Set<number>();
+    const waking: Promise<boolean>[] = [];
+    for (const wait of waits) {
+      const message = await this.take(wait, given);
+      if (message === null) continue;
+      given.add(message.id);
+      waking.push(this.wake(wait, { kind: 'signal', message: message.id, data: message.data }));
+    }
+    return waking;
   }
 
   private wake(wait: OpenWait, by: Parameters<typeof wakeOf>[1]): Promise<boolean> {

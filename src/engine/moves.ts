@@ -47,7 +47,7 @@ export function decideMove(
   const plan = planMove(from.compiled, to.compiled, state);
   if (plan.kind === 'stay') return { kind: 'stays', obstacles: plan.obstacles };
   const next = movedState(to.compiled, state, plan.nodes);
-  const changes = advanceMoved(to.compiled, next, now, settings);
+  const changes = advanceMoved(to.compiled, next, now, settings, from.compiled.gate !== null);
   return {
     units: [],
     entry: { ...entry, known: to, state: next },

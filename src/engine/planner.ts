@@ -4,15 +4,15 @@ import { cacheEntries, isCached } from '../core/caching.ts';
 import type { GraphNode } from '../core/compile.ts';
 import { noChanges, taskAt, type Changes } from '../core/changes.ts';
 import { PawlError } from '../core/errors.ts';
-import { enterGate } from '../core/gates.ts';
+import { enterGate, sharesKey } from '../core/gates.ts';
 import { BadKey } from '../core/needs.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { runIdText } from '../core/ids.ts';
 import { isChecked, startable } from '../core/maps.ts';
 import type { ParentLink, RunFacts, RunningTask, RunState } from '../core/run-state.ts';
-import { emptyRunState } from '../core/run-state.ts';
+import { emptyRunState, NO_FLOW } from '../core/run-state.ts';
 import { resetResult } from '../core/reset.ts';
-import type { KernelSettings, RunEvent } from '../core/turn.ts';
+import { isAdmitted, type KernelSettings, type RunEvent } from '../core/turn.ts';
 import { ItemsNeeded } from '../core/values.ts';
 import type { ActWrite } from '../store/acts.ts';
 import type { CacheWrite, MoveWrite, StartLink, StartWrite } from '../store/store.ts';
@@ -83,6 +83,8 @@ export interface OpenRequest extends Omit<StartRequest, 'rejectDuplicate'> {
   readonly parent: ParentLink | null;
   /** Of a child: its parent's. */
   readonly rank?: number;
+  /** Of a child: the keys that runs around it hold. */
+  readonly held?: readonly string[];
   readonly taken: StartFrom['taken'];
 }
 
@@ -139,8 +141,10 @@ export class Planner {
   ): { state: RunState; changes: Changes; looksUp: boolean; finish: () => PlannedChild } {
     const { known, startAt, taken } = request;
     const isLater = startAt !== null && startAt > now;
-    const isGated = known.compiled.gate !== null;
-    const facts = this.facts(now, request, isLater);
+    const asked = this.facts(now, request, isLater, known.compiled.gate !== null);
+    const shares = sharesKey(known.compiled, emptyRunState(known.compiled, asked), request.held ?? []);
+    const isGated = known.compiled.gate !== null && !shares;
+    const facts = shares ? { ...this.facts(now, request, isLater, false, asked.run), flow: { ...NO_FLOW, shares } } : asked;
     const { firstBody, id, workflow } = known.stored;
     const roots = known.compiled.plainRoots;
     const chain: Chain = { length: 1, since: now };
@@ -154,6 +158,7 @@ export class Planner {
           ? openRun(known.compiled, facts, now, this.settings)
           : openFork(known.compiled, facts, taken, now, this.settings);
     if (isGated) changes.gate = enterGate(known.compiled, state);
+    if (shares) changes.flow = true;
     const finish = (): PlannedChild => {
       const at = { state, changes, firstBody, chain, hasNeeds: false };
       const launches = unclaimed || isLater || isGated ? [] : this.continueHere(known.compiled.nodes.length, at, capacity, now, 0);
@@ -190,12 +195,17 @@ export class Planner {
     return { state, changes, looksUp: known.compiled.caches && !unclaimed && !isLater && !isGated, finish };
   }
 
-  private facts(now: number, { known, startAt, priority, rank, input, parent }: OpenRequest, isLater: boolean): RunFacts {
+  private facts(
+    now: number,
+    { known, startAt, priority, rank, input, parent }: OpenRequest,
+    isLater: boolean,
+    isGated: boolean,
+    run = this.numbers.run(),
+  ): RunFacts {
     const timeoutMs = known.compiled.graph.timeoutMs;
     const begins = isLater && startAt !== null ? startAt : now;
-    const isGated = known.compiled.gate !== null;
     return {
-      run: this.numbers.run(),
+      run,
       generation: 1,
       rev: 1,
       status: isLater ? 'scheduled' : isGated ? 'queued' : 'running',
@@ -370,7 +380,7 @@ export class Planner {
       const node = known.compiled.nodes[map.node];
       const task = state.tasks[map.node];
       // Of a map with a cache items were taken with the look into it.
-      if (node === undefined || isCached(node) || task?.status !== 'running' || state.status === 'paused') continue;
+      if (node === undefined || isCached(node) || task?.status !== 'running' || state.status === 'paused' || !isAdmitted(state)) continue;
       if (node.child !== null && !isChecked(node)) {
         // The kernel starts them, so many in a commit.
         if (startable(node, map) > 0) capacity.waits(task.rank);

@@ -145,6 +145,15 @@ export interface ClaimableDefinition {
   readonly roots: readonly number[];
 }
 
+/** A commit failed by what it was to write of one run, and wrote nothing. A store that cannot tell whose fault it was throws the cause itself. */
+export class RunAtFault extends Error {
+  readonly run: number;
+  constructor(run: number, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.run = run;
+  }
+}
+
 export interface Batch {
   readonly now: number;
   readonly worker: number;

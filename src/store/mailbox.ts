@@ -7,10 +7,13 @@ import type { TaskKey } from './store.ts';
 export interface Mailbox {
   /** Stores a message, unless its `dedupe` names one of the last 7 days, or the mailbox is full. */
   send(message: NewMessage, now: number): Promise<Sent>;
-  /** Mailboxes that hold a message which some open wait could take: for the sweep that finds what a crash left. */
-  fitting(now: number, limit: number): Promise<Box[]>;
-  /** Waits that a message in this mailbox could be for, the one that began first first; none of runs that are set aside. */
-  waits(box: Box, limit: number): Promise<OpenWait[]>;
+  /**
+   * Mailboxes that hold a message which some open wait could take, up to `limit` of either kind, after these in their order: for the sweep
+   * that finds what a crash left.
+   */
+  fitting(now: number, limit: number, after: FittingCursor): Promise<Fitting>;
+  /** Waits that a message in this mailbox could be for, the one that began first first, after this one; none of runs that are set aside. */
+  waits(box: Box, limit: number, after?: OpenWait): Promise<OpenWait[]>;
   /** Messages that this wait could take and has not refused, oldest first. */
   messages(wait: OpenWait, now: number, limit: number): Promise<Message[]>;
   /** Those of these messages that are still there. */
@@ -29,6 +32,18 @@ export interface Mailbox {
 export type Box =
   | { readonly signal: string; readonly key: string; readonly run: null }
   | { readonly signal: string; readonly key: null; readonly run: number };
+
+/** The last mailbox of either kind that was looked at; null: none. */
+export interface FittingCursor {
+  readonly key: { readonly signal: string; readonly key: string } | null;
+  readonly run: { readonly run: number; readonly signal: string } | null;
+}
+
+export interface Fitting {
+  readonly boxes: readonly Box[];
+  /** Where to go on; of a kind that came to its end, from its beginning. */
+  readonly next: FittingCursor;
+}
 
 export interface NewMessage {
   readonly box: Box;

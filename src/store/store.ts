@@ -63,6 +63,8 @@ export interface Store {
   childrenOf(run: number, place?: { readonly node: number; readonly item: number }): Promise<RunRow[]>;
   /** Runs that ended while their parent could not be told. */
   untold(limit: number): Promise<number[]>;
+  /** The parent of a run that ended untold knows now. */
+  told(run: number): Promise<void>;
   /** Reserves run ids and lease tokens that nobody else will ever get. */
   reserve(runs: number, tokens: number): Promise<Reserved>;
   /** Everything that one turn of the engine wants written, in one transaction with one flush. */

@@ -44,6 +44,10 @@ const ship = task({
   },
 });
 export const shipping = workflow({ name: 'shipping', version: '1' }, (w) => w.run(ship, {}));
+export const trip = workflow({ name: 'trip', version: '1' }, (w) => {
+  const flight = w.run('flight', {}, () => 'F-1', { compensate: () => { throw new NonRetryableError('not refundable'); } });
+  return { hotel: w.run('hotel', { flight }, () => { throw new NonRetryableError('fully booked'); }) };
+});
 export const later = workflow({ name: 'later', version: '1' }, (w) => w.run('never', {}, () => 0));
 `;
 
@@ -52,6 +56,8 @@ interface Entry {
   readonly lot: Workflow<{ sizes: readonly number[] }, unknown>;
   readonly shipping: Workflow<void, unknown>;
   readonly later: Workflow<void, unknown>;
+  /** Fails, and so does what was to undo it. */
+  readonly trip: Workflow<void, unknown>;
   /** Resolved by the body of `shipping`, which then waits until it is cancelled. */
   readonly shipped: PromiseWithResolvers<void>;
 }
@@ -71,7 +77,7 @@ export class Shop {
   static async open(): Promise<Shop> {
     const place = new Place({ 'pawl.ts': ENTRY });
     const flows = (await import(pathToFileURL(place.file('pawl.ts')).href)) as Entry;
-    const use: Registrable[] = [flows.order, flows.lot, flows.shipping, flows.later];
+    const use: Registrable[] = [flows.order, flows.lot, flows.shipping, flows.trip, flows.later];
     const engine = createEngine({ store: place.store, use, durability: 'fast', logger: silent });
     await engine.work();
     return new Shop(place, engine, flows);

@@ -52,6 +52,28 @@ describe('why', () => {
       "
     `);
   });
+
+  test('offers no redrive where what was done has been undone: it would be refused', async () => {
+    const { id } = await shop.ended(await shop.engine.start(shop.flows.trip));
+    expect(await shop.shown('why', id)).toMatchInlineSnapshot(`
+      "trip  <id>  ✕ failed
+      It failed <ago> because "hotel" failed; not everything could be undone: "flight.compensate" did not succeed.
+
+      → pawl dead show <id>/flight.compensate
+      → pawl restart <id>
+      exit 0
+      "
+    `);
+    expect(await shop.said('why', id, 'flight.compensate')).toMatchInlineSnapshot(`
+      "trip · flight.compensate  <id>  failed
+      "flight.compensate" failed with NonRetryableError: not refundable <ago>; it is a dead letter: mend it by hand and discard it, for its run was compensated.
+      exit 0
+      "
+    `);
+    expect(await shop.shown('show', id)).not.toContain('redrive');
+    expect(await shop.shown('show', id)).toContain('pawl restart');
+  });
+
   test('of a map offers the items that are dead letters, not the map', async () => {
     const { id } = await shop.failedLot([1, -1, 2, -2]);
     expect(await shop.shown('why', id)).toMatchInlineSnapshot(`

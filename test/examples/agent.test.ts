@@ -62,7 +62,7 @@ async function untilAsked(run: Run<unknown>): Promise<string> {
   const { approvals } = await kit.approvals.list();
   expect(approvals).toMatchObject([{ who: ['operator'], show: { tool: 'publish', text: 'a draft' } }]);
   expect(made).not.toContain('publish a draft');
-  expect((await run.why()).sentence).toContain('it waits');
+  expect((await run.why()).sentence).toMatch(/for a run of "permission": .* for an answer of "operator"/);
   return approvals[0]?.runId ?? '';
 }
 
@@ -108,8 +108,8 @@ test('a crash in the midst of searches makes those again that had no record, und
   }));
 
 test.each([
-  ['a no', async (id: string) => void (await kit.approvals.reject(id, { actor: 'olga', comment: 'not yet' })), 'Rejected by olga: not yet'],
-  ['no answer within a day', async () => kit.clock.advance('1d'), 'Nobody answered in time.'],
+  ['a no', async (id: string) => void (await kit.approvals.reject(id, { actor: 'olga', comment: 'not yet' })), 'rejected, '],
+  ['no answer within a day', async () => kit.clock.advance('1d'), 'approval_timeout, '],
 ])('%s to the dangerous tool is told to the model, and nothing is published', (_, answer, why) =>
   withinASecond(async () => {
     const run = await started();
@@ -119,6 +119,21 @@ test.each([
     expect(JSON.stringify(toldBefore(PUBLISH_AT + 1))).toContain(why);
   }),
 );
+
+test('a crash in the dangerous tool: it is not called again, the model is told, and a person may look', () =>
+  withinASecond(async () => {
+    kit.crash({ task: 'publish' });
+    const run = await started();
+    await kit.approvals.approve(await untilAsked(run), { actor: 'olga' });
+    expect(await run.result()).toMatchObject({ answer: 'forty-two', calls: 200 });
+    expect(made.filter((call) => call === 'publish a draft')).toHaveLength(1);
+    expect(JSON.stringify(toldBefore(PUBLISH_AT + 1))).toContain('outcome_unknown');
+    const { letters } = await kit.dead.list();
+    expect(letters).toMatchObject([{ task: 'publish', reason: 'outcome_unknown' }]);
+    // She has looked: it was published.
+    await (await kit.get(letters[0]?.runId ?? '')).mark('publish', { output: 'published a draft', actor: 'olga' });
+    expect(await kit.dead.count()).toBe(0);
+  }));
 
 test('an agent that has used up its tokens ends without an answer', () =>
   withinASecond(async () => {

@@ -81,6 +81,7 @@ test('after two days it is the director who is asked, and no longer the manager'
     expect(await open()).toEqual(['manager']);
     await kit.clock.advance(1);
     expect(await open()).toEqual(['director']);
+    expect((await run.why()).sentence).toMatch(/an answer of "director", and gives up in 3 days/);
     await expect(kit.approvals.approve(run.id, { task: 'manager', form: { costCentre: 'K-7' } })).rejects.toMatchObject({
       code: 'TASK_NOT_WAITING',
     });

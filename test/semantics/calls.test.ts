@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { isPawlError, NonRetryableError, task, workflow, type Registrable } from '../../src/index.ts';
+import { isPawlError, NonRetryableError, task, workflow, type Registrable, type Run } from '../../src/index.ts';
 import { testEngine, type TestEngine } from '../../src/testing/index.ts';
 import { Naps, stateOf } from './kit.ts';
 
@@ -155,6 +155,69 @@ test('a task can be started by itself', async () => {
   const run = await kit.start(double, { n: 21 });
   expect(await run.result()).toBe(42);
   expect((await kit.runs.list()).runs).toMatchObject([{ workflow: 'task:double', status: 'success' }]);
+});
+
+describe('a dead letter in a run that a body called', () => {
+  /** A body that has ended, since the task that it called failed. */
+  const failed = async () => {
+    let isBroken = true;
+    let passes = 0;
+    const tool = task({
+      name: 'tool',
+      run: (_: { n: number }): number => {
+        if (isBroken) throw new NonRetryableError('no');
+        return 7;
+      },
+    });
+    const one = workflow({ name: 'case' }, (w) => ({
+      v: w.run('body', {}, (_, ctx) => {
+        passes++;
+        return ctx.run('call', tool, { n: 1 });
+      }),
+    }));
+    const kit = kitOf(one, tool);
+    const run = await kit.start(one);
+    await kit.settle();
+    const { letters } = await kit.dead.list();
+    expect(letters.map((letter) => letter.task).toSorted()).toEqual(['body', 'tool']);
+    isBroken = false;
+    return { kit, run, called: await kit.get(letters.find((letter) => letter.task === 'tool')?.runId ?? ''), passes: () => passes };
+  };
+
+  test.each([
+    ['redriven', async (called: Run<unknown>) => called.redrive()],
+    ['marked', async (called: Run<unknown>) => called.mark('tool', { output: 8 })],
+  ])('that is %s by itself leaves the body as it ended; a redrive of that calls anew', async (_, act) => {
+    const { kit, run, called, passes } = await failed();
+    await act(called);
+    await kit.settle();
+    expect((await called.status()).status).toBe('success');
+    expect(await stateOf(run)).toMatchObject({ run: 'failed', tasks: { body: 'failed' } });
+    expect(passes()).toBe(2);
+    await run.redrive();
+    expect(await run.result()).toEqual({ v: 7 });
+  });
+
+  test('that is redriven while the body goes on without it changes nothing there', async () => {
+    const naps = new Naps();
+    const one = workflow({ name: 'case' }, (w) => ({
+      v: w.run('body', {}, async (_, ctx) => {
+        const said = await ctx.run('call', broken, { n: 1 }).catch((error: unknown) => {
+          if (!isPawlError(error, 'RUN_FAILED')) throw error;
+          return 'failed';
+        });
+        await ctx.sleep('nap', '1h');
+        return said;
+      }),
+    }));
+    const kit = naps.on(kitOf(one, broken));
+    const run = await kit.start(one);
+    await kit.settle();
+    const [letter] = (await kit.dead.list()).letters;
+    await (await kit.get(letter?.runId ?? '')).mark('broken', { output: 1 });
+    await naps.pass(3_600);
+    expect(await run.result()).toEqual({ v: 'failed' });
+  });
 });
 
 describe('ctx.all', () => {

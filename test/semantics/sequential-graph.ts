@@ -31,7 +31,7 @@ export function onlyFor(graph: Graph, first: string, losers: readonly string[]):
   return graph.tasks.map(({ id }) => id).filter((id) => found.has(id));
 }
 
-export function needsOf(graph: Graph, task: GraphTask): string[] {
+function needsOf(graph: Graph, task: GraphTask): string[] {
   const of =
     task.kind === 'branch' ? [task.when, ...task.cases.flatMap(({ members }) => members)] : readsOfTask(task).map((read) => read.of);
   const guard = graph.tasks.flatMap(({ id, kind }) => (kind === 'guard' && id !== task.id ? [id] : []));

@@ -30,6 +30,8 @@ export class Sequential {
   private cause: { readonly status: 'failed' | 'skipped'; readonly reason: Reason } | null = null;
   private cancelAsked: Reason | null = null;
   private tripped = false;
+  /** Waits that began in what is being followed up. */
+  private readonly begun = new Set<Cell>();
   status: RunStatus = 'running';
   reason: Reason | null = null;
 
@@ -63,6 +65,7 @@ export class Sequential {
   }
 
   private follow(): void {
+    this.begun.clear();
     do this.settleJoins();
     while (this.enforcePolicy());
     this.tearDown();
@@ -360,8 +363,10 @@ export class Sequential {
       task.kind === 'when' || task.kind === 'switch' || task.kind === 'guard' || ('when' in task && (task as BodyTask).when === true);
     if (isAsked) Object.assign(cell, { status: 'queued', phase: 'evaluate' });
     else if (task.kind === 'map') this.expand(task);
-    else if (task.kind === 'sleep' || task.kind === 'wait' || task.kind === 'approve') cell.status = 'waiting';
-    else cell.status = 'queued';
+    else if (task.kind === 'sleep' || task.kind === 'wait' || task.kind === 'approve') {
+      cell.status = 'waiting';
+      this.begun.add(cell);
+    } else cell.status = 'queued';
   }
 
   // ---- maps ---------------------------------------------------------------------------------------------------------------------------
@@ -436,7 +441,7 @@ export class Sequential {
 
   private isSpared(cell: Cell): boolean {
     if (cell.handling) return true;
-    if (this.policy === 'abort') return false;
+    if (this.policy === 'abort' || this.begun.has(cell)) return false;
     return cell.status === 'running' || cell.status === 'waiting' || (cell.status === 'queued' && cell.goesOn);
   }
 

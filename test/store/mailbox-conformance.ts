@@ -7,6 +7,7 @@ import type { Place } from './conformance.ts';
 import { batch, changes, define, endedTask, runWrite, runningTask, started, T0, type Defined, type Held } from './kit.ts';
 
 const at = (key: string): Box => ({ signal: 'word', key, run: null });
+const START = { key: null, run: null } as const;
 const message = (box: Box, over: Partial<NewMessage> = {}): NewMessage => ({ box, to: 'one', data: '1', dedupe: null, ...over });
 const signalWait = (key: string | null): Wait => ({
   kind: 'signal',
@@ -122,13 +123,27 @@ export function mailboxConformance(kind: string, newPlace: () => Promise<Place>)
       expect(await store.mailbox.send(message(at('k'), { dedupe: 'd' }), 1)).toMatchObject({ kind: 'kept' });
     });
 
+    test('mailboxes and waits come in pages', async () => {
+      for (const key of ['a', 'b', 'c']) {
+        await parked(signalWait(key));
+        await store.mailbox.send(message(at(key)), T0);
+      }
+      const first = await store.mailbox.fitting(T0, 2, START);
+      expect(first.boxes).toEqual([at('a'), at('b')]);
+      const second = await store.mailbox.fitting(T0, 2, first.next);
+      expect(second).toEqual({ boxes: [at('c')], next: START });
+      await parked(signalWait('a'));
+      const [wait] = await store.mailbox.waits(at('a'), 1);
+      expect(await store.mailbox.waits(at('a'), 9, wait)).toHaveLength(1);
+    });
+
     test('what is over is neither given nor fitting, and goes with its refusals', async () => {
       await parked(signalWait('k'));
       await store.mailbox.send(message(at('k')), T0);
-      expect(await store.mailbox.fitting(T0, 9)).toEqual([at('k')]);
+      expect((await store.mailbox.fitting(T0, 9, START)).boxes).toEqual([at('k')]);
       expect((await store.due(T0, 9)).nextAt).toBe(T0 + MESSAGE_MS);
       const late = T0 + MESSAGE_MS;
-      expect(await store.mailbox.fitting(late, 9)).toEqual([]);
+      expect((await store.mailbox.fitting(late, 9, START)).boxes).toEqual([]);
       expect(await store.due(late, 9)).toMatchObject({ expired: true });
       expect(await store.mailbox.expire(late, 9)).toBe(false);
       expect(await store.due(late, 9)).toMatchObject({ expired: false, nextAt: null });

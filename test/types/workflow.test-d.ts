@@ -410,3 +410,33 @@ task({
     return n > 3 ? got.text : ctx.restart(n + 1);
   },
 });
+
+// ---- calls from a body --------------------------------------------------------------------------------------------------------------
+
+const half = task({ name: 'half', input: z.object({ n: z.number(), exact: z.boolean().default(true) }), run: ({ n }) => n / 2 });
+const seven = workflow({ name: 'seven' }, (w) => ({ v: w.run('v', {}, () => 7) }));
+task({
+  name: 'caller',
+  run: async (given: number[], ctx) => {
+    const got = await ctx.all([
+      ['a', half, { n: 2 }],
+      [['b', 1], seven],
+    ]);
+    yes<Eq<typeof got, [number, { v: number }]>>();
+    const halves = await ctx.all(given.map((n, i) => [['c', i], half, { n }] as const));
+    yes<Eq<typeof halves, number[]>>();
+    // @ts-expect-error -- a field of another type
+    await ctx.all([['d', half, { n: '2' }]]);
+    // @ts-expect-error -- no input
+    await ctx.all([['e', half]]);
+    // @ts-expect-error -- a field of another type, in a list that was made
+    await ctx.all(given.map((n, i) => [['f', i], half, { n: String(n) }] as const));
+    // @ts-expect-error -- no name
+    await ctx.all([[half, { n: 2 }]]);
+    // @ts-expect-error -- a field of another type
+    await ctx.run('g', half, { n: '2' });
+    // @ts-expect-error -- no input
+    await ctx.run('h', half);
+    return halves.length;
+  },
+});

@@ -5,6 +5,7 @@ import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
 import { usage } from '../errors.ts';
 import { findRun, ID_HELP, WORKFLOW_OPTION, type Narrowed } from '../find.ts';
+import { goingOn } from '../next.ts';
 import { plain } from '../plain.ts';
 import { safeJson } from '../text.ts';
 import { attemptLines, kinLines, runLines } from '../tree.ts';
@@ -52,7 +53,7 @@ async function show(cli: Cli, id: string, options: Options): Promise<void> {
   const items = hasMaps && options.items !== true ? [`pawl show ${whole} --items`] : [];
   out.next(
     ...(isRunOver[detail.status] ? [] : [`pawl watch ${whole}`]),
-    ...(detail.status === 'failed' || detail.status === 'cancelled' ? [`pawl why ${whole}`, `pawl redrive ${whole} --dry-run`] : []),
+    ...(detail.status === 'failed' || detail.status === 'cancelled' ? [`pawl why ${whole}`, goingOn(detail)] : []),
     ...items,
     ...('output' in detail ? [`pawl show ${whole} --output`] : []),
   );

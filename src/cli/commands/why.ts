@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { DeadLetter } from '../../client/dead.ts';
+import type { Run } from '../../client/run.ts';
 import type { RunView } from '../../client/views.ts';
 import { isRunOver } from '../../core/states.ts';
 import type { Why } from '../../core/why.ts';
@@ -9,6 +10,7 @@ import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
 import { findRun, ID_HELP, WORKFLOW_OPTION, type Narrowed } from '../find.ts';
 import { itemName } from '../items.ts';
+import { goingOn } from '../next.ts';
 import { statusText } from '../status.ts';
 import { clipMiddle, safe, width } from '../text.ts';
 import { fitted } from '../wrap.ts';
@@ -45,19 +47,25 @@ async function why(cli: Cli, { id, task, options }: Asked): Promise<void> {
   const room = out.columns === undefined ? Infinity : out.columns - width(rest);
   out.line(`${out.paint('bold', clipMiddle(subject, room))}${rest}`);
   out.lines(fitted('', safe(answer.sentence), out.columns));
-  if (out.isTerminal) out.next(...(await nextOf(engine, view, answer, options.item)));
+  if (out.isTerminal) out.next(...(await nextOf(engine, { run, view, item: options.item }, answer)));
 }
 
-async function nextOf(engine: Engine, view: RunView, { status, tasks }: Why, item: string | undefined): Promise<string[]> {
+interface About {
+  readonly run: Run<unknown>;
+  readonly view: RunView;
+  readonly item: string | undefined;
+}
+
+async function nextOf(engine: Engine, { run, view, item }: About, { status, tasks }: Why): Promise<string[]> {
   const { id } = view;
   if (view.quarantined !== undefined) return [`pawl quarantine retry ${id}`];
   if (status === 'failed' || status === 'upstream_failed') {
     const [letter, more] = await lettersOf(engine, id, tasks, item);
-    const redrive = `pawl redrive ${id} --dry-run`;
+    const redrive = goingOn(await run.inspect());
     if (letter === undefined) return [`pawl show ${id}`];
     return [`pawl dead show ${shellWord(letter.id)}`, ...(more === undefined ? [] : [`pawl dead --run ${id}`]), redrive];
   }
-  if (status === 'cancelled') return [`pawl redrive ${id} --dry-run`];
+  if (status === 'cancelled') return [goingOn(await run.inspect())];
   if (view.status === 'paused') return [`pawl resume ${id}`];
   return isRunOver[view.status] ? [`pawl show ${id}`] : [`pawl watch ${id}`];
 }

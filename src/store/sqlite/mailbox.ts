@@ -4,6 +4,8 @@ import {
   MAILBOX_SIZE,
   MESSAGE_MS,
   type Box,
+  type Fitting,
+  type FittingCursor,
   type Mailbox,
   type Message,
   type NewMessage,
@@ -44,16 +46,32 @@ export class SqliteMailbox implements Mailbox {
     });
   }
 
-  async fitting(now: number, limit: number): Promise<Box[]> {
-    return this.connection.read(() => [
-      ...this.sql.boxesByKey.all(now, limit).map((row): Box => ({ signal: String(row['signal']), key: String(row['key']), run: null })),
-      ...this.sql.boxesByRun.all(now, limit).map((row): Box => ({ signal: String(row['signal']), key: null, run: Number(row['run']) })),
-    ]);
+  async fitting(now: number, limit: number, after: FittingCursor): Promise<Fitting> {
+    return this.connection.read(() => {
+      const { signal = '', key = '' } = after.key ?? {};
+      const { run = -1, signal: inRun = '' } = after.run ?? {};
+      const byKey = this.sql.boxesByKey
+        .all(now, limit, signal, key)
+        .map((row) => ({ signal: String(row['signal']), key: String(row['key']) }));
+      const byRun = this.sql.boxesByRun
+        .all(now, limit, run, inRun)
+        .map((row) => ({ run: Number(row['run']), signal: String(row['signal']) }));
+      return {
+        boxes: [...byKey.map((box): Box => ({ ...box, run: null })), ...byRun.map((box): Box => ({ ...box, key: null }))],
+        next: {
+          key: byKey.length < limit ? null : (byKey.at(-1) ?? null),
+          run: byRun.length < limit ? null : (byRun.at(-1) ?? null),
+        },
+      };
+    });
   }
 
-  async waits(box: Box, limit: number): Promise<OpenWait[]> {
+  async waits(box: Box, limit: number, after?: OpenWait): Promise<OpenWait[]> {
+    const { since = -1, id = -1 } = after ?? {};
     const rows =
-      box.run === null ? this.sql.waitsByKey.all(box.signal, box.key, limit) : this.sql.waitsByRun.all(box.run, box.signal, limit);
+      box.run === null
+        ? this.sql.waitsByKey.all(box.signal, box.key, since, id, limit)
+        : this.sql.waitsByRun.all(box.run, box.signal, since, id, limit);
     return (rows as Row[]).map(readWait);
   }
 

@@ -42,6 +42,7 @@ export class Quarantine {
     if (row === undefined || from === undefined) return null;
     this.sql.cancelRest.run(now, run);
     this.sql.closeWaitsOf.run(run);
+    this.sql.recallAll.run(now, run);
     this.sql.closeMaps.run(run);
     // why: a redrive goes on with them
     this.sql.uncoverMaps.run(run);

@@ -24,12 +24,16 @@ export const waitStatements = {
     WHERE sends.at <= ?5`,
   dropSend: 'DELETE FROM sends WHERE signal = ? AND box = ? AND dedupe = ?',
   waitingRuns: `SELECT DISTINCT run FROM open_waits WHERE signal IS NOT NULL AND signal = ? AND key = ?`,
-  boxesByKey: `SELECT DISTINCT g.signal, g.key FROM messages g WHERE g.run IS NULL AND g.expires_at > ?1
-    AND EXISTS (SELECT 1 FROM open_waits w WHERE w.signal IS NOT NULL AND w.signal = g.signal AND w.key = g.key) LIMIT ?2`,
-  boxesByRun: `SELECT DISTINCT g.run, g.signal FROM messages g WHERE g.run IS NOT NULL AND g.expires_at > ?1
-    AND EXISTS (SELECT 1 FROM open_waits w INDEXED BY open_waits_task WHERE w.run = g.run AND w.signal = g.signal AND (g.key IS NULL OR w.key = g.key)) LIMIT ?2`,
-  waitsByKey: `SELECT ${OPEN_WAIT} ${ITS_RUN} WHERE w.signal IS NOT NULL AND w.signal = ? AND w.key = ? AND r.quarantined IS NULL ORDER BY w.since, w.id LIMIT ?`,
-  waitsByRun: `SELECT ${OPEN_WAIT} ${BY_TASK} WHERE w.run = ? AND w.signal = ? AND r.quarantined IS NULL ORDER BY w.since, w.id LIMIT ?`,
+  boxesByKey: `SELECT DISTINCT g.signal, g.key FROM messages g WHERE g.run IS NULL AND (g.signal, g.key) > (?3, ?4) AND g.expires_at > ?1
+    AND EXISTS (SELECT 1 FROM open_waits w WHERE w.signal IS NOT NULL AND w.signal = g.signal AND w.key = g.key)
+    ORDER BY g.signal, g.key LIMIT ?2`,
+  boxesByRun: `SELECT DISTINCT g.run, g.signal FROM messages g WHERE g.run IS NOT NULL AND (g.run, g.signal) > (?3, ?4) AND g.expires_at > ?1
+    AND EXISTS (SELECT 1 FROM open_waits w INDEXED BY open_waits_task WHERE w.run = g.run AND w.signal = g.signal AND (g.key IS NULL OR w.key = g.key))
+    ORDER BY g.run, g.signal LIMIT ?2`,
+  waitsByKey: `SELECT ${OPEN_WAIT} ${ITS_RUN} WHERE w.signal IS NOT NULL AND w.signal = ? AND w.key = ? AND (w.since, w.id) > (?, ?)
+    AND r.quarantined IS NULL ORDER BY w.since, w.id LIMIT ?`,
+  waitsByRun: `SELECT ${OPEN_WAIT} ${BY_TASK} WHERE w.run = ? AND w.signal = ? AND (w.since, w.id) > (?, ?)
+    AND r.quarantined IS NULL ORDER BY w.since, w.id LIMIT ?`,
   messagesByKey: `SELECT id, data, at FROM messages g WHERE g.run IS NULL AND g.signal = ?1 AND g.key = ?2 AND g.expires_at > ?3
     AND NOT EXISTS (SELECT 1 FROM refusals y WHERE y.run = ?4 AND y.node = ?5 AND y.item = ?6 AND y.message = g.id) ORDER BY id LIMIT ?7`,
   messagesByRun: `SELECT id, data, at FROM messages g WHERE g.run IS NOT NULL AND g.run = ?4 AND g.signal = ?1 AND (g.key IS NULL OR g.key = ?2) AND g.expires_at > ?3

@@ -131,7 +131,10 @@ const SQL = {
     AND parent_node = ?3 AND parent_item = ?4 AND parent_generation <= ?5 AND status < 6 AND parent_kind NOT IN (1, 4)`,
   recallItems: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
     AND parent_node = ?3 AND parent_generation <= ?4 AND status < 6 AND parent_kind NOT IN (1, 4)`,
+  recallAll: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
+    AND status < 6 AND parent_kind NOT IN (1, 4)`,
   recalled: 'UPDATE runs SET recall = NULL, wake_at = ? WHERE id = ?',
+  told: 'UPDATE runs SET recall = NULL WHERE id = ? AND recall = 2',
   leaveUntold: 'UPDATE runs SET recall = 2 WHERE id = ?',
   untoldRuns: `SELECT r.id FROM runs r INDEXED BY runs_untold LEFT JOIN runs top ON top.id = r.parent
     WHERE r.recall = 2 AND r.quarantined IS NULL AND top.quarantined IS NULL ORDER BY r.id LIMIT ?`,
@@ -236,8 +239,9 @@ const SQL = {
   showTasks: `UPDATE tasks SET body = CASE WHEN ?2 = 3 THEN body ELSE abs(body) END, due_at = abs(due_at) WHERE run = ?1 AND status <= 4`,
   cancelRest: `UPDATE tasks SET status = 9, token = NULL, worker = NULL, next = NULL, due_at = NULL, waits = NULL, finished_at = ?, reason = 'marked_failed'
     WHERE run = ? AND status <= 4`,
-  abandonRun: `UPDATE runs SET status = 8, reason = 'marked_failed', quarantined = NULL, unclaimed = NULL, finished_at = ? WHERE id = ?
-    AND quarantined IS NOT NULL RETURNING generation`,
+  // why: no kernel sees this end, so its parent, where it still waits for the run, is told by a sweep
+  abandonRun: `UPDATE runs SET status = 8, reason = 'marked_failed', quarantined = NULL, unclaimed = NULL, finished_at = ?,
+    recall = CASE WHEN parent_kind NOT IN (1, 4) AND recall IS NOT 1 THEN 2 END WHERE id = ? AND quarantined IS NOT NULL RETURNING generation`,
   parkedOf: 'SELECT id, node, item, token, outcome FROM parked WHERE run = ? ORDER BY id',
   // why: what was parked again while the others were applied stays
   unpark: 'DELETE FROM parked WHERE run = ? AND id <= ?',

@@ -3,6 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { PawlError } from '../../core/errors.ts';
 import { JournalWriter } from '../../core/journal.ts';
 import type * as acts from '../acts.ts';
+import { RunAtFault } from '../batch.ts';
 import type * as port from '../store.ts';
 import { SqliteCare } from './care.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
@@ -108,6 +109,10 @@ export class SqliteStore extends SqliteReads implements port.Store {
     );
   }
 
+  async told(run: number): Promise<void> {
+    await this.write(() => this.sql.told.run(run));
+  }
+
   async reserve(runs: number, tokens: number): Promise<port.Reserved> {
     return this.write(() => ({ firstRun: this.take('next_run', runs), firstToken: this.take('next_token', tokens) }));
   }
@@ -151,7 +156,7 @@ export class SqliteStore extends SqliteReads implements port.Store {
     });
     if (conflicts.size > 0) addKin(batch.runs, conflicts);
     batch.runs.forEach((write, i) => {
-      if (!conflicts.has(i)) this.writer.change(write, now, journal);
+      if (!conflicts.has(i)) this.change(write, now, journal);
     });
     for (const run of batch.share) this.sql.shareRun.run(run);
     const steps = batch.steps.map((step) => this.writer.step(step));
@@ -175,6 +180,15 @@ export class SqliteStore extends SqliteReads implements port.Store {
       logs,
       ...claimed,
     };
+  }
+
+  private change(write: port.RunWrite, now: number, journal: JournalWriter): void {
+    try {
+      this.writer.change(write, now, journal);
+    } catch (error) {
+      if (error instanceof GuardFailed || storeError(error, this.options.path) instanceof PawlError) throw error;
+      throw new RunAtFault(write.state.run, error);
+    }
   }
 
   /** Inside a transaction: has anybody else committed since the last one? */

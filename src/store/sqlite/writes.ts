@@ -1,5 +1,5 @@
 import type { AttemptRecord, Changes, RecordChange } from '../../core/changes.ts';
-import { ALL_ITEMS } from '../../core/children.ts';
+import { ALL_ITEMS } from '../../core/letting-go.ts';
 import type { JournalWriter } from '../../core/journal.ts';
 import { LINK_KINDS, type RunningTask, type RunState, type TaskState } from '../../core/run-state.ts';
 import { renameSteps } from '../../core/moving.ts';
