@@ -89,6 +89,26 @@ describe('pools that are fair between runs', () => {
     await endAll(engine, job);
   });
 
+  test('whose turn it is outlives every crash', async () => {
+    const job = gate('job', { pools: { db: 1 } });
+    const flow = listOf(job.task);
+    const engine = engineWith({ use: [flow], limits: { db: { units: 1, fair: 'run' } }, maxLost: 10, logger: silent });
+    for (const of of ['a:6', 'b:6', 'c:6']) await engine.start(flow, of);
+    await engine.settle();
+    const done: string[] = [];
+    for (let turn = 0; turn < 9; turn++) {
+      // What a crash takes back has had its turn: the next one is another's.
+      await engine.reboot({ after: '5m' });
+      await engine.settle();
+      const [one] = job.running().slice(-1);
+      done.push(one?.charAt(0) ?? '-');
+      job.end(one ?? '');
+      await engine.settle();
+    }
+    for (const of of ['a', 'b', 'c']) expect(done.filter((one) => one === of).length, done.join('')).toBeGreaterThanOrEqual(2);
+    await endAll(engine, job);
+  });
+
   test('a run goes on though new runs come all the time', async () => {
     const job = gate('job', { pools: { db: 1 } });
     const flow = listOf(job.task);
