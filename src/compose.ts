@@ -35,7 +35,7 @@ export interface EngineOptions {
   /** How long finished runs and the journal are kept; workers delete what is older, a little at a time. `false`: for ever. */
   readonly retention?: Retention | false;
   /**
-   * What is scarce, by name: units of a pool (`db: 5`), or a rate (`mail: '10/s'`). Every pool and every named rate of a registered workflow must
+   * What is scarce, by name: units of a pool (`db: 5`, or `db: { units: 5, fair: 'run' }`), or a rate (`mail: '10/s'`). Every pool and every named rate of a registered workflow must
    * be here. What an operator sets with `pawl limit set` wins until it is cleared.
    */
   readonly limits?: Limits;

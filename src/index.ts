@@ -22,7 +22,7 @@ export type { RunView, TaskView } from './client/views.ts';
 export { tryDurationMs as parseDuration, type Duration } from './core/duration.ts';
 export { ERRORS, isPawlError, NonRetryableError, PawlError, RetryAfterError, type ErrorCode, type ErrorRecord } from './core/errors.ts';
 export type { Effects, Expr, Graph, GraphTask, Join } from './core/graph.ts';
-export type { Limits } from './core/limits.ts';
+export type { Limits, PoolLimit } from './core/limits.ts';
 export type { ScheduleOpts, ScheduleTiming } from './core/schedule-opts.ts';
 export type { Schema, SIn, SOut } from './core/schema.ts';
 export { signal } from './core/signal.ts';

@@ -1,4 +1,5 @@
 import { PawlError } from '../core/errors.ts';
+import type { Fair } from '../core/fair.ts';
 import { limitOf, type LimitKind, type LimitValue } from '../core/limits.ts';
 import { rateText } from '../core/needs-options.ts';
 import { nameProblem, shown } from '../core/problems.ts';
@@ -18,6 +19,8 @@ export interface LimitView {
   readonly code?: number | string;
   /** What an operator says instead, where one does. */
   readonly operator?: number | string;
+  /** Of a pool: between what its units are handed out in turn, as the code declares it. */
+  readonly fair?: Fair;
   /** Units that running attempts hold; of a rate nothing is held. */
   readonly held?: number;
 }
@@ -46,12 +49,13 @@ export class Capacity {
 
   async list(): Promise<readonly LimitView[]> {
     const held = new Map((await this.store.capacity.held()).map(({ kind, name, units }) => [`${kind}:${name}`, units]));
-    return (await this.store.capacity.list()).map(({ kind, name, code, operator }) => ({
+    return (await this.store.capacity.list()).map(({ kind, name, code, operator, fair }) => ({
       kind,
       name,
       value: textOf(operator ?? code ?? 0),
       ...(code === null ? {} : { code: textOf(code) }),
       ...(operator === null ? {} : { operator: textOf(operator) }),
+      ...(fair === undefined ? {} : { fair }),
       ...(kind === 'rate' ? {} : { held: held.get(`${kind}:${name}`) ?? 0 }),
     }));
   }

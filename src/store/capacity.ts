@@ -1,5 +1,6 @@
 import type { Declared, LimitName, LimitValue } from '../core/limits.ts';
 import type { Bucket } from '../core/capacity.ts';
+import type { Fair } from '../core/fair.ts';
 import type { KeyNeed, Need } from '../core/needs.ts';
 import type { TaskKey } from './store.ts';
 
@@ -8,6 +9,8 @@ export interface LimitRow extends LimitName {
   readonly code: LimitValue | null;
   /** What an operator says instead, until it is cleared. */
   readonly operator: LimitValue | null;
+  /** Of a pool, as the code declares it: between what its units are handed out in turn. */
+  readonly fair?: Fair;
 }
 
 /** Where a body belongs. */

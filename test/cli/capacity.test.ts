@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { createEngine, task, workflow } from '../../src/index.ts';
+import { createEngine, task, workflow, type PoolLimit } from '../../src/index.ts';
 import { silent } from '../engine/kit.ts';
 import { pawl, Place } from './kit.ts';
 
@@ -10,10 +10,10 @@ afterEach(() => {
 
 const media = workflow({ name: 'media' }, (w) => w.run(task({ name: 'cut', queue: 'media', pools: { gpu: 1 }, run: () => 1 }), undefined));
 
-async function placeWithRun(): Promise<Place> {
+async function placeWithRun(gpu: number | PoolLimit = 2): Promise<Place> {
   const place = new Place({});
   places.push(place);
-  const engine = createEngine({ store: place.store, use: [media], limits: { gpu: 2 }, durability: 'fast', logger: silent });
+  const engine = createEngine({ store: place.store, use: [media], limits: { gpu }, durability: 'fast', logger: silent });
   await engine.start(media);
   await engine.close();
   return place;
@@ -42,6 +42,15 @@ test('limits are listed, set and cleared', async () => {
   expect((await pawl(place, ['limit', 'clear', 'gpu'])).exit).toBe(3);
   expect((await pawl(place, ['limit', 'set', 'gpu', 'many'])).exit).toBe(2);
   expect((await pawl(place, ['limit', 'set', 'gpu', '1', '--kind', 'pile'])).exit).toBe(2);
+});
+
+test('of a pool whose units go in turn the list says between what', async () => {
+  const place = await placeWithRun({ units: 2, fair: 'run' });
+  const { stdout } = await pawl(place, ['limit', 'set', 'gpu', '5']);
+  expect(stdout).toContain('IN TURN BY');
+  expect(stdout).toMatch(/gpu +5 +0 +operator \(code: 2\) +run$/m);
+  expect(JSON.parse((await pawl(place, ['limit', '--json'])).stdout)).toMatchObject({ limits: [{ name: 'gpu', value: 5, fair: 'run' }] });
+  expect((await pawl(await placeWithRun(), ['limit'])).stdout).not.toContain('IN TURN BY');
 });
 
 test('a queue and a workflow are paused and resumed, and why says so', async () => {

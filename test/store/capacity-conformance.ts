@@ -114,6 +114,36 @@ export function capacityConformance(kind: string, newPlace: () => Promise<Place>
       expect((await claimAll(100)).limited).toEqual([]);
     });
 
+    test('of a pool that is fair the code says so, and another connection sees it; the operator says nothing of it', async () => {
+      const other = await place.connect();
+      await store.capacity.declare([{ ...db(2), fair: 'run' }], T0);
+      const { seq } = await store.head();
+      await store.capacity.declare([{ ...db(2), fair: 'run' }], T0);
+      expect((await store.head()).seq).toBe(seq);
+      await other.capacity.set(db(5), T0);
+      expect(await other.capacity.list()).toEqual([{ kind: 'pool', name: 'db', code: 2, operator: 5, fair: 'run' }]);
+      await store.capacity.declare([{ ...db(2), fair: 'key' }], T0);
+      await other.capacity.clear(db(5), T0);
+      expect(await other.capacity.list()).toEqual([{ kind: 'pool', name: 'db', code: 2, operator: null, fair: 'key' }]);
+      await store.capacity.declare([db(2)], T0);
+      expect(await other.capacity.list()).toEqual([{ kind: 'pool', name: 'db', code: 2, operator: null }]);
+    });
+
+    test('of a pool that is fair between runs each run has a lane, as another connection declared it, until its tasks have ended', async () => {
+      const other = await place.connect();
+      await store.capacity.declare([db(20)], T0);
+      for (const run of [1, 2]) await queueOne(run);
+      await other.capacity.declare([{ ...db(20), fair: 'run' }], T0);
+      for (const run of [3, 4]) await queueOne(run);
+      expect((await claimAll(100)).claimedTasks.map(({ run }) => run)).toEqual([1, 2, 3, 4]);
+      expect(await other.capacity.held()).toEqual([{ kind: 'pool', name: 'db', units: 8 }]);
+      place.run('UPDATE tasks SET status = 5, finished_at = 1, worker = NULL, token = NULL WHERE run <> 4');
+      // One of the two that came first, and one of the third.
+      expect(await store.capacity.tidy(10)).toBe(2);
+      place.run('UPDATE tasks SET status = 5, finished_at = 1, worker = NULL, token = NULL');
+      expect(await store.capacity.tidy(10)).toBe(1);
+    });
+
     test('lanes without open tasks are forgotten, others are not', async () => {
       await store.capacity.declare([db(2)], T0);
       await queueOne(1);

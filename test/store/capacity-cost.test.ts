@@ -1,6 +1,6 @@
 import { StatementSync } from 'node:sqlite';
 import { afterEach, expect, test, vi } from 'vitest';
-import { createEngine, task, workflow, type Engine } from '../../src/index.ts';
+import { createEngine, task, workflow, type Engine, type Limits } from '../../src/index.ts';
 import { silent } from '../engine/kit.ts';
 
 const engines: Engine[] = [];
@@ -10,9 +10,10 @@ afterEach(async () => {
 });
 
 const LIMITS = /\b(lanes|limits|buckets|gates)\b/;
+const TURNS = /SET served|SELECT t\.body, t\.run, l\.needs/;
 
-/** How often statements about limits ran while a workflow that needs nothing of the kind did its work. */
-async function spent(options: { readonly limits: Record<string, number>; readonly needs: boolean }): Promise<number> {
+/** How often such statements ran while a workflow did its work. */
+async function spent(options: { readonly limits: Limits; readonly needs: boolean }, of = LIMITS): Promise<number> {
   const plain = workflow({ name: 'plain' }, (w) => {
     const a = w.run('a', {}, () => 1);
     const b = w.run('b', { a }, ({ a: n }) => n + 1);
@@ -29,7 +30,7 @@ async function spent(options: { readonly limits: Record<string, number>; readonl
   for (const how of ['run', 'get', 'all'] as const) {
     const before = StatementSync.prototype[how] as (...args: unknown[]) => unknown;
     vi.spyOn(StatementSync.prototype, how).mockImplementation(function (this: StatementSync, ...args: unknown[]) {
-      if (LIMITS.test(this.sourceSQL)) count++;
+      if (of.test(this.sourceSQL)) count++;
       return before.apply(this, args) as never;
     });
   }
@@ -46,4 +47,9 @@ test('a workflow that needs nothing but slots runs no statement about limits, de
 
 test('the control: one that takes units does', async () => {
   expect(await spent({ limits: { db: 5 }, needs: true })).toBeGreaterThan(50);
+});
+
+test('turns cost nothing where no pool is fair', async () => {
+  expect(await spent({ limits: { db: 5 }, needs: true }, TURNS)).toBe(0);
+  expect(await spent({ limits: { db: { units: 5, fair: 'run' } }, needs: true }, TURNS)).toBeGreaterThan(50);
 });

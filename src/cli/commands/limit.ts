@@ -15,6 +15,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'HELD', align: 'right' },
   { title: 'SAID BY' },
 ];
+const FAIR_BY: Column = { title: 'IN TURN BY' };
 const KINDS: readonly LimitKind[] = ['pool', 'key', 'rate'];
 const KIND_OPTION = ['--kind <kind>', 'pool, key or rate; a number is a pool, and a text such as 10/s a rate, unless it is given'] as const;
 
@@ -48,9 +49,19 @@ async function list(cli: Cli): Promise<void> {
   if (out.format === 'json') return out.json({ limits });
   if (out.format === 'jsonl') return limits.forEach((limit) => out.json({ limit }));
   if (limits.length === 0) return out.note('No limit is declared, and none is set.');
-  out.lines(table(COLUMNS, limits.map(rowOf), out.columns));
+  out.lines(tableOf(limits, out.columns));
   out.next(`pawl limit set ${shellWord(limits[0]?.name ?? '')} <value>`);
 }
+
+/** How units are handed out is a column where somebody said it. */
+const tableOf = (limits: readonly LimitView[], width: number | undefined): string[] =>
+  limits.some((limit) => limit.fair !== undefined)
+    ? table(
+        [...COLUMNS, FAIR_BY],
+        limits.map((limit) => [...rowOf(limit), limit.fair ?? '']),
+        width,
+      )
+    : table(COLUMNS, limits.map(rowOf), width);
 
 const rowOf = ({ kind, name, value, held, operator, code }: LimitView): string[] => [
   kind,
@@ -78,7 +89,7 @@ async function say(cli: Cli, name: string, done: string): Promise<void> {
   const limits = (await (await cli.existing()).limits.list()).filter((limit) => limit.name === name);
   if (out.format !== 'text') return out.json({ limits });
   out.line(`${done} ${safe(name)}`);
-  if (limits.length > 0) out.lines(table(COLUMNS, limits.map(rowOf), out.columns));
+  if (limits.length > 0) out.lines(tableOf(limits, out.columns));
   out.next('pawl limit');
 }
 

@@ -1,4 +1,5 @@
 import { CapacityPass, isBefore, type Asker, type Place } from '../../core/capacity.ts';
+import { FairTurns } from '../../core/fair.ts';
 import type { Need } from '../../core/needs.ts';
 import type { LimitedTask } from '../capacity.ts';
 import type { ClaimRequest } from '../store.ts';
@@ -18,7 +19,11 @@ interface Lane {
   readonly needs: readonly Need[];
   /** This worker may claim from it. */
   readonly isServed: boolean;
-  head: Place;
+  /** The pool by which its tasks have their turn. */
+  readonly fairPool: string | null;
+  head: Place & Pick<Asker, 'queuedAt'>;
+  /** When a task of it was claimed last, where its pool is fair. */
+  readonly served: number;
   readonly queuedAt: number;
   rows: Asker[];
 }
@@ -35,10 +40,12 @@ export class Granter {
   }
 
   open(request: ClaimRequest, now: number): GrantPass {
-    const lanes = this.lanes().map(({ id, body, needs, rank, run, node, item, queuedAt }): Lane => {
+    const lanes = this.lanes().map(({ id, body, needs: text, rank, run, node, item, queuedAt, served }): Lane => {
+      const needs = readNeeds(text);
       const isServed = request.bodies.has(Number(body)) && !this.book.isPaused(request.places.get(Number(body)));
-      const head = { rank: Number(rank), run: Number(run), node: Number(node), item: Number(item) };
-      return { id: Number(id), needs: readNeeds(needs), isServed, head, queuedAt: Number(queuedAt), rows: [] };
+      const head = { rank: Number(rank), run: Number(run), node: Number(node), item: Number(item), queuedAt: Number(queuedAt) };
+      const fairPool = isServed ? this.book.fairPool(needs) : null;
+      return { id: Number(id), needs, isServed, fairPool, head, queuedAt: head.queuedAt, served: Number(served), rows: [] };
     });
     return new GrantPass(this.sql, this.book, lanes, { now, atOnce: request.limit + 1 });
   }
@@ -71,6 +78,8 @@ export interface Slots {
 export class GrantPass {
   private readonly sql: Statements;
   private readonly rule: CapacityPass;
+  /** Null where nobody waits for a pool that is fair. */
+  private readonly turns: FairTurns<Lane> | null;
   private readonly now: number;
   private readonly atOnce: number;
   /** The best is the last. */
@@ -86,6 +95,7 @@ export class GrantPass {
     this.atOnce = at.atOnce;
     this.lanes = lanes.toSorted((a, b) => (isBefore(a.head, b.head) ? 1 : -1));
     const held = heldUnits(sql);
+    this.turns = lanes.some((lane) => lane.fairPool !== null) ? turnsNow(sql, book, lanes, at.now) : null;
     const oldest = oldestOf(lanes);
     const retrying = new Map<string, readonly Place[]>();
     this.rule = new CapacityPass(at.now, {
@@ -106,8 +116,11 @@ export class GrantPass {
   /** Asks every candidate that is better than this rank. */
   grant(upTo: number, slots: Slots): void {
     for (let lane = this.lanes.at(-1); lane !== undefined && lane.head.rank < upTo; lane = this.lanes.at(-1)) {
-      this.lanes.pop();
-      this.visit(lane, slots);
+      const next = lane.fairPool === null ? lane : (this.turns?.next(lane.fairPool, this.lanes) ?? lane);
+      if (next === lane) this.lanes.pop();
+      // why: whoever has the turn is asked in place of the best rank, which is asked again until it is its own turn
+      else this.lanes.splice(this.lanes.indexOf(next), 1);
+      this.visit(next, slots);
     }
   }
 
@@ -128,6 +141,7 @@ export class GrantPass {
       case 'fits':
         if (slots.isFree()) {
           slots.claim(asker);
+          if (lane.fairPool !== null) this.sql.serveLane.run(this.turns?.took(asker.run, lane.needs) ?? 0, lane.id);
           this.goOn(lane);
         } else this.leftRank = Math.min(this.leftRank ?? Infinity, asker.rank);
         return;
@@ -214,6 +228,19 @@ export function heldUnits(sql: Statements): Map<string, number> {
     }
   }
   return held;
+}
+
+/** What each run or key holds of the pools that are fair. */
+function turnsNow(sql: Statements, book: LimitBook, lanes: readonly Lane[], now: number): FairTurns<Lane> {
+  const served = lanes.filter((lane) => lane.fairPool !== null);
+  const turns = new FairTurns<Lane>((pool) => book.fair(pool), served, now);
+  const needsOf = new Map<unknown, readonly Need[]>();
+  for (const { body, run, needs: text } of [...sql.heldOneByOne.all(), ...sql.heldAsideOneByOne.all()]) {
+    const needs = needsOf.get(body) ?? readNeeds(text);
+    needsOf.set(body, needs);
+    turns.holds(Number(run), needs);
+  }
+  return turns;
 }
 
 function oldestOf(lanes: readonly Lane[]): Map<string, number> {

@@ -1,17 +1,26 @@
 import type { Need } from '../../core/needs.ts';
+import type { LimitBook } from './limits.ts';
 import type { Statements } from './statements.ts';
 
 /** Lanes by what their tasks' claims take: made when the first task stands in one. */
 export class Lanes {
   private readonly sql: Statements;
+  private readonly book: LimitBook;
+  private readonly epoch: () => number;
 
-  constructor(sql: Statements) {
+  /** `epoch`: of the transaction that is open. */
+  constructor(sql: Statements, book: LimitBook, epoch: () => number) {
     this.sql = sql;
+    this.book = book;
+    this.epoch = epoch;
   }
 
-  laneOf(body: number, needs: readonly Need[]): number {
+  /** Where a pool is fair between runs each run has a lane of its own: who is first in a lane can be asked. */
+  laneOf(body: number, run: number, needs: readonly Need[]): number {
+    this.book.refresh(this.epoch());
     const text = JSON.stringify(needs);
-    const found = this.sql.readLane.get(body, text) ?? this.sql.insertLane.get(body, text, keyOf(needs));
+    const of = this.book.isByRun(needs) ? run : 0;
+    const found = this.sql.readLane.get(body, of, text) ?? this.sql.insertLane.get(body, of, text, keyOf(needs));
     return Number(found?.['id']);
   }
 }

@@ -1,6 +1,7 @@
 import type { Rate } from '../../core/capacity.ts';
+import type { Fair } from '../../core/fair.ts';
 import { admit, type GateAsker } from '../../core/gates.ts';
-import type { KeyNeed } from '../../core/needs.ts';
+import type { KeyNeed, Need } from '../../core/needs.ts';
 import type { Declared, LimitKind, LimitName, LimitValue } from '../../core/limits.ts';
 import { parseRate, rateText } from '../../core/needs-options.ts';
 import * as port from '../capacity.ts';
@@ -16,6 +17,7 @@ export class LimitBook {
   private epoch = -1;
   private values = new Map<string, LimitValue>();
   private operators = new Map<string, LimitValue>();
+  private fairs = new Map<string, Fair>();
   paused: port.PausedNames = { queues: new Set(), workflows: new Set() };
 
   constructor(sql: Statements) {
@@ -26,8 +28,10 @@ export class LimitBook {
     if (epoch === this.epoch) return;
     this.values.clear();
     this.operators.clear();
-    for (const { kind, name, code, operator } of readLimits(this.sql)) {
+    this.fairs.clear();
+    for (const { kind, name, code, operator, fair } of readLimits(this.sql)) {
       const id = `${kind}:${name}`;
+      if (fair !== undefined) this.fairs.set(name, fair);
       if (operator !== null) this.operators.set(id, operator);
       const value = operator ?? code;
       if (value !== null) this.values.set(id, value);
@@ -51,6 +55,20 @@ export class LimitBook {
     return typeof value === 'object' ? value : null;
   }
 
+  fair(pool: string): Fair | null {
+    return this.fairs.get(pool) ?? null;
+  }
+
+  /** By which of its pools such a task has its turn: the first that is fair. */
+  fairPool(needs: readonly Need[]): string | null {
+    return this.fairs.size === 0 ? null : (needs.find((need) => need.kind === 'pool' && this.fairs.has(need.name))?.name ?? null);
+  }
+
+  /** Its units of some pool go in turn between runs. */
+  isByRun(needs: readonly Need[]): boolean {
+    return this.fairs.size > 0 && needs.some((need) => need.kind === 'pool' && this.fairs.get(need.name) === 'run');
+  }
+
   get isAnyPaused(): boolean {
     return this.paused.queues.size + this.paused.workflows.size > 0;
   }
@@ -69,10 +87,10 @@ export class SqliteCapacity implements port.CapacityStore {
 
   async declare(limits: readonly Declared[], now: number): Promise<void> {
     const { connection } = this;
-    const stored = new Map(readLimits(connection.sql()).map((row) => [`${row.kind}:${row.name}`, row.code]));
-    if (limits.every(({ kind, name, value }) => JSON.stringify(stored.get(`${kind}:${name}`)) === JSON.stringify(value))) return;
+    const stored = new Map(readLimits(connection.sql()).map((row) => [`${row.kind}:${row.name}`, said(row.code, row.fair)]));
+    if (limits.every(({ kind, name, value, fair }) => stored.get(`${kind}:${name}`) === said(value, fair))) return;
     await connection.write(() => {
-      for (const { kind, name, value } of limits) connection.sql().declareLimit.run(kind, name, valueText(value));
+      for (const { kind, name, value, fair } of limits) connection.sql().declareLimit.run(kind, name, valueText(value), fair ?? null);
       connection.touched(now);
     });
   }
@@ -197,7 +215,7 @@ const MAX_WAITING = 200;
 const MAX_HOLDERS = 1_000_000;
 
 function admitRuns(sql: Statements): port.Admitted {
-  const said = new Map(readLimits(sql).flatMap(({ kind, name, operator }) => (kind === 'key' ? [[name, operator] as const] : [])));
+  const operators = new Map(readLimits(sql).flatMap(({ kind, name, operator }) => (kind === 'key' ? [[name, operator] as const] : [])));
   const displaced: { run: number; status: 'failed' | 'cancelled' }[] = [];
   for (let row = sql.nextGate.get(''); row !== undefined; row = sql.nextGate.get(row['name'] ?? null)) {
     const name = String(row['name']);
@@ -206,7 +224,7 @@ function admitRuns(sql: Statements): port.Admitted {
       const { limit, onLimit } = JSON.parse(String(need)) as KeyNeed;
       return { run: Number(run), limit, onLimit };
     });
-    const operator = said.get(name);
+    const operator = operators.get(name);
     const admissions = admit(waiting, holders.length, typeof operator === 'number' ? operator : null);
     for (const run of admissions.granted) sql.takeGate.run(run, name);
     displaced.push(...admissions.refused);
@@ -221,8 +239,10 @@ function readLimits(sql: Statements): port.LimitRow[] {
     name: String(row['name']),
     code: valueOf(row['code']),
     operator: valueOf(row['operator']),
+    ...(row['fair'] === null ? {} : { fair: row['fair'] as Fair }),
   }));
 }
 
+const said = (value: LimitValue | null, fair: Fair | undefined): string => JSON.stringify([value, fair ?? null]);
 const valueText = (value: LimitValue): string => (typeof value === 'number' ? String(value) : rateText(value));
 const valueOf = (text: unknown): LimitValue | null => (text === null ? null : (parseRate(text) ?? Number(text)));

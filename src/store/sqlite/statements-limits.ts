@@ -3,8 +3,8 @@ export const FIRST_LANE = 2 ** 40;
 
 /** Lanes, what they hold, and what is said of pools, keys and rates; statements.ts prepares it with all other. */
 export const LIMIT_SQL = {
-  readLane: 'SELECT id FROM lanes WHERE body = ? AND needs = ?',
-  insertLane: `INSERT INTO lanes (id, body, needs, key) SELECT coalesce(max(id), ${FIRST_LANE}) + 1, ?, ?, ? FROM lanes RETURNING id`,
+  readLane: 'SELECT id FROM lanes WHERE body = ? AND run = ? AND needs = ?',
+  insertLane: `INSERT INTO lanes (id, body, run, needs, key) SELECT coalesce(max(id), ${FIRST_LANE}) + 1, ?, ?, ?, ? FROM lanes RETURNING id`,
   // why: by both signs, and by each open state, so that the index serves it
   emptyLanes: `SELECT id FROM lanes l WHERE id > ?1 AND NOT EXISTS (SELECT 1 FROM tasks t INDEXED BY tasks_open
     WHERE t.status <= 4 AND t.status IN (0, 1, 2, 3, 4) AND t.body IN (l.id, -l.id)) ORDER BY id LIMIT ?2`,
@@ -14,7 +14,7 @@ export const LIMIT_SQL = {
   relane: 'UPDATE tasks SET body = CASE WHEN body < 0 THEN -?1 ELSE ?1 END WHERE run = ?2 AND node = ?3 AND item = ?4',
   queuedLanes: `WITH RECURSIVE queued(lane) AS (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > ?1 UNION ALL
       SELECT (SELECT min(body) FROM tasks WHERE status <= 4 AND status = 1 AND body > queued.lane) FROM queued WHERE queued.lane IS NOT NULL)
-    SELECT l.id, l.body, l.needs, t.rank, t.run, t.node, t.item, t.first_queued_at AS queuedAt FROM queued CROSS JOIN lanes l ON l.id = queued.lane
+    SELECT l.id, l.body, l.needs, l.served, t.rank, t.run, t.node, t.item, t.first_queued_at AS queuedAt FROM queued CROSS JOIN lanes l ON l.id = queued.lane
     CROSS JOIN tasks t ON (t.run, t.node, t.item) = (SELECT run, node, item FROM tasks h WHERE h.status <= 4 AND h.status = 1 AND h.body = queued.lane
       ORDER BY h.rank, h.run, h.node, h.item LIMIT 1) LIMIT ?2`,
   laneTasks: `SELECT t.run, t.node, t.item, t.rank, t.first_queued_at AS queuedAt, t.next FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2
@@ -24,6 +24,12 @@ export const LIMIT_SQL = {
   // why: below zero stand paused runs and quarantined ones; of these what has ended is parked, and holds nothing
   heldAside: `SELECT l.needs, count(*) AS n FROM tasks t CROSS JOIN lanes l ON l.id = -t.body WHERE t.status <= 4 AND t.status = 2
     AND t.body < -${FIRST_LANE} AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.run = t.run AND p.token = t.token) GROUP BY t.body`,
+  serveLane: 'UPDATE lanes SET served = ? WHERE id = ?',
+  // why: one by one, since a line may have been joined before its pool was fair, by tasks of several runs
+  heldOneByOne: `SELECT t.body, t.run, l.needs FROM tasks t CROSS JOIN lanes l ON l.id = t.body
+    WHERE t.status <= 4 AND t.status = 2 AND t.body > ${FIRST_LANE}`,
+  heldAsideOneByOne: `SELECT t.body, t.run, l.needs FROM tasks t CROSS JOIN lanes l ON l.id = -t.body WHERE t.status <= 4 AND t.status = 2
+    AND t.body < -${FIRST_LANE} AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.run = t.run AND p.token = t.token)`,
   keyRetrying: `SELECT t.rank, t.run, t.node, t.item FROM lanes l CROSS JOIN tasks t ON t.body IN (l.id, -l.id)
     WHERE l.key = ? AND t.status <= 4 AND t.status = 3`,
   keyHolders: `SELECT t.run, t.node, t.item, t.token FROM lanes l CROSS JOIN tasks t ON t.body IN (l.id, -l.id)
@@ -45,8 +51,9 @@ export const LIMIT_SQL = {
   // why: the last definition that begins before the body has it
   definitionOfBody: 'SELECT id, first_body AS firstBody FROM definitions WHERE first_body <= ? ORDER BY first_body DESC LIMIT 1',
   laneBody: 'SELECT body FROM lanes WHERE id = ?',
-  readLimits: 'SELECT kind, name, code, operator FROM limits ORDER BY kind, name',
-  declareLimit: `INSERT INTO limits (kind, name, code) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET code = ?3 WHERE code IS NOT ?3`,
+  readLimits: 'SELECT kind, name, code, operator, fair FROM limits ORDER BY kind, name',
+  declareLimit: `INSERT INTO limits (kind, name, code, fair) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (kind, name) DO UPDATE SET code = ?3, fair = ?4 WHERE code IS NOT ?3 OR fair IS NOT ?4`,
   setLimit: `INSERT INTO limits (kind, name, operator) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET operator = ?3`,
   clearLimit: 'UPDATE limits SET operator = NULL WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NOT NULL',
   dropLimit: 'DELETE FROM limits WHERE kind = ? AND name = ? AND operator IS NOT NULL AND code IS NULL',

@@ -302,7 +302,7 @@ const SQL = {
   // why: by the key of the run this would read every ended item; without statistics the planner takes that for the better way
   // why: items that wait for more than a slot stand in lanes of their body
   laneItems: `SELECT ${columnsOf('t', TASK)} FROM lanes l CROSS JOIN tasks t INDEXED BY tasks_open
-    ON t.status <= 4 AND t.status IN (0, 1, 2, 3, 4) AND t.body IN (l.id, -l.id) WHERE l.body = ? AND t.run = ? AND t.item >= 0`,
+    ON t.status <= 4 AND t.status IN (0, 1, 2, 3, 4) AND t.body IN (l.id, -l.id) WHERE l.body = ?1 AND l.run IN (0, ?2) AND t.run = ?2 AND t.item >= 0`,
   openItems: `SELECT ${TASK} FROM tasks INDEXED BY tasks_open
     WHERE status <= 4 AND status IN (0, 1, 2, 3, 4) AND body = ? AND run = ? AND item >= 0`,
   endedItems: `SELECT ${TASK} FROM tasks WHERE run = ? AND node = ? AND item >= 0 AND status >= 5 ORDER BY item`,

@@ -8,6 +8,7 @@ import type * as port from '../store.ts';
 import { SqliteCare } from './care.ts';
 import { Claimer, NOTHING_CLAIMED } from './claims.ts';
 import { SqliteMailbox } from './mailbox.ts';
+import { Lanes } from './lanes.ts';
 import { LimitBook, SqliteCapacity } from './limits.ts';
 import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
@@ -78,9 +79,10 @@ export class SqliteStore extends SqliteReads implements port.Store {
     this.db = db;
     this.sql = prepareStatements(db);
     const tasks = new TaskWriter(this.sql);
-    this.writer = new RunWriter(this.sql, tasks);
+    const book = new LimitBook(this.sql);
+    this.writer = new RunWriter(this.sql, tasks, new Lanes(this.sql, book, () => this.epoch));
     this.aside = new Quarantine(this.sql, this.writer);
-    this.claimer = new Claimer(this.sql, tasks, new LimitBook(this.sql));
+    this.claimer = new Claimer(this.sql, tasks, book);
     this.dataVersion = -1;
   }
 

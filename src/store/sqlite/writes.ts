@@ -10,7 +10,7 @@ import type { ActWrite } from '../acts.ts';
 import type { CacheWrite, KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { closeWaits, openWaits } from './mailbox.ts';
-import { Lanes, readNeeds } from './lanes.ts';
+import { readNeeds, type Lanes } from './lanes.ts';
 import { FireWriter } from './schedules.ts';
 import { changing, runCode, taskCode, whole } from './rows.ts';
 import { BODY_TABLES, NODE_TABLES, type Statements } from './statements.ts';
@@ -106,10 +106,10 @@ export class RunWriter {
   private readonly lanes: Lanes;
   private readonly fires: FireWriter;
 
-  constructor(sql: Statements, tasks: TaskWriter) {
+  constructor(sql: Statements, tasks: TaskWriter, lanes: Lanes) {
     this.sql = sql;
     this.tasks = tasks;
-    this.lanes = new Lanes(sql);
+    this.lanes = lanes;
     this.fires = new FireWriter(sql);
   }
 
@@ -264,7 +264,7 @@ export class RunWriter {
     for (const table of BODY_TABLES) this.sql[`rebody_${table}`].run(run, firstBody);
     for (const { node, item, needs } of needy) {
       const there = nodes.get(Number(node)) ?? Number(node);
-      this.sql.relane.run(this.lanes.laneOf(firstBody + there, readNeeds(needs)), run, there, item ?? null);
+      this.sql.relane.run(this.lanes.laneOf(firstBody + there, run, readNeeds(needs)), run, there, item ?? null);
     }
     this.sql.moveDefinition.run(to, staysUntil, run);
     journal.moved(from, to, nodes);
@@ -317,7 +317,7 @@ export class RunWriter {
     const sign = state.status === 'paused' ? -1 : 1;
     for (const { from, to, needs } of changes.tasks) {
       const plain = firstBody + to.node;
-      const body = sign * (needs === undefined ? plain : this.lanes.laneOf(plain, needs));
+      const body = sign * (needs === undefined ? plain : this.lanes.laneOf(plain, run, needs));
       if (from === undefined) this.tasks.insert(run, body, to);
       else this.tasks.move(run, body, from, to);
       if (needs !== undefined && from?.status === 'running') this.sql.putInLane.run(body, run, to.node, to.item);

@@ -332,6 +332,8 @@ CREATE TABLE limits (
   name TEXT NOT NULL,
   code TEXT,
   operator TEXT,
+  -- of a pool: between what its units are handed out in turn
+  fair TEXT CHECK (fair IN ('run', 'key')),
   PRIMARY KEY (kind, name),
   CHECK (code IS NOT NULL OR operator IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
@@ -339,9 +341,13 @@ CREATE TABLE limits (
 CREATE TABLE lanes (
   id INTEGER PRIMARY KEY,
   body INTEGER NOT NULL,
+  -- 0: tasks of all runs; otherwise the run whose tasks have their turn at a pool
+  run INTEGER NOT NULL,
   needs TEXT NOT NULL CHECK (json_valid(needs)),
   key TEXT,
-  UNIQUE (body, needs)
+  -- when a task of it was claimed last, in milliseconds and parts of one; of pools that are fair alone
+  served REAL NOT NULL DEFAULT 0,
+  UNIQUE (body, run, needs)
 ) STRICT;
 CREATE INDEX lanes_key ON lanes (key) WHERE key IS NOT NULL;
 -- what is left of a rate's tokens
