@@ -180,7 +180,7 @@ function applyEnd(turn: Turn, nodeIndex: number, item: number, token: number, ou
   if (outcome.kind === (task.phase === 'evaluate' ? 'ok' : 'verdict')) return false;
   switch (outcome.kind) {
     case 'ok':
-      end(turn, endTask(task, { status: 'success', output: outcome.output }, turn.now));
+      end(turn, endTask(task, { status: 'success', output: outcome.output, partial: outcome.partial === true }, turn.now));
       return true;
     case 'verdict':
       applyVerdict(turn, node, task, outcome);

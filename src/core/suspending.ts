@@ -63,7 +63,7 @@ export function childCame(turn: Turn, node: GraphNode, task: WaitingTask, name: 
   const { status, output, error, run } = ended;
   const isGood = status === 'success' || status === 'partial' || status === 'skipped';
   const why = error ?? JSON.stringify({ name: 'ChildError', code: 'RUN_FAILED', message: `Run ${run} ${status}.`, run, rootCause: [] });
-  end(turn, task, name, isGood ? ['ok', output] : ['failed', why]);
+  end(turn, task, name, !isGood ? ['failed', why] : status === 'partial' ? ['ok', output, 'partial'] : ['ok', output]);
   const on = task.on.filter((one) => one !== wait);
   const isLast = wait.group === null || !on.some((one) => one.kind === 'child' && one.group === wait.group);
   return isLast ? resumption(node, task) : { ...task, on };

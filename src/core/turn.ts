@@ -12,7 +12,8 @@ import type { Verdict } from './verdict.ts';
 
 /** How a claim ended, as its worker reports it. */
 export type Outcome =
-  | { readonly kind: 'ok'; readonly output: string | null }
+  /** `partial`: a run that the body called has failed, in part at least, and the body succeeded all the same. */
+  | { readonly kind: 'ok'; readonly output: string | null; readonly partial?: true }
   /** `input`: of a child run, as its workflow's schema leaves it. */
   | { readonly kind: 'verdict'; readonly verdict: Verdict; readonly input?: string | null }
   | { readonly kind: 'error'; readonly error: string; readonly facts: FailureFacts }

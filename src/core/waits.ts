@@ -115,7 +115,7 @@ export interface BodyWait {
 /** How a record of a wait stands: since when it is open, or what it came to. */
 export interface WaitRecord {
   readonly opened: { readonly since: number; readonly dueAt: number | null } | null;
-  readonly result: readonly ['ok', string | null] | readonly ['timeout'] | readonly ['failed', string] | null;
+  readonly result: readonly ['ok', string | null, 'partial'?] | readonly ['timeout'] | readonly ['failed', string] | null;
   readonly done: number | null;
 }
 

@@ -258,10 +258,10 @@ export class Attempt {
       if (context.leaving === null) return this.failure(code, error);
       return context.isSuspension(error) ? context.leaving : this.swallow(code, context.leaving);
     }
-    return context.leaving === null ? this.output(code, value) : this.swallow(code, context.leaving);
+    return context.leaving === null ? this.output(code, value, context.isPartial) : this.swallow(code, context.leaving);
   }
 
-  private async output(code: RunnableCode, returned: unknown): Promise<Outcome> {
+  private async output(code: RunnableCode, returned: unknown, isPartial: boolean): Promise<Outcome> {
     let value = returned;
     if (code.output !== undefined) {
       const checked = checkedBy(code.output, returned);
@@ -270,7 +270,8 @@ export class Attempt {
       value = result.value;
     }
     try {
-      return { kind: 'ok', output: encode(value, { maxBytes: this.host.maxPayload, root: 'output' }) ?? null };
+      const output = encode(value, { maxBytes: this.host.maxPayload, root: 'output' }) ?? null;
+      return isPartial ? { kind: 'ok', output, partial: true } : { kind: 'ok', output };
     } catch (error) {
       const reason = isPawlError(error, 'PAYLOAD_TOO_LARGE') ? 'output_too_large' : 'not_storable';
       return { kind: 'refused', reason, error: this.recordText(error) };

@@ -83,6 +83,11 @@ export class BodyContext implements Ctx {
     return this.kept?.leaving ?? null;
   }
 
+  /** Whether a run that the body called has failed, in part at least. */
+  get isPartial(): boolean {
+    return this.kept?.isPartial === true;
+  }
+
   isSuspension(error: unknown): boolean {
     return this.kept?.isSuspension(error) === true;
   }

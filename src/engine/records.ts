@@ -39,6 +39,8 @@ export class Records {
   private readonly attempt: Attempt;
   private readonly host: AttemptHost;
   private readonly used = new Set<string>();
+  /** A run that the body called has failed in part or as a whole, and it went on: excused where the body itself succeeds (semantics, section 3). */
+  isPartial = false;
   private readonly suspension: Suspension;
   private records: Promise<Map<string, StepRecord>> | null = null;
 
@@ -157,7 +159,11 @@ export class Records {
     // What was opened in an earlier pass goes on: its time began then.
     const wait = known?.opened == null ? fresh : openedOf(fresh, known.opened);
     await this.suspension.park({ wait, hash, isNew: known === null, ...(wait.kind === 'child' ? { input } : {}) }, known?.done ?? null);
-    if (known?.result?.[0] === 'failed') throw new CallFailed(known.result[1]);
+    if (known?.result?.[0] === 'failed') {
+      this.isPartial = true;
+      throw new CallFailed(known.result[1]);
+    }
+    if (known?.result?.[2] === 'partial') this.isPartial = true;
     if (known?.result?.[0] === 'timeout') {
       throw new PawlError('SIGNAL_TIMEOUT', `No message came in time for the wait ${JSON.stringify(name)} of ${this.where()}.`);
     }

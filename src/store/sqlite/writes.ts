@@ -64,7 +64,7 @@ export class TaskWriter {
     const { changes } =
       token === null
         ? this.sql.moveFree.run(...changing(to), run, to.node, to.item, taskCode(from.status))
-        : to.status === 'success' && to.completion === null && !to.cached
+        : to.status === 'success' && to.completion === null && !to.cached && !to.partial
           ? this.sql.succeed.run(to.output, to.finishedAt, run, to.node, to.item, token)
           : this.sql.moveHeld.run(...changing(to), run, to.node, to.item, token);
     if (changes !== 1) throw new GuardFailed(run);
