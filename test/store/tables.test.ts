@@ -8,6 +8,7 @@ const OTHERS = {
   audit: 'outlives the run, and goes by its age',
   keys: 'goes by its own name, with the row of the run',
   fires: 'outlives the run, and goes by its age',
+  lanes: 'goes when nothing stands in it any more',
   leftovers: 'outlives the run',
   checkpoint_runs: 'of the journal, not of the run',
   checkpoint_tasks: 'of the journal, not of the run',
@@ -75,7 +76,8 @@ test('every table that says which body a row waits for is told of the move', () 
   const tables = names(
     "SELECT name FROM sqlite_schema s WHERE type = 'table' AND (SELECT count(*) FROM pragma_table_info(s.name) c WHERE c.name IN ('run', 'body')) = 2",
   );
-  expect(tables.toSorted()).toEqual(BODY_TABLES.toSorted());
+  // why: a task that moves goes to a lane of its new body, and a lane in which nothing stands is forgotten
+  expect(tables.filter((name) => name !== 'lanes').toSorted()).toEqual(BODY_TABLES.toSorted());
 });
 
 test('every key by which rows are pruned is a key', () => {
