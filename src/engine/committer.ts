@@ -57,6 +57,8 @@ export class Committer {
   private others: Unit[] = [];
   private isScheduled = false;
   private isBusy = false;
+  /** It waits for time to pass, after the store could not be written. */
+  private isPausing = false;
   private wantsLook = false;
   private pausedUntil = 0;
   private idleWaiters: (() => void)[] = [];
@@ -122,6 +124,11 @@ export class Committer {
     return !this.isBusy && !this.isScheduled && this.settling.length + this.others.length + this.reloads.length === 0;
   }
 
+  /** Nothing happens here before time passes. */
+  get isAtRest(): boolean {
+    return this.isIdle || this.isPausing;
+  }
+
   /** Resolves when nothing is left to write. */
   async idle(): Promise<void> {
     while (!this.isIdle) await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
@@ -141,8 +148,10 @@ export class Committer {
     const wait = this.pausedUntil - this.options.ports.monotonic();
     if (wait > 0) {
       this.isScheduled = true;
+      this.isPausing = true;
       this.options.ports.timer(wait, () => {
         this.isScheduled = false;
+        this.isPausing = false;
         void this.flush();
       });
       return;

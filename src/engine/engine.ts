@@ -457,7 +457,7 @@ export class EngineRuntime {
   /** Nothing is left to write. For the testing kit. */
   async isIdle(): Promise<boolean> {
     const { committer, deliverer, admission } = await this.open();
-    return committer.isIdle && deliverer.isIdle && admission.isIdle;
+    return committer.isAtRest && deliverer.isIdle && admission.isIdle;
   }
 }
 
