@@ -273,3 +273,6 @@ function safely<T>(read: () => T): T | undefined {
     return undefined;
   }
 }
+
+/** What was thrown, in words: anything may be. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

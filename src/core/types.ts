@@ -53,14 +53,8 @@ interface UsingOpts<T> {
   readonly failRun?: boolean;
 }
 
-export interface MapOpts<
-  E = any,
-  J extends Join = Join,
-  W extends boolean = boolean,
-  Y extends 'success' | 'skip' = 'success' | 'skip',
-> extends Omit<NodeOpts<readonly E[], J, W>, 'concurrency' | 'catch' | 'compensate'> {
-  /** Items that run at the same time. Default: no bound. */
-  readonly concurrency?: number;
+/** Of every map, whatever its items are. */
+interface ItemsOpts<E, Y extends 'success' | 'skip'> {
   /** Default 10,000; more fail the map. */
   readonly maxItems?: number;
   /** So many items may fail; `ratio` is of all items. */
@@ -69,6 +63,12 @@ export interface MapOpts<
   readonly key?: (item: Ref<E>) => In<string | number>;
   /** What the map is when there are no items. Default 'success', with `[]`. */
   readonly onEmpty?: Y;
+}
+
+export interface MapOpts<E = any, J extends Join = Join, W extends boolean = boolean, Y extends 'success' | 'skip' = 'success' | 'skip'>
+  extends Omit<NodeOpts<readonly E[], J, W>, 'concurrency' | 'catch' | 'compensate'>, ItemsOpts<E, Y> {
+  /** Items that run at the same time. Default: no bound. */
+  readonly concurrency?: number;
 }
 
 /** Of a task that is a run of another workflow. */
@@ -91,17 +91,10 @@ export interface ChildMapOpts<
   W extends boolean = boolean,
   Y extends 'success' | 'skip' = 'success' | 'skip',
   D extends boolean = boolean,
-> extends ChildOpts<readonly E[], J, W, D> {
+>
+  extends ChildOpts<readonly E[], J, W, D>, ItemsOpts<E, Y> {
   /** Items that are open at the same time: older ones go on before another starts. Default 20. */
   readonly concurrency?: number;
-  /** Default 10,000; more fail the map. */
-  readonly maxItems?: number;
-  /** So many items may fail; `ratio` is of all items. */
-  readonly tolerate?: { readonly count?: number; readonly ratio?: number };
-  /** Names an item; default: its index. */
-  readonly key?: (item: Ref<E>) => In<string | number>;
-  /** What the map is when there are no items. Default 'success', with `[]`. */
-  readonly onEmpty?: Y;
 }
 
 export interface WhenOpts<J extends Join = Join> {

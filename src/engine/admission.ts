@@ -1,3 +1,4 @@
+import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Committer } from './committer.ts';
@@ -38,7 +39,7 @@ export class Admission {
     } catch (error) {
       // The next sweep tries again.
       this.logger.error('runs that wait for a key could not be admitted', {
-        error: error instanceof Error ? error.message : String(error),
+        error: messageOf(error),
       });
     } finally {
       this.running = null;

@@ -1,6 +1,6 @@
 import type { CompiledGraph } from '../core/compile.ts';
 import type { RunEnd } from '../core/changes.ts';
-import { isPawlError, PawlError } from '../core/errors.ts';
+import { messageOf, isPawlError, PawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import { redacted, type Logger } from '../core/log.ts';
 import { shown } from '../core/problems.ts';
@@ -148,7 +148,7 @@ export class EngineRuntime {
       await this.define(store, clock.now());
       await store.capacity.declare(this.parts.limits, clock.now());
     } catch (error) {
-      await store.close().catch((failure: unknown) => this.logger.warn('the store could not be closed', { error: textOf(failure) }));
+      await store.close().catch((failure: unknown) => this.logger.warn('the store could not be closed', { error: messageOf(failure) }));
       throw error;
     }
   }
@@ -160,11 +160,11 @@ export class EngineRuntime {
         try {
           onEvent(event);
         } catch (error) {
-          logger.error('onEvent threw', { error: textOf(error) });
+          logger.error('onEvent threw', { error: messageOf(error) });
         }
       }
     } catch (error) {
-      if (!this.isClosed) logger.error('events cannot be read any more', { error: textOf(error) });
+      if (!this.isClosed) logger.error('events cannot be read any more', { error: messageOf(error) });
     }
   }
 
@@ -460,5 +460,3 @@ export class EngineRuntime {
     return committer.isAtRest && deliverer.isIdle && admission.isIdle;
   }
 }
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -141,9 +141,11 @@ export class Planner {
   ): { state: RunState; changes: Changes; looksUp: boolean; finish: () => PlannedChild } {
     const { known, startAt, taken } = request;
     const isLater = startAt !== null && startAt > now;
-    const asked = this.facts(now, request, isLater, known.compiled.gate !== null);
-    const shares = sharesKey(known.compiled, emptyRunState(known.compiled, asked), request.held ?? []);
-    const isGated = known.compiled.gate !== null && !shares;
+    const hasGate = known.compiled.gate !== null;
+    const asked = this.facts(now, request, isLater, hasGate);
+    // why: most workflows have no key, and a state is made for every start
+    const shares = hasGate && sharesKey(known.compiled, emptyRunState(known.compiled, asked), request.held ?? []);
+    const isGated = hasGate && !shares;
     const facts = shares ? { ...this.facts(now, request, isLater, false, asked.run), flow: { ...NO_FLOW, shares } } : asked;
     const { firstBody, id, workflow } = known.stored;
     const roots = known.compiled.plainRoots;

@@ -1,6 +1,6 @@
 import { decode, encode } from '../core/codec.ts';
 import { nextAfterOf, type NextAfter } from '../core/cron.ts';
-import { isPawlError, PawlError } from '../core/errors.ts';
+import { messageOf, isPawlError, PawlError } from '../core/errors.ts';
 import { newRunId } from '../core/ids.ts';
 import type { Logger, Redactor } from '../core/log.ts';
 import { isWatched, skipped, type FireRecord } from '../core/schedule.ts';
@@ -88,7 +88,7 @@ export class ScheduleRunner {
     try {
       return nextAfterOf(row.rule, row.madeAt);
     } catch (error) {
-      this.options.logger.error('a schedule is paused: its rule cannot be read', { schedule: row.name, error: textOf(error) });
+      this.options.logger.error('a schedule is paused: its rule cannot be read', { schedule: row.name, error: messageOf(error) });
       return null;
     }
   }
@@ -153,7 +153,7 @@ export class ScheduleRunner {
       const issues = checked.issues.map((issue) => `${issue.path === '' ? 'input' : `input.${issue.path}`}: ${issue.message}`);
       throw new PawlError('RUN_INPUT_INVALID', `The input does not fit: ${issues.join('; ')}`);
     } catch (error) {
-      const problem = redactor.text(textOf(error)).slice(0, NOTE_CHARS);
+      const problem = redactor.text(messageOf(error)).slice(0, NOTE_CHARS);
       logger.error('a schedule could not start a run: its input is wrong', {
         schedule: row.name,
         dueAt: new Date(dueAt).toISOString(),
@@ -252,5 +252,3 @@ async function settledOf(starts: readonly Promise<Started>[]): Promise<'done' | 
 function notStarted(write: ScheduleWrite): ScheduleWrite {
   return write.backfill === null ? write : { ...write, backfill: { ...write.backfill, started: 0 } };
 }
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

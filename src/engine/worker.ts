@@ -1,3 +1,4 @@
+import { messageOf } from '../core/errors.ts';
 import type { Store } from '../store/store.ts';
 import type { Logger, Redactor } from '../core/log.ts';
 import type { Admission } from './admission.ts';
@@ -179,7 +180,7 @@ export class Worker {
       await this.pruner.runOnce(clock.now());
     } catch (error) {
       // The sweep comes again; what it found undone stays undone until then.
-      logger.error('a sweep failed', { error: error instanceof Error ? error.message : String(error) });
+      logger.error('a sweep failed', { error: messageOf(error) });
     }
     if (!this.isStopped && settings.background)
       this.cancelSweep = ports.timer(settings.sweepMs * (0.8 + 0.4 * ports.random()), () => void this.sweep());
@@ -194,7 +195,7 @@ export class Worker {
       await this.dispatcher.checkHeld();
       await this.fire();
     } catch (error) {
-      this.options.logger.error('a look at the store failed', { error: error instanceof Error ? error.message : String(error) });
+      this.options.logger.error('a look at the store failed', { error: messageOf(error) });
     }
   }
 

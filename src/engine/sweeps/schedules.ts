@@ -1,3 +1,4 @@
+import { messageOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Store } from '../../store/store.ts';
 import type { Registry } from '../registry.ts';
@@ -63,8 +64,7 @@ export class ScheduleSweep {
         if (went !== 'idle') turns++;
       }
     } catch (error) {
-      if (!this.isStopped)
-        logger.error('a schedule could not be worked on', { schedule, error: error instanceof Error ? error.message : String(error) });
+      if (!this.isStopped) logger.error('a schedule could not be worked on', { schedule, error: messageOf(error) });
     } finally {
       this.working.delete(schedule);
     }
