@@ -125,6 +125,7 @@ function reset(turn: Turn, request: ResetRequest): boolean {
   const plan = planReset(graph, state, request);
   if (isRefusal(plan)) return false;
   applyReset(turn, request, plan);
+  turn.freed = true;
   for (const node of graph.nodes) decide(turn, node);
   for (const map of state.maps.values()) {
     const ended = closeMap(turn, map);
