@@ -88,10 +88,13 @@ export function advanceMoved(graph: CompiledGraph, state: RunState, now: number,
   const changes = noChanges();
   const turn = newTurn(graph, state, changes, now, settings);
   turn.freed = true;
+  const isNew = isUntouched(state) && isAdmitted(state);
   const waits = isUntouched(state) && (graph.plainRoots !== null || !isAdmitted(state));
   replay(graph, state);
   const isLetIn = hadKey && graph.gate === null && leaveGate(turn);
   if (waits && !isLetIn) return changes;
+  // Nobody had claimed it: under a graph that calls no hook it was admitted without a trace.
+  if (isNew && !isLetIn) admitted(turn);
   for (const node of graph.nodes) decide(turn, node);
   followUp(turn);
   return changes;

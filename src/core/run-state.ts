@@ -181,9 +181,11 @@ export interface RunFlow {
   readonly retryAt: number | null;
   /** A run around it holds the key that it would ask for: it asks for none. */
   readonly shares: boolean;
+  /** It was over before it began: it was not admitted, or its guard did not say yes. */
+  readonly unstarted: boolean;
 }
 
-export const NO_FLOW: RunFlow = { tripped: false, compensated: false, retries: 0, retryAt: null, shares: false };
+export const NO_FLOW: RunFlow = { tripped: false, compensated: false, retries: 0, retryAt: null, shares: false, unstarted: false };
 
 /**
  * A run as the kernel sees it: derived from its rows when a process first touches it, changed in place by `advance`, never written as such.
