@@ -148,4 +148,5 @@ const newTurn = (graph: CompiledGraph, state: RunState, changes: Changes, now: n
   won: null,
   hasFailed: false,
   followed: changes.tasks.length,
+  kin: null,
 });

@@ -1,6 +1,6 @@
 import { isEnded, isUnderway } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
-import { compensationRows } from './cleanup.ts';
+import { compensationRows } from './compensating.ts';
 import { decideNode } from './joining.ts';
 import { decideOutcome, rootCauses, runRootCauses } from './outcome.ts';
 import type { EndedTask, QueuedTask, RunningTask, RunState, TaskState } from './run-state.ts';

@@ -58,6 +58,13 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   linkChild: [RUN],
   renameChildren: ['runs runs_parent (parent, parent_node)'],
   relinkChild: [RUN],
+  numberChild: [RUN],
+  askUndo: [RUN],
+  undoBegins: [RUN],
+  toldEnd: [RUN],
+  openKin: ['runs runs_tree (tree, status)'],
+  dueKin: ['runs runs_undoable (parent, completion)'],
+  spoiledKin: ['runs runs_tree (tree, status)'],
   recallPlace: ['runs runs_parent (parent, parent_node, parent_item, parent_generation)'],
   recallItems: ['runs runs_parent (parent, parent_node)'],
   recallAll: ['runs runs_parent (parent)'],
@@ -410,7 +417,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   oldestBackfill: ['backfills backfills_ended (finished_at)'],
   pruneFires: [FIRE, 'fires fires_at (at)', RUN],
   pruneBackfills: ['backfills INTEGER PRIMARY KEY', 'backfills backfills_ended (finished_at)'],
-  stuckRuns: ['runs runs_open (definition)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
+  stuckRuns: ['runs runs_open (definition)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)', 'c runs_parent (parent)'],
 };
 /** Sorts what it found: everything else comes out of its index in order. */
 const MAY_SORT: readonly StatementName[] = [
