@@ -211,8 +211,5 @@ export const RUN_TRANSITIONS: readonly Transition<RunStatus>[] = [
   { from: 'finishing', event: 'waits for its own retry', to: ['running'] },
   { from: 'success', event: 'its parent compensates', to: ['finishing'] },
   { from: 'partial', event: 'its parent compensates', to: ['finishing'] },
-  { from: 'success', event: 'redrive of a compensation', to: ['finishing'] },
-  { from: 'partial', event: 'redrive of a compensation', to: ['finishing'] },
   { from: 'failed', event: 'redrive of a compensation', to: ['finishing'] },
-  { from: 'cancelled', event: 'redrive of a compensation', to: ['finishing'] },
 ];
