@@ -146,7 +146,7 @@ describe('a child run that succeeded is undone with the run that called it', () 
     const run = await kit.start(one);
     await kit.settle();
     expect(await childrenOf(kit, run)).toEqual({ x: { status: 'success' }, y: { status: 'finishing', compensation: 'running' } });
-    expect((await run.why()).sentence).toMatch(/^It failed, cleaning up: it waits for a run of its own to undo what that did: run \w+: it ends as success, cleaning up: task y.compensate/);
+    expect((await run.why()).sentence).toMatch(/^It failed, cleaning up: it waits for a run of its own to undo what that did: run \w+: it ends as success, cleaning up: task "y.compensate"/);
     await kit.reboot();
     await naps.pass(7);
     await kit.reboot();
