@@ -1,5 +1,6 @@
 /** One event each: what it comes to, before what follows from it is decided. */
-import { childEnded, noteCalled, startChild } from './children.ts';
+import { noteCalled } from './calling.ts';
+import { childEnded, startChild } from './children.ts';
 import { isEnded, isUnderway, mapChange, move, putTask, taskAt } from './changes.ts';
 import type { GraphNode } from './compile.ts';
 import { cancelCatcher, end } from './ending.ts';

@@ -1,3 +1,4 @@
+import { noteCalled } from './calling.ts';
 import { putTask, taskAt, type RunEnd } from './changes.ts';
 import { encode } from './codec.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
@@ -106,14 +107,6 @@ export function startChild(
   turn.changes.children = [...turn.changes.children, { ...child, ...place, ...input }];
 }
 
-/** The run has called another one: what that one does may have to be undone with what it does itself. */
-export function noteCalled(turn: Turn, completion = 0): void {
-  const { flow } = turn.state;
-  if (flow.called !== null && flow.called >= completion) return;
-  turn.state.flow = { ...flow, called: completion };
-  turn.changes.flow = true;
-}
-
 /** The place of a child run, while the child is open. */
 export const waitingOn = (turn: Turn, facts: TaskFacts, workflow: string): WaitingTask => ({
   ...bareFacts(facts),
@@ -177,7 +170,14 @@ export function endNotice(graph: CompiledGraph, state: RunState, ended: Ended, r
   const { status, output, hasOutput, reason } = ended;
   const { node, item, generation, name } = parent;
   const error = status === 'failed' || status === 'cancelled' ? failureOf(graph, state, run, status, reason) : null;
-  return { type: 'child', node, item, generation, name, end: { run, status, output, hasOutput, error, undoable: isUndoable(state, status) } };
+  return {
+    type: 'child',
+    node,
+    item,
+    generation,
+    name,
+    end: { run, status, output, hasOutput, error, undoable: isUndoable(state, status) },
+  };
 }
 
 const isUndoable = ({ flow, completions }: RunState, status: RunOutcome): boolean =>
@@ -187,7 +187,14 @@ const isUndoable = ({ flow, completions }: RunState, status: RunOutcome): boolea
 export function abandonedNotice({ node, item, generation, name }: ParentLink, run: string, workflow: string): ChildEvent {
   const message = `Run ${run} of workflow "${workflow}" failed: marked_failed`;
   const error = JSON.stringify({ name: 'ChildError', code: 'RUN_FAILED', message, run, rootCause: [] });
-  return { type: 'child', node, item, generation, name, end: { run, status: 'failed', output: null, hasOutput: false, error, undoable: false } };
+  return {
+    type: 'child',
+    node,
+    item,
+    generation,
+    name,
+    end: { run, status: 'failed', output: null, hasOutput: false, error, undoable: false },
+  };
 }
 
 /** Whether the parent waits for its end. */

@@ -107,7 +107,8 @@ export function kinFacts(children: readonly RunState[], rest: KinFacts): KinFact
   for (const { run, parent, status, flow } of children) {
     if (parent === null || parent.kind === 'detached' || parent.kind === 'hooks') continue;
     if (!isRunOver[status]) open ??= { run, isAsked: !parent.recalled };
-    else if (parent.completion !== null && (due === null || parent.completion > due.completion)) due = { run, completion: parent.completion };
+    else if (parent.completion !== null && (due === null || parent.completion > due.completion))
+      due = { run, completion: parent.completion };
     if (isRunOver[status] && flow.incomplete) incomplete = true;
   }
   return { open, due, incomplete };

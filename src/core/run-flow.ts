@@ -32,7 +32,8 @@ export function readFlow(text: string | null): StoredFlow {
   const bag = JSON.parse(text) as Readonly<Record<string, unknown>>;
   const { cause, cancel, retries = 0, retryAt = null, called = null } = bag;
   const isInstant = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-  if (!isInstant(retries) || !(retryAt === null || isInstant(retryAt)) || !(called === null || isInstant(called))) throw new RangeError(`no flow of a run: ${text.slice(0, 100)}`);
+  if (!isInstant(retries) || !(retryAt === null || isInstant(retryAt)) || !(called === null || isInstant(called)))
+    throw new RangeError(`no flow of a run: ${text.slice(0, 100)}`);
   return {
     flow: {
       tripped: bag['tripped'] === true,

@@ -1,6 +1,7 @@
 /** Bodies that wait: how they leave their slot, what wakes them, how they begin anew (semantics, section 5). */
 import type { RecordChange } from './changes.ts';
-import { noteCalled, type ChildEnd, type ChildStart } from './children.ts';
+import { noteCalled } from './calling.ts';
+import type { ChildEnd, ChildStart } from './children.ts';
 import type { GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import { letGoOfCalls } from './letting-go.ts';

@@ -343,10 +343,13 @@ function tellEnded(facts: WhyFacts, node: GraphNode, task: EndedTask): Told {
     case 'failed':
       if (task.handled)
         return told(`${upper(failureText(facts, node, task))} ${ago}; its catch handler took the failure.`, { since, tasks: [node.id] });
-      return told(`${upper(failureText(facts, node, task))} ${ago}${task.dead ? `; it is a dead letter: ${deadAdvice(facts, node)}` : ''}.`, {
-        since,
-        tasks: [node.id],
-      });
+      return told(
+        `${upper(failureText(facts, node, task))} ${ago}${task.dead ? `; it is a dead letter: ${deadAdvice(facts, node)}` : ''}.`,
+        {
+          since,
+          tasks: [node.id],
+        },
+      );
     case 'upstream_failed': {
       const causes = rootCauses(facts.graph, facts.state, node.index);
       const after = facts.state.flow.compensated ? '' : '; it goes on when that is redriven';

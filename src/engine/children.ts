@@ -79,9 +79,7 @@ export class Kin {
 }
 
 const concerns = (state: RunState, changes: Changes): boolean =>
-  changes.children.length > 0 ||
-  changes.asksKin ||
-  (state.parent !== null && (changes.end !== null || TELLS[changes.kin]));
+  changes.children.length > 0 || changes.asksKin || (state.parent !== null && (changes.end !== null || TELLS[changes.kin]));
 
 /** What a child does to its parent's place, beside its end: whether the parent hears of it in the same commit. */
 const TELLS = { none: false, recalled: false, undo: false, reopened: true, told: true, undone_again: true } as const;
@@ -357,7 +355,13 @@ class Settling {
       { run, tree: parent?.tree ?? run },
       here.map((one) => one.state.run),
     );
-    this.say(member, { type: 'kin', kin: kinFacts(here.map((one) => one.state), rest) });
+    this.say(member, {
+      type: 'kin',
+      kin: kinFacts(
+        here.map((one) => one.state),
+        rest,
+      ),
+    });
   }
 
   /** Of a run that was over before: its end as it is recorded. */

@@ -21,10 +21,15 @@ const steps = (name: string, ids: readonly string[]) =>
   });
 const trip = steps('trip', ['hotel', 'flight']);
 
-async function childrenOf(kit: TestEngine, run: Run<unknown>): Promise<{ readonly [task: string]: { status: string; compensation?: string } }> {
+async function childrenOf(
+  kit: TestEngine,
+  run: Run<unknown>,
+): Promise<{ readonly [task: string]: { status: string; compensation?: string } }> {
   const { children = [] } = await run.inspect();
   const all = await Promise.all(children.map(async (one) => [one.call ?? one.task, await (await kit.get(one.id)).inspect()] as const));
-  return Object.fromEntries(all.map(([id, { status, compensation }]) => [id, { status, ...(compensation === undefined ? {} : { compensation }) }]));
+  return Object.fromEntries(
+    all.map(([id, { status, compensation }]) => [id, { status, ...(compensation === undefined ? {} : { compensation }) }]),
+  );
 }
 
 describe('a child run that succeeded is undone with the run that called it', () => {
@@ -134,7 +139,8 @@ describe('a child run that succeeded is undone with the run that called it', () 
 
   test('after a crash at any moment; one at a time', async () => {
     const naps = new Naps();
-    const slow = (id: string) => workflow({ name: id }, (w) => ({ a: w.run(id, {}, ok, { compensate: () => naps.sleep(5).then(undo(id)) }) }));
+    const slow = (id: string) =>
+      workflow({ name: id }, (w) => ({ a: w.run(id, {}, ok, { compensate: () => naps.sleep(5).then(undo(id)) }) }));
     const [x, y] = [slow('x'), slow('y')];
     const one = workflow({ name: 'order' }, (w) => {
       const a = w.run(x, undefined);
@@ -146,7 +152,9 @@ describe('a child run that succeeded is undone with the run that called it', () 
     const run = await kit.start(one);
     await kit.settle();
     expect(await childrenOf(kit, run)).toEqual({ x: { status: 'success' }, y: { status: 'finishing', compensation: 'running' } });
-    expect((await run.why()).sentence).toMatch(/^It failed, cleaning up: it waits for a run of its own to undo what that did: run \w+: it ends as success, cleaning up: task "y.compensate"/);
+    expect((await run.why()).sentence).toMatch(
+      /^It failed, cleaning up: it waits for a run of its own to undo what that did: run \w+: it ends as success, cleaning up: task "y.compensate"/,
+    );
     await kit.reboot();
     await naps.pass(7);
     await kit.reboot();

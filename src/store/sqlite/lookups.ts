@@ -59,8 +59,8 @@ export function readDue(sql: Statements, now: number, limit: number): port.Due {
         : row['recall'] === 3
           ? ('undo' as const)
           : Number(row['status']) === runCode('scheduled')
-          ? ('admit' as const)
-          : ('deadline' as const),
+            ? ('admit' as const)
+            : ('deadline' as const),
     dueAt: Number(row['dueAt']),
   }));
   const expiry = sql.nextExpiry.get()?.['at'];
