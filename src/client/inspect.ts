@@ -3,6 +3,7 @@ import { hasSucceeded } from '../core/changes.ts';
 import type { CompiledGraph, GraphNode } from '../core/compile.ts';
 import type { GraphTask, Role } from '../core/graph.ts';
 import type { TaskState } from '../core/run-state.ts';
+import type { AttemptOutcome, Reason } from '../core/states.ts';
 import { parseError } from '../core/values.ts';
 import type { WaitReason } from '../core/why-capacity.ts';
 import type { AttemptRow, MapCounts, RunRow, Store } from '../store/store.ts';

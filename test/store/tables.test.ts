@@ -35,6 +35,7 @@ const LEFT: Readonly<Record<string, readonly string[]>> = {
     'parent_kind',
     'tree',
     'recall',
+    'completion',
   ],
   tasks: ['run', 'body', 'token', 'worker'],
   maps: ['run', 'body'],
