@@ -4,7 +4,6 @@ import { JournalFold } from '../../src/core/checkpoint.ts';
 import { noChanges } from '../../src/core/changes.ts';
 import { canonical } from '../../src/core/codec.ts';
 import { DOCUMENT_TABLES } from '../../src/core/document-fields.ts';
-import { parseRunId } from '../../src/core/ids.ts';
 import { readJournal } from '../../src/core/journal.ts';
 import { checkRunDocument, type RunDocument } from '../../src/core/run-document.ts';
 import type { RunEvent } from '../../src/core/turn.ts';
@@ -403,8 +402,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         mapped = await defineTrue('mapped');
       });
       afterEach(() => elsewhere.remove());
-      const uidOf = (document: RunDocument): Uint8Array => parseRunId(document.id) as Uint8Array;
-      const into = (document: RunDocument, on = target): Promise<number> => on.care.importRun(document, uidOf(document), T0);
+      const into = (document: RunDocument, on = target): Promise<number> => on.care.importRun(document, T0);
 
       test('carry a finished run with everything to another store', async () => {
         const held = await endedMap(1_200, T0);
@@ -459,7 +457,10 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
           ['running', false],
         ]);
         const first = await target.findRun(held.write.uid);
-        expect(await stateOf(target, first?.run ?? 0)).toMatchObject({ status: 'running', lease: null });
+        expect(await stateOf(target, first?.run ?? 0)).toMatchObject({ status: 'running', lease: { worker: 0 } });
+        expect(await target.parked(first?.run ?? 0)).toMatchObject([
+          { node: 0, item: -1, outcome: expect.stringContaining('lost') as string },
+        ]);
       });
 
       test('bring the key of a run where nobody holds it', async () => {
@@ -501,10 +502,13 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
           'pawl',
           'kind',
           'id',
-          'definition',
           'run',
+          'link',
           'key',
           ...DOCUMENT_TABLES,
+          'definition',
+          'definitions',
+          'children',
         ]);
       });
     });

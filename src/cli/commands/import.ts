@@ -9,7 +9,7 @@ export function define(command: Command, act: Act): void {
     .argument('<file>', 'what pawl export wrote; - for stdin')
     .addHelpText(
       'after',
-      '\nThe run keeps its id. One that was open is quarantined: it can be looked at, and goes on only where it came from. A store that is not there yet is made.',
+      '\nThe run and those below it keep their ids. What was open is quarantined, and goes on with pawl quarantine retry: first see that nobody works on it where it came from. A store that is not there yet is made.',
     )
     .action(act((cli, file: string) => importRun(cli, file)));
 }
@@ -18,9 +18,11 @@ async function importRun(cli: Cli, file: string): Promise<void> {
   const document = parsed(await readText(file, cli.io), file === '-' ? 'stdin' : file);
   const run = await (await cli.engine({ use: [] })).importRun(document);
   const { out } = cli;
-  if (out.format !== 'text') return out.json({ run: await run.status() });
+  const status = await run.status();
+  if (out.format !== 'text') return out.json({ run: status });
   out.line(out.isTerminal ? `imported ${run.id}` : run.id);
-  out.next(`pawl show ${run.id}`);
+  if (status.quarantined !== undefined) out.note('It was open when it was exported, and is set aside here.');
+  out.next(status.quarantined === undefined ? `pawl show ${run.id}` : `pawl quarantine retry ${run.id}`);
 }
 
 function parsed(text: string, from: string): unknown {
