@@ -249,10 +249,7 @@ export class Engine implements RunHost {
   /** Runs that were set aside because their state cannot be advanced. */
   readonly quarantine = {
     list: async (): Promise<readonly RunView[]> => (await (await this.runtime.open()).store.quarantinedRuns(500)).map((row) => viewOf(row)),
-    /**
-     * Lets a run go on, one that was imported with those below it; false where it had to be set aside again. Rejects with `RUN_CANNOT_GO_ON`
-     * where the key that an imported run held has no room for it here.
-     */
+    /** Lets a run go on, as `run.release()`; false where it had to be set aside again. */
     retry: async (id: string, options: ActOptions = {}): Promise<boolean> => {
       checkOptions(options, 'quarantine.retry', OPTIONS.act);
       return (await this.acts()).release(id, options);
@@ -354,10 +351,7 @@ export class Engine implements RunHost {
     return (await this.runtime.open()).store.care.backup(file);
   }
 
-  /**
-   * One run with everything that belongs to it, payloads and all runs below it included, as a JSON document, as they are at one instant. It goes
-   * on here. Rejects with `RUN_NOT_FOUND`.
-   */
+  /** One run with everything that belongs to it, payloads and all runs below it too, as a JSON document. Rejects with `RUN_NOT_FOUND`. */
   async exportRun(id: string): Promise<RunDocument> {
     checkArgument(id, 'id', ARGUMENT.text);
     return exportRun((await this.runtime.open()).store, id);
@@ -365,9 +359,8 @@ export class Engine implements RunHost {
 
   /**
    * Adds a run that another store exported, and those below it, under their ids. What was open is quarantined: it goes on after
-   * `run.release()`, all together. A key that is held in this store stays with its holder. Rejects with `RUN_DOCUMENT_INVALID` (also for a run
-   * of which another one, not in the document, waits for the end), `RUN_EXISTS`, or `CONFIG_VERSION_CHANGED` where a workflow's version is
-   * stored with another graph. Nothing is added then.
+   * `run.release()`, all together. A key that is held in this store stays with its holder. Rejects with `RUN_DOCUMENT_INVALID`, `RUN_EXISTS`, or
+   * `CONFIG_VERSION_CHANGED` where a workflow's version is stored with another graph.
    */
   async importRun(document: unknown): Promise<Run<unknown>> {
     this.runtime.writable();

@@ -37,11 +37,11 @@ export async function placeImported(parts: Parts, run: number): Promise<readonly
   return placed;
 }
 
-/** The run and the imported ones below it, level by level. */
+/** The run and the imported ones below it, level by level, whatever stands between them. */
 export async function importedWith(store: Store, top: RunRow): Promise<readonly RunRow[]> {
   const rows = [top];
-  for (const { run } of rows) rows.push(...(await store.childrenOf(run)).filter((child) => child.isImported));
-  return rows;
+  for (const { run } of rows) rows.push(...(await store.childrenOf(run)));
+  return rows.filter(({ isImported }) => isImported);
 }
 
 async function placeOf({ store, registry, loader }: Parts, { run, definition }: RunRow): Promise<Placed | null> {

@@ -3,6 +3,7 @@ import { PawlError } from '../../core/errors.ts';
 import { readText } from '../args.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
+import { safe } from '../text.ts';
 
 export function define(command: Command, act: Act): void {
   command
@@ -16,13 +17,16 @@ export function define(command: Command, act: Act): void {
 
 async function importRun(cli: Cli, file: string): Promise<void> {
   const document = parsed(await readText(file, cli.io), file === '-' ? 'stdin' : file);
-  const run = await (await cli.engine({ use: [] })).importRun(document);
+  const engine = await cli.engine({ use: [] });
+  const before = new Set((await engine.quarantine.list()).map(({ id }) => id));
+  const run = await engine.importRun(document);
   const { out } = cli;
   const status = await run.status();
   if (out.format !== 'text') return out.json({ run: status });
   out.line(out.isTerminal ? `imported ${run.id}` : run.id);
-  if (status.quarantined !== undefined) out.note('It was open when it was exported, and is set aside here.');
-  out.next(status.quarantined === undefined ? `pawl show ${run.id}` : `pawl quarantine retry ${run.id}`);
+  const aside = (await engine.quarantine.list()).filter(({ id }) => !before.has(id));
+  for (const { id, workflow } of aside) out.note(`set aside: ${safe(workflow)} ${id}, which was open when it was exported`);
+  out.next(aside[0] === undefined ? `pawl show ${run.id}` : `pawl quarantine retry ${aside[0].id}`);
 }
 
 function parsed(text: string, from: string): unknown {
