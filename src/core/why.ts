@@ -48,6 +48,7 @@ export interface WhyFacts {
   /** Live ones, and those that ended last. */
   readonly workers: readonly WorkerFact[];
   readonly quarantined: string | null;
+  readonly isImported: boolean;
   readonly isUnclaimed: boolean;
   readonly version: string;
   /** Where the newest version of its workflow is another one: why it is not of that. */
@@ -81,6 +82,11 @@ export function whyTask(facts: WhyFacts, node: GraphNode, item: number, task: Ta
 
 function tellRun(facts: WhyFacts): Told {
   const { state, now } = facts;
+  if (facts.isImported) {
+    return told(
+      'It was imported while it was open, and may still run where it was exported; here it goes on after "pawl quarantine retry".',
+    );
+  }
   if (facts.quarantined !== null) {
     return told(
       `It was set aside because its state cannot be advanced (${firstLine(facts.quarantined)}); it goes on after "pawl quarantine retry".`,

@@ -47,6 +47,8 @@ export interface RunRow {
   readonly owner: number | null;
   readonly unclaimed: boolean;
   readonly quarantined: string | null;
+  /** It came open out of another store, and has not gone on since. */
+  readonly isImported: boolean;
   readonly acceptedAt: number;
   readonly startAt: number | null;
   readonly deadlineAt: number | null;

@@ -3,7 +3,7 @@ import type { Graph } from '../core/graph.ts';
 import type { TaskState } from '../core/run-state.ts';
 import type { RunStatus } from '../core/states.ts';
 import type { CapacityStore } from './capacity.ts';
-import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask } from './acts.ts';
+import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask, Placed } from './acts.ts';
 import type { Care } from './care.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Schedules } from './schedules.ts';
@@ -144,8 +144,12 @@ export interface Store {
   findRequest(actor: string, request: string, since: number): Promise<DoneRequest | null>;
   /** Runs that were set aside, oldest first. */
   quarantinedRuns(limit: number): Promise<RunRow[]>;
-  /** Takes a run out of quarantine: it can be claimed and advanced again. An act that was done before changes nothing. */
-  release(run: number, act: ActWrite, now: number): Promise<void>;
+  /**
+   * Takes a run out of quarantine: it can be claimed and advanced again; with it those that were imported with it, in one transaction, and
+   * each of `placed` gets its lanes and its gate. An act that was done before changes nothing. Where a key that one of them held has no room
+   * for it here, nothing is changed, and the key is given back; otherwise null.
+   */
+  release(run: number, act: ActWrite, now: number, placed?: readonly Placed[]): Promise<string | null>;
   /** Outcomes that arrived for a run while it was set aside, in their order. */
   parked(run: number): Promise<ParkedRow[]>;
   /** Forgets those of them up to `last`. */

@@ -22,7 +22,6 @@ const LEFT: Readonly<Record<string, readonly string[]>> = {
     'definition',
     'rev',
     'owner',
-    'unclaimed',
     'wake_at',
     'linked_from',
     'link',
@@ -36,6 +35,7 @@ const LEFT: Readonly<Record<string, readonly string[]>> = {
     'tree',
     'recall',
     'completion',
+    'imported',
   ],
   tasks: ['run', 'body', 'token', 'worker'],
   maps: ['run', 'body'],
@@ -44,6 +44,7 @@ const LEFT: Readonly<Record<string, readonly string[]>> = {
   logs: ['run'],
   generations: ['run'],
   run_generations: ['run'],
+  messages: ['run'],
 };
 
 const names = (query: string): string[] => {

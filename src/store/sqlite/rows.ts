@@ -208,6 +208,7 @@ export function readRun(row: Row): RunRow {
     owner: numberOrNull(row['owner']),
     unclaimed: row['unclaimed'] === 1,
     quarantined: row['quarantined'] as string | null,
+    isImported: row['imported'] === 1,
     acceptedAt: number(row['accepted_at']),
     startAt: numberOrNull(row['start_at']),
     deadlineAt: numberOrNull(row['deadline_at']),

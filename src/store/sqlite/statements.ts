@@ -2,8 +2,8 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { CARE_SQL, dropRow, keysOf } from './statements-care.ts';
 import { LIMIT_SQL } from './statements-limits.ts';
 import { SCHEDULE_SQL } from './statements-schedules.ts';
+import { transferStatements } from './statements-transfer.ts';
 import { waitStatements } from './statements-waits.ts';
-import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '../../core/document-fields.ts';
 
 /**
  * All SQL of the SQLite store, named after what it does to the rows; prepared once. Positions of `?` follow the columns as written.
@@ -20,7 +20,7 @@ const columnsOf = (table: string, columns: string): string =>
 
 const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.generation, r.rev, r.format, r.owner, r.rank, r.unclaimed,
   r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link, r.schedule, r.due_at, r.flow,
-  r.parent, r.parent_node, r.parent_item, r.parent_generation, r.parent_name, r.parent_kind, r.tree, r.recall, r.completion, r.flow
+  r.parent, r.parent_node, r.parent_item, r.parent_generation, r.parent_name, r.parent_kind, r.tree, r.recall, r.completion, r.imported
   FROM runs r JOIN definitions d ON d.id = r.definition`;
 
 /**
@@ -67,46 +67,6 @@ const renaming = {
       `UPDATE ${table} SET body = CASE WHEN body < 0 THEN -(?2 + node) ELSE ?2 + node END WHERE run = ?1`,
     ]),
   ) as Record<`rebody_${(typeof BODY_TABLES)[number]}`, string>),
-};
-
-/** A document's field as a column: `finishedAt` is `finished_at`. */
-const columnOf = (field: string): string => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-
-/** What an import gives a row beside the fields of the document. */
-const GIVEN = {
-  tasks: ['run', 'body'],
-  maps: ['run', 'body'],
-  attempts: ['run', 'worker'],
-  steps: ['run'],
-  logs: ['run'],
-  generations: ['run'],
-  run_generations: ['run'],
-} as const satisfies Record<DocumentTable, readonly string[]>;
-
-function importing(table: string, given: readonly string[], fields: readonly string[]): string {
-  const columns = [...given, ...fields.map(columnOf)];
-  return `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(',')})`;
-}
-
-/** Of a quarantined run an instant that is due lies below zero. */
-const valueOf = (field: string): string => (field === 'dueAt' ? 'abs(due_at)' : columnOf(field));
-
-function exporting(table: string, fields: readonly string[], where: string): string {
-  return `SELECT ${fields.map((field) => `${valueOf(field)} AS "${field}"`).join(', ')} FROM ${table} WHERE ${where}`;
-}
-
-const transfer = {
-  exportRun: exporting('runs', Object.keys(RUN_FIELDS), 'id = ?'),
-  importRun: importing('runs', ['id', 'uid', 'definition', 'rev'], Object.keys(RUN_FIELDS)),
-  ...(Object.fromEntries(
-    DOCUMENT_TABLES.flatMap((table) => {
-      const fields = Object.keys(TABLE_FIELDS[table]);
-      return [
-        [`export_${table}`, `${exporting(table, fields, 'run = ?')} ORDER BY ${RUN_TABLES[table]}`],
-        [`import_${table}`, importing(table, GIVEN[table], fields)],
-      ];
-    }),
-  ) as Record<`export_${DocumentTable}` | `import_${DocumentTable}`, string>),
 };
 
 const SQL = {
@@ -245,8 +205,12 @@ const SQL = {
   // why: a body below zero is nobody's: no claim and no sweep meets the run's rows any more
   hideTasks: 'UPDATE tasks SET body = -abs(body), due_at = -abs(due_at) WHERE run = ? AND status <= 4',
   hideMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body > 0',
-  quarantinedRuns: `SELECT ${RUN} WHERE r.quarantined IS NOT NULL ORDER BY r.id LIMIT ?`,
-  releaseRun: `UPDATE runs SET quarantined = NULL, wake_at = CASE WHEN recall IN (1, 3) THEN 0 WHEN status = 0 THEN start_at WHEN status < 4 THEN
+  // why: what was imported with another run goes on with that one
+  quarantinedRuns: `SELECT ${RUN} WHERE r.quarantined IS NOT NULL
+    AND (r.imported IS NULL OR r.parent IS NULL OR NOT EXISTS (SELECT 1 FROM runs top WHERE top.id = r.parent AND top.imported = 1)) ORDER BY r.id LIMIT ?`,
+  definitionOfRun: 'SELECT d.first_body AS firstBody FROM runs r JOIN definitions d ON d.id = r.definition WHERE r.id = ?',
+  isAside: 'SELECT 1 AS n FROM runs WHERE id = ? AND quarantined IS NOT NULL',
+  releaseRun: `UPDATE runs SET quarantined = NULL, imported = NULL, wake_at = CASE WHEN recall IN (1, 3) THEN 0 WHEN status = 0 THEN start_at WHEN status < 4 THEN
     coalesce(min(deadline_at, json_extract(flow, '$.retryAt')), deadline_at, json_extract(flow, '$.retryAt')) END,
     unclaimed = CASE WHEN unclaimed IS NOT NULL AND status <> 3 THEN 1 ELSE unclaimed END WHERE id = ? AND quarantined IS NOT NULL`,
   // why: what is paused besides stays out of the queue
@@ -254,7 +218,7 @@ const SQL = {
   cancelRest: `UPDATE tasks SET status = 9, token = NULL, worker = NULL, next = NULL, due_at = NULL, waits = NULL, finished_at = ?, reason = 'marked_failed'
     WHERE run = ? AND status <= 4`,
   // why: no kernel sees this end, so its parent, where it still waits for the run, is told by a sweep
-  abandonRun: `UPDATE runs SET status = 8, reason = 'marked_failed', quarantined = NULL, unclaimed = NULL, finished_at = ?,
+  abandonRun: `UPDATE runs SET status = 8, reason = 'marked_failed', quarantined = NULL, imported = NULL, unclaimed = NULL, finished_at = ?,
     recall = CASE WHEN parent_kind NOT IN (1, 4) AND recall IS NOT 1 THEN 2 END WHERE id = ? AND quarantined IS NOT NULL RETURNING generation`,
   parkedOf: 'SELECT id, node, item, token, outcome FROM parked WHERE run = ? ORDER BY id',
   // why: what was parked again while the others were applied stays
@@ -337,12 +301,7 @@ const SQL = {
 
   ...CARE_SQL,
 
-  // transfer of one run
-  ...transfer,
-  uidTaken: 'SELECT 1 AS n FROM runs WHERE uid = ?',
-  keyTaken: 'SELECT 1 AS n FROM keys WHERE workflow = ? AND key = ?',
-  keepLeftover: 'SELECT due_at FROM leftovers WHERE run = ?',
-  exportKey: 'SELECT input_hash AS inputHash, until, while_open AS whileOpen FROM keys WHERE workflow = ? AND key = ? AND run = ?',
+  ...transferStatements(RUN_TABLES),
   // facts for a diagnosis
   countQuarantined: 'SELECT count(*) AS n FROM runs WHERE quarantined IS NOT NULL',
   oldestQueued: `SELECT first_queued_at AS at FROM tasks WHERE status <= 4 AND status = 1 AND body = ? ORDER BY rank LIMIT 1`,

@@ -60,6 +60,8 @@ CREATE TABLE runs (
   -- what it remembers beside its tasks: cause, cancel, policy, compensation, its own retry
   flow TEXT CHECK (json_valid(flow)),
   quarantined TEXT,
+  -- 1: it was open when it was imported, and has not gone on since; its tasks have no lanes and its key no gate yet
+  imported INTEGER,
   key TEXT,
   tags TEXT,
   traceparent TEXT,
