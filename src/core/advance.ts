@@ -153,4 +153,5 @@ const newTurn = (graph: CompiledGraph, state: RunState, changes: Changes, now: n
   freed: false,
   hasFailed: false,
   followed: changes.tasks.length,
+  kin: null,
 });

@@ -1,4 +1,4 @@
-import { hasSucceeded, isEnded, isUnderway } from './changes.ts';
+import { hasSucceeded, isEnded, isUnderway, taskAt } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { consumersOf, partsOf, unneeded, type Races, type Standing } from './races.ts';
 import { rootCauses } from './outcome.ts';
@@ -116,6 +116,7 @@ class Planning {
 
   plan(): ResetPlan {
     const { kind, targets } = this.request;
+    if (this.state.flow.compensated) return this.planUndoing();
     this.checkRun();
     if (kind === 'redrive' && targets.length === 0) this.nameAll();
     else for (const target of targets) this.nameTarget(target);
@@ -183,10 +184,27 @@ class Planning {
     return !isEnded(task) ? 'open' : hasSucceeded(task) ? 'success' : 'ended';
   }
 
-  /** What was undone is not done again, and what cleans up is not disturbed. */
+  /** What was undone is not done again: all that can be redriven of such a run is what could not be undone. */
+  private planUndoing(): ResetPlan {
+    const { kind, targets } = this.request;
+    const rows = targets.map(({ node, item }) => {
+      const isCompensation = this.graph.nodes[node]?.serves?.role === 'compensation';
+      return kind === 'redrive' && isCompensation ? taskAt(this.state, node, item) : undefined;
+    });
+    if (rows.length === 0 || rows.includes(undefined)) {
+      this.refuse('RUN_COMPENSATED', -1, -1, 'its compensation has begun; of such a run only a compensation that failed can be redriven');
+    }
+    for (const row of rows) {
+      if (!isEnded(row)) this.refuse('TASK_NOT_ENDED', row?.node ?? -1, row?.item ?? -1, `it is ${row?.status ?? 'pending'}`);
+      this.checkNamed(row);
+      this.add(row, 'named');
+    }
+    return { kind, generation: this.state.generation + 1, tasks: this.tasks, kept: [] };
+  }
+
+  /** What cleans up is not disturbed. */
   private checkRun(): void {
-    const { status, flow } = this.state;
-    if (flow.compensated) this.refuse('RUN_COMPENSATED', -1, -1, 'its compensation has begun');
+    const { status } = this.state;
     if (status === 'cancelling' || status === 'finishing')
       this.refuse('TASK_NOT_ENDED', -1, -1, 'it is cleaning up; wait until it is over');
   }

@@ -1,5 +1,5 @@
 import type { Changes } from './changes.ts';
-import type { ChildEvent } from './children.ts';
+import type { ChildEvent, KinFacts } from './children.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import type { ContractData } from './graph.ts';
@@ -93,6 +93,8 @@ export interface Turn {
   hasFailed: boolean;
   /** Changes of tasks that are followed up by now: those of earlier events. */
   followed: number;
+  /** What of its children is to be undone, where it has been told. */
+  kin: KinFacts | null;
 }
 
 export interface Ending {
