@@ -240,6 +240,8 @@ export interface RunState {
   completions: number;
   /** Tasks that are not terminal. */
   open: number;
+  /** Firsts that have nothing to cancel any more, as far as somebody has looked; null: nobody has. */
+  settledRaces: Set<number> | null;
 }
 
 export interface RunFacts {
@@ -272,6 +274,7 @@ export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {
     served: servedOf(graph),
     completions: 0,
     open: graph.taskCount,
+    settledRaces: null,
   };
 }
 
