@@ -19,7 +19,7 @@ import { restarted, suspended, totalEndOf } from './suspending.ts';
 import { afterDue, afterWake } from './waiting.ts';
 import { cancelOpen, discard, failRun, isCleaningUp } from './stopping.ts';
 import { endDecision } from './switching.ts';
-import { bareFacts, endTask, freshTask, type Outcome, type RunEvent, type Turn } from './turn.ts';
+import { bareFacts, endTask, freshTask, isAdmitted, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { admitted, decideRoots, decide, settle, expand } from './deciding.ts';
 
 export function apply(turn: Turn, event: RunEvent): boolean {
@@ -135,6 +135,8 @@ function reset(turn: Turn, request: ResetRequest): boolean {
   const plan = planReset(graph, state, request);
   if (isRefusal(plan)) return false;
   applyReset(turn, request, plan);
+  turn.freed = true;
+  if (state.flow.unstarted && isAdmitted(state)) admitted(turn);
   for (const node of graph.nodes) decide(turn, node);
   for (const map of state.maps.values()) {
     const ended = closeMap(turn, map);

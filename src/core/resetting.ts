@@ -29,7 +29,7 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
   const before = flowText(state);
   if (state.flow.tripped)
     for (const map of state.maps.values()) if (!isEnded(state.tasks[map.node])) mapChange(changes, map.node).reopened = true;
-  state.flow = { ...NO_FLOW, shares: state.flow.shares, called: state.flow.called };
+  state.flow = { ...NO_FLOW, shares: state.flow.shares, called: state.flow.called, unstarted: state.flow.unstarted };
   state.generation = plan.generation;
   for (const { node, item, why } of plan.tasks) {
     const target = targets.get(key(node, item));

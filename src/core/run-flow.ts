@@ -14,6 +14,7 @@ export function flowText({ flow, cause, cancelAsked }: Pick<RunState, 'flow' | '
     ...(flow.called === null ? {} : { called: flow.called }),
     ...(flow.incomplete ? { incomplete: true } : {}),
     ...(flow.reopened ? { reopened: true } : {}),
+    ...(flow.unstarted ? { unstarted: true } : {}),
   };
   return Object.keys(bag).length === 0 ? null : JSON.stringify(bag);
 }
@@ -44,6 +45,7 @@ export function readFlow(text: string | null): StoredFlow {
       called,
       incomplete: bag['incomplete'] === true,
       reopened: bag['reopened'] === true,
+      unstarted: bag['unstarted'] === true,
     },
     cause: cause === undefined ? null : causeOf(cause),
     cancelAsked: cancel === undefined ? null : reasonOf(cancel),

@@ -189,6 +189,8 @@ export interface RunFlow {
   readonly incomplete: boolean;
   /** It was over, and is open again for its compensations alone. */
   readonly reopened: boolean;
+  /** It was over before it began: it was not admitted, or its guard did not say yes. */
+  readonly unstarted: boolean;
 }
 
 export const NO_FLOW: RunFlow = {
@@ -200,6 +202,7 @@ export const NO_FLOW: RunFlow = {
   called: null,
   incomplete: false,
   reopened: false,
+  unstarted: false,
 };
 
 /**

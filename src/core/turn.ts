@@ -85,8 +85,10 @@ export interface Turn {
   readonly now: number;
   readonly settings: KernelSettings;
   readonly ended: EndedTask[];
-  /** Firsts that were won in it and whose losers are still to be cancelled; null where there are none. */
-  won: readonly GraphNode[] | null;
+  /** Firsts that are asked when nothing else follows any more; null where there are none. */
+  racing: Set<number> | null;
+  /** Somebody has ended who may have been the last to need what lost a first. */
+  freed: boolean;
   /** Something failed in it that nothing excuses. */
   hasFailed: boolean;
   /** Changes of tasks that are followed up by now: those of earlier events. */
