@@ -11,6 +11,7 @@ export function flowText({ flow, cause, cancelAsked }: Pick<RunState, 'flow' | '
     ...(flow.retries === 0 ? {} : { retries: flow.retries }),
     ...(flow.retryAt === null ? {} : { retryAt: flow.retryAt }),
     ...(flow.shares ? { shares: true } : {}),
+    ...(flow.again ? { again: true } : {}),
   };
   return Object.keys(bag).length === 0 ? null : JSON.stringify(bag);
 }
@@ -31,7 +32,14 @@ export function readFlow(text: string | null): StoredFlow {
   const isInstant = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
   if (!isInstant(retries) || !(retryAt === null || isInstant(retryAt))) throw new RangeError(`no flow of a run: ${text.slice(0, 100)}`);
   return {
-    flow: { tripped: bag['tripped'] === true, compensated: bag['compensated'] === true, retries, retryAt, shares: bag['shares'] === true },
+    flow: {
+      tripped: bag['tripped'] === true,
+      compensated: bag['compensated'] === true,
+      retries,
+      retryAt,
+      shares: bag['shares'] === true,
+      again: bag['again'] === true,
+    },
     cause: cause === undefined ? null : causeOf(cause),
     cancelAsked: cancel === undefined ? null : reasonOf(cancel),
   };

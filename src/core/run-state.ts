@@ -52,6 +52,8 @@ export interface QueuedTask extends TaskFacts {
   readonly next: 'start' | 'return' | 'resume';
   /** When its queue timeout or total timeout passes. */
   readonly expiresAt: number | null;
+  /** Of a child that is held back while its run is paused: its input, as a worker has checked it. */
+  readonly given?: string;
 }
 
 export interface RunningTask extends TaskFacts {
@@ -181,9 +183,11 @@ export interface RunFlow {
   readonly retryAt: number | null;
   /** A run around it holds the key that it would ask for: it asks for none. */
   readonly shares: boolean;
+  /** Its place was redriven while it cleaned up: it is redriven when that is over. */
+  readonly again: boolean;
 }
 
-export const NO_FLOW: RunFlow = { tripped: false, compensated: false, retries: 0, retryAt: null, shares: false };
+export const NO_FLOW: RunFlow = { tripped: false, compensated: false, retries: 0, retryAt: null, shares: false, again: false };
 
 /**
  * A run as the kernel sees it: derived from its rows when a process first touches it, changed in place by `advance`, never written as such.

@@ -209,4 +209,5 @@ export const RUN_TRANSITIONS: readonly Transition<RunStatus>[] = [
   { from: 'finishing', event: 'cleaned up', to: ['success', 'partial', 'failed', 'cancelled'] },
   { from: 'cancelling', event: 'cleaned up', to: ['failed', 'cancelled'] },
   { from: 'finishing', event: 'waits for its own retry', to: ['running'] },
+  { from: 'cancelling', event: 'cleaned up, its place was redriven', to: ['running'] },
 ];

@@ -61,7 +61,6 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   recallPlace: ['runs runs_parent (parent, parent_node, parent_item, parent_generation)'],
   recallItems: ['runs runs_parent (parent, parent_node)'],
   recallAll: ['runs runs_parent (parent)'],
-  recalled: [RUN],
   told: [RUN],
   leaveUntold: [RUN],
   untoldRuns: ['runs SCAN runs_untold', 'top INTEGER PRIMARY KEY'],

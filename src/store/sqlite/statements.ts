@@ -125,7 +125,7 @@ const SQL = {
   linkChild: `UPDATE runs SET parent = ?, parent_node = ?, parent_item = ?, parent_generation = ?, parent_name = ?, parent_kind = ?, tree = ? WHERE id = ?`,
   // why: whoever holds the state of an open child must notice that its place has another number
   renameChildren: `UPDATE runs SET parent_node = ?2, rev = rev + 1, owner = NULL WHERE parent IS NOT NULL AND parent = ?1 AND parent_node = ?3`,
-  relinkChild: 'UPDATE runs SET parent_generation = ?, recall = NULL WHERE id = ?',
+  relinkChild: 'UPDATE runs SET parent_generation = ?, recall = NULL, wake_at = ? WHERE id = ?',
   // why: due at once, by a sweep of any process; a detached child (1) and hooks (4) go on
   recallPlace: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
     AND parent_node = ?3 AND parent_item = ?4 AND parent_generation <= ?5 AND status < 6 AND parent_kind NOT IN (1, 4)`,
@@ -133,7 +133,6 @@ const SQL = {
     AND parent_node = ?3 AND parent_generation <= ?4 AND status < 6 AND parent_kind NOT IN (1, 4)`,
   recallAll: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
     AND status < 6 AND parent_kind NOT IN (1, 4)`,
-  recalled: 'UPDATE runs SET recall = NULL, wake_at = ? WHERE id = ?',
   told: 'UPDATE runs SET recall = NULL WHERE id = ? AND recall = 2',
   leaveUntold: 'UPDATE runs SET recall = 2 WHERE id = ?',
   untoldRuns: `SELECT r.id FROM runs r INDEXED BY runs_untold LEFT JOIN runs top ON top.id = r.parent

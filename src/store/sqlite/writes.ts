@@ -229,9 +229,8 @@ export class RunWriter {
   change(write: RunWrite, now: number, journal: JournalWriter): void {
     const { state, changes } = write;
     journal.run(state);
-    if (changes.kin === 'told') this.sql.recalled.run(null, state.run);
-    if (changes.kin === 'recalled') this.sql.recalled.run(wakeOf(state), state.run);
-    if (changes.kin === 'reopened') this.sql.relinkChild.run(state.parent?.generation ?? 0, state.run);
+    if (changes.kin !== 'none')
+      this.sql.relinkChild.run(state.parent?.generation ?? null, isRunOver[state.status] ? null : wakeOf(state), state.run);
     if (write.act !== null) this.act(state.run, write.act, now);
     if (write.move !== null) this.renumber(state.run, write.move, write.firstBody, journal);
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
