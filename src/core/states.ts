@@ -181,7 +181,7 @@ export const RUN_TRANSITIONS: readonly Transition<RunStatus>[] = [
   { from: '-', event: 'accepted', to: ['scheduled', 'queued', 'running'] },
   { from: 'scheduled', event: 'due', to: ['running', 'queued'] },
   { from: 'queued', event: 'cancel', to: ['cancelled'] },
-  { from: 'queued', event: 'marked failed', to: ['failed'] },
+  { from: 'queued', event: 'stuck or marked failed', to: ['failed'] },
   { from: 'queued', event: 'its key is taken', to: ['failed', 'cancelled'] },
   { from: 'running', event: 'makes room for a newer one of its key', to: ['cancelled'] },
   { from: 'queued', event: 'pause', to: ['paused'] },

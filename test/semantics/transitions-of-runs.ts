@@ -88,7 +88,7 @@ export const OF_RUNS: readonly Scenario[] = [
       'scheduled | due | queued',
       'queued | cancel | cancelled | person',
       'queued | admitted | running',
-      'queued | marked failed | failed | marked_failed',
+      'queued | stuck or marked failed | failed | marked_failed',
     ],
     async (place) => {
       const { one, kit, first, second } = await line(place);

@@ -191,7 +191,10 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   gateWaiting: ['gates gates_waiting (name)', RUN],
   gateHolders: ['gates gates_held (name)', RUN],
   takeGate: ['gates PRIMARY KEY (run, name)'],
-  gateGranted: ['gates SCAN gates_held', RUN],
+  gateGranted: ['gates SCAN gates_granted', RUN],
+  anyWaiting: ['gates gates_waiting (name)'],
+  passGate: ['gates PRIMARY KEY (run)|gates gates_granted (run)'],
+  operatorOf: ['limits PRIMARY KEY (kind, name)'],
   gateOf: ['gates PRIMARY KEY (run)'],
   keys_gates: ['gates PRIMARY KEY (run)'],
   drop_gates: ['gates PRIMARY KEY (run, name)'],
@@ -409,7 +412,18 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   oldestBackfill: ['backfills backfills_ended (finished_at)'],
   pruneFires: [FIRE, 'fires fires_at (at)', RUN],
   pruneBackfills: ['backfills INTEGER PRIMARY KEY', 'backfills backfills_ended (finished_at)'],
-  stuckRuns: ['runs runs_open (definition)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
+  // Of a map the row of its task alone, and its counters: none of its items.
+  stuckRuns: [
+    'runs runs_open (definition)',
+    'gates PRIMARY KEY (run)',
+    'maps PRIMARY KEY (run)',
+    'tasks PRIMARY KEY (run)',
+    'nodes SCAN',
+    'tasks PRIMARY KEY (run, node)',
+    'nodes SCAN',
+    'tasks PRIMARY KEY (run, node, item)',
+  ],
+  anyLive: ['tasks PRIMARY KEY (run)'],
 };
 /** Sorts what it found: everything else comes out of its index in order. */
 const MAY_SORT: readonly StatementName[] = [

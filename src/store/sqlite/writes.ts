@@ -105,6 +105,8 @@ export class RunWriter {
   private readonly tasks: TaskWriter;
   private readonly lanes: Lanes;
   private readonly fires: FireWriter;
+  /** Keys of workflows that runs ask for, or have given up, since the transaction began. */
+  readonly keys = new Set<string>();
 
   constructor(sql: Statements, tasks: TaskWriter, lanes: Lanes) {
     this.sql = sql;
@@ -249,8 +251,11 @@ export class RunWriter {
   }
 
   private gate(run: number, { gate }: Changes): void {
-    if (gate?.kind === 'enter') this.sql.enterGate.run(run, gate.need.name, JSON.stringify(gate.need), gate.rank);
-    else if (gate !== null) this.sql.leaveGate.run(run);
+    if (gate === null) return;
+    if (gate.kind === 'enter') {
+      this.sql.enterGate.run(run, gate.need.name, JSON.stringify(gate.need), gate.rank);
+      this.keys.add(gate.need.name);
+    } else for (const { name } of this.sql.leaveGate.all(run)) this.keys.add(String(name));
   }
 
   /** All rows of a run that goes on under another definition get the numbers of its tasks there. */
@@ -284,7 +289,10 @@ export class RunWriter {
       status === 'paused' ? 0 : 1,
       run,
     );
-    for (const { from, to } of changes.moves) journal.runMoved(from, to, null);
+    for (const { from, to } of changes.moves) {
+      if (from === 'queued' && to === 'running') this.sql.passGate.run(run);
+      journal.runMoved(from, to, null);
+    }
   }
 
   private cover(state: RunState): void {
