@@ -112,7 +112,10 @@ function restarted(doing: Doing, task: TaskState, target: ResetTarget | undefine
 /** Of a redriven task that is a run of its own only what failed in it is done over. */
 function goesOn({ turn, request, why }: Doing, task: TaskState, target: ResetTarget | undefined): boolean {
   const isSame = request.kind === 'redrive' && why !== 'downstream' && why !== 'ran_on_the_failure' && target?.edited === undefined;
-  return isSame && turn.graph.nodes[task.node]?.child != null && (task.status === 'failed' || task.status === 'cancelled');
+  if (turn.graph.nodes[task.node]?.child == null) return false;
+  // Held back while the run is paused: what an earlier redrive has decided stands, as for one that is pending.
+  if (task.status === 'queued' && task.phase === 'body' && task.next === 'return') return request.kind === 'redrive';
+  return isSame && (task.status === 'failed' || task.status === 'cancelled');
 }
 
 function resetTask(

@@ -52,6 +52,8 @@ export interface QueuedTask extends TaskFacts {
   readonly next: 'start' | 'return' | 'resume';
   /** When its queue timeout or total timeout passes. */
   readonly expiresAt: number | null;
+  /** Of a child that is held back while its run is paused: its input, as a worker has checked it. */
+  readonly given?: string;
 }
 
 export interface RunningTask extends TaskFacts {
@@ -191,6 +193,8 @@ export interface RunFlow {
   readonly reopened: boolean;
   /** It was over before it began: it was not admitted, or its guard did not say yes. */
   readonly unstarted: boolean;
+  /** Its place was redriven while it cleaned up: it is redriven when that is over. */
+  readonly again: boolean;
 }
 
 export const NO_FLOW: RunFlow = {
@@ -203,6 +207,7 @@ export const NO_FLOW: RunFlow = {
   incomplete: false,
   reopened: false,
   unstarted: false,
+  again: false,
 };
 
 /**
