@@ -34,7 +34,7 @@ export interface StartOptions {
   readonly key?: string | { readonly value: string; readonly for?: 'kept' | 'open' | Duration; readonly onDuplicate?: 'return' | 'reject' };
   /** Starts so much later. */
   readonly delay?: Duration;
-  /** Or at this instant. */
+  /** Or at this instant: not both. */
   readonly startAt?: Date;
   /** Higher goes first; a unit is worth a minute of waiting. */
   readonly priority?: number;
@@ -450,6 +450,7 @@ function checkedPriority(priority = 0): number {
 
 function startInstant(options: StartOptions, now: number): number | null {
   if (options.startAt === undefined) return delayedInstant(options.delay, now);
+  if (options.delay !== undefined) throw new PawlError('CONFIG_OPTION', 'delay, startAt: give one of them, not both.');
   const at = options.startAt instanceof Date ? options.startAt.getTime() : Number.NaN;
   if (Number.isFinite(at)) return at;
   const given = options.startAt instanceof Date ? 'an invalid one' : shown(options.startAt);
