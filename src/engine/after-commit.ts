@@ -25,6 +25,8 @@ export interface AfterHost {
   readonly onCommit: (seq: number) => void;
   readonly onRunEnd: (run: number, end: RunEnd) => void;
   readonly onGate: () => void;
+  /** A run was opened anew: it may be one of an older version. */
+  readonly onReset: () => void;
   readonly onWait: (run: number, task: WaitingTask) => void;
   readonly onDue: (at: number) => void;
 }
@@ -73,6 +75,7 @@ export class AfterCommit {
         this.at.claims()?.revoke(token, 'The task was ended.');
     }
     if (changes.moves.length > 0 || changes.reset !== null || changes.flow || move !== null) this.woken(state);
+    if (changes.reset !== null) this.at.onReset();
     if (changes.gate !== null || changes.moves.at(-1)?.to === 'queued') this.at.onGate();
     if (move !== null) {
       this.at.cache.put(entry);

@@ -1,6 +1,7 @@
 /** Rates, priorities, fairness, queues, pauses, bounds on what waits, and local continuation. */
 import { expect, test } from 'vitest';
 import { createEngine, isPawlError, task, workflow, type TaskOpts } from '../../src/index.ts';
+import { codeOf } from './further-ops-kit.ts';
 import { anyText, endAll, engineWith, flowOf, gate } from './capacity-kit.ts';
 import type { TestEngine } from '../../src/testing/index.ts';
 
@@ -16,14 +17,6 @@ function noting(options: TaskOpts, name = 'job') {
 const taskOf = async (run: { tasks(): Promise<readonly { status: string; reason?: string }[]> }): Promise<string> => {
   const [one] = await run.tasks();
   return one?.reason === undefined ? String(one?.status) : `${one.status}: ${one.reason}`;
-};
-const codeOf = async (work: () => unknown): Promise<string> => {
-  try {
-    await work();
-    return 'none';
-  } catch (error) {
-    return isPawlError(error) ? error.code : String(error);
-  }
 };
 
 test('rate 2/s, five at once: two now, then one each half second', async () => {
