@@ -314,6 +314,8 @@ export class TestEngine implements RunHost {
     for (let engine: Engine | null = null; engine !== this.engine && !this.isClosed;) {
       engine = await this.ready();
       yield* engine.pulse(ref, signal);
+      // It may have ended by the crash, before the next process is there.
+      await this.rebooting;
     }
   }
 

@@ -368,3 +368,22 @@ test.each([
   expect(await codeOf(() => engine.limits.set(name, value))).toMatch(/^(CONFIG|RUN|TASK)_/);
   expect(await engine.limits.list()).toEqual(before);
 });
+
+test('a run that no worker has seen yet: its roots are queued and wait for a worker, what comes behind them is pending, in the order of the graph', async () => {
+  const flow = workflow({ name: 'flow' }, (w) => {
+    const a = w.run('a', {}, () => 1);
+    w.run('b', {}, () => 2, { after: [a] });
+    w.run('c', {}, () => 3);
+  });
+  const engine = createEngine({ store: 'sqlite::memory:', use: [flow] });
+  const run = await engine.start(flow);
+  const now = ['a queued', 'b pending', 'c queued'];
+  expect((await run.tasks()).map(({ task: id, status }) => `${id} ${status}`)).toEqual(now);
+  const { tasks } = await run.inspect();
+  expect(tasks.map(({ task: id, status }) => `${id} ${status}`)).toEqual(now);
+  expect(tasks.map(({ waitReason }) => waitReason)).toEqual(['worker', undefined, 'worker']);
+  await engine.work();
+  await run.result();
+  expect((await run.tasks()).map(({ task: id }) => id)).toEqual(['a', 'b', 'c']);
+  await engine.close();
+});
