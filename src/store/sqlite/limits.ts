@@ -212,10 +212,10 @@ function queuedKinds(sql: Statements): { definition: number; node: number | null
 
 /** Of one key so many waiting runs are looked at, at once. */
 const MAX_WAITING = 200;
-const MAX_HOLDERS = 1_000_000;
+export const MAX_HOLDERS = 1_000_000;
 
 function admitRuns(sql: Statements): port.Admitted {
-  const operators = new Map(readLimits(sql).flatMap(({ kind, name, operator }) => (kind === 'key' ? [[name, operator] as const] : [])));
+  const operators = operatorsOfKeys(sql);
   const displaced: { run: number; status: 'failed' | 'cancelled' }[] = [];
   for (let row = sql.nextGate.get(''); row !== undefined; row = sql.nextGate.get(row['name'] ?? null)) {
     const name = String(row['name']);
@@ -224,14 +224,21 @@ function admitRuns(sql: Statements): port.Admitted {
       const { limit, onLimit } = JSON.parse(String(need)) as KeyNeed;
       return { run: Number(run), limit, onLimit };
     });
-    const operator = operators.get(name);
-    const admissions = admit(waiting, holders.length, typeof operator === 'number' ? operator : null);
+    const admissions = admit(waiting, holders.length, operators.get(name) ?? null);
     for (const run of admissions.granted) sql.takeGate.run(run, name);
     displaced.push(...admissions.refused);
     if (admissions.displaces) displaced.push({ run: Number(holders[0]?.['run']), status: 'cancelled' });
   }
   return { granted: sql.gateGranted.all().map((row) => Number(row['run'])), displaced };
 }
+
+/** How much of a key runs at once, where an operator says it. */
+export const operatorsOfKeys = (sql: Statements): ReadonlyMap<string, number> =>
+  new Map(
+    readLimits(sql).flatMap(({ kind, name, operator }) =>
+      kind === 'key' && typeof operator === 'number' ? [[name, operator] as const] : [],
+    ),
+  );
 
 function readLimits(sql: Statements): port.LimitRow[] {
   return sql.readLimits.all().map((row) => ({
