@@ -5,6 +5,7 @@ import { isEnded, isUnderway, mapChange, move, putTask, taskAt } from './changes
 import type { GraphNode } from './compile.ts';
 import { cancelCatcher, end } from './ending.ts';
 import { afterFailure, afterLoss } from './failure.ts';
+import { beginAnew, forgetPlace, goOn, hold, startHeld } from './going-on.ts';
 import { letGoOf } from './letting-go.ts';
 import { closeMap, takeItems } from './maps.ts';
 import { judged } from './judging.ts';
@@ -31,6 +32,7 @@ export function apply(turn: Turn, event: RunEvent): boolean {
   if (event.type === 'reopened') return reopen(turn, event);
   if (event.type === 'undo') return undoForParent(turn);
   if (event.type === 'undone_again') return undoneAgain(turn);
+  if (event.type === 'goOn') return goOn(turn, event.generation, () => reset(turn, REDRIVE_ALL));
   if (event.type === 'tell') return isRunOver[state.status] && (turn.changes.kin = 'told') === 'told';
   if (isRunOver[state.status]) return false;
   switch (event.type) {
@@ -55,6 +57,8 @@ export function apply(turn: Turn, event: RunEvent): boolean {
     case 'kin':
       turn.kin = event.kin;
       return true;
+    case 'anew':
+      return applyAnew(turn, event);
     case 'cached':
       return applyCached(turn, event.node, event.item, event.output);
     case 'limit': {
@@ -122,7 +126,7 @@ function runDue(turn: Turn): boolean {
 /** The run is redriven as a whole; where nothing can be redriven any more, it ends. */
 function retryRun(turn: Turn): boolean {
   const { state } = turn;
-  const retries = state.flow.retries + 1;
+  const retries = state.flow.again ? 0 : state.flow.retries + 1;
   const isReset = reset(turn, REDRIVE_ALL);
   state.flow = { ...state.flow, retries: isReset ? retries : (turn.graph.upkeep?.retry?.maxAttempts ?? 0), retryAt: null };
   turn.changes.flow = true;
@@ -230,7 +234,8 @@ function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, outcome: E
     return;
   }
   if (node.child !== null) {
-    startChild(turn, node, task, outcome.input === undefined ? {} : { input: outcome.input });
+    if (turn.state.status === 'paused') hold(turn, node, task, outcome.input === undefined ? {} : { given: outcome.input });
+    else startChild(turn, node, task, outcome.input === undefined ? {} : { input: outcome.input });
     return;
   }
   if (node.needs !== null) {
@@ -298,13 +303,12 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   return true;
 }
 
-/** Child runs that were held back while the run was paused. */
-function startHeld(turn: Turn): void {
-  for (const node of turn.graph.nodes) {
-    const task = turn.state.tasks[node.index];
-    if (node.child !== null && task?.status === 'queued' && task.phase === 'body')
-      startChild(turn, node, task, { goesOn: task.next === 'return' });
-  }
+function applyAnew(turn: Turn, { node: nodeIndex, item, generation }: Extract<RunEvent, { type: 'anew' }>): boolean {
+  const task = taskAt(turn.state, nodeIndex, item);
+  const node = turn.graph.nodes[nodeIndex];
+  if (node === undefined || task?.status !== 'waiting' || task.generation !== generation) return false;
+  beginAnew(turn, node, task);
+  return true;
 }
 
 /** The parent waits for this run no more. */
@@ -312,6 +316,7 @@ function recalled(turn: Turn): boolean {
   const { state, changes } = turn;
   changes.kin = 'recalled';
   if (state.parent !== null) state.parent = { ...state.parent, recalled: true };
+  forgetPlace(turn);
   cancelWithParent(turn);
   return true;
 }

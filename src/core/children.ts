@@ -77,6 +77,10 @@ export type ChildEvent =
   | (Place & { readonly type: 'accepted'; readonly id: string })
   /** It could not start. */
   | (Place & { readonly type: 'refused'; readonly name: string | null; readonly error: string })
+  /** No run that this place had can go on: it begins anew. */
+  | (Place & { readonly type: 'anew' })
+  /** To the child: its place was redriven, in this generation of it. */
+  | { readonly type: 'goOn'; readonly generation: number }
   /** The child of this place was redriven: it is to be waited for again. `name`: of a call of the task's body. */
   | (Place & { readonly type: 'reopened'; readonly name: string | null })
   /** The parent waits for this run no more. */
@@ -169,6 +173,8 @@ export function endNotice(graph: CompiledGraph, state: RunState, ended: Ended, r
   if (parent === null || !isAwaited(parent)) return null;
   const { status, output, hasOutput, reason } = ended;
   const { node, item, generation, name } = parent;
+  // What its place was redriven for can not be done here any more: it has been undone.
+  if (state.flow.again && state.flow.compensated) return { type: 'anew', node, item, generation };
   const error = status === 'failed' || status === 'cancelled' ? failureOf(graph, state, run, status, reason) : null;
   return {
     type: 'child',

@@ -35,7 +35,7 @@ function isHeldUp(turn: Turn): boolean {
     enterCleanup(turn);
     return true;
   }
-  if (upkeep !== null && retriesLater(turn, upkeep)) return true;
+  if (goesOnNext(turn) || (upkeep !== null && retriesLater(turn, upkeep))) return true;
   if (!compensates(turn)) return false;
   enterCleanup(turn);
   return true;
@@ -91,6 +91,23 @@ function retriesLater(turn: Turn, { retry }: Upkeep): boolean {
   state.flow = { ...flow, retryAt: Math.min(LAST_INSTANT, now + backoffMs(retry, flow.retries + 1, retry.jitter, seed)) };
   changes.flow = true;
   if (state.status === 'finishing') move(turn, 'running');
+  return true;
+}
+
+/** It has cleaned up, and its place was redriven meanwhile: it is redriven before it ends. What was undone by then is not done again. */
+function goesOnNext(turn: Turn): boolean {
+  const { state, changes, graph, now } = turn;
+  const { flow } = state;
+  if (!flow.again || flow.compensated) return false;
+  if (flow.retryAt !== null) return true;
+  const { status } = decideOutcome(graph, state);
+  if ((status !== 'failed' && status !== 'cancelled') || !canRedrive(turn)) return false;
+  state.flow = { ...flow, retryAt: now };
+  state.cause = null;
+  state.cancelAsked = null;
+  state.deadlineAt = null;
+  changes.flow = true;
+  move(turn, 'running');
   return true;
 }
 

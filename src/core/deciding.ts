@@ -4,6 +4,7 @@ import { isEnded, isUnderway, putTask } from './changes.ts';
 import { concludeRun } from './cleanup.ts';
 import type { GraphNode } from './compile.ts';
 import { end } from './ending.ts';
+import { asksFirst } from './going-on.ts';
 import { hookStart } from './hooks.ts';
 import type { Races } from './races.ts';
 import { decideNode, tally } from './joining.ts';
@@ -130,10 +131,6 @@ function start(turn: Turn, node: GraphNode): void {
     expiresAt: expiryOf(node, turn.now),
   });
 }
-
-/** Before a child starts, a worker that has the code asks its predicate and checks its input. */
-const asksFirst = ({ task }: GraphNode): boolean =>
-  'when' in task && (task.when === true || (task.kind === 'child' && task.checked === true));
 
 /** Writes a task's next state, and follows it up where that is its end. Null: it is written already. */
 export function settle(turn: Turn, to: TaskState | null): void {

@@ -29,6 +29,7 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
   const before = flowText(state);
   if (state.flow.tripped)
     for (const map of state.maps.values()) if (!isEnded(state.tasks[map.node])) mapChange(changes, map.node).reopened = true;
+  state.undo = null;
   state.flow = { ...NO_FLOW, shares: state.flow.shares, called: state.flow.called, unstarted: state.flow.unstarted };
   state.generation = plan.generation;
   for (const { node, item, why } of plan.tasks) {
@@ -57,6 +58,7 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
 function undoAgain(turn: Turn, request: ResetRequest, plan: ResetPlan, targets: ReadonlyMap<string, ResetTarget>): void {
   const { state, changes } = turn;
   changes.reset = plan;
+  state.undo = null;
   state.generation = plan.generation;
   for (const { node, item, why } of plan.tasks) {
     const row = taskAt(state, node, item);
@@ -112,7 +114,10 @@ function restarted(doing: Doing, task: TaskState, target: ResetTarget | undefine
 /** Of a redriven task that is a run of its own only what failed in it is done over. */
 function goesOn({ turn, request, why }: Doing, task: TaskState, target: ResetTarget | undefined): boolean {
   const isSame = request.kind === 'redrive' && why !== 'downstream' && why !== 'ran_on_the_failure' && target?.edited === undefined;
-  return isSame && turn.graph.nodes[task.node]?.child != null && (task.status === 'failed' || task.status === 'cancelled');
+  if (turn.graph.nodes[task.node]?.child == null) return false;
+  // Held back while the run is paused: what an earlier redrive has decided stands, as for one that is pending.
+  if (task.status === 'queued' && task.phase === 'body' && task.next === 'return') return request.kind === 'redrive';
+  return isSame && (task.status === 'failed' || task.status === 'cancelled');
 }
 
 function resetTask(

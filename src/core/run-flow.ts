@@ -15,6 +15,7 @@ export function flowText({ flow, cause, cancelAsked }: Pick<RunState, 'flow' | '
     ...(flow.incomplete ? { incomplete: true } : {}),
     ...(flow.reopened ? { reopened: true } : {}),
     ...(flow.unstarted ? { unstarted: true } : {}),
+    ...(flow.again ? { again: true } : {}),
   };
   return Object.keys(bag).length === 0 ? null : JSON.stringify(bag);
 }
@@ -46,6 +47,7 @@ export function readFlow(text: string | null): StoredFlow {
       incomplete: bag['incomplete'] === true,
       reopened: bag['reopened'] === true,
       unstarted: bag['unstarted'] === true,
+      again: bag['again'] === true,
     },
     cause: cause === undefined ? null : causeOf(cause),
     cancelAsked: cancel === undefined ? null : reasonOf(cancel),

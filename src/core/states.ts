@@ -181,7 +181,7 @@ export const RUN_TRANSITIONS: readonly Transition<RunStatus>[] = [
   { from: '-', event: 'accepted', to: ['scheduled', 'queued', 'running'] },
   { from: 'scheduled', event: 'due', to: ['running', 'queued'] },
   { from: 'queued', event: 'cancel', to: ['cancelled'] },
-  { from: 'queued', event: 'marked failed', to: ['failed'] },
+  { from: 'queued', event: 'stuck or marked failed', to: ['failed'] },
   { from: 'queued', event: 'its key is taken', to: ['failed', 'cancelled'] },
   { from: 'running', event: 'makes room for a newer one of its key', to: ['cancelled'] },
   { from: 'queued', event: 'pause', to: ['paused'] },
@@ -212,4 +212,5 @@ export const RUN_TRANSITIONS: readonly Transition<RunStatus>[] = [
   { from: 'success', event: 'its parent compensates', to: ['finishing'] },
   { from: 'partial', event: 'its parent compensates', to: ['finishing'] },
   { from: 'failed', event: 'redrive of a compensation', to: ['finishing'] },
+  { from: 'cancelling', event: 'cleaned up, its place was redriven', to: ['running'] },
 ];

@@ -3,6 +3,7 @@ import { abandonedNotice, endNotice, isAwaited, type ChildStart } from '../core/
 import { kinFacts } from '../core/compensating.ts';
 import { decode, encode } from '../core/codec.ts';
 import type { HookFacts } from '../core/hooks.ts';
+import { isRefusal, planReset, REDRIVE_ALL } from '../core/reset.ts';
 import { BadKey } from '../core/needs.ts';
 import { newRunId, runIdText } from '../core/ids.ts';
 import type { ParentLink, RunState } from '../core/run-state.ts';
@@ -20,12 +21,12 @@ import type { Known, Registry } from './registry.ts';
 /** A run must be brought in again, or left out, before the commit can be decided: everything is planned anew. */
 export class PlanAgain extends Error {
   readonly run: number;
-  /** Null: with the ended items of its maps. */
-  readonly fault: { readonly error: unknown } | null;
-  constructor(run: number, fault: { readonly error: unknown } | null) {
+  /** `items`: with the ended items of its maps; `apart`: not all of it in one commit; else without the run, whose fault it is. */
+  readonly why: 'items' | 'apart' | { readonly error: unknown };
+  constructor(run: number, why: PlanAgain['why']) {
     super(`run ${run} is to be planned anew`);
     this.run = run;
-    this.fault = fault;
+    this.why = why;
   }
 }
 
@@ -166,7 +167,7 @@ class Settling {
     units.length = 0;
     if (planned !== undefined) return planned;
     const broken = this.plan.broken.find(({ run }) => run === entry.state.run);
-    throw new PlanAgain(entry.state.run, broken === undefined ? null : { error: broken.error });
+    throw new PlanAgain(entry.state.run, broken === undefined ? 'items' : { error: broken.error });
   }
 
   private join(a: Member, b: Member): void {
@@ -191,7 +192,8 @@ class Settling {
       member.seen++;
       if (start.isOpen === true) await this.lookAgain(member, start);
       else if (start.refused !== null) this.refuse(member, start, start.refused);
-      else if (!start.goesOn || !(await this.goesOn(member, start))) await this.start(member, start);
+      else if (!start.goesOn) await this.start(member, start);
+      else if (!(await this.goesOn(member, start))) this.say(member, { type: 'anew', ...placeOf(start) });
     }
   }
 
@@ -287,30 +289,37 @@ class Settling {
     return known;
   }
 
-  /** Of a place that was redriven: the run it had, redriven in its turn. False where there is none that can go on: a new one starts. */
+  /** Of a place that was redriven: the run it had goes on in its turn. False where there is none that can. */
   private async goesOn(member: Member, start: ChildStart): Promise<boolean> {
     const rows = await this.parts.store.childrenOf(member.state.run, { node: start.node, item: start.item });
     const row: RunRow | undefined = rows.findLast(
       ({ parent }) => parent !== null && isAwaited({ ...parent, recalled: false }) && parent.name === start.name,
     );
-    if (row?.parent == null || !isRunOver[row.status] || row.status === 'success' || this.members.has(row.run)) return false;
-    const { loader } = this.parts;
-    if (loader.cache.get(row.run) === undefined) await loader.load([{ run: row.run, items: [] }]);
-    const entry = loader.cache.get(row.run);
-    if (entry === undefined) return false;
-    const before = entry.state.parent;
-    entry.state.parent = { ...row.parent, generation: start.generation, recalled: false };
-    const request = { kind: 'redrive', targets: [], keep: [], acceptUnknown: false, sameKey: false } as const;
-    const planned = this.planned(entry, [{ type: 'reset', request }]);
-    if (planned.changes.refused.length > 0) {
-      entry.state.parent = before;
-      this.plan.runs.splice(this.plan.runs.indexOf(planned), 1);
-      return false;
-    }
-    const child = this.memberOf(planned);
+    const child = row === undefined ? null : await this.bring(row.run);
+    if (row === undefined || child === null) return false;
+    // why: what it ends as in this very commit is to be there before it is redriven
+    if (child.changes.end !== null && this.isDivisible) throw new PlanAgain(row.run, 'apart');
     this.join(member, child);
-    this.queue.push(child);
+    if (this.say(child, { type: 'goOn', generation: start.generation })) return true;
+    if (hasGood(row)) return this.takesEnd(child, start.generation);
+    const why = planReset(child.known.compiled, child.state, REDRIVE_ALL);
+    if (!isRefusal(why) || why.code !== 'TASK_OUTCOME_UNKNOWN') return false;
+    const task = child.known.compiled.nodes[why.node]?.task.id ?? '';
+    const message = `Run ${runIdText(row.uid)} cannot go on by itself: of its task "${task}", ${why.message}. Redrive it there.`;
+    this.refuse(member, start, JSON.stringify({ name: 'PawlError', code: why.code, message }));
     return true;
+  }
+
+  /** It was let go of and succeeded all the same: that is what its place comes to. */
+  private takesEnd(child: Member, generation: number): boolean {
+    const { state } = child;
+    if (state.parent !== null) state.parent = { ...state.parent, generation, recalled: false };
+    return this.say(child, { type: 'tell' });
+  }
+
+  /** Whether a part of what was to be decided could be decided later. */
+  private get isDivisible(): boolean {
+    return this.plan.runs.filter(({ units, move }) => units.length > 0 || move !== null).length > 1;
   }
 
   // --- up ----------------------------------------------------------------------------------------------------------------------------
@@ -385,11 +394,15 @@ class Settling {
       return taken;
     } catch (error) {
       const { run } = member.host.state;
-      if (error instanceof ItemsNeeded) throw new PlanAgain(run, null);
+      if (error instanceof ItemsNeeded) throw new PlanAgain(run, 'items');
       throw new PlanAgain(run, { error });
     }
   }
 }
+
+/** It has something to give to its place. */
+const hasGood = ({ status, hasOutput }: RunRow): boolean =>
+  status === 'skipped' || ((status === 'success' || status === 'partial') && hasOutput);
 
 function hookInput({ uid, known, state, changes }: Member, { status, reason, error }: HookFacts): string | null {
   const { end } = changes;

@@ -88,7 +88,7 @@ export const OF_RUNS: readonly Scenario[] = [
       'scheduled | due | queued',
       'queued | cancel | cancelled | person',
       'queued | admitted | running',
-      'queued | marked failed | failed | marked_failed',
+      'queued | stuck or marked failed | failed | marked_failed',
     ],
     async (place) => {
       const { one, kit, first, second } = await line(place);
@@ -275,5 +275,14 @@ export const OF_RUNS: readonly Scenario[] = [
       }),
     );
     await kit.clock.advance('2h');
+  }),
+  scenario(['cancelling | cleaned up, its place was redriven | running'], async (place) => {
+    const slow = { setup: ok, teardown: (_: unknown, ctx: { readonly signal: AbortSignal }) => hang(_, ctx), grace: '5s' as const };
+    const child = of('child', {}, (w) => w.using('db', slow, () => hangs(w)));
+    const { kit, run } = await place.run(of('one', {}, (w) => void w.run(child, undefined)));
+    await run.cancel();
+    await kit.clock.advance('1s');
+    await run.redrive();
+    await kit.clock.advance('1m');
   }),
 ];

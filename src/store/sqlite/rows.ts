@@ -48,7 +48,7 @@ export function changing(task: TaskState): Value[] {
     ended ? flagsOf(task) : running && task.partial === true ? FLAG.partial : 0,
     ended ? task.completion : null,
     waiting ? JSON.stringify(task.on) : null,
-    ended ? task.output : null,
+    ended ? task.output : task.status === 'queued' ? (task.given ?? null) : null,
     'error' in task ? task.error : null,
   ];
 }
@@ -104,7 +104,14 @@ export function readTask(row: Row): TaskState {
     case 'pending':
       return { ...facts, status, ...(row['next'] === 1 ? { goesOn: true } : {}) };
     case 'queued':
-      return { ...facts, status, phase, next: NEXTS[number(row['next'])] ?? 'start', expiresAt: numberOrNull(row['due_at']) };
+      return {
+        ...facts,
+        status,
+        phase,
+        next: NEXTS[number(row['next'])] ?? 'start',
+        expiresAt: numberOrNull(row['due_at']),
+        ...(row['output'] === null ? {} : { given: text(row['output']) }),
+      };
     case 'running': {
       const token = numberOrNull(row['token']);
       return {

@@ -85,12 +85,10 @@ const SQL = {
   linkChild: `UPDATE runs SET parent = ?, parent_node = ?, parent_item = ?, parent_generation = ?, parent_name = ?, parent_kind = ?, tree = ? WHERE id = ?`,
   // why: whoever holds the state of an open child must notice that its place has another number
   renameChildren: `UPDATE runs SET parent_node = ?2, rev = rev + 1, owner = NULL WHERE parent IS NOT NULL AND parent = ?1 AND parent_node = ?3`,
-  relinkChild: 'UPDATE runs SET parent_generation = ?, recall = NULL, completion = NULL WHERE id = ?',
+  relinkChild: 'UPDATE runs SET parent_generation = ?, recall = ?, completion = ?, wake_at = ? WHERE id = ?',
   numberChild: 'UPDATE runs SET completion = ? WHERE id = ?',
   // why: due at once, as what is let go of
   askUndo: 'UPDATE runs SET recall = 3, wake_at = CASE WHEN quarantined IS NULL THEN ? END WHERE id = ?',
-  undoBegins: 'UPDATE runs SET recall = 4, completion = NULL, wake_at = ? WHERE id = ?',
-  toldEnd: 'UPDATE runs SET recall = NULL, completion = NULL, wake_at = NULL WHERE id = ?',
   // why: due at once, by a sweep of any process; a detached child (1) and hooks (4) go on
   recallPlace: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
     AND parent_node = ?3 AND parent_item = ?4 AND parent_generation <= ?5 AND status < 6 AND parent_kind NOT IN (1, 4)`,
@@ -362,12 +360,20 @@ const SQL = {
   dueRuns: 'SELECT id AS run, status, recall, wake_at AS dueAt FROM runs WHERE wake_at <= ? ORDER BY wake_at LIMIT ?',
   nextTaskDue: 'SELECT due_at AS at FROM tasks WHERE due_at > ? ORDER BY due_at LIMIT 1',
   nextRunDue: 'SELECT wake_at AS at FROM runs WHERE wake_at > ? ORDER BY wake_at LIMIT 1',
-  // why: driven by the index of open runs, one probe of the primary key each; the sweep pages through them
-  stuckRuns: `SELECT r.id AS run, r.definition, r.rev, (r.status IN (2, 4, 5) AND r.unclaimed IS NULL AND r.quarantined IS NULL AND json_extract(r.flow, '$.retryAt') IS NULL AND NOT EXISTS
-      (SELECT 1 FROM tasks t WHERE t.run = r.id AND (t.token IS NOT NULL OR t.status IN (1, 3, 4))) AND NOT EXISTS
-      (SELECT 1 FROM maps m WHERE m.run = r.id AND m.closed IS NULL AND (m.next < m.n OR m.again > 0)) AND NOT EXISTS
-      (SELECT 1 FROM runs c WHERE c.parent = r.id AND c.parent IS NOT NULL AND c.parent_kind NOT IN (1, 4) AND (c.status < 6 OR c.recall = 3))) AS stuck
+  // why: driven by the index of open runs, a few probes by key each; the sweep pages through them. Of a map whose items are open its counters
+  // tell, so that the items that have ended are not read; what then looks as if nothing woke it is looked at row by row
+  stuckRuns: `SELECT r.id AS run, r.definition, r.rev, (r.unclaimed IS NULL AND r.quarantined IS NULL AND CASE
+      WHEN r.status = 1 THEN NOT EXISTS (SELECT 1 FROM gates e WHERE e.run = r.id)
+      ELSE r.status IN (2, 4, 5) AND json_extract(r.flow, '$.retryAt') IS NULL AND NOT EXISTS (SELECT 1 FROM maps m WHERE m.run = r.id
+        AND (m.closed IS NULL AND (m.next < m.n OR m.again > 0) OR m.next > m.ok + m.failed + m.cancelled + m.skipped + m.again))
+      AND NOT EXISTS (WITH RECURSIVE nodes(node) AS (SELECT min(node) FROM tasks WHERE run = r.id UNION ALL
+        SELECT (SELECT min(node) FROM tasks WHERE run = r.id AND node > nodes.node) FROM nodes WHERE nodes.node IS NOT NULL)
+        SELECT 1 FROM nodes CROSS JOIN tasks t ON t.run = r.id AND t.node = nodes.node AND t.item = -1
+        WHERE t.token IS NOT NULL OR t.status IN (1, 3, 4))
+       AND NOT EXISTS (SELECT 1 FROM runs c WHERE c.parent = r.id AND c.parent IS NOT NULL AND c.parent_kind NOT IN (1, 4)
+         AND (c.status < 6 OR c.recall = 3)) END) AS stuck
     FROM runs r INDEXED BY runs_open WHERE r.status < 6 AND (r.definition, r.id) > (?, ?) ORDER BY r.definition, r.id LIMIT ?`,
+  anyLive: 'SELECT 1 AS n FROM tasks WHERE run = ? AND (token IS NOT NULL OR status IN (1, 3, 4)) LIMIT 1',
 } as const;
 
 export type StatementName = keyof typeof SQL;

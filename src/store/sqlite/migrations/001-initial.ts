@@ -372,11 +372,13 @@ CREATE TABLE gates (
   name TEXT NOT NULL,
   need TEXT NOT NULL CHECK (json_valid(need)),
   rank INTEGER NOT NULL,
-  held INTEGER NOT NULL CHECK (held IN (0, 1)),
+  -- 0: it waits; 2: the key is its own, and it has not gone on with it yet; 1: it has
+  held INTEGER NOT NULL CHECK (held IN (0, 1, 2)),
   PRIMARY KEY (run, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX gates_waiting ON gates (name, rank, run) WHERE held = 0;
-CREATE INDEX gates_held ON gates (name, run) WHERE held = 1;
+CREATE INDEX gates_held ON gates (name, run) WHERE held > 0;
+CREATE INDEX gates_granted ON gates (run) WHERE held = 2;
 
 -- acts of people
 CREATE TABLE audit (
