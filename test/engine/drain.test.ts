@@ -51,7 +51,7 @@ async function drained(
 }
 
 test.each([
-  ['its reason', (ctx: Ctx) => new Promise((_, fail) => ctx.signal.addEventListener('abort', () => fail(ctx.signal.reason)))],
+  ['its reason', (ctx: Ctx) => new Promise((_, fail) => ctx.signal.addEventListener('abort', () => fail(ctx.signal.reason as Error)))],
   ["a timer's AbortError", (ctx: Ctx) => sleep(60_000, 'late', { signal: ctx.signal })],
   ['in a step', (ctx: Ctx) => ctx.step('wait', () => sleep(60_000, 'late', { signal: ctx.signal }))],
 ] as const)(
