@@ -483,3 +483,137 @@ describe('the runs below a run come along', () => {
     expect(await runsOf(to)).toEqual(['child cancelled', 'parent cancelled']);
   });
 });
+
+describe('what was imported is told, let in and woken as if it had been there', () => {
+  test('a parent hears of a child that had ended before it could be told', async () => {
+    const child = workflow({ name: 'child' }, (w) => w.run('job', {}, () => 'done'));
+    const parent = workflow({ name: 'parent' }, (w) => w.run(child, undefined, { after: [w.sleep('1s')] }));
+    const { from, to } = two({ use: [parent, child] });
+    const run = await from.start(parent);
+    await from.settle();
+    await from.clock.advance('1s');
+    expect((await run.status()).status).toBe('success');
+    const document = structuredClone(await exported(from, run)) as unknown as Record<string, never>;
+    // As it was in between: the child over, its end not told.
+    const at = (...path: (string | number)[]) =>
+      path.reduce<unknown>((value, key) => (value as Record<string | number, unknown>)[key], document) as Record<string, unknown>;
+    Object.assign(at('run'), { status: 'running', finishedAt: null, hasOutput: 0, output: null });
+    const place = at('tasks', 1);
+    const waits = [{ kind: 'child', name: null, dueAt: null, since: 1, workflow: 'child', group: null }];
+    Object.assign(place, { status: 'waiting', finishedAt: null, output: null, waits: JSON.stringify(waits) });
+    Object.assign(at('children', 0, 'link'), { recall: 2 });
+    const copy = await imported(to, document);
+    expect(await copy.release()).toBe(true);
+    await to.settle();
+    expect(await copy.result()).toBe('done');
+  });
+
+  test('a child that its parent had let go of is cancelled', async () => {
+    const child = workflow({ name: 'child' }, (w) => void w.sleep('1h'));
+    const { from, to } = two({ use: [child] });
+    const document = await exported(from, await from.start(child));
+    await from.close();
+    const link = { parent: document.id.split('').toReversed().join(''), node: 0, item: -1, generation: 1, name: null, kind: 'child', recall: 1 };
+    const copy = await imported(to, { ...document, link });
+    expect(await copy.release()).toBe(true);
+    await to.clock.advance('1s');
+    expect(await copy.status()).toMatchObject({ status: 'cancelled' });
+  });
+
+  test('a run that was redriven, and waits for its key in its second generation', async () => {
+    let isBroken = true;
+    const flow = workflow({ name: 'flow', input: z.string(), concurrency: { key: 'k', limit: 1 } }, (w, input) => {
+      const first = w.run('first', { input }, () => 1);
+      return w.run('second', { first, input }, ({ input: id }) => {
+        if (isBroken && id === 'a') throw new NonRetryableError('no');
+        return id === 'a' ? id : new Promise<string>(() => undefined);
+      });
+    });
+    const { from, to } = two({ use: [flow] });
+    const run = await from.start(flow, 'a');
+    await from.settle();
+    await from.start(flow, 'holds');
+    await from.settle();
+    await run.redrive();
+    await from.settle();
+    expect((await run.status()).status).toBe('queued');
+    isBroken = false;
+    const copy = await carried(from, to, run);
+    expect(await copy.result()).toBe('a');
+    expect(await copy.tasks()).toMatchObject([
+      { task: 'first', attempt: 1 },
+      { task: 'second', attempt: 2 },
+    ]);
+  });
+
+  test('a run that is redriven by its own retry', async () => {
+    let attempts = 0;
+    const flow = workflow({ name: 'flow', retry: { maxAttempts: 2, initial: '1m', jitter: 'none' } }, (w) =>
+      w.run('job', {}, () => {
+        if (++attempts === 1) throw new NonRetryableError('no');
+        return 'done';
+      }),
+    );
+    const { from, to } = two({ use: [flow] });
+    const copy = await carried(from, to, await from.start(flow));
+    expect(await copy.status()).toMatchObject({ status: 'running' });
+    await to.clock.advance('1m');
+    expect(await copy.result()).toBe('done');
+  });
+
+  test('hooks of a run that had ended, each for itself', async () => {
+    let told = 0;
+    const tell = async (): Promise<void> => {
+      if (++told === 1) await new Promise(() => undefined);
+    };
+    const flow = workflow({ name: 'flow', onSuccess: tell }, (w) => w.run('job', {}, () => 1));
+    const { from, to } = two({ use: [flow] });
+    const run = await from.start(flow);
+    await from.settle();
+    const document = await exported(from, run);
+    await from.close();
+    const copy = await imported(to, document);
+    expect(await copy.result()).toBe(1);
+    const [aside] = await (await to.storeOf).quarantinedRuns(9);
+    expect(aside).toMatchObject({ isImported: true, status: 'running' });
+    const hook = await to.get(document.children[0]?.id ?? '');
+    expect(await hook.release()).toBe(true);
+    await to.settle();
+    expect(await hook.status()).toMatchObject({ status: 'success' });
+    expect(told).toBe(2);
+  });
+
+  test('a task whose catch handler ran', async () => {
+    let caught = 0;
+    const flow = workflow({ name: 'flow' }, (w) =>
+      w.run(
+        'job',
+        {},
+        (): string => {
+          throw new NonRetryableError('no');
+        },
+        { catch: () => (++caught === 1 ? new Promise<string>(() => undefined) : 'by hand') },
+      ),
+    );
+    const { from, to } = two({ use: [flow] });
+    const copy = await carried(from, to, await from.start(flow));
+    expect(await copy.status()).toMatchObject({ status: 'partial' });
+    expect(await copy.result()).toBe('by hand');
+  });
+
+  test('a deadline and a timeout that passed while it was set aside', async () => {
+    const flow = workflow({ name: 'flow', timeout: '1h' }, (w) => void w.sleep('2h'));
+    const late = workflow({ name: 'late' }, (w) => void w.wait(signal('never', z.string()), { timeout: '1h' }));
+    for (const one of [flow, late]) {
+      const { from, to } = two({ use: [one] });
+      const run = await from.start(one);
+      await from.settle();
+      const copy = await imported(to, await exported(from, run));
+      await to.clock.advance('90m');
+      expect(await copy.status()).toMatchObject({ status: 'running' });
+      expect(await copy.release()).toBe(true);
+      await to.settle();
+      expect(await copy.status()).toMatchObject({ status: 'failed' });
+    }
+  });
+});
