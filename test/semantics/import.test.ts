@@ -513,7 +513,15 @@ describe('what was imported is told, let in and woken as if it had been there', 
     const { from, to } = two({ use: [child] });
     const document = await exported(from, await from.start(child));
     await from.close();
-    const link = { parent: document.id.split('').toReversed().join(''), node: 0, item: -1, generation: 1, name: null, kind: 'child', recall: 1 };
+    const link = {
+      parent: document.id.split('').toReversed().join(''),
+      node: 0,
+      item: -1,
+      generation: 1,
+      name: null,
+      kind: 'child',
+      recall: 1,
+    };
     const copy = await imported(to, { ...document, link });
     expect(await copy.release()).toBe(true);
     await to.clock.advance('1s');
