@@ -467,7 +467,7 @@ export function scheduleVerbs(host: { scheduleClient(): Promise<ScheduleClient>;
     resume: async (name: string): Promise<ScheduleView> => (await named(name)).resume(name),
     /** Deletes it with its history; its runs stay and go on. Rejects with `SCHEDULE_DECLARED` while its workflow declares it. */
     delete: async (name: string): Promise<void> => (await named(name)).delete(name),
-    /** A run now, whatever the rule and `overlap` say; `ctx.dueAt` is this instant. Also while it is paused. */
+    /** A run now, whatever the rule and `overlap` say; `ctx.dueAt` is this instant. Also while it is paused. While it is open `overlap` takes it as one of the schedule. */
     trigger: async (name: string): Promise<Run<unknown>> => host.handle(await (await named(name)).trigger(name), true),
     /**
      * Runs for the instants of a range that has passed, a few at a time, by the rule as it is now. It is kept in the store: any worker goes on

@@ -68,7 +68,8 @@ export const LINK_FIELDS: Fields = {
   generation: count,
   name: orNull(text(65_536)),
   kind: { kind: 'word', of: LINK_KINDS, position: true },
-  recall: { kind: 'int', min: 1, max: 2, nullable: true },
+  recall: { kind: 'int', min: 1, max: 4, nullable: true },
+  completion: orNull(count),
 };
 
 /** The tables of a run that a document takes along. Leases and workers stay behind: they mean nothing elsewhere. */

@@ -73,7 +73,8 @@ export class Committer {
   /** This worker may hold what it does not know of, or nothing any more: it must start anew. */
   onUnknown: () => void = () => undefined;
   /** A run asked for the key of its workflow, or gave it up. */
-  onGate: () => void = () => undefined;
+  onGate: (keys: readonly string[] | null) => void = () => undefined;
+  onReset: () => void = () => undefined;
   /** A task began to wait for messages. */
   onWait: (run: number, task: WaitingTask) => void = () => undefined;
   /** Something will be due at this instant. */
@@ -99,7 +100,8 @@ export class Committer {
       add,
       onCommit: (seq) => this.onCommit(seq),
       onRunEnd: (run, end) => this.onRunEnd(run, end),
-      onGate: () => this.onGate(),
+      onGate: (keys) => this.onGate(keys),
+      onReset: () => this.onReset(),
       onWait: (run, task) => this.onWait(run, task),
       onDue: (at) => this.onDue(at),
     });

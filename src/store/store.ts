@@ -1,3 +1,4 @@
+import type { KinFacts } from '../core/children.ts';
 import type { Graph } from '../core/graph.ts';
 import type { TaskState } from '../core/run-state.ts';
 import type { RunStatus } from '../core/states.ts';
@@ -61,6 +62,8 @@ export interface Store {
   newestDefinition(workflow: string, version?: string): Promise<StoredDefinition | null>;
   /** Runs that stand for tasks of this one, by place and generation; of one place where given. */
   childrenOf(run: number, place?: { readonly node: number; readonly item: number }): Promise<RunRow[]>;
+  /** What of the children of a run is still to be undone, but for those named here: the commit at hand changes them. */
+  kinOf(of: { readonly run: number; readonly tree: number }, without: readonly number[]): Promise<KinFacts>;
   /** Runs that ended while their parent could not be told. */
   untold(limit: number): Promise<number[]>;
   /** The parent of a run that ended untold knows now. */

@@ -39,7 +39,7 @@ describe('a document with runs below it', () => {
     ['that belong to no task of it', /link\.node/, (d) => Object.assign(at(d, 'children', 0, 'link'), { node: 99 })],
     ['that belong to no task, and are no hooks', /link\.node/, (d) => Object.assign(at(d, 'children', 0, 'link'), { node: -1 })],
     ['by a kind that nobody knows', /link\.kind/, (d) => Object.assign(at(d, 'children', 0, 'link'), { kind: 'friend' })],
-    ['with a mark that nobody knows', /link\.recall/, (d) => Object.assign(at(d, 'children', 0, 'link'), { recall: 3 })],
+    ['with a mark that nobody knows', /link\.recall/, (d) => Object.assign(at(d, 'children', 0, 'link'), { recall: 9 })],
     ['with the id of the run itself', /two runs/, (d) => Object.assign(at(d, 'children', 1), { id: d.id })],
     [
       'with an id in another spelling',
@@ -102,7 +102,7 @@ describe('a document with runs below it', () => {
     const run = await from.start(leaf);
     await from.settle();
     const document = await exported(from, run);
-    const link = { parent: victim.id, node: 0, item: -1, generation: 1, name: null, kind: 'detached', recall: null };
+    const link = { parent: victim.id, node: 0, item: -1, generation: 1, name: null, kind: 'detached', recall: null, completion: null };
     const copy = await imported(to, { ...document, link });
     expect((await copy.inspect()).parent).toBeUndefined();
     await expect(imported(to, { ...document, id: '0'.repeat(document.id.length), link: { ...link, kind: 'child' } })).rejects.toMatchObject(

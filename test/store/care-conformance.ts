@@ -502,7 +502,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
       const withChildren = (document: RunDocument, count: number): RunDocument => {
         const { id, run, key, definition } = document;
         const tables = Object.fromEntries(DOCUMENT_TABLES.map((table) => [table, document[table]])) as unknown as RunDocument;
-        const link = { parent: id, node: 0, item: -1, generation: 1, name: null, kind: 'detached', recall: null };
+        const link = { parent: id, node: 0, item: -1, generation: 1, name: null, kind: 'detached', recall: null, completion: null };
         const children = Array.from({ length: count }, () => ({ ...tables, id: runIdText(uid()), run, key, link, definition: 0 }));
         return carried({ ...document, definitions: [definition], children });
       };

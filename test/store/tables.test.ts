@@ -34,6 +34,7 @@ const LEFT: Readonly<Record<string, readonly string[]>> = {
     'parent_kind',
     'tree',
     'recall',
+    'completion',
     'imported',
   ],
   tasks: ['run', 'body', 'token', 'worker'],

@@ -49,7 +49,7 @@ const CHECKS: readonly Check[] = [
   },
   {
     text: 'is over, and holds the key of its workflow',
-    sql: `SELECT g.run AS run, -1 AS node, -1 AS item FROM gates g WHERE g.held = 1
+    sql: `SELECT g.run AS run, -1 AS node, -1 AS item FROM gates g WHERE g.held > 0
       AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = g.run AND r.status < ${RUN_OVER})`,
   },
 ];

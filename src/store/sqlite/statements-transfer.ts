@@ -37,7 +37,7 @@ export const importedFields = (table: DocumentTable): string[] =>
 export const transferStatements = (order: Readonly<Record<DocumentTable, string>>) => ({
   exportRun: exporting('runs', Object.keys(RUN_FIELDS), 'id = ?'),
   exportLink: `SELECT parent, parent_node AS node, parent_item AS item, parent_generation AS generation, parent_name AS name,
-    parent_kind AS kind, recall FROM runs WHERE id = ? AND parent IS NOT NULL`,
+    parent_kind AS kind, recall, completion FROM runs WHERE id = ? AND parent IS NOT NULL`,
   exportBelow: `SELECT id FROM runs WHERE parent IS NOT NULL AND parent = ? ORDER BY parent_node, parent_item, parent_generation, id`,
   exportKey: 'SELECT input_hash AS inputHash, until, while_open AS whileOpen FROM keys WHERE workflow = ? AND key = ? AND run = ?',
   importRun: importing('runs', ['id', 'uid', 'definition', 'rev', 'recall', 'imported'], Object.keys(RUN_FIELDS)),

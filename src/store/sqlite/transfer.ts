@@ -187,6 +187,9 @@ function insertRun(sql: Statements, { part, run, uid, definition, isOver }: Arri
   if (link !== null && parent !== null) {
     const place = [link['node'], link['item'], link['generation'], link['name']].map((value) => value ?? null);
     sql.linkChild.run(parent, ...place, stored(LINK_FIELDS['kind'] as Field, link['kind'] ?? null), top, run);
+    if (link['completion'] != null) sql.numberChild.run(link['completion'], run);
+    // why: one that is open is woken when it is released
+    if (recall === 3 && isOver) sql.askUndo.run(0, run);
   }
   // why: a key that somebody holds here stays theirs
   if (key !== null && sql.keyTaken.get(definition.workflow, String(row['key'])) === undefined)
