@@ -30,7 +30,13 @@ describe('a process that dies at any of its commits leaves to the next one what 
     expect({ open: became.runs.filter((text) => text.includes('open')), unlike: became.unlike }).toEqual({ open: [], unlike: [] });
 
     const commits = points.filter((point) => point.name.endsWith('after')).length;
-    const kill = { statement: 'COMMIT', where: i % 2 === 0 ? 'before' : 'after', n: 1 + ((i * 7 + 3) % commits), over: -1, delayMs: 0 } as const;
+    const kill = {
+      statement: 'COMMIT',
+      where: i % 2 === 0 ? 'before' : 'after',
+      n: 1 + ((i * 7 + 3) % commits),
+      over: -1,
+      delayMs: 0,
+    } as const;
     const folder = join(place, 'killed');
     mkdirSync(folder);
     const killed = killedAt({ plot: name, folder, kill });

@@ -157,7 +157,7 @@ async function runText(run: Run<unknown>): Promise<string> {
 /** Replayed from its beginning the journal must come to what the rows say. */
 async function unlike(store: Store): Promise<string[]> {
   const fold = new JournalFold();
-  for (let seq = 0; ; ) {
+  for (let seq = 0; ;) {
     const { entries } = await store.journal(seq, 1_000);
     for (const entry of entries) fold.add(readJournal(entry.changes));
     const last = entries.at(-1);
@@ -170,7 +170,8 @@ async function unlike(store: Store): Promise<string[]> {
     for (const key of new Set([...tasks.keys(), ...rows.keys()])) {
       const [told, row] = [tasks.get(key), rows.get(key)];
       const [said, is] = [told, row].map((one) => (one === undefined ? 'pending' : `${one.status} ${one.attempt}`));
-      if (said !== is && !(row?.status === 'pending' && told === undefined)) found.push(`run ${run}, task ${key}: ${said} in the journal, is ${is}`);
+      if (said !== is && !(row?.status === 'pending' && told === undefined))
+        found.push(`run ${run}, task ${key}: ${said} in the journal, is ${is}`);
     }
   }
   return found;

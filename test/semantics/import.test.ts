@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { NonRetryableError, signal, task, workflow, type Workflow } from '../../src/index.ts';
 import { flowOf, gate } from './capacity-kit.ts';
-import { carried, exported, imported, runsOf, two } from './import-kit.ts';
+import { carried, engineWith, exported, imported, runsOf, two } from './import-kit.ts';
 
 describe('an open run that was imported and released goes on to its end', () => {
   test('that nobody had claimed', async () => {
@@ -621,6 +621,43 @@ describe('what was imported is told, let in and woken as if it had been there', 
       expect(await copy.status()).toMatchObject({ status: 'running' });
       expect(await copy.release()).toBe(true);
       await to.settle();
+      expect(await copy.status()).toMatchObject({ status: 'failed' });
+    }
+  });
+
+  test('children whose effects are being undone: only after the release', async () => {
+    const log: string[] = [];
+    const child = workflow({ name: 'child', input: z.string() }, (w, input) =>
+      w.run('job', { input }, ({ input: id }) => id, {
+        compensate: async ({ output }) => {
+          log.push(output);
+          if (log.length === 1) await new Promise(() => undefined);
+        },
+      }),
+    );
+    const parent = workflow({ name: 'parent' }, (w) => {
+      const a = w.run(child, 'a', { id: 'a' });
+      const b = w.run(child, 'b', { id: 'b', after: [a] });
+      w.run('bad', { b }, () => {
+        throw new NonRetryableError('no');
+      });
+    });
+    const { from, to } = two({ use: [parent, child] });
+    const run = await from.start(parent);
+    await from.settle();
+    expect(log).toEqual(['b']);
+    const document = await exported(from, run);
+    await from.close();
+    const asked = document.children.map((one) => ({ ...one, link: { ...one.link, recall: 3 } }));
+    for (const children of [document.children, asked]) {
+      log.splice(1);
+      const here = children === asked ? engineWith({ use: [parent, child] }) : to;
+      const copy = await imported(here, { ...document, children });
+      await here.clock.advance('1m');
+      expect(log).toEqual(['b']);
+      expect(await copy.release()).toBe(true);
+      await here.clock.advance('1m');
+      expect(log.slice(1).toSorted()).toEqual(['a', 'b']);
       expect(await copy.status()).toMatchObject({ status: 'failed' });
     }
   });
