@@ -42,7 +42,8 @@ export function apply(turn: Turn, event: RunEvent): boolean {
     case 'accepted':
     case 'refused': {
       const next = childEnded(turn, event);
-      if (next !== null) settle(turn, next);
+      // A call of a group has ended, and others of it are open: the task stays as it is.
+      if (next !== null && next !== taskAt(state, event.node, event.item)) settle(turn, next);
       return next !== null;
     }
     case 'cached':

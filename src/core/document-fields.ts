@@ -141,6 +141,7 @@ export const TABLE_FIELDS = {
     hash: orNull(text(256)),
     done: orNull(count),
     value: orNull(payload),
+    place: count,
   },
 } as const satisfies Record<string, Fields>;
 

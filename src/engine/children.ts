@@ -87,6 +87,7 @@ class Settling {
   private readonly members = new Map<number, Member>();
   private readonly queue: Member[] = [];
   private readonly definitions = new Map<string, Known | null>();
+  private readonly places = new Map<string, ReadonlyMap<string | null, readonly RunRow[]>>();
 
   constructor(parts: Parts, plan: Plan, capacity: Capacity) {
     this.parts = parts;
@@ -255,18 +256,33 @@ class Settling {
 
   /** A call of a body that was open when the body went on with something else: its run may have ended since. */
   private async lookAgain(member: Member, { node, item, name, generation }: ChildStart): Promise<void> {
-    const rows = await this.parts.store.childrenOf(member.state.run, { node, item });
-    const row = rows.findLast(({ parent }) => parent?.kind === 'body' && parent.name === name && parent.generation === generation);
+    const rows = await this.callsOf(member, node, item);
+    const row = rows.get(name)?.findLast(({ parent }) => parent?.generation === generation);
     if (row === undefined || !isRunOver[row.status] || this.members.has(row.run)) return;
     if (row.reason === 'marked_failed' && row.parent !== null) {
       this.say(member, abandonedNotice(row.parent, runIdText(row.uid), row.workflow));
       return;
     }
+    const entry = await this.loaded(row.run);
+    if (entry !== undefined) this.queue.push(this.memberOf(this.planned(entry, [{ type: 'tell' }])));
+  }
+
+  /** Runs that stand in a place, by the names of their calls: read once for all the calls that are open there. */
+  private async callsOf({ state }: Member, node: number, item: number): Promise<ReadonlyMap<string | null, readonly RunRow[]>> {
+    const place = `${state.run}:${node}:${item}`;
+    let rows = this.places.get(place);
+    if (rows === undefined) {
+      const children = await this.parts.store.childrenOf(state.run, { node, item });
+      rows = Map.groupBy(children, ({ parent }) => parent?.name ?? null);
+      this.places.set(place, rows);
+    }
+    return rows;
+  }
+
+  private async loaded(run: number): Promise<CachedRun | undefined> {
     const { loader } = this.parts;
-    if (loader.cache.get(row.run) === undefined) await loader.load([{ run: row.run, items: [] }]);
-    const entry = loader.cache.get(row.run);
-    if (entry === undefined) return;
-    this.queue.push(this.memberOf(this.planned(entry, [{ type: 'tell' }])));
+    if (loader.cache.get(run) === undefined) await loader.load([{ run, items: [] }]);
+    return loader.cache.get(run);
   }
 
   private async definition(member: Member, start: ChildStart): Promise<Known | null> {
@@ -284,21 +300,36 @@ class Settling {
 
   /** Of a place that was redriven: the run it had, redriven in its turn. False where there is none that can go on: a new one starts. */
   private async goesOn(member: Member, start: ChildStart): Promise<boolean> {
-    const rows = await this.parts.store.childrenOf(member.state.run, { node: start.node, item: start.item });
-    const row: RunRow | undefined = rows.findLast(
-      ({ parent }) => parent !== null && isAwaited({ ...parent, recalled: false }) && parent.name === start.name,
-    );
-    if (row?.parent == null || !isRunOver[row.status] || row.status === 'success' || this.members.has(row.run)) return false;
-    const { loader } = this.parts;
-    if (loader.cache.get(row.run) === undefined) await loader.load([{ run: row.run, items: [] }]);
-    const entry = loader.cache.get(row.run);
+    const rows = await this.callsOf(member, start.node, start.item);
+    const row = rows.get(start.name)?.findLast(({ parent }) => parent !== null && isAwaited({ ...parent, recalled: false }));
+    if (row?.parent == null || this.members.has(row.run)) return false;
+    const isOver = isRunOver[row.status];
+    const isGood = row.status === 'success' || row.status === 'partial' || row.status === 'skipped';
+    // why: the run that a body called may have been redriven by itself; a place of the graph is opened again with its run
+    const isTaken = start.name !== null && (isOver ? isGood : !row.parent.recalled);
+    if (!isTaken && (!isOver || row.status === 'success')) return false;
+    const entry = await this.loaded(row.run);
     if (entry === undefined) return false;
     const before = entry.state.parent;
     entry.state.parent = { ...row.parent, generation: start.generation, recalled: false };
+    if (isTaken) this.take(member, entry, isOver);
+    else if (!this.redrive(member, entry)) entry.state.parent = before;
+    return entry.state.parent !== before;
+  }
+
+  /** A run that a body of an earlier generation called: it is waited for in this one, or tells at once how it ended. */
+  private take(member: Member, entry: CachedRun, isOver: boolean): void {
+    const planned = this.planned(entry, isOver ? [{ type: 'tell' }] : []);
+    const child = this.memberOf(planned);
+    this.join(member, child);
+    if (isOver) this.queue.push(child);
+    else planned.changes.kin = 'reopened';
+  }
+
+  private redrive(member: Member, entry: CachedRun): boolean {
     const request = { kind: 'redrive', targets: [], keep: [], acceptUnknown: false, sameKey: false } as const;
     const planned = this.planned(entry, [{ type: 'reset', request }]);
     if (planned.changes.refused.length > 0) {
-      entry.state.parent = before;
       this.plan.runs.splice(this.plan.runs.indexOf(planned), 1);
       return false;
     }

@@ -870,8 +870,8 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         const result = await store.commit(batch({ steps: [step(run), step(run, { name: 't', value: null })] }));
         expect(result.steps).toEqual([true, true]);
         expect(await store.steps({ run, node: 0, item: -1 })).toEqual([
-          { name: 's', kind: 'step', hash: null, done: null, value: '1' },
-          { name: 't', kind: 'step', hash: null, done: null, value: null },
+          { name: 's', kind: 'step', hash: null, done: null, value: '1', place: 1 },
+          { name: 't', kind: 'step', hash: null, done: null, value: null, place: 2 },
         ]);
       });
 
@@ -925,7 +925,9 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         const { run } = await running();
         await store.commit(batch({ steps: [step(run)] }));
         await store.commit(batch({ steps: [step(run, { value: '"other"' })] })).catch(() => undefined);
-        expect(await store.steps({ run, node: 0, item: -1 })).toEqual([{ name: 's', kind: 'step', hash: null, done: null, value: '1' }]);
+        expect(await store.steps({ run, node: 0, item: -1 })).toEqual([
+          { name: 's', kind: 'step', hash: null, done: null, value: '1', place: 1 },
+        ]);
       });
     });
 
