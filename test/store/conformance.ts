@@ -875,6 +875,18 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         ]);
       });
 
+      test('is read alone by who has read those before it', async () => {
+        const { run } = await running();
+        await store.commit(batch({ steps: [step(run), step(run, { name: 't' })] }));
+        await store.commit(batch({ steps: [step(run, { name: 'a' })] }));
+        const after = async (place: number) =>
+          (await store.steps({ run, node: 0, item: -1 }, { generation: 1, place })).map(({ name }) => name);
+        expect(await after(0)).toEqual(['s', 't', 'a']);
+        expect(await after(2)).toEqual(['a']);
+        expect(await after(3)).toEqual([]);
+        expect(await store.steps({ run, node: 0, item: -1 }, { generation: 2, place: 0 })).toEqual([]);
+      });
+
       const wrong: [string, object][] = [
         ['another token', { token: 6 }],
         ['another generation', { generation: 2 }],
