@@ -194,10 +194,14 @@ class Settling {
       if (start.isOpen === true) await this.lookAgain(member, start);
       else if (start.refused !== null) this.refuse(member, start, start.refused);
       else if (!start.goesOn) await this.start(member, start);
-      else if (await this.goesOn(member, start)) continue;
-      else if (start.name !== null) await this.start(member, start);
-      else this.say(member, { type: 'anew', ...placeOf(start) });
+      else if (!(await this.goesOn(member, start))) await this.startAnew(member, start);
     }
+  }
+
+  /** A body has checked what it calls with; a place of the graph may have to be asked first. */
+  private async startAnew(member: Member, start: ChildStart): Promise<void> {
+    if (start.name !== null) await this.start(member, start);
+    else this.say(member, { type: 'anew', ...placeOf(start) });
   }
 
   private async start(member: Member, start: ChildStart): Promise<void> {

@@ -92,7 +92,10 @@ describe('a body that calls in an unusual way', () => {
       'a catch by the code',
       'EBAD',
       async (ctx) =>
-        call(ctx, 'bad').catch((error: unknown) => (isPawlError(error, 'RUN_FAILED') ? error.details['cause'] : Promise.reject(error))),
+        call(ctx, 'bad').catch((error: unknown) => {
+          if (!isPawlError(error, 'RUN_FAILED')) throw error;
+          return error.details['cause'];
+        }),
     ],
     ['no catch at all', 'RUN_FAILED', async (ctx) => call(ctx, 'bad')],
     ['a ctx.all of nothing', [], async (ctx) => ctx.all([])],

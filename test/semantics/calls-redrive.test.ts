@@ -149,7 +149,7 @@ describe('the redrive of a body that called', () => {
     const run = await kit.start(one);
     await kit.settle();
     broken.clear();
-    await act(run as never);
+    await act(run);
     expect(JSON.parse((await run.result()).out)).toEqual([expect.any(String), 'A', 'B']);
     expect(did).toEqual(['a', 'a', 'b']);
   });
