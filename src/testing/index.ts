@@ -17,7 +17,6 @@ import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import { checkOptions } from '../core/options.ts';
 import type { Ctx, Signal, Task, Workflow } from '../core/types.ts';
 import type { EngineParts } from '../engine/engine.ts';
-import type { Heart } from '../engine/heart.ts';
 import { Engine, scheduleVerbs, type StartArgs } from '../facade.ts';
 import type { ScheduleClient } from '../client/schedules.ts';
 import type { Ports } from '../engine/ports.ts';
@@ -111,7 +110,7 @@ export class TestEngine implements RunHost {
   }
 
   /** One beat that lasts: until it crashes, which the host proves, this process lives, however far the clock is moved. */
-  private heart(store: Store, worker: number): Heart {
+  private heart(store: Store, worker: number): ReturnType<ReturnType<EngineParts['heart']>> {
     const beat = store.beat(worker, this.time.now(), LAST_INSTANT);
     return { stop: async () => void (await beat) };
   }
