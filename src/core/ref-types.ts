@@ -153,7 +153,7 @@ export type Storable<T> = unknown extends T
                 : T;
 
 /** Intersected with the object that holds `run`: an error at `run` if what it returns cannot be stored. */
-export type StorableRun<O> = [O] extends [Storable<O>] ? unknown : { readonly run: Storable<O> };
+export type StorableRun<O> = [O] extends [Storable<O>] ? unknown : { readonly run: Storable<NoInfer<O>> };
 
 /** The same for a function that is an argument. */
 export type StorableFn<O> = [O] extends [Storable<O>] ? unknown : NotStorable<'what this function returns'>;

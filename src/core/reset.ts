@@ -70,6 +70,7 @@ export interface ResetRefusal {
     | 'TASK_UNSAFE_RUNNING'
     | 'RUN_NOTHING_TO_REDRIVE'
     | 'RUN_COMPENSATED'
+    | 'RUN_SKIPPED'
     | 'TASK_UNKNOWN';
   readonly node: number;
   readonly item: number;
@@ -171,6 +172,7 @@ class Planning {
   private checkRun(): void {
     const { status, flow } = this.state;
     if (flow.compensated) this.refuse('RUN_COMPENSATED', -1, -1, 'its compensation has begun');
+    if (status === 'skipped') this.refuse('RUN_SKIPPED', -1, -1, 'its guard said that there is nothing to do');
     if (status === 'cancelling' || status === 'finishing')
       this.refuse('TASK_NOT_ENDED', -1, -1, 'it is cleaning up; wait until it is over');
   }

@@ -163,7 +163,7 @@ describe('a builder', () => {
       const o = w.run(load, { id: 'a' }, { when: () => true });
       const either = w.optional(o, { id: 'none', total: 0, lines: [{ sku: 'z' }] });
       const { s } = w.settle({ s: o.total });
-      return { id: either.id, sku: either.lines[0]!.sku, n: either.lines.length, again: w.optional(either), status: s.status };
+      return { id: either.id, sku: either.lines[0].sku, n: either.lines.length, again: w.optional(either), status: s.status };
     });
     const whole = { $optional: { $ref: 'load' }, default: { id: 'none', total: 0, lines: [{ sku: 'z' }] } };
     expect(graph.output).toEqual({
