@@ -161,9 +161,10 @@ export class DeadLetters {
 
   /** One dead letter by its id, with its input, its error and its attempts. Rejects with `TASK_NOT_DEAD`, `RUN_NOT_FOUND`. */
   async get(id: string): Promise<DeadLetterDetail> {
-    const { runId, task, item } = parseLetterId(id);
+    const { runId, ...named } = parseLetterId(id);
     const row = await this.client.find(runId);
     const graph = await this.graph(row);
+    const { task, item } = letterIn(graph, named);
     const node = graph.byId.get(task);
     if (node === undefined) throw new PawlError('TASK_UNKNOWN', `The workflow "${row.workflow}" has no task ${JSON.stringify(task)}.`);
     const states = await this.store.tasksOf(row.run, item >= 0);
@@ -307,6 +308,16 @@ export function parseLetterId(id: string): { readonly runId: string; readonly ta
       `${JSON.stringify(id.slice(0, 100))} is no id of a dead letter: give <run>/<task> or <run>/<task>[<item>].`,
     );
   return { runId: match[1] ?? '', task: match[2] ?? '', item: match[3] === undefined ? -1 : Number(match[3]) };
+}
+
+/** A task's id may end like the name of an item. */
+function letterIn(
+  graph: CompiledGraph,
+  named: { readonly task: string; readonly item: number },
+): { readonly task: string; readonly item: number } {
+  const whole = `${named.task}[${named.item}]`;
+  const isItem = named.item < 0 || !graph.byId.has(whole) || graph.byId.get(named.task)?.task.kind === 'map';
+  return isItem ? named : { task: whole, item: -1 };
 }
 
 function parseCursor(cursor: string): DeadCursor {

@@ -80,6 +80,7 @@ export const ERRORS = {
   RUN_NOT_PAUSED: entry(409, 4, 'Nothing: only a paused run can be resumed.'),
   RUN_NOTHING_TO_REDRIVE: entry(409, 4, 'Rerun a task that succeeded, or restart the run, if its work is wanted again.'),
   RUN_COMPENSATED: entry(409, 4, 'Restart the run: what its tasks did is being undone, or has been.'),
+  RUN_SKIPPED: entry(409, 4, 'Restart the run: its guard is asked again, and nothing of the run was done.'),
   RUN_QUARANTINED: entry(409, 4, 'Look at why with `pawl quarantine ls`, then let it go on with `pawl quarantine retry`.'),
   RUN_CANNOT_GO_ON: entry(409, 4, 'Do what the message names first, then `pawl quarantine retry` again; or fail the run.'),
   RUN_NOT_QUARANTINED: entry(409, 4, 'Nothing: the run is advanced like any other.'),

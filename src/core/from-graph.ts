@@ -108,7 +108,7 @@ export interface SwitchDef<V = never> extends BaseDef {
   readonly default?: 'branch' | 'skip';
 }
 
-export interface FirstDef extends Pick<BaseDef, 'if'> {
+export interface FirstDef extends Pick<BaseDef, 'if' | 'using'> {
   readonly id: string;
   readonly kind: 'first';
   readonly parts: readonly { readonly name: string; readonly value: RefExpr }[];

@@ -340,7 +340,7 @@ const TASKS: Readonly<Record<GraphTask['kind'], Fields>> = {
   },
   sleep: { needed: base, also: { ...alsoBase, ms, until: expr } },
   switch: { needed: { ...base, input: expr, cases: someOf(ownCase) }, also: { ...alsoBase, default: oneOf('branch', 'skip') } },
-  first: { needed: { ...base, parts: someOf(bag({ name, value: ref })) }, also: { if: alsoBase.if } },
+  first: { needed: { ...base, parts: someOf(bag({ name, value: ref })) }, also: { if: alsoBase.if, using: alsoBase.using } },
   guard: { needed: base, also: {} },
   branch: { needed: { ...base, when: text, cases: someOf(branchCase) }, also: alsoBase },
 };

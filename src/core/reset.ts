@@ -70,6 +70,7 @@ export interface ResetRefusal {
     | 'TASK_UNSAFE_RUNNING'
     | 'RUN_NOTHING_TO_REDRIVE'
     | 'RUN_COMPENSATED'
+    | 'RUN_SKIPPED'
     | 'TASK_UNKNOWN';
   readonly node: number;
   readonly item: number;
@@ -205,6 +206,7 @@ class Planning {
   /** What cleans up is not disturbed. */
   private checkRun(): void {
     const { status } = this.state;
+    if (status === 'skipped') this.refuse('RUN_SKIPPED', -1, -1, 'its guard said that there is nothing to do');
     if (status === 'cancelling' || status === 'finishing')
       this.refuse('TASK_NOT_ENDED', -1, -1, 'it is cleaning up; wait until it is over');
   }

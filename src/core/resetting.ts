@@ -105,7 +105,11 @@ function again({ turn, request, why }: Doing, task: TaskState, target: ResetTarg
 function restarted(doing: Doing, task: TaskState, target: ResetTarget | undefined): TaskState {
   const facts = again(doing, task, target);
   if (doing.request.kind === 'mark' && target !== undefined) {
-    return endTask(facts, { status: 'success', reason: 'manual', output: target.output ?? null }, doing.turn.now);
+    const { state, graph, now } = doing.turn;
+    const made = endTask(facts, { status: 'success', reason: 'manual', output: target.output ?? null }, now);
+    // What a person says was done is undone with the rest.
+    const isUndone = (graph.nodes[task.node]?.compensation ?? -1) >= 0;
+    return isUndone ? { ...made, completion: ++state.completions } : made;
   }
   if (isSameWork(doing, target) && mayHaveRecords(task)) keepCalls(doing.turn, task);
   if (target?.waits === true) return waitingOn(doing.turn, facts, doing.turn.graph.nodes[task.node]?.child?.workflow ?? '');

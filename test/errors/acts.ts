@@ -46,6 +46,9 @@ const undone = workflow({ name: 'undone' }, (w) => {
 });
 trigger('RUN_COMPENSATED', [runId, /compensation has begun/], async (place) => (await started(place, undone)).run.redrive());
 
+const none = workflow({ name: 'none', guard: () => false }, (w) => void w.run('pack', {}, () => 'box'));
+trigger('RUN_SKIPPED', [runId, /guard/], async (place) => (await started(place, none)).run.rerun('pack'));
+
 async function aside(place: Place) {
   const run = await place.engine([fine]).start(fine);
   place.sqlite(`UPDATE runs SET quarantined = 'its rows contradict each other', unclaimed = 0`).close();

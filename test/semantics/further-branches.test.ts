@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { signal, workflow } from '../../src/index.ts';
 import { z } from 'zod';
-import { begun, ends } from './further-kit.ts';
+import { begun, ends, shownAs } from './further-kit.ts';
 import { closeAll, engineOf, fail, ok, quick } from './kit.ts';
 
 afterEach(closeAll);
@@ -286,6 +286,19 @@ describe('a guard and other waits at the door', () => {
     await kit.clock.advance('10s');
     expect((await run.status()).status).toBe(status);
     expect(told.toSorted()).toEqual([...expected].toSorted());
+  });
+
+  test('what it said no to is not redriven, rerun or marked: a restart asks anew', async () => {
+    let isWanted = false;
+    const one = workflow({ name: 'case', guard: () => isWanted }, (w) => ({ a: w.run('A', {}, ok) }));
+    const kit = engineOf(one);
+    const run = await kit.start(one);
+    await kit.settle();
+    isWanted = true;
+    for (const act of [() => run.redrive(), () => run.rerun('A'), () => run.rerun('guard'), () => run.mark('A', { output: 1 })])
+      await expect(act()).rejects.toMatchObject({ code: 'RUN_SKIPPED' });
+    expect(await shownAs(run)).toBe('guard=K A=K run=skipped');
+    expect(await (await run.restart()).result()).toEqual({ a: 1 });
   });
 
   test('one that throws fails the run, and is told as such', async () => {

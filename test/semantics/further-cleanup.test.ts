@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { task } from '../../src/index.ts';
-import { begun, ends } from './further-kit.ts';
+import { begun, ends, shownAs } from './further-kit.ts';
 import { closeAll, fail, ok, quick } from './kit.ts';
 
 afterEach(closeAll);
@@ -107,6 +107,54 @@ describe('using', () => {
       w.run('J', { v }, () => void said.push('J'));
     });
     expect(said).toEqual(['lock', 'J', 'free']);
+  });
+
+  test('in brackets in brackets, the inner first; a slow teardown keeps the outer up', async () => {
+    const { said } = await begun(
+      (w, { naps, said }) => {
+        const part = (name: string, seconds: number) => ({
+          setup: () => name,
+          teardown: () => naps.sleep(seconds).then(() => void said.push(`free ${name}`)),
+        });
+        w.using('o', part('outer', 1), (o) =>
+          w.using('i', { ...part('inner', 4), after: [o] }, (i) => w.run('work', { i }, () => naps.sleep(50))),
+        );
+      },
+      { meanwhile: ({ run }) => run.cancel() },
+    );
+    expect(said).toEqual(['free inner', 'free outer']);
+  });
+
+  test('around a decision, a map and a race: torn down after the last of them', async () => {
+    const { said } = await begun((w, { naps, said }) => {
+      w.using('u', { setup: () => [1, 3], teardown: () => void said.push('free') }, (list) => {
+        const none = w.when(
+          list,
+          () => false,
+          () => w.run('never', {}, ok),
+        );
+        w.run('y', { none: w.optional(none) }, () => void said.push('y'));
+        const nap = async ({ n }: { n: number }, { signal }: { signal: AbortSignal }): Promise<void> => {
+          await naps.sleep(n);
+          if (!signal.aborted) said.push(`i${n}`);
+        };
+        const slow = w.map(list, (b, n) => b.run('item', { n }, nap), { id: 'M' });
+        w.first({ slow, t: w.sleep('2s') });
+      });
+    });
+    expect(said).toEqual(['y', 'i1', 'free']);
+  });
+
+  test('a teardown that is a dead letter can be sent on, and then the run has succeeded', async () => {
+    let isBroken = true;
+    const { run, naps, shown } = await begun((w) => {
+      w.using('u', { setup: () => 'L', teardown: () => (isBroken ? fail() : 1), failRun: true }, (l) => w.run('work', { l }, ok));
+    });
+    expect(shown).toBe('u=S u.teardown=F work=S run=failed');
+    isBroken = false;
+    await run.redrive();
+    await naps.pass(5);
+    expect(await shownAs(run)).toBe('u=S u.teardown=S*2 work=S run=success');
   });
 
   test('redriven after the work failed: set up anew, or kept, but torn down after the second try', async () => {
@@ -246,6 +294,51 @@ describe('compensation', () => {
       w.using('u', { setup: () => 'L', teardown: () => void said.push('free') }, (l) => w.run('F', { l, m }, fail));
     });
     expect(said).toEqual(['free', 'undo 2 20', 'undo 1 10']);
+  });
+
+  test('what a person marked as done is undone with the rest, with the output that was given', async () => {
+    const item = task({ name: 'item', run: (n: number) => (n === 2 ? fail() : n) });
+    const { said, shown } = await begun(
+      (w, { naps, said }) => {
+        const undo = ({ output }: { output: number }): void => void said.push(`undo ${output}`);
+        const a = w.run('A', {}, (): number => fail(), { compensate: undo });
+        w.run('F', { a }, fail);
+        w.map([1, 2], item, (n) => n, { id: 'M', compensate: undo });
+        w.run('slow', {}, () => naps.sleep(10));
+      },
+      {
+        meanwhile: async ({ run }) => {
+          await run.mark('A', { output: 5 });
+          await run.mark('M', { item: 1, output: 6 });
+        },
+      },
+    );
+    expect(said).toEqual(['undo 6', 'undo 5', 'undo 1']);
+    expect(shown).toMatch(/run=failed$/);
+  });
+
+  test('a cancel while it is undone comes too late, and changes nothing', async () => {
+    const { said, shown } = await begun(
+      (w, { naps, said }) => {
+        const a = w.run('A', {}, ok, { compensate: () => naps.sleep(5).then(() => said.push('undone')) });
+        w.run('F', { a }, fail);
+      },
+      {
+        meanwhile: async ({ run, said }) => void said.push(String(await run.cancel())),
+      },
+    );
+    expect([said, shown]).toEqual([['false', 'undone'], 'A=S A.compensate=S F=F run=failed']);
+  });
+
+  test('of a map that the deadline cut short: the items that succeeded', async () => {
+    const { said } = await begun(
+      (w, { naps, said }) => {
+        const slow = task({ name: 'slow', run: (n: number) => naps.sleep(n).then(() => n) });
+        w.map([1, 3, 9, 8], slow, (n) => n, { id: 'M', concurrency: 2, compensate: ({ output }) => void said.push(`undo ${output}`) });
+      },
+      { timeout: '5s' },
+    );
+    expect(said).toEqual(['undo 3', 'undo 1']);
   });
 
   test('a run that has been undone takes no redrive, rerun or mark', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { NonRetryableError, workflow, type Build } from '../../src/index.ts';
-import { begun, ends } from './further-kit.ts';
+import { z } from 'zod';
+import { NonRetryableError, task, workflow, type Build } from '../../src/index.ts';
+import { begun, ends, shownAs } from './further-kit.ts';
 import { closeAll, fail, ok, quick } from './kit.ts';
 
 afterEach(closeAll);
@@ -398,6 +399,44 @@ describe('catch', () => {
         { failurePolicy: 'abort' },
       ),
     ).toMatch(/^A=F! .*B=F J=C:fail_fast run=failed$/);
+  });
+
+  test('done over as a success: the handler is not asked, the reader gets the output', async () => {
+    let isBroken = true;
+    const { run, naps, said } = await begun((w, { said }) => {
+      const a = w.run('A', {}, (): number => (isBroken ? fail() : 1), { catch: () => 2 });
+      w.run('J', { a }, ({ a }) => void said.push(`J${a}`));
+    });
+    isBroken = false;
+    await expect(run.redrive()).rejects.toMatchObject({ code: 'RUN_NOTHING_TO_REDRIVE' });
+    await run.rerun('A');
+    await naps.pass(5);
+    expect([said, await shownAs(run)]).toEqual([['J2', 'J1'], 'A=S*2 A.catch=K J=S*2 run=success']);
+  });
+
+  test('a redrive after a handler that failed: the task first, then the handler', async () => {
+    let isBroken = true;
+    const { run, naps } = await begun((w) => {
+      const a = w.run('A', {}, (): number => fail(), { catch: () => (isBroken ? fail() : 3) });
+      w.run('J', { a }, ok);
+    });
+    isBroken = false;
+    await run.redrive();
+    await naps.pass(5);
+    expect(await shownAs(run)).toBe('A=F!*2 A.catch=S*2 J=S run=partial');
+  });
+
+  test('takes a predicate that throws; its own output must fit the task', async () => {
+    const typed = task({ name: 'A', output: z.number(), run: () => fail() });
+    expect(await ends((w) => void w.run(typed, undefined, { catch: () => 'x' as unknown as number }))).toBe(
+      'A=F A.catch=F:output_invalid run=failed',
+    );
+    expect(
+      await ends((w) => {
+        const a = w.run('A', {}, () => 1, { when: () => fail(), catch: () => 2 });
+        w.run('J', {}, ok, { after: [a] });
+      }),
+    ).toBe('A=F!:definition_error A.catch=S J=S run=partial');
   });
 
   test('a cancel while the handler runs cancels the task', async () => {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { task, workflow, type Build } from '../../src/index.ts';
 import { begun, ends, type CaseOptions } from './further-kit.ts';
-import { closeAll, engineOf, fail, Naps, ok, quick } from './kit.ts';
+import { closeAll, engineOf, fail, Naps, ok } from './kit.ts';
 
 afterEach(closeAll);
 
@@ -351,116 +351,5 @@ describe('subgraphs and nesting', () => {
     await naps.pass(10);
     expect((await run.status()).status).toBe('partial');
     expect(await run.result()).toEqual({ r: [{ v: 1 }, { v: 1 }] });
-  });
-});
-
-describe('items on their own', () => {
-  test('each has its retries, its timeout and its idempotency key', async () => {
-    const keys = new Set<string>();
-    const seen = new Map<number, number>();
-    const { shown } = await begun((w) => {
-      const item = task({
-        name: 'item',
-        ...quick(3),
-        run: (n: number, { idempotencyKey }) => {
-          keys.add(idempotencyKey);
-          seen.set(n, (seen.get(n) ?? 0) + 1);
-          if ((seen.get(n) ?? 0) < n) throw new Error('again');
-          return n;
-        },
-      });
-      w.map([1, 2, 3], item, (n) => n, { id: 'M' });
-    });
-    expect(shown).toBe('M=S M[0]=S M[1]=S*2 M[2]=S*3 run=success');
-    expect(keys.size).toBe(3);
-  });
-
-  test('two dead items, one sent on: the map fails again for the other, the reader never runs', async () => {
-    let bad = [2, 3];
-    const { run, naps, said } = await begun((w, { said }) => {
-      const item = task({ name: 'item', run: (n: number) => (bad.includes(n) ? fail() : said.push(`i${n}`)) });
-      const m = w.map([1, 2, 3], item, (n) => n, { id: 'M' });
-      w.run('J', { m }, () => void said.push('J'));
-    });
-    bad = [];
-    await run.redrive({ task: 'M', item: 1 });
-    await naps.pass(5);
-    expect([said, (await run.status()).status]).toEqual([['i1', 'i2'], 'failed']);
-    await run.redrive();
-    await naps.pass(5);
-    expect([said, (await run.status()).status]).toEqual([['i1', 'i2', 'i3', 'J'], 'success']);
-  });
-
-  test('an item beyond tolerate is sent on: the map that failed succeeds as partial', async () => {
-    let bad = [1, 2];
-    const { run, naps, shown } = await begun((w) => {
-      const item = task({ name: 'item', run: (n: number) => (bad.includes(n) ? fail() : n) });
-      const m = w.map([1, 2, 3], item, (n) => n, { id: 'M', tolerate: { count: 1 } });
-      return { m };
-    });
-    expect(withoutItems(shown)).toBe('M=F:too_many_failures run=failed');
-    bad = [2];
-    await run.redrive({ task: 'M', item: 0 });
-    await naps.pass(5);
-    expect([(await run.status()).status, await run.result()]).toEqual(['partial', { m: [1, 3] }]);
-  });
-
-  test('an item that failed is marked as a success: its output stands in the list', async () => {
-    const { run, naps } = await begun((w) => ({ m: w.map([1, 2, 3], fails(2), (n) => n, { id: 'M' }) }));
-    await run.mark('M', { item: 1, output: 99 });
-    await naps.pass(5);
-    expect([(await run.status()).status, await run.result()]).toEqual(['success', { m: [10, 99, 30] }]);
-  });
-
-  test('the producer is done over and gives another list: items are those of the new one', async () => {
-    let n = 1;
-    const { run, naps, shown } = await begun((w) => {
-      const list = w.run('list', {}, () => Array.from({ length: n }, (_, i) => i));
-      return { m: w.map(list, fails(), (i) => i, { id: 'M' }) };
-    });
-    expect(shown).toBe('list=S M=S M[0]=S run=success');
-    for (const [next, value] of [
-      [3, [0, 10, 20]],
-      [0, []],
-      [2, [0, 10]],
-    ] as const) {
-      n = next;
-      await run.rerun('list');
-      await naps.pass(5);
-      expect(await run.result()).toEqual({ m: value });
-    }
-  });
-
-  test('cancelled in the middle, then sent on: what was done stays done', async () => {
-    const { run, naps, said, shown } = await begun(
-      (w, { naps, said }) => {
-        const item = task({ name: 'item', run: (n: number) => naps.sleep(n).then(() => said.push(`i${n}`)) });
-        return { m: w.map([1, 2, 3, 4], item, (n) => n, { id: 'M', concurrency: 1 }) };
-      },
-      {
-        meanwhile: async ({ run, naps }) => {
-          await naps.pass(2);
-          await run.cancel();
-        },
-      },
-    );
-    expect(shown).toMatch(/run=cancelled/);
-    const before = said.length;
-    await run.redrive();
-    await naps.pass(60);
-    expect((await run.status()).status).toBe('success');
-    expect(said.filter((one) => one === 'i1')).toHaveLength(1);
-    expect(said.length).toBeGreaterThan(before);
-  });
-
-  test('an item is skipped by a person: it is superseded, and counts for nothing', async () => {
-    const { run, naps } = await begun((w) => {
-      const m = w.map([1, 2], (b, n) => b.run('item', { n, boss: b.approve('boss', { who: ['x'] }) }, ({ n }) => n), { id: 'M' });
-      return { m };
-    });
-    const { tasks } = await run.inspect({ items: true });
-    expect(tasks.length).toBeGreaterThan(0);
-    expect((await run.status()).waiting).toBe(true);
-    void naps;
   });
 });

@@ -170,6 +170,19 @@ describe('timeouts', () => {
     );
   });
 
+  test('a redrive gives the task and the run their whole time again', async () => {
+    for (const [opts, more] of [
+      [{ timeout: { total: '10s' } }, {}],
+      [{}, { timeout: '10s' }],
+    ] as const) {
+      const { run, naps, shown } = await begun((w, { naps }) => void w.run('A', {}, slow(naps, 50, 8), opts), more);
+      expect(shown).toMatch(/run=failed/);
+      await run.redrive();
+      await naps.pass(20);
+      expect((await run.status()).status).toBe('success');
+    }
+  });
+
   test('queue: what is not claimed in time fails without an attempt', async () => {
     expect(
       await ends((w, { naps }) => {

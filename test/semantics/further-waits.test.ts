@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { signal, workflow } from '../../src/index.ts';
+import { signal, workflow, type Build } from '../../src/index.ts';
 import { begun, ends, shownAs } from './further-kit.ts';
 import { closeAll, engineOf, fail, ok } from './kit.ts';
 
@@ -102,6 +102,68 @@ describe('signals', () => {
     const late = await kit.start(one);
     await kit.clock.advance('1h');
     expect(await shownAs(late)).toBe('wait=waiting run=running');
+  });
+
+  test('a wait for each item, by its own key', async () => {
+    const { result } = await begun(
+      (w) => ({ m: w.map(['x', 'y'], (b, k) => ({ k, cents: b.wait(paid, { key: k }).cents }), { id: 'M' }) }),
+      {
+        meanwhile: async ({ kit }) => {
+          for (const [key, cents] of [
+            ['y', 2],
+            ['x', 1],
+          ] as const)
+            expect(await kit.send(paid, { key, data: { cents } })).toEqual({ woke: 1, duplicate: false });
+        },
+      },
+    );
+    expect(result).toEqual({
+      m: [
+        { k: 'x', cents: 1 },
+        { k: 'y', cents: 2 },
+      ],
+    });
+  });
+
+  test('what lost a race takes no message: it is there for the next', async () => {
+    const { result } = await begun(
+      (w) => {
+        const raced = w.first({ asked: w.wait(paid, { id: 'asked', key: 'k' }), late: w.sleep('5s') });
+        return { winner: raced.winner, later: w.wait(paid, { id: 'later', key: 'k', after: [raced] }).cents };
+      },
+      {
+        meanwhile: async ({ kit, naps }) => {
+          await naps.pass(10);
+          await kit.send(paid, { key: 'k', data: { cents: 4 } });
+        },
+      },
+    );
+    expect(result).toEqual({ winner: 'late', later: 4 });
+  });
+
+  test('redriven after its timeout it waits as long again, and takes what came meanwhile', async () => {
+    const build = (w: Build) => ({ c: w.wait(paid, { key: 'k', timeout: '5s' }).cents });
+    const { run, naps, kit } = await begun(build);
+    await run.redrive();
+    await naps.pass(3);
+    expect(await shownAs(run)).toBe('wait=waiting run=running');
+    await naps.pass(3);
+    expect(await shownAs(run)).toBe('wait=F:wait_timeout run=failed');
+    await kit.send(paid, { key: 'k', data: { cents: 7 } });
+    await run.redrive();
+    expect(await run.result()).toEqual({ c: 7 });
+  });
+
+  test('a rerun of a wait wants another message', async () => {
+    const { run, naps, kit } = await begun((w) => ({ c: w.wait(paid, { key: 'k' }).cents }), {
+      meanwhile: ({ kit }) => kit.send(paid, { key: 'k', data: { cents: 1 } }),
+    });
+    expect(await run.result()).toEqual({ c: 1 });
+    await run.rerun('wait');
+    await naps.pass(1);
+    expect(await shownAs(run)).toBe('wait=waiting run=running');
+    await kit.send(paid, { key: 'k', data: { cents: 2 } });
+    expect(await run.result()).toEqual({ c: 2 });
   });
 
   test('a message to a run that is over is refused; one that is taken by a cancelled wait is not lost', async () => {
