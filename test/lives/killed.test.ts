@@ -22,7 +22,10 @@ async function killedAt(life: LifeToKill): Promise<void> {
 
 /** The one who goes on after every so many dies too, at one of its first commits: the first is its boot. */
 const SECOND_DEATH_EVERY = 3;
-const secondDeath = (place: string, number: number) => ({ into: join(place, `second-${number}`), at: 2 + (Math.floor(number / SECOND_DEATH_EVERY) % 8) });
+const secondDeath = (place: string, number: number) => ({
+  into: join(place, `second-${number}`),
+  at: 2 + (Math.floor(number / SECOND_DEATH_EVERY) % 8),
+});
 
 describe('a process that dies at any of its commits leaves to the next one what it needs to come to the same end', () => {
   test.each(Object.entries(PLOTS).map(([name, plotter], i) => ({ name, plotter, i })))('$name', async ({ name, plotter, i }) => {
@@ -31,7 +34,13 @@ describe('a process that dies at any of its commits leaves to the next one what 
     expect({ open: became.runs.filter((text) => text.includes('open')), unlike: became.unlike }).toEqual({ open: [], unlike: [] });
 
     const commits = points.filter((point) => point.name.endsWith('after')).length;
-    const kill = { statement: 'COMMIT', where: i % 2 === 0 ? 'before' : 'after', n: 1 + ((i * 7 + 3) % commits), over: -1, delayMs: 0 } as const;
+    const kill = {
+      statement: 'COMMIT',
+      where: i % 2 === 0 ? 'before' : 'after',
+      n: 1 + ((i * 7 + 3) % commits),
+      over: -1,
+      delayMs: 0,
+    } as const;
     const folder = join(place, 'killed');
     mkdirSync(folder);
     const killed = killedAt({ plot: name, folder, kill });

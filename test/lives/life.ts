@@ -135,7 +135,8 @@ export class Life {
   /** What any worker does every two seconds, and the testing kit does not: it finds what nobody was told of. */
   private async sweep(): Promise<void> {
     this.isTroubled = false;
-    await (this.kit as unknown as Inside).engine.runtime.worker?.sweep();
+    // why: it may wait for the store to be tried again, and that for time
+    void (this.kit as unknown as Inside).engine.runtime.worker?.sweep();
     await this.kit.settle();
   }
 
@@ -193,7 +194,7 @@ async function runText(run: Run<unknown>): Promise<string> {
 /** Replayed from its beginning the journal must come to what the rows say. */
 async function unlike(store: Store): Promise<string[]> {
   const fold = new JournalFold();
-  for (let seq = 0; ; ) {
+  for (let seq = 0; ;) {
     const { entries } = await store.journal(seq, 1_000);
     for (const entry of entries) fold.add(readJournal(entry.changes));
     const last = entries.at(-1);

@@ -79,9 +79,18 @@ const hooks: Plotter = ({ mark }) => {
       },
     });
   const build = (name: string, body: () => number) =>
-    workflow({ name, onStart: note(`${name}.start`), onSuccess: note(`${name}.good`), onFailure: note(`${name}.bad`), onFinish: note(`${name}.end`) }, (w) => ({
-      n: w.run('work', {}, (_, ctx) => (mark(ctx, name), body())),
-    }));
+    workflow(
+      {
+        name,
+        onStart: note(`${name}.start`),
+        onSuccess: note(`${name}.good`),
+        onFailure: note(`${name}.bad`),
+        onFinish: note(`${name}.end`),
+      },
+      (w) => ({
+        n: w.run('work', {}, (_, ctx) => (mark(ctx, name), body())),
+      }),
+    );
   const good = build('good', () => 1);
   const bad = build('bad', () => {
     throw new NonRetryableError('bad');

@@ -43,20 +43,24 @@ const caught: Plotter = ({ mark, now }) => {
 const tornDown: Plotter = ({ mark, nap }) => {
   const build = (name: string, failurePolicy: 'continue' | 'drain' | 'abort') =>
     workflow({ name, failurePolicy }, (w) => {
-      w.using('outer', { setup: (_: unknown, ctx) => (mark(ctx, `${name}.up`), 'x'), teardown: (_, ctx) => mark(ctx, `${name}.down`) }, (x) => {
-        const a = w.run('a', { x }, (_, ctx) => mark(ctx, `${name}.a`));
-        w.run('bad', { a }, async (_, ctx): Promise<number> => {
-          await nap(ctx, 2);
-          return never();
-        });
-        // Under drain an attempt that is lost after the failure is not made again: that is another end than that of an undisturbed run.
-        if (failurePolicy !== 'drain')
-          w.run('slow', { a }, async (_, ctx) => {
-            await nap(ctx, 20);
-            mark(ctx, `${name}.slow`);
+      w.using(
+        'outer',
+        { setup: (_: unknown, ctx) => (mark(ctx, `${name}.up`), 'x'), teardown: (_, ctx) => mark(ctx, `${name}.down`) },
+        (x) => {
+          const a = w.run('a', { x }, (_, ctx) => mark(ctx, `${name}.a`));
+          w.run('bad', { a }, async (_, ctx): Promise<number> => {
+            await nap(ctx, 2);
+            return never();
           });
-        w.sleep('30s', { after: [a] });
-      });
+          // Under drain an attempt that is lost after the failure is not made again: that is another end than that of an undisturbed run.
+          if (failurePolicy !== 'drain')
+            w.run('slow', { a }, async (_, ctx) => {
+              await nap(ctx, 20);
+              mark(ctx, `${name}.slow`);
+            });
+          w.sleep('30s', { after: [a] });
+        },
+      );
       return {};
     });
   const all = (['continue', 'drain', 'abort'] as const).map((policy) => build(policy, policy));
@@ -87,7 +91,11 @@ const retriedWhole: Plotter = ({ mark, now }) => {
     }),
   }));
   const one = workflow(
-    { name: 'whole', retry: { maxAttempts: 3, initial: '10s', jitter: 'none' }, onFinish: (told, ctx) => mark(ctx, `finish-${told.status}`) },
+    {
+      name: 'whole',
+      retry: { maxAttempts: 3, initial: '10s', jitter: 'none' },
+      onFinish: (told, ctx) => mark(ctx, `finish-${told.status}`),
+    },
     (w) => {
       const a = w.run('a', {}, (_, ctx) => (mark(ctx, 'a'), 1));
       const n = w.run(child, undefined, { after: [a] });

@@ -67,7 +67,12 @@ export async function undisturbed(plotter: Plotter, folder: string, into: string
 }
 
 /** What becomes of a plot when another process goes on with what `lives` dead ones have left; with copies at a commit of it where asked. */
-export async function goneOn(plotter: Plotter, folder: string, lives: number, copies?: Copies): Promise<{ became: Became; points: Point[] }> {
+export async function goneOn(
+  plotter: Plotter,
+  folder: string,
+  lives: number,
+  copies?: Copies,
+): Promise<{ became: Became; points: Point[] }> {
   const stop = copies === undefined ? () => [] : copyAtCommits(folder, copies);
   try {
     const life = await Life.begin(plotter, folder, lives);
