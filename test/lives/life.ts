@@ -14,11 +14,11 @@ import { silent } from '../engine/kit.ts';
 /** What bodies and predicates of a plot may do to the world outside, and ask of it. */
 export interface World {
   /** An effect outside the store: it stays, whatever becomes of the process. */
-  mark(ctx: Pick<Ctx, 'idempotencyKey'>, name: string): void;
+  readonly mark: (ctx: Pick<Ctx, 'idempotencyKey'>, name: string) => void;
   /** A body that takes virtual time; rejects when it is aborted. */
-  nap(ctx: Pick<Ctx, 'signal'>, seconds: number): Promise<void>;
+  readonly nap: (ctx: Pick<Ctx, 'signal'>, seconds: number) => Promise<void>;
   /** Seconds since the plot began. */
-  now(): number;
+  readonly now: () => number;
 }
 
 /** What a client does at a second of the plot. Done again by whoever goes on after a crash: so each act says when it is the same. */
