@@ -3,13 +3,12 @@ import { hasSucceeded } from '../core/changes.ts';
 import type { CompiledGraph, GraphNode } from '../core/compile.ts';
 import type { GraphTask, Role } from '../core/graph.ts';
 import type { TaskState } from '../core/run-state.ts';
-import { compensationOf } from '../core/cleanup.ts';
-import { isRunOver, type AttemptOutcome, type Reason } from '../core/states.ts';
+import type { AttemptOutcome, Reason } from '../core/states.ts';
 import { parseError } from '../core/values.ts';
 import type { WaitReason } from '../core/why-capacity.ts';
 import type { AttemptRow, MapCounts, RunRow, Store } from '../store/store.ts';
 import { kinOf, type KinView } from './kin.ts';
-import { isListed, parkedOf, taskView, viewOf, type RunView, type TaskView } from './views.ts';
+import { isListed, parkedOf, rowless, taskView, viewOf, type RunView, type TaskView } from './views.ts';
 
 /** Of a map's items that have a row so many are given where they are asked for. */
 const ITEMS = 10_000;
@@ -76,7 +75,7 @@ export async function inspectRun(store: Store, row: RunRow, graph: CompiledGraph
     const { kind } = node.task;
     const rows = byNode.get(node.index) ?? [];
     const isRowless = isListed(node) && !rows.some((state) => state.item < 0);
-    if (isRowless) tasks.push({ task: node.id, kind, ...roleOf(node), status: 'pending', attempt: 0, attempts: [] });
+    if (isRowless) tasks.push({ ...rowless(row, graph, node), kind, ...roleOf(node), attempts: [] });
     for (const state of rows.slice(0, ITEMS + 1)) tasks.push(await detail(store, { row, graph, state, node, map: counts.get(node.index) }));
   }
   return {
@@ -84,19 +83,15 @@ export async function inspectRun(store: Store, row: RunRow, graph: CompiledGraph
     ...(row.input === null ? {} : { input: decode(row.input) }),
     ...(row.hasOutput ? { output: decode(row.output) } : {}),
     ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
-    ...(await compensationFact(store, row, graph)),
+    ...compensationFact(row),
     ...(await kinOf(store, row, graph)),
     tasks,
   };
 }
 
-/** For a run whose compensation began; asks nothing of a workflow that has none. */
-export async function compensationFact(store: Store, row: RunRow, graph: CompiledGraph): Promise<{ readonly compensation?: Compensation }> {
-  const nodes = new Set(graph.upkeep?.compensations);
-  if (nodes.size === 0) return {};
-  const found = compensationOf((await store.tasksOf(row.run, true)).filter((task) => nodes.has(task.node)));
-  return found === null ? {} : { compensation: isRunOver[row.status] || found === 'incomplete' ? found : 'running' };
-}
+/** For a run whose compensation began. */
+export const compensationFact = ({ compensation }: RunRow): { readonly compensation?: Compensation } =>
+  compensation === null ? {} : { compensation };
 
 interface Subject {
   readonly row: RunRow;

@@ -1,12 +1,15 @@
 /** One event each: what it comes to, before what follows from it is decided. */
+import { noteCalled } from './calling.ts';
 import { childEnded, startChild } from './children.ts';
 import { isEnded, isUnderway, mapChange, move, putTask, taskAt } from './changes.ts';
 import type { GraphNode } from './compile.ts';
 import { cancelCatcher, end } from './ending.ts';
 import { afterFailure, afterLoss } from './failure.ts';
+import { beginAnew, forgetPlace, goOn, hold, startHeld } from './going-on.ts';
 import { letGoOf } from './letting-go.ts';
 import { closeMap, takeItems } from './maps.ts';
 import { judged } from './judging.ts';
+import { reopenCleanup } from './compensating.ts';
 import { endedItem, isRefusal, planReset, REDRIVE_ALL, type ResetRequest } from './reset.ts';
 import { applyReset } from './resetting.ts';
 import { type MapState, type QueuedTask, type RunningTask } from './run-state.ts';
@@ -17,7 +20,7 @@ import { restarted, suspended, totalEndOf } from './suspending.ts';
 import { afterDue, afterWake } from './waiting.ts';
 import { cancelOpen, discard, failRun, isCleaningUp } from './stopping.ts';
 import { endDecision } from './switching.ts';
-import { bareFacts, endTask, freshTask, type Outcome, type RunEvent, type Turn } from './turn.ts';
+import { bareFacts, endTask, freshTask, isAdmitted, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { admitted, decideRoots, decide, settle, expand } from './deciding.ts';
 
 export function apply(turn: Turn, event: RunEvent): boolean {
@@ -27,6 +30,9 @@ export function apply(turn: Turn, event: RunEvent): boolean {
   if (event.type === 'discard') return discard(turn, event.node, event.item);
   if (event.type === 'recall') return recalled(turn);
   if (event.type === 'reopened') return reopen(turn, event);
+  if (event.type === 'undo') return undoForParent(turn);
+  if (event.type === 'undone_again') return undoneAgain(turn);
+  if (event.type === 'goOn') return goOn(turn, event.generation, () => reset(turn, REDRIVE_ALL));
   if (event.type === 'tell') return isRunOver[state.status] && (turn.changes.kin = 'told') === 'told';
   if (isRunOver[state.status]) return false;
   switch (event.type) {
@@ -42,9 +48,17 @@ export function apply(turn: Turn, event: RunEvent): boolean {
     case 'accepted':
     case 'refused': {
       const next = childEnded(turn, event);
+      // A run that compensates hears of its children again: of those that it let go of, and of those that undo what they did.
+      if (next === null && !(event.type === 'child' && state.flow.compensated)) return false;
+      if (event.type === 'child' && event.end.undoable) noteCalled(turn, ++state.completions);
       if (next !== null) settle(turn, next);
-      return next !== null;
+      return true;
     }
+    case 'kin':
+      turn.kin = event.kin;
+      return true;
+    case 'anew':
+      return applyAnew(turn, event);
     case 'cached':
       return applyCached(turn, event.node, event.item, event.output);
     case 'limit': {
@@ -112,7 +126,7 @@ function runDue(turn: Turn): boolean {
 /** The run is redriven as a whole; where nothing can be redriven any more, it ends. */
 function retryRun(turn: Turn): boolean {
   const { state } = turn;
-  const retries = state.flow.retries + 1;
+  const retries = state.flow.again ? 0 : state.flow.retries + 1;
   const isReset = reset(turn, REDRIVE_ALL);
   state.flow = { ...state.flow, retries: isReset ? retries : (turn.graph.upkeep?.retry?.maxAttempts ?? 0), retryAt: null };
   turn.changes.flow = true;
@@ -125,6 +139,8 @@ function reset(turn: Turn, request: ResetRequest): boolean {
   const plan = planReset(graph, state, request);
   if (isRefusal(plan)) return false;
   applyReset(turn, request, plan);
+  turn.freed = true;
+  if (state.flow.unstarted && isAdmitted(state)) admitted(turn);
   for (const node of graph.nodes) decide(turn, node);
   for (const map of state.maps.values()) {
     const ended = closeMap(turn, map);
@@ -218,7 +234,8 @@ function applyVerdict(turn: Turn, node: GraphNode, task: RunningTask, outcome: E
     return;
   }
   if (node.child !== null) {
-    startChild(turn, node, task, outcome.input === undefined ? {} : { input: outcome.input });
+    if (turn.state.status === 'paused') hold(turn, node, task, outcome.input === undefined ? {} : { given: outcome.input });
+    else startChild(turn, node, task, outcome.input === undefined ? {} : { input: outcome.input });
     return;
   }
   if (node.needs !== null) {
@@ -286,13 +303,12 @@ function applyExpiry(turn: Turn, node: GraphNode, task: QueuedTask): boolean {
   return true;
 }
 
-/** Child runs that were held back while the run was paused. */
-function startHeld(turn: Turn): void {
-  for (const node of turn.graph.nodes) {
-    const task = turn.state.tasks[node.index];
-    if (node.child !== null && task?.status === 'queued' && task.phase === 'body')
-      startChild(turn, node, task, { goesOn: task.next === 'return' });
-  }
+function applyAnew(turn: Turn, { node: nodeIndex, item, generation }: Extract<RunEvent, { type: 'anew' }>): boolean {
+  const task = taskAt(turn.state, nodeIndex, item);
+  const node = turn.graph.nodes[nodeIndex];
+  if (node === undefined || task?.status !== 'waiting' || task.generation !== generation) return false;
+  beginAnew(turn, node, task);
+  return true;
 }
 
 /** The parent waits for this run no more. */
@@ -300,9 +316,38 @@ function recalled(turn: Turn): boolean {
   const { state, changes } = turn;
   changes.kin = 'recalled';
   if (state.parent !== null) state.parent = { ...state.parent, recalled: true };
-  if (state.cause !== null || state.cancelAsked !== null || isRunOver[state.status] || isCleaningUp(state)) return true;
+  forgetPlace(turn);
+  cancelWithParent(turn);
+  return true;
+}
+
+function cancelWithParent(turn: Turn): void {
+  const { state, changes } = turn;
+  if (state.cause !== null || state.cancelAsked !== null || isRunOver[state.status] || isCleaningUp(state)) return;
   state.cancelAsked = 'parent';
   changes.flow = true;
   cancelOpen(turn, 'parent');
+}
+
+/** The parent compensates: what this run did is undone; of one that is open or was undone before, only its end is awaited. */
+function undoForParent(turn: Turn): boolean {
+  const { state, changes } = turn;
+  const isOver = isRunOver[state.status];
+  const isDue = (state.status === 'success' || state.status === 'partial') && !state.flow.compensated;
+  if (state.parent !== null) state.parent = { ...state.parent, recalled: false, completion: null };
+  changes.kin = isOver && !isDue ? 'told' : 'undo';
+  if (isDue) reopenCleanup(turn);
+  else if (!isOver) cancelWithParent(turn);
+  return true;
+}
+
+/** What came of the compensation is decided anew: one in a child was redriven. */
+function undoneAgain(turn: Turn): boolean {
+  const { state, changes } = turn;
+  if (!state.flow.compensated) return false;
+  if (isRunOver[state.status]) {
+    reopenCleanup(turn);
+    changes.kin = 'undone_again';
+  }
   return true;
 }

@@ -1,4 +1,5 @@
-import { putTask, taskAt, type RunEnd } from './changes.ts';
+import { noteCalled } from './calling.ts';
+import { isEnded, putTask, taskAt, type RunEnd } from './changes.ts';
 import { encode } from './codec.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { isPawlError, type ErrorRecord } from './errors.ts';
@@ -7,7 +8,7 @@ import type { HookFacts } from './hooks.ts';
 import { judged } from './judging.ts';
 import { firstFailed, runRootCauses } from './outcome.ts';
 import type { EndedTask, LinkKind, ParentLink, RunState, TaskFacts, WaitingTask, TaskState } from './run-state.ts';
-import type { RunOutcome } from './states.ts';
+import { REASONS, type Reason, type RunOutcome } from './states.ts';
 import { bareFacts, endTask, isAllowed, type Turn } from './turn.ts';
 import { parseError, settledError, taskInput } from './values.ts';
 import { childCame } from './suspending.ts';
@@ -45,10 +46,24 @@ export interface Recall {
 export interface ChildEnd {
   readonly run: string;
   readonly status: RunOutcome;
+  /** Of one that was cancelled: by whom, or what. */
+  readonly cancelled: Reason | null;
   readonly output: string | null;
   readonly hasOutput: boolean;
   /** An `ErrorRecord` as JSON. */
   readonly error: string | null;
+  /** It succeeded, and something in it may have to be undone. */
+  readonly undoable: boolean;
+}
+
+/** What of a run's children is still to be undone. */
+export interface KinFacts {
+  /** One that is open: let go of and cleaning up, or undoing what it did. `isAsked`: it tells its parent when that is over. */
+  readonly open: { readonly run: number; readonly isAsked: boolean } | null;
+  /** Of those that succeeded, the one that did so last. */
+  readonly due: { readonly run: number; readonly completion: number } | null;
+  /** One of them could not undo all that it did. */
+  readonly incomplete: boolean;
 }
 
 interface Place {
@@ -64,12 +79,22 @@ export type ChildEvent =
   | (Place & { readonly type: 'accepted'; readonly id: string })
   /** It could not start. */
   | (Place & { readonly type: 'refused'; readonly name: string | null; readonly error: string })
+  /** No run that this place had can go on: it begins anew. */
+  | (Place & { readonly type: 'anew' })
+  /** To the child: its place was redriven, in this generation of it. */
+  | { readonly type: 'goOn'; readonly generation: number }
   /** The child of this place was redriven: it is to be waited for again. `name`: of a call of the task's body. */
   | (Place & { readonly type: 'reopened'; readonly name: string | null })
   /** The parent waits for this run no more. */
   | { readonly type: 'recall' }
   /** It is over, and its parent could not be told then. */
-  | { readonly type: 'tell' };
+  | { readonly type: 'tell' }
+  /** The parent, which compensates, wants it undone; of a child that is open, that it says when it has cleaned up. */
+  | { readonly type: 'undo' }
+  /** What of the children is to be undone, as the run asked. */
+  | { readonly type: 'kin'; readonly kin: KinFacts }
+  /** A compensation of a child was redriven: what came of the run's own is to be decided again. */
+  | { readonly type: 'undone_again' };
 
 /** Puts a child run in the place of a task or item. `input`: as a worker has checked it. */
 export function startChild(
@@ -81,6 +106,7 @@ export function startChild(
   const { child } = node;
   if (child === null) return;
   putTask(turn.state, turn.changes, waitingOn(turn, facts, child.workflow));
+  if (child.kind !== 'detached') noteCalled(turn);
   const { item, generation } = facts;
   const place = { node: node.index, item, generation, name: null, goesOn: how.goesOn === true };
   const input = how.input === undefined ? inputOf(turn, node, facts) : { input: how.input, refused: null };
@@ -113,7 +139,7 @@ export function childEnded(turn: Turn, event: Extract<ChildEvent, { type: 'child
   const node = turn.graph.nodes[event.node];
   if (node === undefined || task?.status !== 'waiting' || task.generation !== event.generation) return null;
   if (event.type !== 'accepted' && event.name !== null) {
-    const refused = { run: '', status: 'failed', output: null, hasOutput: false } as const;
+    const refused = { run: '', status: 'failed', cancelled: null, output: null, hasOutput: false, undoable: false } as const;
     return childCame(turn, node, task, event.name, event.type === 'refused' ? { ...refused, error: event.error } : event.end);
   }
   if (event.type === 'accepted') return endTask(startedOf(task), { status: 'success', output: JSON.stringify(event.id) }, turn.now);
@@ -128,7 +154,7 @@ export function childEnded(turn: Turn, event: Extract<ChildEvent, { type: 'child
     case 'skipped':
       return endTask(startedOf(task), { status: 'skipped', reason: 'condition' }, turn.now);
     case 'cancelled':
-      return endTask(startedOf(task), { status: 'cancelled', reason: 'person', error }, turn.now);
+      return endTask(startedOf(task), { status: 'cancelled', reason: event.end.cancelled ?? 'person', error }, turn.now);
     case 'failed':
       // Its dead letters are in the child: this place is none of its own.
       return endTask(startedOf(task), { status: 'failed', reason: 'error', error, allowed: isAllowed(node) }, turn.now);
@@ -149,15 +175,42 @@ export function endNotice(graph: CompiledGraph, state: RunState, ended: Ended, r
   if (parent === null || !isAwaited(parent)) return null;
   const { status, output, hasOutput, reason } = ended;
   const { node, item, generation, name } = parent;
+  // What its place was redriven for can not be done here any more: it has been undone.
+  if (state.flow.again && state.flow.compensated) return { type: 'anew', node, item, generation };
   const error = status === 'failed' || status === 'cancelled' ? failureOf(graph, state, run, status, reason) : null;
-  return { type: 'child', node, item, generation, name, end: { run, status, output, hasOutput, error } };
+  const cancelled = status === 'cancelled' ? cancelledBy(graph, state, reason) : null;
+  return {
+    type: 'child',
+    node,
+    item,
+    generation,
+    name,
+    end: { run, status, cancelled, output, hasOutput, error, undoable: isUndoable(state, status) },
+  };
 }
+
+/** Why a run was cancelled: nobody asked for it where tasks of it were. A place that is superseded would count for nothing in its run. */
+function cancelledBy(graph: CompiledGraph, state: RunState, reason: string | null): Reason | null {
+  const tasks = graph.nodes.map((node) => state.tasks[node.index]).filter((task) => isEnded(task) && task.status === 'cancelled');
+  const all = [reason, ...tasks.map((task) => (isEnded(task) ? task.reason : null))];
+  return REASONS.find((one) => one === all.find((why) => why !== null && why !== 'superseded')) ?? null;
+}
+
+const isUndoable = ({ flow, completions }: RunState, status: RunOutcome): boolean =>
+  (status === 'success' || status === 'partial') && !flow.compensated && completions > 0;
 
 /** What is said of a run that was failed while nobody could read it, by what its row says. */
 export function abandonedNotice({ node, item, generation, name }: ParentLink, run: string, workflow: string): ChildEvent {
   const message = `Run ${run} of workflow "${workflow}" failed: marked_failed`;
   const error = JSON.stringify({ name: 'ChildError', code: 'RUN_FAILED', message, run, rootCause: [] });
-  return { type: 'child', node, item, generation, name, end: { run, status: 'failed', output: null, hasOutput: false, error } };
+  return {
+    type: 'child',
+    node,
+    item,
+    generation,
+    name,
+    end: { run, status: 'failed', cancelled: null, output: null, hasOutput: false, error, undoable: false },
+  };
 }
 
 /** Whether the parent waits for its end. */

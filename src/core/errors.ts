@@ -81,6 +81,7 @@ export const ERRORS = {
   RUN_NOTHING_TO_REDRIVE: entry(409, 4, 'Rerun a task that succeeded, or restart the run, if its work is wanted again.'),
   RUN_COMPENSATED: entry(409, 4, 'Restart the run: what its tasks did is being undone, or has been.'),
   RUN_QUARANTINED: entry(409, 4, 'Look at why with `pawl quarantine ls`, then let it go on with `pawl quarantine retry`.'),
+  RUN_CANNOT_GO_ON: entry(409, 4, 'Do what the message names first, then `pawl quarantine retry` again; or fail the run.'),
   RUN_NOT_QUARANTINED: entry(409, 4, 'Nothing: the run is advanced like any other.'),
   RUN_REQUEST_CONFLICT: entry(409, 4, 'Give every act a request id of its own; repeat one only to learn what it came to.'),
   RUN_CANNOT_MOVE: entry(409, 4, 'Let it end with a worker of its own version, or make the tasks that the message names as they were.'),
@@ -238,7 +239,7 @@ function oneRecord(thrown: unknown, room: number, redactor: Redactor): ErrorReco
   const text = (key: string): string | undefined => {
     const value = safely(() => thrown[key]);
     if (typeof value === 'string') return redactor.text(value);
-    return typeof value === 'number' && key === 'code' ? redactor.text(String(value)) : undefined;
+    return typeof value === 'number' && key === 'code' && !isWebError(thrown) ? redactor.text(String(value)) : undefined;
   };
   const stack = text('stack');
   const code = text('code');
@@ -249,6 +250,9 @@ function oneRecord(thrown: unknown, room: number, redactor: Redactor): ErrorReco
     ...(stack === undefined ? {} : { stack: clip(stack, Math.min(LIMITS.stack, room)) }),
   };
 }
+
+/** Its number says nothing that its name does not say better: 20 is an AbortError. */
+const isWebError = (thrown: object): boolean => Object.prototype.toString.call(thrown) === '[object DOMException]';
 
 function describe(value: unknown, redactor: Redactor): string {
   if (typeof value === 'string') return value;

@@ -43,7 +43,7 @@ export interface Admissions {
 }
 
 /** Who of those that wait for one key is admitted, in the order of their rank; `said` is what an operator says in place of their own limit. */
-export function admit(waiting: readonly GateAsker[], held: number, said: number | null): Admissions {
+export function admit(waiting: Iterable<GateAsker>, held: number, said: number | null): Admissions {
   const granted: number[] = [];
   const refused: { run: number; status: 'failed' | 'cancelled' }[] = [];
   for (const { run, limit, onLimit } of waiting) {

@@ -1,4 +1,5 @@
 import { waitingOn } from './children.ts';
+import { reopenCleanup } from './compensating.ts';
 import { isEnded, mapChange, putTask, taskAt } from './changes.ts';
 import { recordAttempt } from './failure.ts';
 import { asksForKey, enterGate, timeoutFrom } from './gates.ts';
@@ -19,12 +20,17 @@ import { isWhole } from './values.ts';
 export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): void {
   const { state, changes, graph, now } = turn;
   const targets = new Map(request.targets.map((target) => [key(target.node, target.item), target]));
+  if (state.flow.compensated) {
+    undoAgain(turn, request, plan, targets);
+    return;
+  }
   const maps = new Set<number>();
   changes.reset = plan;
   const before = flowText(state);
   if (state.flow.tripped)
     for (const map of state.maps.values()) if (!isEnded(state.tasks[map.node])) mapChange(changes, map.node).reopened = true;
-  state.flow = { ...NO_FLOW, shares: state.flow.shares };
+  state.undo = null;
+  state.flow = { ...NO_FLOW, shares: state.flow.shares, called: state.flow.called, unstarted: state.flow.unstarted };
   state.generation = plan.generation;
   for (const { node, item, why } of plan.tasks) {
     const target = targets.get(key(node, item));
@@ -46,6 +52,21 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
   state.values.clear();
   if (graph.graph.timeoutMs !== undefined) state.deadlineAt = state.status === 'queued' ? null : timeoutFrom(graph, now);
   replay(graph, state);
+}
+
+/** Compensations that could not undo their task try again; nothing else of the run is touched. */
+function undoAgain(turn: Turn, request: ResetRequest, plan: ResetPlan, targets: ReadonlyMap<string, ResetTarget>): void {
+  const { state, changes } = turn;
+  changes.reset = plan;
+  state.undo = null;
+  state.generation = plan.generation;
+  for (const { node, item, why } of plan.tasks) {
+    const row = taskAt(state, node, item);
+    if (row !== undefined) putTask(state, changes, restarted({ turn, request, why }, row, targets.get(key(node, item))));
+  }
+  if (!isRunOver[state.status]) return;
+  reopenCleanup(turn);
+  if (state.parent !== null) changes.kin = 'undone_again';
 }
 
 const key = (node: number, item: number): string => `${node}:${item}`;
@@ -93,7 +114,10 @@ function restarted(doing: Doing, task: TaskState, target: ResetTarget | undefine
 /** Of a redriven task that is a run of its own only what failed in it is done over. */
 function goesOn({ turn, request, why }: Doing, task: TaskState, target: ResetTarget | undefined): boolean {
   const isSame = request.kind === 'redrive' && why !== 'downstream' && why !== 'ran_on_the_failure' && target?.edited === undefined;
-  return isSame && turn.graph.nodes[task.node]?.child != null && (task.status === 'failed' || task.status === 'cancelled');
+  if (turn.graph.nodes[task.node]?.child == null) return false;
+  // Held back while the run is paused: what an earlier redrive has decided stands, as for one that is pending.
+  if (task.status === 'queued' && task.phase === 'body' && task.next === 'return') return request.kind === 'redrive';
+  return isSame && (task.status === 'failed' || task.status === 'cancelled');
 }
 
 function resetTask(
@@ -191,7 +215,7 @@ function recount(turn: Turn, node: number): void {
 function reopen({ graph, state, changes }: Turn): void {
   if (!isRunOver[state.status]) return;
   if (state.parent !== null) {
-    state.parent = { ...state.parent, recalled: false };
+    state.parent = { ...state.parent, recalled: false, completion: null };
     changes.kin = 'reopened';
   }
   changes.moves = [...changes.moves, { from: state.status, to: 'queued' }];

@@ -52,6 +52,8 @@ export interface QueuedTask extends TaskFacts {
   readonly next: 'start' | 'return' | 'resume';
   /** When its queue timeout or total timeout passes. */
   readonly expiresAt: number | null;
+  /** Of a child that is held back while its run is paused: its input, as a worker has checked it. */
+  readonly given?: string;
 }
 
 export interface RunningTask extends TaskFacts {
@@ -167,6 +169,8 @@ export interface ParentLink {
   readonly tree: number;
   /** The parent has let go of it: its end is nobody's news. */
   readonly recalled: boolean;
+  /** Its place in the parent's order of completion, where it has done what may have to be undone; null too once that began. */
+  readonly completion: number | null;
 }
 
 /** What a run has to remember beside its tasks. */
@@ -181,9 +185,43 @@ export interface RunFlow {
   readonly retryAt: number | null;
   /** A run around it holds the key that it would ask for: it asks for none. */
   readonly shares: boolean;
+  /** Null: it has called no run. Else the place in its order of completion of the last one that may have to be undone; 0: of none so far. */
+  readonly called: number | null;
+  /** Something in it, or in a run that it called, could not be undone. */
+  readonly incomplete: boolean;
+  /** It was over, and is open again for its compensations alone. */
+  readonly reopened: boolean;
+  /** It was over before it began: it was not admitted, or its guard did not say yes. */
+  readonly unstarted: boolean;
+  /** Its place was redriven while it cleaned up: it is redriven when that is over. */
+  readonly again: boolean;
 }
 
-export const NO_FLOW: RunFlow = { tripped: false, compensated: false, retries: 0, retryAt: null, shares: false };
+export const NO_FLOW: RunFlow = {
+  tripped: false,
+  compensated: false,
+  retries: 0,
+  retryAt: null,
+  shares: false,
+  called: null,
+  incomplete: false,
+  reopened: false,
+  unstarted: false,
+  again: false,
+};
+
+/** A task or item and the handler that undoes it. */
+export interface Undoable {
+  readonly handler: number;
+  readonly item: number;
+  readonly completion: number;
+}
+
+export interface Undoing {
+  readonly left: Undoable[];
+  /** The one that is being undone. */
+  open: Undoable | null;
+}
 
 /**
  * A run as the kernel sees it: derived from its rows when a process first touches it, changed in place by `advance`, never written as such.
@@ -218,8 +256,12 @@ export interface RunState {
   readonly served: ReadonlyMap<number, Map<number, TaskState>>;
   /** The last place given out in the order of completion. */
   completions: number;
+  /** What of the run's own is still to be undone, what succeeded last at the end; null where this process has not looked yet. */
+  undo: Undoing | null;
   /** Tasks that are not terminal. */
   open: number;
+  /** Firsts that have nothing to cancel any more, as far as somebody has looked; null: nobody has. */
+  settledRaces: Set<number> | null;
 }
 
 export interface RunFacts {
@@ -251,7 +293,9 @@ export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {
     flow: facts.flow ?? NO_FLOW,
     served: servedOf(graph),
     completions: 0,
+    undo: null,
     open: graph.taskCount,
+    settledRaces: null,
   };
 }
 

@@ -181,7 +181,7 @@ export const RUN_TRANSITIONS: readonly Transition<RunStatus>[] = [
   { from: '-', event: 'accepted', to: ['scheduled', 'queued', 'running'] },
   { from: 'scheduled', event: 'due', to: ['running', 'queued'] },
   { from: 'queued', event: 'cancel', to: ['cancelled'] },
-  { from: 'queued', event: 'marked failed', to: ['failed'] },
+  { from: 'queued', event: 'stuck or marked failed', to: ['failed'] },
   { from: 'queued', event: 'its key is taken', to: ['failed', 'cancelled'] },
   { from: 'running', event: 'makes room for a newer one of its key', to: ['cancelled'] },
   { from: 'queued', event: 'pause', to: ['paused'] },
@@ -209,4 +209,8 @@ export const RUN_TRANSITIONS: readonly Transition<RunStatus>[] = [
   { from: 'finishing', event: 'cleaned up', to: ['success', 'partial', 'failed', 'cancelled'] },
   { from: 'cancelling', event: 'cleaned up', to: ['failed', 'cancelled'] },
   { from: 'finishing', event: 'waits for its own retry', to: ['running'] },
+  { from: 'success', event: 'its parent compensates', to: ['finishing'] },
+  { from: 'partial', event: 'its parent compensates', to: ['finishing'] },
+  { from: 'failed', event: 'redrive of a compensation', to: ['finishing'] },
+  { from: 'cancelling', event: 'cleaned up, its place was redriven', to: ['running'] },
 ];

@@ -43,6 +43,9 @@ export interface NodeOpts<V = any, J extends Join = Join, W extends boolean = bo
 /** A task, or a function: with a contract of its own, retried and recorded like any task. */
 export type Handler<V, O = unknown> = Task<V, O, any, any> | ((value: V, ctx: Ctx) => Promise<O> | O);
 
+/** What a `catch` handler gives: a task whose body always throws has no output that it would have to fit. */
+type Gives<O> = [O] extends [never] ? any : NoInfer<O>;
+
 interface UsingOpts<T> {
   /** Runs when the setup has succeeded and every task inside has ended, however that was; gets what the setup gave. */
   readonly teardown: Handler<T>;
@@ -83,6 +86,12 @@ export interface ChildOpts<V = any, J extends Join = Join, W extends boolean = b
   readonly allowFailure?: boolean;
   /** Success as soon as the child is accepted, with its id as the value; how it ends does not reach this run, nor does a cancel reach it. */
   readonly detached?: D;
+}
+
+/** As of a task. What the child itself did is undone too, after `compensate`: its own tasks say how. */
+export interface ChildHandlers<I, O, D> {
+  readonly catch?: Handler<{ input: I; error: TaskError }, D extends true ? string : O>;
+  readonly compensate?: Handler<{ input: I; output: D extends true ? string : O }>;
 }
 
 export interface ChildMapOpts<
@@ -138,20 +147,20 @@ export interface Build extends WaitVerbs {
   run<I, O, B, J extends Join = never, W extends boolean = never>(
     task: Task<I, O, B, any>,
     input: In<NoInfer<I>>,
-    opts?: NodeOpts<NoInfer<B>, J, W, NoInfer<O>>,
+    opts?: NodeOpts<NoInfer<B>, J, W, Gives<O>>,
   ): Result<O, J, W>;
   /** A run of another workflow: its end is the end of the task. With `detached` only its acceptance is waited for. */
   run<I, O, J extends Join = never, W extends boolean = never, D extends boolean = false>(
     child: Workflow<I, O>,
     input: In<NoInfer<I>>,
-    opts?: ChildOpts<NoInfer<I>, J, W, D>,
+    opts?: ChildOpts<NoInfer<I>, J, W, D> & ChildHandlers<NoInfer<I>, NoInfer<O>, NoInfer<D>>,
   ): Result<D extends true ? string : O, J, W>;
   /** A small inline task: `input` is put together, `fn` gets its value. */
   run<const R, O, J extends Join = never, W extends boolean = never>(
     id: string,
     input: R & Tree<R>,
     fn: ((input: Simplify<Out<R>>, ctx: Ctx) => Promise<O> | O) & StorableFn<O>,
-    opts?: NodeOpts<Simplify<Out<NoInfer<R>>>, J, W, NoInfer<O>>,
+    opts?: NodeOpts<Simplify<Out<NoInfer<R>>>, J, W, Gives<O>>,
   ): Result<O, J, W>;
   /** The task once per item of a list; the value is the list of outputs, or with `settle` of how each item ended. */
   map<
@@ -202,7 +211,10 @@ export interface Build extends WaitVerbs {
     items: R & Tree<R>,
     child: Workflow<I, O>,
     each: (item: Ref<ItemOf<R>>) => In<NoInfer<I>>,
-    opts?: ChildMapOpts<ItemOf<NoInfer<R>>, J, W, Y, D> & { readonly settle?: S },
+    opts?: ChildMapOpts<ItemOf<NoInfer<R>>, J, W, Y, D> & { readonly settle?: S } & Pick<
+        ChildHandlers<NoInfer<I>, NoInfer<O>, NoInfer<D>>,
+        'compensate'
+      >,
   ): Result<S extends true ? Settled<D extends true ? string : O>[] : (D extends true ? string : O)[], J, W, Y>;
   /** One of two branches. What `then` and `otherwise` return is its value; tasks made in them run only if their branch was chosen. */
   when<const R, A>(
@@ -249,7 +261,7 @@ export interface Build extends WaitVerbs {
   ): A;
   using<T, A, const R = Record<string, never>>(
     id: string,
-    opts: UsingOpts<NoInfer<T>> & {
+    opts: UsingOpts<T> & {
       readonly setup: ((input: Simplify<Out<R>>, ctx: Ctx) => Promise<T> | T) & StorableFn<T>;
       readonly input?: R & Tree<R>;
     },

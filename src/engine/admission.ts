@@ -13,6 +13,8 @@ export class Admission {
   private readonly logger: Logger;
   private running: Promise<void> | null = null;
   private isWanted = false;
+  /** The keys that are to be looked at; null: all. */
+  private wanted: Set<string> | null = new Set();
 
   constructor(store: Store, committer: Committer, logger: Logger) {
     this.store = store;
@@ -24,9 +26,11 @@ export class Admission {
     return this.running === null;
   }
 
-  /** Somebody waits for a key, or has given one up. */
-  hint(): void {
+  /** Somebody waits for one of these keys, or has given one up; without them: for any key. */
+  hint(keys: readonly string[] | null = null): void {
     this.isWanted = true;
+    if (keys === null) this.wanted = null;
+    else for (const key of keys) this.wanted?.add(key);
     this.running ??= this.run();
   }
 
@@ -47,12 +51,14 @@ export class Admission {
   }
 
   private async admit(): Promise<void> {
-    const { granted, displaced } = await this.store.capacity.admit();
+    const keys = this.wanted === null ? null : [...this.wanted];
+    this.wanted = new Set();
+    const { granted, displaced } = await this.store.capacity.admit(keys);
     const applied = await Promise.all([
       ...granted.map((run) => this.committer.event(run, { type: 'granted' })),
       ...displaced.map(({ run, status }) => this.committer.event(run, { type: 'displaced', status })),
     ]);
     // What ended made room.
-    if (displaced.length > 0 && applied.some(Boolean)) this.isWanted = true;
+    if (displaced.length > 0 && applied.some(Boolean)) this.hint(keys);
   }
 }

@@ -24,7 +24,10 @@ export interface AfterHost {
   readonly add: (unit: Unit) => void;
   readonly onCommit: (seq: number) => void;
   readonly onRunEnd: (run: number, end: RunEnd) => void;
-  readonly onGate: () => void;
+  /** Null: of any key. */
+  readonly onGate: (keys: readonly string[] | null) => void;
+  /** A run was opened anew: it may be one of an older version. */
+  readonly onReset: () => void;
   readonly onWait: (run: number, task: WaitingTask) => void;
   readonly onDue: (at: number) => void;
 }
@@ -45,6 +48,7 @@ export class AfterCommit {
       else this.settled(planned, result.epoch, launches);
     });
     plan.starts.forEach((planned, i) => this.started(planned, result, i, launches));
+    if (result.keys.length > 0) this.at.onGate(result.keys);
     plan.steps.forEach((step, i) => step.resolve(result.steps[i] === true));
     if (asked !== null) this.at.claims()?.looked(result, asked, plan.now);
     for (const [entry, launch] of launches) this.at.claims()?.launch(entry, launch.task, launch.chain);
@@ -73,7 +77,9 @@ export class AfterCommit {
         this.at.claims()?.revoke(token, 'The task was ended.');
     }
     if (changes.moves.length > 0 || changes.reset !== null || changes.flow || move !== null) this.woken(state);
-    if (changes.gate !== null || changes.moves.at(-1)?.to === 'queued') this.at.onGate();
+    // A run that was resumed stands in its line again.
+    if (changes.gate === null && changes.moves.at(-1)?.to === 'queued') this.at.onGate(null);
+    if (changes.reset !== null) this.at.onReset();
     if (move !== null) {
       this.at.cache.put(entry);
       // Their places have other numbers now.
@@ -83,6 +89,9 @@ export class AfterCommit {
     units.forEach((unit, i) => unit.done?.(!changes.refused.includes(i), act?.result));
     for (const launch of launches) out.push([entry, launch]);
     for (const child of children) this.opened(child, epoch, out);
+    // why: who dies before that leaves it in the row of the child, where any process finds it
+    if (changes.undo !== null)
+      this.at.add({ kind: 'event', run: changes.undo, event: { type: 'undo' }, attempt: null, act: null, done: null });
     if (changes.recalls.length > 0) this.at.onDue(this.at.options.clock.now());
     if (changes.end !== null) {
       this.at.cache.drop(state.run);
@@ -151,7 +160,6 @@ export class AfterCommit {
     for (const launch of launches) out.push([entry, launch]);
     for (const child of children) this.opened(child, epoch, out);
     if (changes.end !== null) this.at.onRunEnd(state.run, changes.end);
-    if (changes.gate !== null) this.at.onGate();
   }
 
   private async takeClaimed(result: CommitResult, now: number): Promise<void> {

@@ -72,6 +72,7 @@ export class Attempt {
   private lastBeat: number;
   private overdue: TimeoutReason | null = null;
   private isDone = false;
+  private isInterrupted = false;
   private cancelGrace: (() => void) | null = null;
   private opened: Log | null = null;
   /** Set once a body has begun: before that nothing can have had an effect. */
@@ -179,7 +180,9 @@ export class Attempt {
 
   /** The worker drains: the body gets the abort signal. */
   interrupt(): void {
-    if (!this.isDone) this.abort(new DOMException('The worker is shutting down.', 'AbortError'));
+    if (this.isDone) return;
+    this.isInterrupted = true;
+    this.abort(new DOMException('The worker is shutting down.', 'AbortError'));
   }
 
   /** Hands the task back unfinished. */
@@ -255,10 +258,16 @@ export class Attempt {
     try {
       value = await this.host.invoke(this, code.body ?? noBody, input, context);
     } catch (error) {
+      if (this.isCutShort(error)) return { kind: 'released', began: true, ranMs: this.host.now() - this.task.startedAt };
       if (context.leaving === null) return this.failure(code, error);
       return context.isSuspension(error) ? context.leaving : this.swallow(code, context.leaving);
     }
     return context.leaving === null ? this.output(code, value, context.isPartial) : this.swallow(code, context.leaving);
+  }
+
+  /** It heeded the abort signal of a worker that drains: it is unfinished, and has not failed. */
+  private isCutShort(error: unknown): boolean {
+    return this.isInterrupted && this.overdue === null && errorRecord(error).name === 'AbortError';
   }
 
   private async output(code: RunnableCode, returned: unknown, isPartial: boolean): Promise<Outcome> {

@@ -1,7 +1,9 @@
 import type { Changes } from '../core/changes.ts';
 import { abandonedNotice, endNotice, isAwaited, type ChildStart } from '../core/children.ts';
+import { kinFacts } from '../core/compensating.ts';
 import { decode, encode } from '../core/codec.ts';
 import type { HookFacts } from '../core/hooks.ts';
+import { isRefusal, planReset, REDRIVE_ALL } from '../core/reset.ts';
 import { BadKey } from '../core/needs.ts';
 import { newRunId, runIdText } from '../core/ids.ts';
 import type { ParentLink, RunState } from '../core/run-state.ts';
@@ -19,12 +21,12 @@ import type { Known, Registry } from './registry.ts';
 /** A run must be brought in again, or left out, before the commit can be decided: everything is planned anew. */
 export class PlanAgain extends Error {
   readonly run: number;
-  /** Null: with the ended items of its maps. */
-  readonly fault: { readonly error: unknown } | null;
-  constructor(run: number, fault: { readonly error: unknown } | null) {
+  /** `items`: with the ended items of its maps; `apart`: not all of it in one commit; else without the run, whose fault it is. */
+  readonly why: 'items' | 'apart' | { readonly error: unknown };
+  constructor(run: number, why: PlanAgain['why']) {
     super(`run ${run} is to be planned anew`);
     this.run = run;
-    this.fault = fault;
+    this.why = why;
   }
 }
 
@@ -78,7 +80,10 @@ export class Kin {
 }
 
 const concerns = (state: RunState, changes: Changes): boolean =>
-  changes.children.length > 0 || (state.parent !== null && (changes.end !== null || changes.kin === 'reopened' || changes.kin === 'told'));
+  changes.children.length > 0 || changes.asksKin || (state.parent !== null && (changes.end !== null || TELLS[changes.kin]));
+
+/** What a child does to its parent's place, beside its end: whether the parent hears of it in the same commit. */
+const TELLS = { none: false, recalled: false, undo: false, reopened: true, told: true, undone_again: true } as const;
 
 class Settling {
   private readonly parts: Parts;
@@ -100,6 +105,7 @@ class Settling {
     for (let member = this.queue.pop(); member !== undefined; member = this.queue.pop()) {
       await this.startChildren(member);
       await this.tellParent(member);
+      await this.seekKin(member);
     }
     this.nameGroups();
   }
@@ -161,7 +167,7 @@ class Settling {
     units.length = 0;
     if (planned !== undefined) return planned;
     const broken = this.plan.broken.find(({ run }) => run === entry.state.run);
-    throw new PlanAgain(entry.state.run, broken === undefined ? null : { error: broken.error });
+    throw new PlanAgain(entry.state.run, broken === undefined ? 'items' : { error: broken.error });
   }
 
   private join(a: Member, b: Member): void {
@@ -186,7 +192,8 @@ class Settling {
       member.seen++;
       if (start.isOpen === true) await this.lookAgain(member, start);
       else if (start.refused !== null) this.refuse(member, start, start.refused);
-      else if (!start.goesOn || !(await this.goesOn(member, start))) await this.start(member, start);
+      else if (!start.goesOn) await this.start(member, start);
+      else if (!(await this.goesOn(member, start))) this.say(member, { type: 'anew', ...placeOf(start) });
     }
   }
 
@@ -282,30 +289,37 @@ class Settling {
     return known;
   }
 
-  /** Of a place that was redriven: the run it had, redriven in its turn. False where there is none that can go on: a new one starts. */
+  /** Of a place that was redriven: the run it had goes on in its turn. False where there is none that can. */
   private async goesOn(member: Member, start: ChildStart): Promise<boolean> {
     const rows = await this.parts.store.childrenOf(member.state.run, { node: start.node, item: start.item });
     const row: RunRow | undefined = rows.findLast(
       ({ parent }) => parent !== null && isAwaited({ ...parent, recalled: false }) && parent.name === start.name,
     );
-    if (row?.parent == null || !isRunOver[row.status] || row.status === 'success' || this.members.has(row.run)) return false;
-    const { loader } = this.parts;
-    if (loader.cache.get(row.run) === undefined) await loader.load([{ run: row.run, items: [] }]);
-    const entry = loader.cache.get(row.run);
-    if (entry === undefined) return false;
-    const before = entry.state.parent;
-    entry.state.parent = { ...row.parent, generation: start.generation, recalled: false };
-    const request = { kind: 'redrive', targets: [], keep: [], acceptUnknown: false, sameKey: false } as const;
-    const planned = this.planned(entry, [{ type: 'reset', request }]);
-    if (planned.changes.refused.length > 0) {
-      entry.state.parent = before;
-      this.plan.runs.splice(this.plan.runs.indexOf(planned), 1);
-      return false;
-    }
-    const child = this.memberOf(planned);
+    const child = row === undefined ? null : await this.bring(row.run);
+    if (row === undefined || child === null) return false;
+    // why: what it ends as in this very commit is to be there before it is redriven
+    if (child.changes.end !== null && this.isDivisible) throw new PlanAgain(row.run, 'apart');
     this.join(member, child);
-    this.queue.push(child);
+    if (this.say(child, { type: 'goOn', generation: start.generation })) return true;
+    if (hasGood(row)) return this.takesEnd(child, start.generation);
+    const why = planReset(child.known.compiled, child.state, REDRIVE_ALL);
+    if (!isRefusal(why) || why.code !== 'TASK_OUTCOME_UNKNOWN') return false;
+    const task = child.known.compiled.nodes[why.node]?.task.id ?? '';
+    const message = `Run ${runIdText(row.uid)} cannot go on by itself: of its task "${task}", ${why.message}. Redrive it there.`;
+    this.refuse(member, start, JSON.stringify({ name: 'PawlError', code: why.code, message }));
     return true;
+  }
+
+  /** It was let go of and succeeded all the same: that is what its place comes to. */
+  private takesEnd(child: Member, generation: number): boolean {
+    const { state } = child;
+    if (state.parent !== null) state.parent = { ...state.parent, generation, recalled: false };
+    return this.say(child, { type: 'tell' });
+  }
+
+  /** Whether a part of what was to be decided could be decided later. */
+  private get isDivisible(): boolean {
+    return this.plan.runs.filter(({ units, move }) => units.length > 0 || move !== null).length > 1;
   }
 
   // --- up ----------------------------------------------------------------------------------------------------------------------------
@@ -313,7 +327,7 @@ class Settling {
   private async tellParent(member: Member): Promise<void> {
     const { state, changes } = member;
     if (state.parent === null || !isAwaited(state.parent) || member.isTold) return;
-    if (changes.end === null && changes.kin !== 'reopened' && changes.kin !== 'told') return;
+    if (changes.end === null && !TELLS[changes.kin]) return;
     const top = await this.bring(state.parent.run);
     // Where the parent goes on under another definition in this very commit, its tasks have other numbers.
     const node = top?.planned?.move?.write.nodes.get(state.parent.node) ?? state.parent.node;
@@ -325,11 +339,38 @@ class Settling {
     }
     this.join(top, member);
     if (changes.kin === 'reopened') this.reopen(top, member, parent);
+    if (changes.kin === 'undone_again') this.say(top, { type: 'undone_again' });
     const ended = changes.end ?? (changes.kin === 'told' ? await this.endOf(state) : null);
     if (ended === null) return;
     member.isTold = true;
     const notice = endNotice(member.known.compiled, state, ended, runIdText(member.uid));
-    if (notice !== null) this.say(top, notice);
+    if (notice === null) return;
+    const last = top.state.flow.called;
+    this.say(top, notice);
+    const { called } = top.state.flow;
+    if (called === last) return;
+    member.changes.completion = called;
+    member.state.parent = { ...parent, completion: called };
+  }
+
+  /** What of its children is to be undone: as their rows say, and those of this commit as they are by now. */
+  private async seekKin(member: Member): Promise<void> {
+    const { state, changes } = member;
+    if (!changes.asksKin) return;
+    changes.asksKin = false;
+    const here = [...this.members.values()].filter((one) => one.state.parent?.run === state.run);
+    const { run, parent } = state;
+    const rest = await this.parts.store.kinOf(
+      { run, tree: parent?.tree ?? run },
+      here.map((one) => one.state.run),
+    );
+    this.say(member, {
+      type: 'kin',
+      kin: kinFacts(
+        here.map((one) => one.state),
+        rest,
+      ),
+    });
   }
 
   /** Of a run that was over before: its end as it is recorded. */
@@ -353,11 +394,15 @@ class Settling {
       return taken;
     } catch (error) {
       const { run } = member.host.state;
-      if (error instanceof ItemsNeeded) throw new PlanAgain(run, null);
+      if (error instanceof ItemsNeeded) throw new PlanAgain(run, 'items');
       throw new PlanAgain(run, { error });
     }
   }
 }
+
+/** It has something to give to its place. */
+const hasGood = ({ status, hasOutput }: RunRow): boolean =>
+  status === 'skipped' || ((status === 'success' || status === 'partial') && hasOutput);
 
 function hookInput({ uid, known, state, changes }: Member, { status, reason, error }: HookFacts): string | null {
   const { end } = changes;
@@ -380,7 +425,7 @@ const placeOf = ({ node, item, generation }: ChildStart): { node: number; item: 
 });
 
 function linkOf({ run, parent }: RunState, { node, item, generation, name, kind }: ChildStart): ParentLink {
-  return { run, node, item, generation, name, kind, tree: parent?.tree ?? run, recalled: false };
+  return { run, node, item, generation, name, kind, tree: parent?.tree ?? run, recalled: false, completion: null };
 }
 
 function topOf(member: Member): Member {

@@ -58,11 +58,12 @@ export class Decider {
   }
 
   /** Nothing that was decided stands: the run in question is brought in with its items, or set aside, and all is decided again. */
-  private async planAgain(plan: Plan, { run, fault }: PlanAgain, withItems: Set<number>): Promise<Unit[]> {
+  private async planAgain(plan: Plan, { run, why }: PlanAgain, withItems: Set<number>): Promise<Unit[]> {
+    const fault = typeof why === 'object' ? why : null;
     for (const { entry } of plan.runs) this.parts.cache.drop(entry.state.run);
     this.parts.cache.drop(run);
     const isFault = (other: number): boolean => fault !== null && other === run;
-    if (fault === null) withItems.add(run);
+    if (why === 'items') withItems.add(run);
     const { loader, add } = this.parts;
     // why: all of them, every time: one that was brought in again without its items would ask for them again, in turns with the others
     for (const one of withItems) if (!isFault(one)) await loader.load([{ run: one, items: await loader.allMaps(one) }]);
@@ -74,8 +75,10 @@ export class Decider {
     if (start !== undefined) start.unit.reject(fault?.error);
     else if (planned?.move != null) planned.move.unit.reject(fault?.error);
     else if (fault !== null) await loader.setAside(run, units, fault.error);
+    const left = plan.runs.filter((one) => !isFault(one.entry.state.run) && one.units.length > 0);
+    if (why === 'apart') for (const { units: later } of left.splice(Math.ceil(left.length / 2))) later.forEach(add);
     return [
-      ...plan.runs.flatMap((one) => (isFault(one.entry.state.run) ? [] : one.units)),
+      ...left.flatMap((one) => one.units),
       ...plan.steps,
       ...plan.starts.flatMap(({ unit, write }) => (isFault(write.state.run) ? [] : [unit])),
     ];

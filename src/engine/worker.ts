@@ -117,7 +117,14 @@ export class Worker {
       kernel: { maxPayload, maxLost: settings.maxLost },
       onLost,
     });
-    this.schedules = new ScheduleSweep({ store, registry, logger, runner: options.runner, onDone: () => this.fireSoon() });
+    this.schedules = new ScheduleSweep({
+      store,
+      registry,
+      logger,
+      runner: options.runner,
+      onDone: () => this.fireSoon(),
+      onFull: (ms) => this.expect(options.clock.now() + ms),
+    });
     this.pruner = new Pruner({ store, clock, ports, keep: settings.retention });
     if (settings.background) this.answer();
   }
@@ -215,6 +222,14 @@ export class Worker {
   /** A run has ended: a schedule may wait for that. */
   runEnded(): void {
     if (this.schedules.isWatching) this.fireSoon();
+  }
+
+  /** A run was opened anew: where it is one of an older version it goes on as one of the newest. */
+  runReset(): void {
+    if (this.isStopped) return;
+    this.mover
+      .runOnce(this.context())
+      .catch((error: unknown) => this.options.logger.error('runs could not be moved to a newer version', { error: messageOf(error) }));
   }
 
   /** A schedule was made or changed, or has something more to do. */

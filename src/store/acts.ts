@@ -1,3 +1,4 @@
+import type { Standing } from '../core/standing.ts';
 import type { Reason, TaskStatus } from '../core/states.ts';
 
 /** An act of a person, written in the transaction of what it does. */
@@ -13,6 +14,11 @@ export interface ActWrite {
   readonly note: string | null;
   /** JSON: what a repetition gets. */
   readonly result: string;
+}
+
+/** Where an imported run stands in line from now on. */
+export interface Placed extends Standing {
+  readonly run: number;
 }
 
 export interface DoneRequest {

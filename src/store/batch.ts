@@ -195,6 +195,8 @@ export interface CommitResult {
   /** Positions of run writes that met another revision or token: nothing of them was written. */
   readonly conflicts: readonly number[];
   readonly steps: readonly boolean[];
+  /** Keys of workflows that runs ask for, or have given up, since this commit. */
+  readonly keys: readonly string[];
   /** False where the lease was another's, or the chunk was there already. */
   readonly logs: readonly boolean[];
   readonly claimedRuns: readonly ClaimedRun[];

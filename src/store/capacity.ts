@@ -84,9 +84,9 @@ export interface CapacityStore {
   paused(): Promise<readonly PausedRow[]>;
   /**
    * Admits runs that wait for the key of their workflow, by the kernel's rule. What it says is to be done then: the runs that are granted go
-   * on, the others end. Until that is committed, the next call says it again.
+   * on, the others end. Until that is committed, the next call says it again. `keys`: only these are looked at; null: all.
    */
-  admit(): Promise<Admitted>;
+  admit(keys: readonly string[] | null): Promise<Admitted>;
   /** Forgets up to `limit` groups of tasks with the same needs in which no open task is left; how many. */
   tidy(limit: number): Promise<number>;
   /** What tasks are in the queue, of at most 1,000 kinds; without a node: runs that wait as a whole. */

@@ -107,6 +107,19 @@ describe('a run that nothing would wake', () => {
     meddle(path, `DELETE FROM tasks; UPDATE runs SET rev = rev + 1, owner = NULL`);
     await expect(run.result({ timeout: '20s' })).rejects.toMatchObject({ code: 'RUN_FAILED', details: { reason: 'stuck' } });
   });
+
+  test('so is one that waits for a key in no line', async () => {
+    const path = file();
+    const alone = workflow({ name: 'alone', concurrency: 1 }, (w) => ({ n: w.run('nap', {}, (_, ctx) => ctx.sleep('nap', '1h')) }));
+    const engine = engineOn(path, [alone]);
+    await engine.work();
+    await engine.start(alone);
+    const [waits, lost] = [await engine.start(alone), await engine.start(alone)];
+    expect([(await waits.status()).status, (await lost.status()).status]).toEqual(['queued', 'queued']);
+    meddle(path, 'DELETE FROM gates WHERE run = (SELECT max(run) FROM gates)');
+    await expect(lost.result({ timeout: '20s' })).rejects.toMatchObject({ code: 'RUN_FAILED', details: { reason: 'stuck' } });
+    expect((await waits.status()).status).toBe('queued');
+  });
 });
 
 describe('a worker whose work was taken back', () => {

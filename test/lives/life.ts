@@ -141,15 +141,15 @@ export class Life {
   }
 
   /** An act may wait until the store is tried again, which takes time: null where it is done, else what it failed with. */
-  private async patiently(act: Act[1]): Promise<unknown> {
-    let ended: { readonly failure: unknown } | null = null;
+  private async patiently(act: Act[1]): Promise<Error | null> {
+    let ended: { readonly failure: Error | null } | null = null;
     const ending = act(this.kit).then(
       () => (ended = { failure: null }),
-      (failure: unknown) => (ended = { failure }),
+      (failure: Error) => (ended = { failure }),
     );
     for (let waits = 0; waits < PATIENCE; waits++) {
       await Promise.race([ending, this.kit.settle()]);
-      if (ended !== null) return (ended as { readonly failure: unknown }).failure;
+      if (ended !== null) return (ended as { readonly failure: Error | null }).failure;
       await this.kit.clock.advance('100ms');
     }
     throw new Error('an act never came back');

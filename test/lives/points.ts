@@ -95,7 +95,7 @@ export function expectSame(got: Became, wanted: Became, deaths: number, where: s
   const within = Object.fromEntries(
     Object.entries(wantedEffects).map(([name, counts]) => {
       const done = effects[name] ?? [];
-      return [name, counts.map((count, i) => Math.min(Math.max(done[i] ?? 0, count), count + deaths)).concat(done.slice(counts.length))];
+      return [name, counts.map((count, i) => Math.min(Math.max(done[i] ?? 0, count), count + deaths))];
     }),
   );
   expect({ ...effects }, `${where}: what was done outside, by key`).toEqual(within);

@@ -125,7 +125,7 @@ test('a run whose key was granted by a process that died before it went on is ad
   await engine.settle();
   const store = await engine.storeOf;
   await store.capacity.set({ kind: 'key', name: 'k', value: 2 }, engine.clock.now().getTime());
-  expect((await store.capacity.admit()).granted).toHaveLength(1);
+  expect((await store.capacity.admit(null)).granted).toHaveLength(1);
   expect((await second.status()).status).toBe('queued');
   await engine.reboot();
   await engine.settle();

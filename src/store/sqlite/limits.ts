@@ -124,12 +124,13 @@ export class SqliteCapacity implements port.CapacityStore {
     return this.connection.sql().readPaused.all() as unknown as port.PausedRow[];
   }
 
-  async admit(): Promise<port.Admitted> {
+  async admit(keys: readonly string[] | null): Promise<port.Admitted> {
     const { connection } = this;
     const sql = connection.sql();
+    const waits = keys === null ? sql.nextGate.get('') !== undefined : keys.some((key) => sql.anyWaiting.get(key) !== undefined);
     // why: usually nobody waits, and a look that finds that needs no lock
-    if (sql.nextGate.get('') === undefined && sql.gateGranted.get() === undefined) return { granted: [], displaced: [] };
-    return connection.write(() => admitRuns(connection.sql()));
+    if (!waits && sql.gateGranted.get() === undefined) return { granted: [], displaced: [] };
+    return connection.write(() => admitRuns(connection.sql(), keys ?? waitingKeys(connection.sql())));
   }
 
   async tidy(limit: number): Promise<number> {
@@ -186,7 +187,7 @@ function readGate(sql: Statements, run: number): port.CapacityLook['gate'] {
   const row = sql.gateOf.get(run);
   if (row === undefined) return null;
   const holders = sql.gateHolders.all(row['name'] ?? null, MAX_HOLDERS).length;
-  return { need: JSON.parse(String(row['need'])) as KeyNeed, isHeld: row['held'] === 1, holders };
+  return { need: JSON.parse(String(row['need'])) as KeyNeed, isHeld: row['held'] !== 0, holders };
 }
 
 const MAX_KINDS = 1_000;
@@ -212,26 +213,41 @@ function queuedKinds(sql: Statements): { definition: number; node: number | null
 
 /** Of one key so many waiting runs are looked at, at once. */
 const MAX_WAITING = 200;
-const MAX_HOLDERS = 1_000_000;
+export const MAX_HOLDERS = 1_000_000;
 
-function admitRuns(sql: Statements): port.Admitted {
-  const operators = new Map(readLimits(sql).flatMap(({ kind, name, operator }) => (kind === 'key' ? [[name, operator] as const] : [])));
+function* waitingKeys(sql: Statements): Generator<string> {
+  for (let row = sql.nextGate.get(''); row !== undefined; row = sql.nextGate.get(row['name'] ?? null)) yield String(row['name']);
+}
+
+/** As far as they are asked for: behind the first for which there is no room nobody is looked at. */
+function* askers(sql: Statements, key: string): Generator<GateAsker> {
+  for (const { run, need } of sql.gateWaiting.iterate(key, MAX_WAITING)) {
+    const { limit, onLimit } = JSON.parse(String(need)) as KeyNeed;
+    yield { run: Number(run), limit, onLimit };
+  }
+}
+
+function admitRuns(sql: Statements, keys: Iterable<string>): port.Admitted {
   const displaced: { run: number; status: 'failed' | 'cancelled' }[] = [];
-  for (let row = sql.nextGate.get(''); row !== undefined; row = sql.nextGate.get(row['name'] ?? null)) {
-    const name = String(row['name']);
+  for (const name of keys) {
+    if (sql.anyWaiting.get(name) === undefined) continue;
     const holders = sql.gateHolders.all(name, MAX_HOLDERS);
-    const waiting = sql.gateWaiting.all(name, MAX_WAITING).map(({ run, need }): GateAsker => {
-      const { limit, onLimit } = JSON.parse(String(need)) as KeyNeed;
-      return { run: Number(run), limit, onLimit };
-    });
-    const operator = operators.get(name);
-    const admissions = admit(waiting, holders.length, typeof operator === 'number' ? operator : null);
+    const operator = valueOf(sql.operatorOf.get(name)?.['operator'] ?? null);
+    const admissions = admit(askers(sql, name), holders.length, typeof operator === 'number' ? operator : null);
     for (const run of admissions.granted) sql.takeGate.run(run, name);
     displaced.push(...admissions.refused);
     if (admissions.displaces) displaced.push({ run: Number(holders[0]?.['run']), status: 'cancelled' });
   }
   return { granted: sql.gateGranted.all().map((row) => Number(row['run'])), displaced };
 }
+
+/** How much of a key runs at once, where an operator says it. */
+export const operatorsOfKeys = (sql: Statements): ReadonlyMap<string, number> =>
+  new Map(
+    readLimits(sql).flatMap(({ kind, name, operator }) =>
+      kind === 'key' && typeof operator === 'number' ? [[name, operator] as const] : [],
+    ),
+  );
 
 function readLimits(sql: Statements): port.LimitRow[] {
   return sql.readLimits.all().map((row) => ({

@@ -56,9 +56,11 @@ export function readDue(sql: Statements, now: number, limit: number): port.Due {
     event:
       row['recall'] === 1
         ? ('recall' as const)
-        : Number(row['status']) === runCode('scheduled')
-          ? ('admit' as const)
-          : ('deadline' as const),
+        : row['recall'] === 3
+          ? ('undo' as const)
+          : Number(row['status']) === runCode('scheduled')
+            ? ('admit' as const)
+            : ('deadline' as const),
     dueAt: Number(row['dueAt']),
   }));
   const expiry = sql.nextExpiry.get()?.['at'];
@@ -105,7 +107,8 @@ export function readStuck(
 ): { runs: port.StuckRun[]; last: port.OpenCursor | null } {
   const rows = sql.stuckRuns.all(after?.definition ?? -1, after?.run ?? -1, limit) as unknown as (port.StuckRun &
     port.OpenCursor & { stuck: number })[];
-  const runs = rows.filter((row) => Number(row.stuck) === 1).map(({ run, rev }) => ({ run, rev }));
+  const isStuck = ({ run, stuck }: { run: number; stuck: number }): boolean => Number(stuck) === 1 && sql.anyLive.get(run) === undefined;
+  const runs = rows.filter(isStuck).map(({ run, rev }) => ({ run, rev }));
   const last = rows.at(-1);
   return { runs, last: rows.length < limit || last === undefined ? null : { definition: last.definition, run: last.run } };
 }

@@ -2,7 +2,7 @@ import { PawlError } from '../../core/errors.ts';
 import { decode } from '../../core/codec.ts';
 import { LINK_KINDS, type EndedTask, type ParentLink, type RunFacts, type TaskFacts, type TaskState } from '../../core/run-state.ts';
 import { readFlow } from '../../core/run-flow.ts';
-import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
+import { isRunOver, RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
 import { readWaits } from '../../core/waits.ts';
 import type { PastTask } from '../acts.ts';
 import type { DeadRow, LogRow, MapCounts, RunRow, StoredLine, WorkerRow } from '../store.ts';
@@ -48,7 +48,7 @@ export function changing(task: TaskState): Value[] {
     ended ? flagsOf(task) : running && task.partial === true ? FLAG.partial : 0,
     ended ? task.completion : null,
     waiting ? JSON.stringify(task.on) : null,
-    ended ? task.output : null,
+    ended ? task.output : task.status === 'queued' ? (task.given ?? null) : null,
     'error' in task ? task.error : null,
   ];
 }
@@ -104,7 +104,14 @@ export function readTask(row: Row): TaskState {
     case 'pending':
       return { ...facts, status, ...(row['next'] === 1 ? { goesOn: true } : {}) };
     case 'queued':
-      return { ...facts, status, phase, next: NEXTS[number(row['next'])] ?? 'start', expiresAt: numberOrNull(row['due_at']) };
+      return {
+        ...facts,
+        status,
+        phase,
+        next: NEXTS[number(row['next'])] ?? 'start',
+        expiresAt: numberOrNull(row['due_at']),
+        ...(row['output'] === null ? {} : { given: text(row['output']) }),
+      };
     case 'running': {
       const token = numberOrNull(row['token']);
       return {
@@ -208,6 +215,7 @@ export function readRun(row: Row): RunRow {
     owner: numberOrNull(row['owner']),
     unclaimed: row['unclaimed'] === 1,
     quarantined: row['quarantined'] as string | null,
+    isImported: row['imported'] === 1,
     acceptedAt: number(row['accepted_at']),
     startAt: numberOrNull(row['start_at']),
     deadlineAt: numberOrNull(row['deadline_at']),
@@ -222,9 +230,16 @@ export function readRun(row: Row): RunRow {
     linkedFrom: numberOrNull(row['linked_from']),
     link: row['link'] === 'fork' || row['link'] === 'restart' ? row['link'] : null,
     parent: parentOf(row),
+    compensation: compensationOf(row),
     schedule: row['schedule'] as string | null,
     dueAt: numberOrNull(row['due_at']),
   };
+}
+
+function compensationOf(row: Row): RunRow['compensation'] {
+  const { compensated, incomplete } = readFlow(row['flow'] as string | null).flow;
+  if (!compensated) return null;
+  return !isRunOver[runStatus(row['status'])] ? 'running' : incomplete ? 'incomplete' : 'complete';
 }
 
 /** Dead letters: one whose row, or whose run's, cannot be read is still one. What names it is numbers, which can. */
@@ -296,6 +311,7 @@ function parentOf(row: Row): ParentLink | null {
     kind,
     tree: number(row['tree']),
     recalled: row['recall'] === 1,
+    completion: numberOrNull(row['completion']),
   };
 }
 

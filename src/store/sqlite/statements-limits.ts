@@ -38,20 +38,25 @@ export const LIMIT_SQL = {
     WHERE t.run = ? AND +t.status <= 4 AND (t.body > ${FIRST_LANE} OR t.body < -${FIRST_LANE})`,
   enterGate:
     'INSERT INTO gates (run, name, need, rank, held) VALUES (?,?,?,?,0) ON CONFLICT (run, name) DO UPDATE SET held = 0, rank = excluded.rank',
-  leaveGate: 'DELETE FROM gates WHERE run = ?',
+  // why: it was granted, or asked for, in another store
+  placeInGate: 'INSERT INTO gates (run, name, need, rank, held) VALUES (?,?,?,?,?) ON CONFLICT (run, name) DO NOTHING',
+  leaveGate: 'DELETE FROM gates WHERE run = ? RETURNING name',
   nextGate: 'SELECT name FROM gates WHERE held = 0 AND name > ? ORDER BY name LIMIT 1',
   gateWaiting: `SELECT e.run, e.need FROM gates e CROSS JOIN runs r ON r.id = e.run AND r.status = 1 AND r.quarantined IS NULL
     WHERE e.held = 0 AND e.name = ? ORDER BY e.rank, e.run LIMIT ?`,
   gateHolders:
-    'SELECT e.run FROM gates e CROSS JOIN runs r ON r.id = e.run AND +r.status < 6 WHERE e.held = 1 AND e.name = ? ORDER BY e.run LIMIT ?',
-  takeGate: 'UPDATE gates SET held = 1 WHERE run = ? AND name = ? AND held = 0',
+    'SELECT e.run FROM gates e CROSS JOIN runs r ON r.id = e.run AND +r.status < 6 WHERE e.held > 0 AND e.name = ? ORDER BY e.run LIMIT ?',
+  anyWaiting: 'SELECT 1 AS n FROM gates WHERE held = 0 AND name = ? LIMIT 1',
+  takeGate: 'UPDATE gates SET held = 2 WHERE run = ? AND name = ? AND held = 0',
+  passGate: 'UPDATE gates SET held = 1 WHERE run = ? AND held = 2',
   // why: their process may have died between the grant and the admission
-  gateGranted: 'SELECT e.run FROM gates e CROSS JOIN runs r ON r.id = e.run AND r.status = 1 WHERE e.held = 1',
+  gateGranted: 'SELECT e.run FROM gates e CROSS JOIN runs r ON r.id = e.run AND r.status = 1 AND r.quarantined IS NULL WHERE e.held = 2',
   gateOf: 'SELECT name, need, held FROM gates WHERE run = ?',
   // why: the last definition that begins before the body has it
   definitionOfBody: 'SELECT id, first_body AS firstBody FROM definitions WHERE first_body <= ? ORDER BY first_body DESC LIMIT 1',
   laneBody: 'SELECT body FROM lanes WHERE id = ?',
   readLimits: 'SELECT kind, name, code, operator, fair FROM limits ORDER BY kind, name',
+  operatorOf: "SELECT operator FROM limits WHERE kind = 'key' AND name = ?",
   declareLimit: `INSERT INTO limits (kind, name, code, fair) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (kind, name) DO UPDATE SET code = ?3, fair = ?4 WHERE code IS NOT ?3 OR fair IS NOT ?4`,
   setLimit: `INSERT INTO limits (kind, name, operator) VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET operator = ?3`,

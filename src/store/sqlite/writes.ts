@@ -105,6 +105,8 @@ export class RunWriter {
   private readonly tasks: TaskWriter;
   private readonly lanes: Lanes;
   private readonly fires: FireWriter;
+  /** Keys of workflows that runs ask for, or have given up, since the transaction began. */
+  readonly keys = new Set<string>();
 
   constructor(sql: Statements, tasks: TaskWriter, lanes: Lanes) {
     this.sql = sql;
@@ -193,6 +195,7 @@ export class RunWriter {
       if (item === ALL_ITEMS) this.sql.recallItems.run(now, state.run, node, generation);
       else this.sql.recallPlace.run(now, state.run, node, item, generation);
     }
+    if (changes.undo !== null) this.sql.askUndo.run(now, changes.undo);
   }
 
   /** What is copied must be what the kernel has seen. */
@@ -229,9 +232,9 @@ export class RunWriter {
   change(write: RunWrite, now: number, journal: JournalWriter): void {
     const { state, changes } = write;
     journal.run(state);
-    if (changes.kin === 'told') this.sql.recalled.run(null, state.run);
     if (changes.kin === 'recalled') this.sql.recalled.run(wakeOf(state), state.run);
-    if (changes.kin === 'reopened') this.sql.relinkChild.run(state.parent?.generation ?? 0, state.run);
+    else if (changes.kin !== 'none') this.relink(state, changes.kin);
+    if (changes.completion !== null) this.sql.numberChild.run(changes.completion, state.run);
     if (write.act !== null) this.act(state.run, write.act, now);
     if (write.move !== null) this.renumber(state.run, write.move, write.firstBody, journal);
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
@@ -249,9 +252,18 @@ export class RunWriter {
     this.kin(state, changes, write.children, now, journal);
   }
 
+  private relink(state: RunState, kin: Changes['kin']): void {
+    const { generation, completion } = state.parent ?? { generation: null, completion: null };
+    const wakeAt = isRunOver[state.status] ? null : wakeOf(state);
+    this.sql.relinkChild.run(generation, kin === 'undo' || kin === 'undone_again' ? 4 : null, completion, wakeAt, state.run);
+  }
+
   private gate(run: number, { gate }: Changes): void {
-    if (gate?.kind === 'enter') this.sql.enterGate.run(run, gate.need.name, JSON.stringify(gate.need), gate.rank);
-    else if (gate !== null) this.sql.leaveGate.run(run);
+    if (gate === null) return;
+    if (gate.kind === 'enter') {
+      this.sql.enterGate.run(run, gate.need.name, JSON.stringify(gate.need), gate.rank);
+      this.keys.add(gate.need.name);
+    } else for (const { name } of this.sql.leaveGate.all(run)) this.keys.add(String(name));
   }
 
   /** All rows of a run that goes on under another definition get the numbers of its tasks there. */
@@ -272,7 +284,8 @@ export class RunWriter {
 
   /** Admission, pause, resume, and the new generation that a reset opens. */
   private moveRun(state: RunState, changes: Changes, journal: JournalWriter): void {
-    if (changes.moves[0] !== undefined && isRunOver[changes.moves[0].from]) this.sql.archiveRun.run(state.run);
+    // why: one that is open again for its compensations alone goes on in its generation
+    if (changes.reset !== null && changes.moves[0] !== undefined && isRunOver[changes.moves[0].from]) this.sql.archiveRun.run(state.run);
     const status = changes.moves.at(-1)?.to ?? state.status;
     const { run, generation, deadlineAt, resumeTo } = state;
     const resumesTo = resumeTo === null ? null : runCode(resumeTo);
@@ -285,7 +298,10 @@ export class RunWriter {
       status === 'paused' ? 0 : 1,
       run,
     );
-    for (const { from, to } of changes.moves) journal.runMoved(from, to, null);
+    for (const { from, to } of changes.moves) {
+      if (from === 'queued' && to === 'running') this.sql.passGate.run(run);
+      journal.runMoved(from, to, null);
+    }
   }
 
   private cover(state: RunState): void {

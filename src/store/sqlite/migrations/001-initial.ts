@@ -1,4 +1,4 @@
-import { runIdText } from './run-id-text.ts';
+import { views } from './views.ts';
 
 /**
  * Numbers of states are positions in TASK_STATUSES and RUN_STATUSES of the kernel. Instants are milliseconds. Payloads are JSON.
@@ -48,8 +48,11 @@ CREATE TABLE runs (
   parent_name TEXT,
   parent_kind INTEGER,
   tree INTEGER,
-  -- 1: its parent waits for it no more, it is to be cancelled; 2: it ended, and its parent does not know
+  -- 1: its parent waits for it no more, it is to be cancelled; 2: it ended, and its parent does not know; 3: its parent wants it undone;
+  -- 4: its parent waits until it has cleaned up
   recall INTEGER,
+  -- its place in its parent's order of completion, where it has done what may have to be undone
+  completion INTEGER,
   -- a person chose its definition: only one newer than this moves it by itself
   stays_until INTEGER,
   finished_at INTEGER,
@@ -57,6 +60,8 @@ CREATE TABLE runs (
   -- what it remembers beside its tasks: cause, cancel, policy, compensation, its own retry
   flow TEXT CHECK (json_valid(flow)),
   quarantined TEXT,
+  -- 1: it was open when it was imported, and has not gone on since; its tasks have no lanes and its key no gate yet
+  imported INTEGER,
   key TEXT,
   tags TEXT,
   traceparent TEXT,
@@ -68,6 +73,7 @@ CREATE TABLE runs (
 ) STRICT;
 CREATE INDEX runs_parent ON runs (parent, parent_node, parent_item, parent_generation) WHERE parent IS NOT NULL;
 CREATE INDEX runs_tree ON runs (tree, status) WHERE tree IS NOT NULL;
+CREATE INDEX runs_undoable ON runs (parent, completion) WHERE completion IS NOT NULL;
 CREATE INDEX runs_untold ON runs (id) WHERE recall = 2;
 CREATE INDEX runs_unclaimed ON runs (definition, rank, id) WHERE unclaimed = 1;
 CREATE INDEX runs_open ON runs (definition) WHERE status < 6;
@@ -366,11 +372,13 @@ CREATE TABLE gates (
   name TEXT NOT NULL,
   need TEXT NOT NULL CHECK (json_valid(need)),
   rank INTEGER NOT NULL,
-  held INTEGER NOT NULL CHECK (held IN (0, 1)),
+  -- 0: it waits; 2: the key is its own, and it has not gone on with it yet; 1: it has
+  held INTEGER NOT NULL CHECK (held IN (0, 1, 2)),
   PRIMARY KEY (run, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX gates_waiting ON gates (name, rank, run) WHERE held = 0;
-CREATE INDEX gates_held ON gates (name, run) WHERE held = 1;
+CREATE INDEX gates_held ON gates (name, run) WHERE held > 0;
+CREATE INDEX gates_granted ON gates (run) WHERE held = 2;
 
 -- acts of people
 CREATE TABLE audit (
@@ -481,17 +489,4 @@ CREATE TABLE checkpoint_tasks (
   PRIMARY KEY (run, node, item)
 ) STRICT, WITHOUT ROWID;
 
-CREATE VIEW run_overview AS
-  SELECT ${runIdText} AS id, r.id AS run, d.workflow, d.version,
-    CASE r.status WHEN 0 THEN 'scheduled' WHEN 1 THEN 'queued' WHEN 2 THEN 'running' WHEN 3 THEN 'paused' WHEN 4 THEN 'cancelling'
-      WHEN 5 THEN 'finishing' WHEN 6 THEN 'success' WHEN 7 THEN 'partial' WHEN 8 THEN 'failed' WHEN 9 THEN 'cancelled' ELSE 'skipped' END AS status,
-    r.reason, r.key, r.tags, r.accepted_at, r.finished_at, r.input, r.output
-  FROM runs r JOIN definitions d ON d.id = r.definition;
-
-CREATE VIEW task_overview AS
-  SELECT t.run, json_extract(d.graph, '$.tasks[' || t.node || '].id') AS task, nullif(t.item, -1) AS item,
-    CASE t.status WHEN 0 THEN 'pending' WHEN 1 THEN 'queued' WHEN 2 THEN 'running' WHEN 3 THEN 'retrying' WHEN 4 THEN 'waiting' WHEN 5 THEN 'success'
-      WHEN 6 THEN 'failed' WHEN 7 THEN 'skipped' WHEN 8 THEN 'upstream_failed' ELSE 'cancelled' END AS status,
-    t.attempt, t.reason, t.worker, t.started_at, t.due_at, t.finished_at, t.output, t.error
-  FROM tasks t JOIN runs r ON r.id = t.run JOIN definitions d ON d.id = r.definition;
-`;
+${views}`;
