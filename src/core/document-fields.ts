@@ -157,6 +157,7 @@ export const TABLE_FIELDS = {
     hash: orNull(text(256)),
     done: orNull(count),
     value: orNull(payload),
+    place: count,
   },
   /** In its own mailboxes; `id` says in which order they came, and is given anew elsewhere. */
   messages: { id: count, signal: text(65_536), key: orNull(text(500)), at: instant, expiresAt: instant, data: orNull(payload) },

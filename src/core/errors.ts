@@ -121,6 +121,8 @@ export const ERRORS = {
   STEP_DUPLICATE: entry(400, 1, "Give each step of a body its own name; in a loop name the turn: ctx.step(['call', i], …)."),
   STEP_CHANGED: entry(409, 1, 'The record under this name was written by another kind of call. Give the new call another name.'),
   STEP_SWALLOWED: entry(400, 1, 'Let what ctx.sleep, ctx.wait and ctx.restart throw leave the body: catch only what you expect.'),
+  STEP_NESTED: entry(400, 1, 'Make the call from the body itself, and give the step what it came to.'),
+  STEP_NOT_AWAITED: entry(400, 1, 'Await it, return it, or hand it to Promise.all or Promise.race.'),
   TASK_UNSAFE_WAITS: entry(400, 1, "Wait in a task of its own, before or after it (w.sleep, w.wait), or make the effects 'idempotent'."),
   SIGNAL_TIMEOUT: entry(504, 1, 'Catch it where the body has another way to go on.'),
   STEP_LIMIT: entry(400, 1, 'A body may record 10,000 steps; do more work in each.'),

@@ -64,7 +64,7 @@ beforeAll(async () => {
   db.exec(`WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 199)
     INSERT INTO tasks (run, node, item, body, status, generation, attempt, begun, losses, crashes, hand_backs, ran_ms, rank, first_queued_at, phase, started_at, finished_at, flags)
     SELECT ${big}, 1, i, 2, 5, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0 FROM n;
-    INSERT INTO steps SELECT run, node, item, 1, 's', 'step', NULL, NULL, '1' FROM tasks WHERE run = ${big};
+    INSERT INTO steps SELECT run, node, item, 1, 's', 'step', NULL, NULL, '1', 1 FROM tasks WHERE run = ${big};
     CREATE TABLE ballast (x BLOB);`);
   db.close();
   sizes.set(big, 203);

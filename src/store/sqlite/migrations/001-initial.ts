@@ -231,8 +231,11 @@ CREATE TABLE steps (
   hash TEXT,
   done INTEGER,
   value TEXT,
+  -- among the records of one body, in the order in which each was last written: who has read some reads only what came after
+  place INTEGER NOT NULL,
   PRIMARY KEY (run, node, item, generation, name)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX steps_order ON steps (run, node, item, generation, place);
 
 -- a row for each time that an attempt's lines were written; the order of a run is that of the commits, whatever the clocks of its workers say
 CREATE TABLE logs (
@@ -261,7 +264,7 @@ CREATE TABLE parked (
 
 CREATE INDEX parked_run ON parked (run, id);
 
--- what waiting tasks wait for, other than time: a row for each such entry of their column \`waits\`
+-- what waiting tasks wait for, other than time and runs: a row for each such entry of their column \`waits\`
 CREATE TABLE open_waits (
   id INTEGER PRIMARY KEY,
   run INTEGER NOT NULL,
