@@ -60,7 +60,7 @@ export class Committer {
   private isScheduled = false;
   private isBusy = false;
   /** It waits for time to pass, after the store could not be written. */
-  private isPausing = false;
+  isPausing = false;
   private wantsLook = false;
   private pausedUntil = 0;
   private idleWaiters: (() => void)[] = [];
@@ -126,11 +126,6 @@ export class Committer {
 
   get isIdle(): boolean {
     return !this.isBusy && !this.isScheduled && this.settling.length + this.others.length + this.reloads.length === 0;
-  }
-
-  /** Nothing happens here before time passes. */
-  get isAtRest(): boolean {
-    return this.isIdle || this.isPausing;
   }
 
   /** Resolves when nothing is left to write. */
@@ -245,10 +240,13 @@ export class Committer {
   }
 
   private async reload(): Promise<void> {
-    for (const { run, nodes, resolve } of this.reloads.splice(0)) {
+    // why: one that fails stays the first of the list, for the next commit to try
+    for (let first = this.reloads[0]; first !== undefined; first = this.reloads[0]) {
+      const { run, nodes, resolve } = first;
       const held = this.cache.get(run)?.held ?? 0;
       this.cache.drop(run);
       await this.loader.load([{ run, items: nodes }]);
+      this.reloads.shift();
       const entry = this.cache.get(run);
       if (entry !== undefined) entry.held = held;
       resolve(entry);

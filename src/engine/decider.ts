@@ -35,21 +35,33 @@ export class Decider {
       const starts = left.filter((unit) => unit.kind === 'start');
       const capacity = this.parts.claims()?.capacity(now) ?? NO_CAPACITY;
       await this.parts.numbers.ensure(starts.length, left.length * 4 + Math.max(0, capacity.free) * 4 + 1_000);
-      const plan = await this.plan(left, starts, capacity, now);
+      const plan = emptyPlan(left, now);
       try {
+        await this.plan(plan, left, starts, capacity);
         await this.parts.kin.settle(plan, capacity);
         return { plan, capacity };
       } catch (error) {
-        if (!(error instanceof PlanAgain)) throw error;
+        if (!(error instanceof PlanAgain)) {
+          this.forget(plan, left);
+          throw error;
+        }
         left = await this.planAgain(plan, error, withItems);
       }
     }
+  }
+
+  /** The store could not be read in the midst of it: what the kernel changed in memory is void, and the units come again. */
+  private forget(plan: Plan, units: readonly Unit[]): void {
+    const { cache } = this.parts;
+    for (const { entry } of plan.runs) cache.drop(entry.state.run);
+    for (const unit of units) if (unit.kind === 'event' || unit.kind === 'move') cache.drop(unit.run);
   }
 
   /** Nothing that was decided stands: the run in question is brought in with its items, or set aside, and all is decided again. */
   private async planAgain(plan: Plan, { run, why }: PlanAgain, withItems: Set<number>): Promise<Unit[]> {
     const fault = typeof why === 'object' ? why : null;
     for (const { entry } of plan.runs) this.parts.cache.drop(entry.state.run);
+    this.parts.cache.drop(run);
     const isFault = (other: number): boolean => fault !== null && other === run;
     if (why === 'items') withItems.add(run);
     const { loader, add } = this.parts;
@@ -72,16 +84,7 @@ export class Decider {
     ];
   }
 
-  private async plan(units: readonly Unit[], starts: readonly StartUnit[], capacity: Capacity, now: number): Promise<Plan> {
-    const plan: Plan = {
-      now,
-      starts: [],
-      runs: [],
-      steps: units.filter((unit) => unit.kind === 'step'),
-      broken: [],
-      needItems: [],
-      lookups: [],
-    };
+  private async plan(plan: Plan, units: readonly Unit[], starts: readonly StartUnit[], capacity: Capacity): Promise<void> {
     const byRun = new Map<number, EventUnit[]>();
     const moves = new Map<number, MoveUnit>();
     for (const unit of units) {
@@ -112,7 +115,6 @@ export class Decider {
       if (plan.lookups.length > 0) await this.lookUp(plan, capacity);
     }
     for (const broken of plan.broken.splice(0)) await this.parts.loader.setAside(broken.run, broken.units, broken.error);
-    return plan;
   }
 
   private lookUp(plan: Plan, capacity: Capacity): Promise<void> {
@@ -147,6 +149,16 @@ function actsOn(units: readonly EventUnit[], entry: CachedRun | undefined): read
   for (const unit of units) if (isPassed(unit)) unit.done?.(false);
   return units.filter((unit) => !isPassed(unit));
 }
+
+const emptyPlan = (units: readonly Unit[], now: number): Plan => ({
+  now,
+  starts: [],
+  runs: [],
+  steps: units.filter((unit) => unit.kind === 'step'),
+  broken: [],
+  needItems: [],
+  lookups: [],
+});
 
 const isMove = (units: RunUnits): units is readonly [MoveUnit] => units[0]?.kind === 'move';
 

@@ -395,8 +395,8 @@ export class Planner {
         capacity.waits(task.rank);
         continue;
       }
-      if (capacity.free <= 0) continue;
-      if (!capacity.mayContinue(known.stored.firstBody + map.node, task.rank, chain)) {
+      // why: once a slot is free somebody must look, though nothing of this run ends then
+      if (capacity.free <= 0 || !capacity.mayContinue(known.stored.firstBody + map.node, task.rank, chain)) {
         if (startable(node, map) > 0) capacity.waits(task.rank);
         continue;
       }

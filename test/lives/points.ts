@@ -1,26 +1,33 @@
 /** Where a process may die: copies of its folder at every commit, as a kill there would leave it. */
-import { cpSync, existsSync, readdirSync, statSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { hook } from '../store/hooks.ts';
-import { Life, type Became, type Plotter } from './life.ts';
+import { effectsIn, Life, type Became, type Plotter } from './life.ts';
 
 export interface Point {
   readonly name: string;
   readonly folder: string;
 }
 
-/** Copies the folder before and after every commit until the returned function is called. Before one only where something happened outside since the last. */
-export function copyAtCommits(folder: string, into: string): () => Point[] {
+interface Copies {
+  readonly into: string;
+  /** Only at this commit, from 1; default: at every one. */
+  readonly at?: number;
+}
+
+/** Copies the folder before and after commits until the returned function is called. Before one only where something happened outside since the last. */
+function copyAtCommits(folder: string, { into, at }: Copies): () => Point[] {
   const points: Point[] = [];
   let commits = 0;
   let isWriting = false;
   let outside = -1;
   const take = (name: string): void => {
+    if (at !== undefined && at !== commits) return;
     const to = join(into, name);
-    cpSync(folder, to, { recursive: true, filter: (path) => !path.endsWith('-shm') });
+    mkdirSync(to, { recursive: true });
+    for (const file of readdirSync(folder)) if (!file.endsWith('-shm')) copyFileSync(join(folder, file), join(to, file));
     points.push({ name, folder: to });
-    outside = sizeOf(folder);
   };
   const undo = hook({
     onRun: (sql, next) => {
@@ -32,6 +39,7 @@ export function copyAtCommits(folder: string, into: string): () => Point[] {
       if (sizeOf(folder) !== outside) take(`${commits}-before`);
       const result = next();
       take(`${commits}-after`);
+      outside = sizeOf(folder);
       return result;
     },
   });
@@ -41,15 +49,14 @@ export function copyAtCommits(folder: string, into: string): () => Point[] {
   };
 }
 
-/** How much there is beside the database. */
+/** How much was done outside. */
 function sizeOf(folder: string): number {
-  const names = existsSync(folder) ? readdirSync(folder).filter((name) => !name.startsWith('app.db')) : [];
-  return names.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+  return statSync(effectsIn(folder), { throwIfNoEntry: false })?.size ?? 0;
 }
 
 export async function undisturbed(plotter: Plotter, folder: string, into: string): Promise<{ became: Became; points: Point[] }> {
   const life = await Life.begin(plotter, folder);
-  const stop = copyAtCommits(folder, into);
+  const stop = copyAtCommits(folder, { into });
   try {
     await life.live();
     return { became: await life.became(), points: stop() };
@@ -59,9 +66,14 @@ export async function undisturbed(plotter: Plotter, folder: string, into: string
   }
 }
 
-/** What becomes of a plot when another process goes on with what `lives` dead ones have left; with copies at its commits where asked. */
-export async function goneOn(plotter: Plotter, folder: string, lives: number, into?: string): Promise<{ became: Became; points: Point[] }> {
-  const stop = into === undefined ? () => [] : copyAtCommits(folder, into);
+/** What becomes of a plot when another process goes on with what `lives` dead ones have left; with copies at a commit of it where asked. */
+export async function goneOn(
+  plotter: Plotter,
+  folder: string,
+  lives: number,
+  copies?: Copies,
+): Promise<{ became: Became; points: Point[] }> {
+  const stop = copies === undefined ? () => [] : copyAtCommits(folder, copies);
   try {
     const life = await Life.begin(plotter, folder, lives);
     try {
@@ -83,7 +95,7 @@ export function expectSame(got: Became, wanted: Became, deaths: number, where: s
   const within = Object.fromEntries(
     Object.entries(wantedEffects).map(([name, counts]) => {
       const done = effects[name] ?? [];
-      return [name, counts.map((count, i) => Math.min(Math.max(done[i] ?? 0, count), count + deaths)).concat(done.slice(counts.length))];
+      return [name, counts.map((count, i) => Math.min(Math.max(done[i] ?? 0, count), count + deaths))];
     }),
   );
   expect({ ...effects }, `${where}: what was done outside, by key`).toEqual(within);

@@ -81,7 +81,7 @@ function killedAt(
   const path = join(dir.path, `trial-${++trials}.db`);
   copyFileSync(from, path);
   const plan: CrashTask = { path, act, kill: { ...kill, over: -1, delayMs: 0 } };
-  const { signal, stderr } = spawnSync(process.execPath, [child, JSON.stringify(plan)], { encoding: 'utf8', timeout: 30_000 });
+  const { signal, stderr } = spawnSync(process.execPath, [child, JSON.stringify(plan)], { encoding: 'utf8', timeout: 120_000 });
   expect(stderr).toBe('');
   expect(sql(path, 'PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }]);
   return { path, wasKilled: signal === 'SIGKILL' };
@@ -99,7 +99,7 @@ const points: [KillPlan['statement'], 'before' | 'after', number][] = [
 ];
 
 describe('a process that is killed while it prunes', () => {
-  test.each(points)('at %s, %s it, number %i', (statement, where, n) => {
+  test.each(points)('at %s, %s it, number %i', { timeout: 120_000 }, (statement, where, n) => {
     const { path, wasKilled } = killedAt('prune', { statement, where, n });
     expect(wasKilled).toBe(true);
     return use(path, async (store) => {
@@ -135,7 +135,7 @@ describe('a process that is killed while it cuts the journal', () => {
     ['COMMIT', 'after', 1],
     ['COMMIT', 'before', 2],
     ['UPDATE', 'after', 1],
-  ] as const)('at %s, %s it, number %i', async (statement, where, n) => {
+  ] as const)('at %s, %s it, number %i', { timeout: 120_000 }, async (statement, where, n) => {
     const whole = await use(origin, folded);
     const { path, wasKilled } = killedAt('journal', { statement, where, n });
     expect(wasKilled).toBe(true);

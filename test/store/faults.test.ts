@@ -354,7 +354,8 @@ describe('another process that holds the write lock', () => {
     })();
     await reads;
     const [a, b] = await ended;
-    expect(longest()).toBeLessThan(100);
+    // SQLite's own wait would last two seconds.
+    expect(longest()).toBeLessThan(1_500);
     expect([await store.runStatus(a ?? 0), await store.runStatus(b ?? 0)]).toEqual(['running', 'running']);
   });
 
