@@ -64,6 +64,7 @@ async function doneBefore({ store, writer }: Parts, { requestId, actor = DEFAULT
       if (row.at < since) return { sent, next, beganAt: Infinity };
       if (!/^\d+$/.test(number)) continue;
       next = Math.max(next, Number(number) + 1);
+      if (row.uid === null) continue;
       const facts = JSON.parse(row.facts) as { readonly letters?: unknown };
       for (const id of lettersOf(runIdText(row.uid), facts.letters)) sent.add(id);
       if (number === '0') return { sent, next, beganAt: row.at };

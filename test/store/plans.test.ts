@@ -121,6 +121,8 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   readRequest: ['requests PRIMARY KEY (actor, request)'],
   readAudit: ['audit INTEGER PRIMARY KEY'],
   readAuditOf: ['audit audit_run (run, id)'],
+  readAuditOn: ['audit audit_subject (subject, id)'],
+  insertOperatorAct: [],
   deadLetters: ['tasks tasks_dead ((finished_at,run,node,item)', 'runs INTEGER PRIMARY KEY'],
   // The rows of one run, put in order: no index of its own for what is asked rarely.
   deadLettersOf: ['tasks PRIMARY KEY (run)|tasks tasks_dead ((finished_at,run,node,item)'],

@@ -251,8 +251,12 @@ const SQL = {
   putRequest: `INSERT INTO requests (actor, request, at, hash, result) VALUES (?1,?2,?3,?4,?5) ON CONFLICT (actor, request) DO UPDATE
     SET at = excluded.at, hash = excluded.hash, result = excluded.result WHERE requests.at <= ?6`,
   readRequest: 'SELECT hash, result FROM requests WHERE actor = ? AND request = ? AND at > ?',
-  readAudit: 'SELECT id, at, actor, action, run, uid, request, facts, note FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?',
-  readAuditOf: 'SELECT id, at, actor, action, run, uid, request, facts, note FROM audit WHERE run = ? AND id < ? ORDER BY id DESC LIMIT ?',
+  insertOperatorAct: 'INSERT INTO audit (at, actor, action, subject, facts, note) VALUES (?,?,?,?,?,?)',
+  readAudit: 'SELECT id, at, actor, action, run, uid, subject, request, facts, note FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?',
+  readAuditOf:
+    'SELECT id, at, actor, action, run, uid, subject, request, facts, note FROM audit WHERE run = ? AND id < ? ORDER BY id DESC LIMIT ?',
+  readAuditOn:
+    'SELECT id, at, actor, action, run, uid, subject, request, facts, note FROM audit WHERE subject = ? AND id < ? ORDER BY id DESC LIMIT ?',
   park: 'INSERT INTO parked (run, node, item, token, outcome, at) VALUES (?,?,?,?,?,?)',
   insertJournal: 'INSERT INTO journal (at, worker, nonce, changes) VALUES (?,?,?,?)',
   // why: a commit that failed with an unknown outcome is known again by its nonce

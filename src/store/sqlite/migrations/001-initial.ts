@@ -380,14 +380,19 @@ CREATE TABLE audit (
   at INTEGER NOT NULL,
   actor TEXT NOT NULL,
   action TEXT NOT NULL,
-  run INTEGER NOT NULL,
+  run INTEGER,
   -- outlives the run
-  uid BLOB NOT NULL,
+  uid BLOB,
+  -- of what is about no run: queue:media
+  subject TEXT,
   request TEXT,
   facts TEXT NOT NULL CHECK (json_valid(facts)),
-  note TEXT
+  note TEXT,
+  CHECK ((run IS NULL) = (uid IS NULL)),
+  CHECK ((run IS NULL) = (subject IS NOT NULL))
 ) STRICT;
-CREATE INDEX audit_run ON audit (run, id);
+CREATE INDEX audit_run ON audit (run, id) WHERE run IS NOT NULL;
+CREATE INDEX audit_subject ON audit (subject, id) WHERE subject IS NOT NULL;
 
 -- the same actor and request id: the same act, done once
 CREATE TABLE requests (
