@@ -241,12 +241,12 @@ export class Engine implements RunHost {
   /** Runs that were set aside because their state cannot be advanced. */
   readonly quarantine = {
     list: async (): Promise<readonly RunView[]> => (await (await this.runtime.open()).store.quarantinedRuns(500)).map((row) => viewOf(row)),
-    /** Lets a run go on; false where it had to be set aside again. */
+    /** Lets a run go on, as `run.release()`; false where it had to be set aside again. */
     retry: async (id: string, options: ActOptions = {}): Promise<boolean> => {
       checkOptions(options, 'quarantine.retry', OPTIONS.act);
       return (await this.acts()).release(id, options);
     },
-    /** Fails a run: its open tasks are cancelled. */
+    /** Fails a run: its open tasks are cancelled; of one that was imported those below it fail too. */
     fail: async (id: string, options: ActOptions = {}): Promise<void> => {
       checkOptions(options, 'quarantine.fail', OPTIONS.act);
       return (await this.acts()).abandon(id, options);
@@ -329,16 +329,16 @@ export class Engine implements RunHost {
     return (await this.runtime.open()).store.care.backup(file);
   }
 
-  /** One run with everything that belongs to it, payloads included, as a JSON document. Rejects with `RUN_NOT_FOUND`. */
+  /** One run with everything that belongs to it, payloads and all runs below it too, as a JSON document. Rejects with `RUN_NOT_FOUND`. */
   async exportRun(id: string): Promise<RunDocument> {
     checkArgument(id, 'id', ARGUMENT.text);
     return exportRun((await this.runtime.open()).store, id);
   }
 
   /**
-   * Adds a run that another store exported, under its id. A run that was open is quarantined: it can be looked at, and goes on only where it
-   * was exported. A key that is held in this store stays with its holder. Rejects with `RUN_DOCUMENT_INVALID`, `RUN_EXISTS`, or
-   * `CONFIG_VERSION_CHANGED` where the workflow's version is stored with another graph.
+   * Adds a run that another store exported, and those below it, under their ids. What was open is quarantined: it goes on after
+   * `run.release()`, all together. A key that is held in this store stays with its holder. Rejects with `RUN_DOCUMENT_INVALID`, `RUN_EXISTS`, or
+   * `CONFIG_VERSION_CHANGED` where a workflow's version is stored with another graph.
    */
   async importRun(document: unknown): Promise<Run<unknown>> {
     this.runtime.writable();

@@ -326,7 +326,7 @@ export class Client {
     if (row.status === 'skipped') return undefined;
     // What a person failed in quarantine may have rows that cannot be read: it ends with its reason alone.
     const rootCause = row.reason === 'marked_failed' ? [] : await this.rootCause(row);
-    const compensation = row.reason === 'marked_failed' ? {} : await compensationFact(this.store, row, await this.graphOf(row));
+    const compensation = row.reason === 'marked_failed' ? {} : compensationFact(row);
     const code = row.status === 'cancelled' ? 'RUN_CANCELLED' : 'RUN_FAILED';
     const first = rootCause[0];
     const because =

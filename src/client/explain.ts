@@ -61,6 +61,7 @@ export class Explainer {
       now: this.writer.now(),
       workers: await this.workerFacts(),
       quarantined: row.quarantined,
+      isImported: row.isImported,
       isUnclaimed: row.unclaimed,
       version: row.version,
       stays: await this.stays(row, { graph, state }),

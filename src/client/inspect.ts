@@ -3,8 +3,7 @@ import { hasSucceeded } from '../core/changes.ts';
 import type { CompiledGraph, GraphNode } from '../core/compile.ts';
 import type { GraphTask, Role } from '../core/graph.ts';
 import type { TaskState } from '../core/run-state.ts';
-import { compensationOf } from '../core/cleanup.ts';
-import { isRunOver, type AttemptOutcome, type Reason } from '../core/states.ts';
+import type { AttemptOutcome, Reason } from '../core/states.ts';
 import { parseError } from '../core/values.ts';
 import type { WaitReason } from '../core/why-capacity.ts';
 import type { AttemptRow, MapCounts, RunRow, Store } from '../store/store.ts';
@@ -84,19 +83,15 @@ export async function inspectRun(store: Store, row: RunRow, graph: CompiledGraph
     ...(row.input === null ? {} : { input: decode(row.input) }),
     ...(row.hasOutput ? { output: decode(row.output) } : {}),
     ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
-    ...(await compensationFact(store, row, graph)),
+    ...compensationFact(row),
     ...(await kinOf(store, row, graph)),
     tasks,
   };
 }
 
-/** For a run whose compensation began; asks nothing of a workflow that has none. */
-export async function compensationFact(store: Store, row: RunRow, graph: CompiledGraph): Promise<{ readonly compensation?: Compensation }> {
-  const nodes = new Set(graph.upkeep?.compensations);
-  if (nodes.size === 0) return {};
-  const found = compensationOf((await store.tasksOf(row.run, true)).filter((task) => nodes.has(task.node)));
-  return found === null ? {} : { compensation: isRunOver[row.status] || found === 'incomplete' ? found : 'running' };
-}
+/** For a run whose compensation began. */
+export const compensationFact = ({ compensation }: RunRow): { readonly compensation?: Compensation } =>
+  compensation === null ? {} : { compensation };
 
 interface Subject {
   readonly row: RunRow;

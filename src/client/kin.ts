@@ -57,7 +57,8 @@ export async function awaitedChild(store: Store, run: number, state: RunState): 
   const open = [...state.tasks, ...[...state.maps.values()].flatMap((map) => [...map.open.values()])];
   const waits = (task: TaskState | undefined): boolean => task?.status === 'waiting' && task.on.some((wait) => wait.kind === 'child');
   const place = open.find(waits);
-  if (place === undefined) return null;
+  if (place === undefined)
+    return state.flow.compensated ? ((await store.childrenOf(run)).find(({ status }) => !isRunOver[status]) ?? null) : null;
   const rows = await store.childrenOf(run, { node: place.node, item: place.item });
   return rows.findLast(({ status }) => !isRunOver[status]) ?? null;
 }

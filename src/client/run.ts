@@ -204,7 +204,10 @@ export class Run<O> {
     return this.host.handle(ref, created) as Run<O>;
   }
 
-  /** Takes the run out of quarantine; false where it had to be set aside again. */
+  /**
+   * Takes the run out of quarantine, one that was imported with those below it; false where it had to be set aside again. Rejects with
+   * `RUN_CANNOT_GO_ON` where the key that an imported run held has no room for it here.
+   */
   async release(options: ActOptions = {}): Promise<boolean> {
     checkOptions(options, 'release', OPTIONS.act);
     return (await this.host.acts()).release(this.ref.id, options);

@@ -1,5 +1,5 @@
 import { PawlError } from '../core/errors.ts';
-import { parseRunId, runIdText } from '../core/ids.ts';
+import { parseRunId } from '../core/ids.ts';
 import { checkRunDocument, type RunDocument } from '../core/run-document.ts';
 import type { Store } from '../store/store.ts';
 
@@ -16,7 +16,5 @@ export async function importRun(
   { now, digest }: { readonly now: number; readonly digest: (text: string) => string },
 ): Promise<{ readonly id: string; readonly run: number }> {
   const document = checkRunDocument(given, digest);
-  const uid = parseRunId(document.id);
-  if (uid === null) throw new PawlError('RUN_DOCUMENT_INVALID', 'The document has no id of a run.');
-  return { id: runIdText(uid), run: await care.importRun(document, uid, now) };
+  return { id: document.id, run: await care.importRun(document, now) };
 }

@@ -44,7 +44,7 @@ export function openFork(
   replay(graph, state);
   admitted(turn);
   // The losers of what was won then are not begun anew.
-  for (const node of graph.nodes) supersedeLosers(turn, node);
+  supersedeLosers(turn);
   for (const node of graph.nodes) decide(turn, node);
   followUp(turn);
   return { state, changes };
@@ -87,10 +87,14 @@ export function advance(
 export function advanceMoved(graph: CompiledGraph, state: RunState, now: number, settings: KernelSettings, hadKey = false): Changes {
   const changes = noChanges();
   const turn = newTurn(graph, state, changes, now, settings);
+  turn.freed = true;
+  const isNew = isUntouched(state) && isAdmitted(state);
   const waits = isUntouched(state) && (graph.plainRoots !== null || !isAdmitted(state));
   replay(graph, state);
   const isLetIn = hadKey && graph.gate === null && leaveGate(turn);
   if (waits && !isLetIn) return changes;
+  // Nobody had claimed it: under a graph that calls no hook it was admitted without a trace.
+  if (isNew && !isLetIn) admitted(turn);
   for (const node of graph.nodes) decide(turn, node);
   followUp(turn);
   return changes;
@@ -145,7 +149,9 @@ const newTurn = (graph: CompiledGraph, state: RunState, changes: Changes, now: n
   now,
   settings,
   ended: [],
-  won: null,
+  racing: null,
+  freed: false,
   hasFailed: false,
   followed: changes.tasks.length,
+  kin: null,
 });

@@ -1,4 +1,5 @@
 /** One event each: what it comes to, before what follows from it is decided. */
+import { noteCalled } from './calling.ts';
 import { childEnded, startChild } from './children.ts';
 import { isEnded, isUnderway, mapChange, move, putTask, taskAt } from './changes.ts';
 import type { GraphNode } from './compile.ts';
@@ -8,6 +9,7 @@ import { beginAnew, forgetPlace, goOn, hold, startHeld } from './going-on.ts';
 import { letGoOf } from './letting-go.ts';
 import { closeMap, takeItems } from './maps.ts';
 import { judged } from './judging.ts';
+import { reopenCleanup } from './compensating.ts';
 import { endedItem, isRefusal, planReset, REDRIVE_ALL, type ResetRequest } from './reset.ts';
 import { applyReset } from './resetting.ts';
 import { type MapState, type QueuedTask, type RunningTask } from './run-state.ts';
@@ -18,7 +20,7 @@ import { restarted, suspended, totalEndOf } from './suspending.ts';
 import { afterDue, afterWake } from './waiting.ts';
 import { cancelOpen, discard, failRun, isCleaningUp } from './stopping.ts';
 import { endDecision } from './switching.ts';
-import { bareFacts, endTask, freshTask, type Outcome, type RunEvent, type Turn } from './turn.ts';
+import { bareFacts, endTask, freshTask, isAdmitted, type Outcome, type RunEvent, type Turn } from './turn.ts';
 import { admitted, decideRoots, decide, settle, expand } from './deciding.ts';
 
 export function apply(turn: Turn, event: RunEvent): boolean {
@@ -29,6 +31,8 @@ export function apply(turn: Turn, event: RunEvent): boolean {
   if (event.type === 'recall') return recalled(turn);
   if (event.type === 'reopened') return reopen(turn, event);
   if (event.type === 'goOn') return goOn(turn, event.generation, () => reset(turn, REDRIVE_ALL));
+  if (event.type === 'undo') return undoForParent(turn);
+  if (event.type === 'undone_again') return undoneAgain(turn);
   if (event.type === 'tell') return isRunOver[state.status] && (turn.changes.kin = 'told') === 'told';
   if (isRunOver[state.status]) return false;
   switch (event.type) {
@@ -44,11 +48,17 @@ export function apply(turn: Turn, event: RunEvent): boolean {
     case 'accepted':
     case 'refused': {
       const next = childEnded(turn, event);
+      // A run that compensates hears of its children again: of those that it let go of, and of those that undo what they did.
+      if (next === null && !(event.type === 'child' && state.flow.compensated)) return false;
+      if (event.type === 'child' && event.end.undoable) noteCalled(turn, ++state.completions);
       if (next !== null) settle(turn, next);
-      return next !== null;
+      return true;
     }
     case 'anew':
       return applyAnew(turn, event);
+    case 'kin':
+      turn.kin = event.kin;
+      return true;
     case 'cached':
       return applyCached(turn, event.node, event.item, event.output);
     case 'limit': {
@@ -129,6 +139,8 @@ function reset(turn: Turn, request: ResetRequest): boolean {
   const plan = planReset(graph, state, request);
   if (isRefusal(plan)) return false;
   applyReset(turn, request, plan);
+  turn.freed = true;
+  if (state.flow.unstarted && isAdmitted(state)) admitted(turn);
   for (const node of graph.nodes) decide(turn, node);
   for (const map of state.maps.values()) {
     const ended = closeMap(turn, map);
@@ -305,9 +317,37 @@ function recalled(turn: Turn): boolean {
   changes.kin = 'recalled';
   if (state.parent !== null) state.parent = { ...state.parent, recalled: true };
   forgetPlace(turn);
-  if (state.cause !== null || state.cancelAsked !== null || isRunOver[state.status] || isCleaningUp(state)) return true;
+  cancelWithParent(turn);
+  return true;
+}
+
+function cancelWithParent(turn: Turn): void {
+  const { state, changes } = turn;
+  if (state.cause !== null || state.cancelAsked !== null || isRunOver[state.status] || isCleaningUp(state)) return;
   state.cancelAsked = 'parent';
   changes.flow = true;
   cancelOpen(turn, 'parent');
+}
+
+/** The parent compensates: what this run did is undone; of one that is open or was undone before, only its end is awaited. */
+function undoForParent(turn: Turn): boolean {
+  const { state, changes } = turn;
+  const isOver = isRunOver[state.status];
+  const isDue = (state.status === 'success' || state.status === 'partial') && !state.flow.compensated;
+  if (state.parent !== null) state.parent = { ...state.parent, recalled: false, completion: null };
+  changes.kin = isOver && !isDue ? 'told' : 'undo';
+  if (isDue) reopenCleanup(turn);
+  else if (!isOver) cancelWithParent(turn);
+  return true;
+}
+
+/** What came of the compensation is decided anew: one in a child was redriven. */
+function undoneAgain(turn: Turn): boolean {
+  const { state, changes } = turn;
+  if (!state.flow.compensated) return false;
+  if (isRunOver[state.status]) {
+    reopenCleanup(turn);
+    changes.kin = 'undone_again';
+  }
   return true;
 }

@@ -90,7 +90,13 @@ export interface Changes {
   /** Children that the run waits for no more: they are cancelled. */
   recalls: readonly Recall[];
   /** As a child: what it does to its parent's place, beside its end. */
-  kin: 'none' | 'reopened' | 'recalled' | 'told';
+  kin: 'none' | 'reopened' | 'recalled' | 'told' | 'undo' | 'undone_again';
+  /** As a child: its place in its parent's order of completion, as the parent gave it. */
+  completion: number | null;
+  /** What of its children is to be undone must be known before the run is decided any further: a `kin` event says it. */
+  asksKin: boolean;
+  /** The child that is to undo what it did. */
+  undo: number | null;
   /** The run asks for the key of its workflow, or gives it up. */
   gate: GateChange | null;
   /** What the run remembers beside its tasks has changed: cause, cancel, `flow`. */
@@ -118,6 +124,9 @@ export const noChanges = (): Changes => ({
   children: NO_CHILDREN,
   recalls: NO_RECALLS,
   kin: 'none',
+  completion: null,
+  asksKin: false,
+  undo: null,
   gate: null,
   flow: false,
   refused: [],

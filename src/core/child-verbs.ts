@@ -8,9 +8,9 @@ import { checkOptions, common, isFunction, naming, place, type Bag, type Ref } f
 type AnyWorkflow = Workflow<unknown, unknown>;
 
 const NODE_OPTIONS = ['id', 'after', 'join', 'when', 'allowFailure'];
-const CHILD_OPTIONS = [...NODE_OPTIONS, 'detached'];
+const CHILD_OPTIONS = [...NODE_OPTIONS, 'detached', 'catch', 'compensate'];
 export const MAP_GRAPH_OPTIONS = [...NODE_OPTIONS, 'concurrency', 'settle', 'maxItems', 'tolerate', 'key', 'onEmpty'];
-const MAP_OPTIONS = [...MAP_GRAPH_OPTIONS, 'detached'];
+const MAP_OPTIONS = [...MAP_GRAPH_OPTIONS, 'detached', 'compensate'];
 
 export function isWorkflow(value: unknown): value is AnyWorkflow {
   return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'workflow' && 'graph' in value && 'code' in value;
@@ -27,7 +27,7 @@ export function runChild(building: Building, child: AnyWorkflow, input: unknown,
     workflow: child.name,
     input: building.expr(input, 'input', call),
   };
-  return place(building, call, made, { ...codeOf(child), ...predicate(opts, call) });
+  return place(building, call, made, { ...codeOf(child), ...predicate(opts, call) }, opts);
 }
 
 export function mapChildren(
@@ -54,7 +54,7 @@ export function mapChildren(
     ...(isFunction(key) ? { key: ofItem(key, 'key') } : {}),
     ...mapOptions(opts),
   };
-  return place(building, call, made, { ...codeOf(child), ...predicate(opts, call) });
+  return place(building, call, made, { ...codeOf(child), ...predicate(opts, call) }, opts);
 }
 
 const codeOf = (child: AnyWorkflow): NodeCode => ({

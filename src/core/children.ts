@@ -1,3 +1,4 @@
+import { noteCalled } from './calling.ts';
 import { putTask, taskAt, type RunEnd } from './changes.ts';
 import { encode } from './codec.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
@@ -49,6 +50,18 @@ export interface ChildEnd {
   readonly hasOutput: boolean;
   /** An `ErrorRecord` as JSON. */
   readonly error: string | null;
+  /** It succeeded, and something in it may have to be undone. */
+  readonly undoable: boolean;
+}
+
+/** What of a run's children is still to be undone. */
+export interface KinFacts {
+  /** One that is open: let go of and cleaning up, or undoing what it did. `isAsked`: it tells its parent when that is over. */
+  readonly open: { readonly run: number; readonly isAsked: boolean } | null;
+  /** Of those that succeeded, the one that did so last. */
+  readonly due: { readonly run: number; readonly completion: number } | null;
+  /** One of them could not undo all that it did. */
+  readonly incomplete: boolean;
 }
 
 interface Place {
@@ -73,7 +86,13 @@ export type ChildEvent =
   /** The parent waits for this run no more. */
   | { readonly type: 'recall' }
   /** It is over, and its parent could not be told then. */
-  | { readonly type: 'tell' };
+  | { readonly type: 'tell' }
+  /** The parent, which compensates, wants it undone; of a child that is open, that it says when it has cleaned up. */
+  | { readonly type: 'undo' }
+  /** What of the children is to be undone, as the run asked. */
+  | { readonly type: 'kin'; readonly kin: KinFacts }
+  /** A compensation of a child was redriven: what came of the run's own is to be decided again. */
+  | { readonly type: 'undone_again' };
 
 /** Puts a child run in the place of a task or item. `input`: as a worker has checked it. */
 export function startChild(
@@ -85,6 +104,7 @@ export function startChild(
   const { child } = node;
   if (child === null) return;
   putTask(turn.state, turn.changes, waitingOn(turn, facts, child.workflow));
+  if (child.kind !== 'detached') noteCalled(turn);
   const { item, generation } = facts;
   const place = { node: node.index, item, generation, name: null, goesOn: how.goesOn === true };
   const input = how.input === undefined ? inputOf(turn, node, facts) : { input: how.input, refused: null };
@@ -117,7 +137,7 @@ export function childEnded(turn: Turn, event: Extract<ChildEvent, { type: 'child
   const node = turn.graph.nodes[event.node];
   if (node === undefined || task?.status !== 'waiting' || task.generation !== event.generation) return null;
   if (event.type !== 'accepted' && event.name !== null) {
-    const refused = { run: '', status: 'failed', output: null, hasOutput: false } as const;
+    const refused = { run: '', status: 'failed', output: null, hasOutput: false, undoable: false } as const;
     return childCame(turn, node, task, event.name, event.type === 'refused' ? { ...refused, error: event.error } : event.end);
   }
   if (event.type === 'accepted') return endTask(startedOf(task), { status: 'success', output: JSON.stringify(event.id) }, turn.now);
@@ -156,14 +176,31 @@ export function endNotice(graph: CompiledGraph, state: RunState, ended: Ended, r
   // What its place was redriven for can not be done here any more: it has been undone.
   if (state.flow.again && state.flow.compensated) return { type: 'anew', node, item, generation };
   const error = status === 'failed' || status === 'cancelled' ? failureOf(graph, state, run, status, reason) : null;
-  return { type: 'child', node, item, generation, name, end: { run, status, output, hasOutput, error } };
+  return {
+    type: 'child',
+    node,
+    item,
+    generation,
+    name,
+    end: { run, status, output, hasOutput, error, undoable: isUndoable(state, status) },
+  };
 }
+
+const isUndoable = ({ flow, completions }: RunState, status: RunOutcome): boolean =>
+  (status === 'success' || status === 'partial') && !flow.compensated && completions > 0;
 
 /** What is said of a run that was failed while nobody could read it, by what its row says. */
 export function abandonedNotice({ node, item, generation, name }: ParentLink, run: string, workflow: string): ChildEvent {
   const message = `Run ${run} of workflow "${workflow}" failed: marked_failed`;
   const error = JSON.stringify({ name: 'ChildError', code: 'RUN_FAILED', message, run, rootCause: [] });
-  return { type: 'child', node, item, generation, name, end: { run, status: 'failed', output: null, hasOutput: false, error } };
+  return {
+    type: 'child',
+    node,
+    item,
+    generation,
+    name,
+    end: { run, status: 'failed', output: null, hasOutput: false, error, undoable: false },
+  };
 }
 
 /** Whether the parent waits for its end. */

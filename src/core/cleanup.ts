@@ -1,5 +1,6 @@
 import { hasSucceeded, isEnded, isUnderway, move, putTask } from './changes.ts';
-import type { CompiledGraph, GraphNode } from './compile.ts';
+import type { GraphNode } from './compile.ts';
+import { compensates, isIncomplete } from './compensating.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import { startHandler } from './ending.ts';
 import { hookEnd } from './hooks.ts';
@@ -8,10 +9,10 @@ import { recordAttempt } from './failure.ts';
 import { asksForKey } from './gates.ts';
 import { letGoOf } from './letting-go.ts';
 import { decideOutcome } from './outcome.ts';
-import { endedItem, isRefusal, planReset, REDRIVE_ALL } from './reset.ts';
+import { isRefusal, planReset, REDRIVE_ALL } from './reset.ts';
 import { backoffMs } from './retry.ts';
 import type { Upkeep } from './roles.ts';
-import type { EndedTask, RunState, TaskState } from './run-state.ts';
+import type { TaskState } from './run-state.ts';
 import { isRunOver, type Reason } from './states.ts';
 import { endTask, freshTask, isAdmitted, type Turn } from './turn.ts';
 import { runOutput } from './values.ts';
@@ -29,14 +30,13 @@ export function concludeRun(turn: Turn): void {
 /** Whether something must still happen before the run is over. The one test of that. */
 function isHeldUp(turn: Turn): boolean {
   const { upkeep } = turn.graph;
-  if (upkeep === null) return false;
   const isOpen = (task: TaskState | undefined): boolean => isUnderway(task) && !isEnded(task);
-  if (upkeep.teardowns.some((node) => isOpen(turn.state.tasks[node]))) {
+  if (upkeep?.teardowns.some((node) => isOpen(turn.state.tasks[node])) === true) {
     enterCleanup(turn);
     return true;
   }
-  if (goesOnNext(turn) || retriesLater(turn, upkeep)) return true;
-  if (!compensates(turn, upkeep)) return false;
+  if (goesOnNext(turn) || (upkeep !== null && retriesLater(turn, upkeep))) return true;
+  if (!compensates(turn)) return false;
   enterCleanup(turn);
   return true;
 }
@@ -120,64 +120,6 @@ function canRedrive({ graph, state }: Turn): boolean {
   return !isRefusal(plan);
 }
 
-// ---- compensations ------------------------------------------------------------------------------------------------------------------
-
-interface Undoable {
-  readonly handler: GraphNode;
-  readonly item: number;
-  readonly completion: number;
-}
-
-/** One compensation at a time, what succeeded last first. True while one is open. */
-function compensates(turn: Turn, upkeep: Upkeep): boolean {
-  const { graph, state, changes } = turn;
-  if (upkeep.compensations.length === 0) return false;
-  if (!state.flow.compensated) {
-    const { status } = decideOutcome(graph, state);
-    if ((status !== 'failed' && status !== 'cancelled') || !upkeep.compensateOn.includes(status)) return false;
-  }
-  let next: Undoable | null = null;
-  for (const one of undoable(turn, upkeep)) {
-    const row = one.item < 0 ? state.tasks[one.handler.index] : state.served.get(one.handler.index)?.get(one.item);
-    if (isUnderway(row) && !isEnded(row)) return true;
-    if (!isUnderway(row) && (next === null || one.completion > next.completion)) next = one;
-  }
-  if (next === null) return false;
-  if (!state.flow.compensated) {
-    state.flow = { ...state.flow, compensated: true };
-    changes.flow = true;
-  }
-  startHandler(turn, next.handler, next.item);
-  return true;
-}
-
-/** Everything that succeeded here and can be undone. What was taken over from another run is that run's. */
-function undoable({ graph, state }: Turn, upkeep: Upkeep): Undoable[] {
-  const found: Undoable[] = [];
-  for (const index of upkeep.compensations) {
-    const handler = graph.nodes[index];
-    const of = handler?.serves?.of ?? -1;
-    if (handler === undefined) continue;
-    const add = (task: EndedTask | undefined, item: number): void => {
-      if (task?.status === 'success' && task.completion !== null) found.push({ handler, item, completion: task.completion });
-    };
-    const map = state.maps.get(of);
-    const task = state.tasks[of];
-    if (map !== undefined) for (let item = 0; item < map.next; item++) add(endedItem(map, item), item);
-    else if (graph.nodes[of]?.task.kind !== 'map' && isEnded(task)) add(task, -1);
-  }
-  return found;
-}
-
-/** What became of the compensations of a run, given their rows; null where none began. An open one is not a failed one. */
-export function compensationOf(rows: readonly TaskState[]): 'complete' | 'incomplete' | null {
-  if (!rows.some(isUnderway)) return null;
-  return rows.some((row) => isEnded(row) && row.status !== 'success') ? 'incomplete' : 'complete';
-}
-
-export const compensationRows = (graph: CompiledGraph, state: RunState): TaskState[] =>
-  (graph.upkeep?.compensations ?? []).flatMap((node) => [state.tasks[node] ?? [], ...(state.served.get(node)?.values() ?? [])].flat());
-
 // ---- the end ------------------------------------------------------------------------------------------------------------------------
 
 /** Ends whatever cleans up, too. */
@@ -196,7 +138,7 @@ export function cancelHandlers(turn: Turn, reason: Reason): void {
 
 function endRun(turn: Turn): void {
   const { graph, state, changes, now } = turn;
-  const { status, reason } = finalOutcome(graph, state);
+  const { status, reason } = finalOutcome(turn);
   dropUnused(turn);
   const output = status === 'success' || status === 'partial' ? outputOf(turn) : null;
   const tooLarge = output === 'too_large';
@@ -209,15 +151,22 @@ function endRun(turn: Turn): void {
     finishedAt: now,
   };
   state.status = status;
+  // What follows the end of a run has followed it, where only its compensations were done over.
+  if (state.flow.reopened) return;
   hookEnd(turn);
   if (asksForKey(graph, state)) changes.gate = { kind: 'leave' };
 }
 
 /** What could not be undone leaves the run failed, whatever it would have been. */
-function finalOutcome(graph: CompiledGraph, state: RunState): ReturnType<typeof decideOutcome> {
+function finalOutcome(turn: Turn): ReturnType<typeof decideOutcome> {
+  const { graph, state, changes } = turn;
   const outcome = decideOutcome(graph, state);
-  const isIncomplete = state.flow.compensated && compensationOf(compensationRows(graph, state)) === 'incomplete';
-  return isIncomplete && outcome.status !== 'failed' ? { status: 'failed', reason: 'error' } : outcome;
+  const incomplete = state.flow.compensated && isIncomplete(turn);
+  if (incomplete !== state.flow.incomplete) {
+    state.flow = { ...state.flow, incomplete };
+    changes.flow = true;
+  }
+  return incomplete && outcome.status !== 'failed' ? { status: 'failed', reason: 'error' } : outcome;
 }
 
 /** A handler that was reset and not needed again. */

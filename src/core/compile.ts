@@ -4,6 +4,7 @@ import { inputExpr, taskExprs } from './task-exprs.ts';
 import type { BranchTask, CaseData, Graph, GraphTask, Join } from './graph.ts';
 import { compileKey, compileNeeds, type CompiledKey, type CompiledNeeds } from './needs.ts';
 import { DEFAULT_QUEUE } from './needs-options.ts';
+import { racesOf, type Races } from './races.ts';
 import { verdictText } from './verdict.ts';
 
 export type ReadMode = 'required' | 'optional' | 'settle';
@@ -76,6 +77,8 @@ export interface CompiledGraph {
   readonly upkeep: Upkeep | null;
   /** The node that is asked before any other may start. */
   readonly guard: number | null;
+  /** Null of a graph without a first. */
+  readonly races: Races | null;
   /** Every node without upstreams and gate, in order; null where one of them asks for more than a free slot. */
   readonly plainRoots: readonly number[] | null;
   /** Whether a task of it has a cache. */
@@ -156,6 +159,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
     taskCount: nodes.filter((node) => node.isCounted).length,
     upkeep: roles.upkeep,
     guard: guard === -1 ? null : guard,
+    races: racesOf(nodes),
     plainRoots: plain ? roots.map((node) => node.index) : null,
     caches: graph.tasks.some((task) => 'contract' in task && task.contract.cache !== undefined),
     hasNeeds: nodes.some((node) => node.needs !== null),

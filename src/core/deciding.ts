@@ -6,6 +6,7 @@ import type { GraphNode } from './compile.ts';
 import { end } from './ending.ts';
 import { asksFirst } from './going-on.ts';
 import { hookStart } from './hooks.ts';
+import type { Races } from './races.ts';
 import { decideNode, tally } from './joining.ts';
 import { expandMap, startItems } from './maps.ts';
 import { enforcePolicy } from './policy.ts';
@@ -37,22 +38,33 @@ export function followUp(turn: Turn): void {
   turn.followed = turn.changes.tasks.length;
 }
 
-/** Who lost a first is told when nothing else follows any more, so that neither the graph's order nor an edge's decides what they end as. */
 function joinUp(turn: Turn): void {
   joinEnded(turn);
-  for (let won = turn.won; won !== null; won = turn.won) {
-    turn.won = null;
-    for (const first of won) supersedeLosers(turn, first);
+  if (turn.graph.races !== null) raceOn(turn, turn.graph.races);
+}
+
+/**
+ * Who has won a first is asked, and who has lost is told, when nothing else follows any more: so that neither the graph's order nor an
+ * edge's decides what they end as.
+ */
+function raceOn(turn: Turn, { firsts }: Races): void {
+  for (;;) {
+    const next = firsts.find((index) => turn.racing?.delete(index) === true);
+    const first = next === undefined ? undefined : turn.graph.nodes[next];
+    if (first !== undefined) decideNow(turn, first);
+    else if (!turn.freed || !supersedeLosers(turn)) return;
     joinEnded(turn);
   }
 }
 
 function joinEnded(turn: Turn): void {
   const { graph, state } = turn;
+  const { races } = graph;
   if (state.maps.size > 0) for (const map of state.maps.values()) startItems(turn, map);
   for (let task = turn.ended.pop(); task !== undefined; task = turn.ended.pop()) {
     const node = graph.nodes[task.node];
     if (node === undefined) continue;
+    if (races?.holders.has(task.node) === true) turn.freed = true;
     for (const edge of node.out) {
       tally(graph, state, edge, task);
       decideAt(turn, edge.to);
@@ -67,6 +79,11 @@ function decideAt(turn: Turn, index: number): void {
 }
 
 export function decide(turn: Turn, node: GraphNode): void {
+  if (node.parts === null) decideNow(turn, node);
+  else (turn.racing ??= new Set()).add(node.index);
+}
+
+function decideNow(turn: Turn, node: GraphNode): void {
   if (isUnderway(turn.state.tasks[node.index])) return;
   const decision = decideNode(turn.graph, turn.state, node);
   if (decision.kind === 'start' && isAdmitted(turn.state)) start(turn, node);
@@ -79,7 +96,6 @@ export function decide(turn: Turn, node: GraphNode): void {
         turn.now,
       ),
     );
-    if (node.task.kind === 'first' && decision.as === 'success') turn.won = [...(turn.won ?? []), node];
   }
 }
 

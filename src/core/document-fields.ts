@@ -1,4 +1,5 @@
 import { decode } from './codec.ts';
+import { LINK_KINDS } from './run-state.ts';
 import { ATTEMPT_OUTCOMES, REASONS, RUN_STATUSES, TASK_STATUSES } from './states.ts';
 
 /**
@@ -43,6 +44,8 @@ export const RUN_FIELDS: Fields = {
   deadlineAt: orNull(instant),
   finishedAt: orNull(instant),
   resumeTo: { kind: 'word', of: RUN_STATUSES, position: true, nullable: true },
+  /** 1: nobody has claimed it yet, and it has no tasks. */
+  unclaimed: { kind: 'int', min: 0, max: 1 },
   reason: orNull(reason),
   flow: orNull({ kind: 'payload' }),
   quarantined: orNull(text(MAX_ERROR)),
@@ -54,6 +57,18 @@ export const RUN_FIELDS: Fields = {
   hasOutput: { kind: 'int', min: 0, max: 1 },
   input: orNull(payload),
   output: orNull(payload),
+};
+
+/** The place of a run in the one that started it, named by its id. */
+export const LINK_FIELDS: Fields = {
+  parent: text(64),
+  node,
+  item,
+  generation: count,
+  name: orNull(text(65_536)),
+  kind: { kind: 'word', of: LINK_KINDS, position: true },
+  recall: { kind: 'int', min: 1, max: 4, nullable: true },
+  completion: orNull(count),
 };
 
 /** The tables of a run that a document takes along. Leases and workers stay behind: they mean nothing elsewhere. */
@@ -142,6 +157,8 @@ export const TABLE_FIELDS = {
     done: orNull(count),
     value: orNull(payload),
   },
+  /** In its own mailboxes; `id` says in which order they came, and is given anew elsewhere. */
+  messages: { id: count, signal: text(65_536), key: orNull(text(500)), at: instant, expiresAt: instant, data: orNull(payload) },
 } as const satisfies Record<string, Fields>;
 
 export type DocumentTable = keyof typeof TABLE_FIELDS;
@@ -154,6 +171,7 @@ export const DOCUMENT_KEYS: Readonly<Record<DocumentTable, readonly string[]>> =
   logs: ['node', 'item', 'generation', 'attempt', 'chunk'],
   generations: ['node', 'item', 'generation'],
   run_generations: ['generation'],
+  messages: ['id'],
 };
 export const DOCUMENT_TABLES = Object.keys(TABLE_FIELDS) as DocumentTable[];
 

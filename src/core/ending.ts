@@ -73,7 +73,7 @@ export function startHandler(turn: Turn, node: GraphNode, item = -1): void {
   const queued = {
     ...freshTask(state, node, now),
     item,
-    ...(item < 0 ? {} : { attempt: before?.attempt ?? 0, effect: before?.effect ?? 1 }),
+    ...(item < 0 ? {} : { attempt: before?.attempt ?? 0, effect: before?.effect ?? 1, edited: before?.edited ?? null }),
     expiresAt: expiryOf(node, now),
   };
   if (node.needs === null) {

@@ -81,6 +81,7 @@ export const ERRORS = {
   RUN_NOTHING_TO_REDRIVE: entry(409, 4, 'Rerun a task that succeeded, or restart the run, if its work is wanted again.'),
   RUN_COMPENSATED: entry(409, 4, 'Restart the run: what its tasks did is being undone, or has been.'),
   RUN_QUARANTINED: entry(409, 4, 'Look at why with `pawl quarantine ls`, then let it go on with `pawl quarantine retry`.'),
+  RUN_CANNOT_GO_ON: entry(409, 4, 'Do what the message names first, then `pawl quarantine retry` again; or fail the run.'),
   RUN_NOT_QUARANTINED: entry(409, 4, 'Nothing: the run is advanced like any other.'),
   RUN_REQUEST_CONFLICT: entry(409, 4, 'Give every act a request id of its own; repeat one only to learn what it came to.'),
   RUN_CANNOT_MOVE: entry(409, 4, 'Let it end with a worker of its own version, or make the tasks that the message names as they were.'),

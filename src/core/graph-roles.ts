@@ -42,7 +42,11 @@ function handlerProblems(
   const place = `${task.role} ${task.of}`;
   if (serving.has(place)) wrong('of', `${shown(task.of)} has another ${task.role} already`);
   serving.add(place);
-  const fits = of === undefined || of.kind === 'task' || (of.kind === 'map' && task.role === 'compensation');
+  const fits =
+    of === undefined ||
+    of.kind === 'task' ||
+    (of.kind === 'child' && task.role !== 'teardown') ||
+    (of.kind === 'map' && task.role === 'compensation');
   if (!fits) wrong('of', `a ${task.role} cannot serve ${shown(task.of)}, a ${of.kind}`);
   if (task.failRun && task.role !== 'teardown') wrong('failRun', `only a teardown has failRun, not a ${task.role}`);
 }

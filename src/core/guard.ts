@@ -13,8 +13,14 @@ export const guardEntry = (test: unknown): { id: string; kind: 'guard'; test: un
 /** A guard that said no, or that failed, decides the outcome of the run as a whole (semantics, section 3, rule 0). */
 export function judgeRun(turn: Turn, task: EndedTask): void {
   const { graph, state } = turn;
-  if (task.node !== graph.guard || state.cause !== null) return;
-  if (task.status === 'success') hookStart(turn);
-  if (task.status === 'skipped' || task.status === 'failed')
+  if (task.node !== graph.guard) return;
+  if (task.status === 'success') {
+    hookStart(turn);
+    return;
+  }
+  if ((task.status === 'skipped' || task.status === 'failed') && state.cause === null)
     state.cause = { status: task.status, reason: task.reason ?? 'definition_error' };
+  if (state.generation > 1 || graph.graph.hooks?.onStart === undefined) return;
+  state.flow = { ...state.flow, unstarted: true };
+  turn.changes.flow = true;
 }

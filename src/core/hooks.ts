@@ -25,9 +25,15 @@ export interface HookFacts {
   readonly error: { readonly message: string; readonly rootCause: readonly string[] } | null;
 }
 
-/** A run begins: it is admitted, and its guard, where it has one, said yes. Not again when it is redriven. */
+/** A run begins: it is admitted, and its guard, where it has one, said yes. Not again when it is redriven, unless it never had. */
 export function hookStart(turn: Turn): void {
-  if (turn.graph.graph.hooks?.onStart === undefined || turn.state.generation > 1) return;
+  const { state } = turn;
+  if (state.generation > 1 && !state.flow.unstarted) return;
+  if (state.flow.unstarted) {
+    state.flow = { ...state.flow, unstarted: false };
+    turn.changes.flow = true;
+  }
+  if (turn.graph.graph.hooks?.onStart === undefined) return;
   call(turn, 'onStart', { status: 'running', reason: null, error: null });
 }
 

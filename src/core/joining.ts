@@ -129,7 +129,7 @@ function combine(verdict: JoinVerdict, t: UpstreamTally): Decision {
   return end(t.override === null ? verdict : strongest(verdict, t.override));
 }
 
-/** The part that succeeded first; of several that did in one commit the one that was recorded first, which is when this is asked. */
+/** The part that succeeded first; of several that did by the same event, after which this is asked, the one that is written first. */
 function decideFirst(graph: CompiledGraph, state: RunState, first: FirstTask): Decision {
   let winner: { readonly name: string; readonly at: number } | null = null;
   let worst: Never = 'skipped';

@@ -1,6 +1,6 @@
-import { hasSucceeded, isEnded, isUnderway } from './changes.ts';
+import { hasSucceeded, isEnded, isUnderway, taskAt } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
-import { raceOf } from './first.ts';
+import { consumersOf, partsOf, unneeded, type Races, type Standing } from './races.ts';
 import { rootCauses } from './outcome.ts';
 import type { EndedTask, MapState, RunState, TaskState } from './run-state.ts';
 import type { TaskStatus } from './states.ts';
@@ -42,7 +42,7 @@ export interface ResetTarget {
 
 /**
  * `handler`: the `catch` handler of a task that is reset; `bracket`: a setup, and its teardown that has run, around a task that is;
- * `lost_the_race`: what a first cancelled for a winner that is done over.
+ * `lost_the_race`: what a first cancelled, and what somebody needs again.
  */
 export type ResetWhy = 'named' | 'fail_fast' | 'downstream' | 'ran_on_the_failure' | 'around' | 'handler' | 'bracket' | 'lost_the_race';
 
@@ -107,8 +107,6 @@ class Planning {
   private readonly kept = new Map<number, 'asked' | 'unsafe'>();
   private readonly seen = new Set<number>();
   private readonly walk: number[] = [];
-  /** Firsts whose losers are named. */
-  private readonly races = new Set<number>();
 
   constructor(graph: CompiledGraph, state: RunState, request: ResetRequest) {
     this.graph = graph;
@@ -118,6 +116,7 @@ class Planning {
 
   plan(): ResetPlan {
     const { kind, targets } = this.request;
+    if (this.state.flow.compensated) return this.planUndoing();
     this.checkRun();
     if (kind === 'redrive' && targets.length === 0) this.nameAll();
     else for (const target of targets) this.nameTarget(target);
@@ -132,7 +131,8 @@ class Planning {
     for (const node of this.maps.keys()) this.seen.delete(node.index);
     for (const node of begun) this.follow(node);
     this.walkOn();
-    while (this.nameRaces()) this.walkOn();
+    const { races } = this.graph;
+    if (races !== null) while (this.nameLosers(races)) this.walkOn();
     for (const node of this.named.keys()) this.addServing(node);
     return {
       kind,
@@ -146,31 +146,65 @@ class Planning {
     for (let at = this.walk.pop(); at !== undefined; at = this.walk.pop()) this.visit(at);
   }
 
-  /** A first whose winner is done over is run again by all its parts: what the win had cancelled goes with it. */
-  private nameRaces(): boolean {
-    const { graph, state } = this;
-    for (const node of graph.nodes) {
-      if (node.parts === null || this.races.has(node.index) || !this.named.has(node.index)) continue;
-      const race = raceOf(graph, state, node);
-      if (race === null || !this.seen.has(race.winner)) continue;
-      this.races.add(node.index);
-      for (const index of race.losers) this.nameLoser(index);
+  /** What a first had cancelled is done over with its winner, and for whoever else needs it and begins again. */
+  private nameLosers(races: Races): boolean {
+    const { nodes } = this.graph;
+    const before = this.tasks.length;
+    const standings = nodes.map((node) => this.standing(node));
+    for (const first of races.firsts) {
+      // One whose winner stays is won by it again.
+      if (standings[first] === 'open' && this.seen.has(first) && partsOf(nodes[first]).some((part) => standings[part] === 'success'))
+        standings[first] = 'success';
     }
-    return this.walk.length > 0;
+    const lost = unneeded(this.graph, races, (index) => standings[index] ?? 'open');
+    for (const { index } of nodes) {
+      const task = this.state.tasks[index];
+      if (lost.has(index) || !isEnded(task) || task.reason !== 'superseded' || this.seen.has(index)) continue;
+      if (consumersOf(nodes, index).some((by) => !lost.has(by) && standings[by] === 'open')) this.nameLoser(task);
+    }
+    return this.tasks.length > before;
   }
 
-  private nameLoser(index: number): void {
-    const task = this.state.tasks[index];
-    if (!isEnded(task) || task.reason !== 'superseded' || this.seen.has(index) || this.graph.nodes[index]?.cases !== null) return;
-    this.seen.add(index);
+  private nameLoser(task: EndedTask): void {
+    this.seen.add(task.node);
     this.add(task, 'lost_the_race');
-    this.follow(index);
+    for (const by of consumersOf(this.graph.nodes, task.node)) {
+      // A first that others have won does not depend on it.
+      if (this.graph.nodes[by]?.parts == null || !hasSucceeded(this.state.tasks[by])) this.walk.push(by);
+    }
   }
 
-  /** What was undone is not done again, and what cleans up is not disturbed. */
+  /** How a task stands when the plan, as far as it goes, is carried out. */
+  private standing({ index, cases }: GraphNode): Standing {
+    const { kind, targets } = this.request;
+    if (kind === 'mark' && targets.some((target) => target.node === index && target.item < 0)) return 'success';
+    const task = this.state.tasks[index];
+    // A branch has no row that could be reset.
+    if (cases === null ? this.named.has(index) : this.seen.has(index)) return 'open';
+    return !isEnded(task) ? 'open' : hasSucceeded(task) ? 'success' : 'ended';
+  }
+
+  /** What was undone is not done again: all that can be redriven of such a run is what could not be undone. */
+  private planUndoing(): ResetPlan {
+    const { kind, targets } = this.request;
+    const rows = targets.map(({ node, item }) => {
+      const isCompensation = this.graph.nodes[node]?.serves?.role === 'compensation';
+      return kind === 'redrive' && isCompensation ? taskAt(this.state, node, item) : undefined;
+    });
+    if (rows.length === 0 || rows.includes(undefined)) {
+      this.refuse('RUN_COMPENSATED', -1, -1, 'its compensation has begun; of such a run only a compensation that failed can be redriven');
+    }
+    for (const row of rows) {
+      if (!isEnded(row)) this.refuse('TASK_NOT_ENDED', row?.node ?? -1, row?.item ?? -1, `it is ${row?.status ?? 'pending'}`);
+      this.checkNamed(row);
+      this.add(row, 'named');
+    }
+    return { kind, generation: this.state.generation + 1, tasks: this.tasks, kept: [] };
+  }
+
+  /** What cleans up is not disturbed. */
   private checkRun(): void {
-    const { status, flow } = this.state;
-    if (flow.compensated) this.refuse('RUN_COMPENSATED', -1, -1, 'its compensation has begun');
+    const { status } = this.state;
     if (status === 'cancelling' || status === 'finishing')
       this.refuse('TASK_NOT_ENDED', -1, -1, 'it is cleaning up; wait until it is over');
   }

@@ -1,4 +1,5 @@
 import { waitingOn } from './children.ts';
+import { reopenCleanup } from './compensating.ts';
 import { isEnded, mapChange, putTask, taskAt } from './changes.ts';
 import { recordAttempt } from './failure.ts';
 import { asksForKey, enterGate, timeoutFrom } from './gates.ts';
@@ -19,12 +20,16 @@ import { isWhole } from './values.ts';
 export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): void {
   const { state, changes, graph, now } = turn;
   const targets = new Map(request.targets.map((target) => [key(target.node, target.item), target]));
+  if (state.flow.compensated) {
+    undoAgain(turn, request, plan, targets);
+    return;
+  }
   const maps = new Set<number>();
   changes.reset = plan;
   const before = flowText(state);
   if (state.flow.tripped)
     for (const map of state.maps.values()) if (!isEnded(state.tasks[map.node])) mapChange(changes, map.node).reopened = true;
-  state.flow = { ...NO_FLOW, shares: state.flow.shares };
+  state.flow = { ...NO_FLOW, shares: state.flow.shares, called: state.flow.called, unstarted: state.flow.unstarted };
   state.generation = plan.generation;
   for (const { node, item, why } of plan.tasks) {
     const target = targets.get(key(node, item));
@@ -46,6 +51,20 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
   state.values.clear();
   if (graph.graph.timeoutMs !== undefined) state.deadlineAt = state.status === 'queued' ? null : timeoutFrom(graph, now);
   replay(graph, state);
+}
+
+/** Compensations that could not undo their task try again; nothing else of the run is touched. */
+function undoAgain(turn: Turn, request: ResetRequest, plan: ResetPlan, targets: ReadonlyMap<string, ResetTarget>): void {
+  const { state, changes } = turn;
+  changes.reset = plan;
+  state.generation = plan.generation;
+  for (const { node, item, why } of plan.tasks) {
+    const row = taskAt(state, node, item);
+    if (row !== undefined) putTask(state, changes, restarted({ turn, request, why }, row, targets.get(key(node, item))));
+  }
+  if (!isRunOver[state.status]) return;
+  reopenCleanup(turn);
+  if (state.parent !== null) changes.kin = 'undone_again';
 }
 
 const key = (node: number, item: number): string => `${node}:${item}`;
@@ -194,7 +213,7 @@ function recount(turn: Turn, node: number): void {
 function reopen({ graph, state, changes }: Turn): void {
   if (!isRunOver[state.status]) return;
   if (state.parent !== null) {
-    state.parent = { ...state.parent, recalled: false };
+    state.parent = { ...state.parent, recalled: false, completion: null };
     changes.kin = 'reopened';
   }
   changes.moves = [...changes.moves, { from: state.status, to: 'queued' }];

@@ -27,17 +27,19 @@ export interface Upkeep {
 const NOTHING: readonly number[] = [];
 const NO_ROLES: NodeRoles = { serves: null, teardown: -1, catcher: -1, compensation: -1, bracket: -1, inside: NOTHING };
 
-const DEFAULT_COMPENSATE_ON: readonly ('failed' | 'cancelled')[] = ['failed', 'cancelled'];
+/** The outcomes after which a run is undone, where its workflow does not say. */
+export const COMPENSATE_ON: readonly ('failed' | 'cancelled')[] = ['failed', 'cancelled'];
 
 /** The roles of every node, and what they come to; `null` where no task has any. */
 export function rolesOf(
   graph: Graph,
   at: (id: string) => number,
 ): { readonly of: (node: number) => NodeRoles; readonly upkeep: Upkeep | null } {
-  const { tasks, failurePolicy = 'continue', retry = null, compensateOn = DEFAULT_COMPENSATE_ON } = graph;
+  const { tasks, failurePolicy = 'continue', retry = null, compensateOn = COMPENSATE_ON } = graph;
   const handlers = tasks.flatMap((task, i) => (task.kind === 'handler' ? [{ i, role: task.role, of: at(task.of) }] : []));
   const hasBrackets = tasks.some((task) => task.using !== undefined);
-  if (handlers.length === 0 && !hasBrackets && failurePolicy === 'continue' && retry === null) return { of: () => NO_ROLES, upkeep: null };
+  const isPlain = failurePolicy === 'continue' && retry === null && compensateOn === COMPENSATE_ON;
+  if (handlers.length === 0 && !hasBrackets && isPlain) return { of: () => NO_ROLES, upkeep: null };
   const indices = (role: Role): number[] => handlers.filter((one) => one.role === role).map((one) => one.i);
   const serving = (role: Role): Map<number, number> => new Map(handlers.filter((one) => one.role === role).map((one) => [one.of, one.i]));
   const [teardown, catcher, compensation] = [serving('teardown'), serving('catch'), serving('compensation')];

@@ -1,9 +1,8 @@
-import { readWaits } from './waits.ts';
 import { canonical } from './codec.ts';
 import {
-  DOCUMENT_KEYS,
   DOCUMENT_TABLES,
   fieldProblem,
+  LINK_FIELDS,
   RUN_FIELDS,
   TABLE_FIELDS,
   type DocumentTable,
@@ -11,21 +10,44 @@ import {
 } from './document-fields.ts';
 import { PawlError } from './errors.ts';
 import type { Graph } from './graph.ts';
-import { parseRunId } from './ids.ts';
-import { isRunOver, isTerminal, type RunStatus, type TaskStatus } from './states.ts';
+import { parseRunId, runIdText } from './ids.ts';
+import { checkRuns } from './run-document-states.ts';
 import { graphProblems } from './validate.ts';
 
 export type DocumentRow = Readonly<Record<string, string | number | null>>;
 
-/** One run with everything that belongs to it, as JSON: what `exportRun` gives and `importRun` takes. */
-export interface RunDocument extends Readonly<Record<DocumentTable, readonly DocumentRow[]>> {
-  readonly pawl: 1;
-  readonly kind: 'run';
+/** What a run is an execution of. */
+export interface DocumentDefinition {
+  readonly workflow: string;
+  readonly version: string;
+  readonly hash: string;
+  readonly graph: Graph;
+}
+
+/** One run with the rows that belong to it. */
+export interface RunPart extends Readonly<Record<DocumentTable, readonly DocumentRow[]>> {
   readonly id: string;
-  readonly definition: { readonly workflow: string; readonly version: string; readonly hash: string; readonly graph: Graph };
   readonly run: DocumentRow;
+  /** Its place in the run that started it; null: a person or a schedule did. */
+  readonly link: DocumentRow | null;
   /** What the run holds its idempotency key by. */
   readonly key: { readonly inputHash: string; readonly until: number | null; readonly whileOpen: number } | null;
+}
+
+/** A run below the one that was asked for. `definition`: its position in the document's `definitions`. */
+export interface ChildPart extends RunPart {
+  readonly definition: number;
+}
+
+/** One run with everything that belongs to it, the runs below it too, as JSON: what `exportRun` gives and `importRun` takes. */
+export interface RunDocument extends RunPart {
+  readonly pawl: 1;
+  readonly kind: 'run';
+  readonly definition: DocumentDefinition;
+  /** Those of the runs below. */
+  readonly definitions: readonly DocumentDefinition[];
+  /** All runs below it, each behind the one that it belongs to. */
+  readonly children: readonly ChildPart[];
 }
 
 const KEY_FIELDS: Fields = {
@@ -40,6 +62,7 @@ const DEFINITION_FIELDS: Fields = {
 };
 
 const MAX_ROWS = 1_000_000;
+const MAX_CHILDREN = 100_000;
 /** Of a document that is all wrong, so many problems are told. */
 const SHOWN = 20;
 
@@ -61,29 +84,58 @@ class DocumentCheck {
   document(value: unknown, digest: (text: string) => string): void {
     if (!isBag(value)) return this.add('', 'it is no object');
     if (value['pawl'] !== 1 || value['kind'] !== 'run') return this.add('', 'it does not begin with "pawl": 1, "kind": "run"');
-    this.names('', value, ['pawl', 'kind', 'id', 'definition', 'run', 'key', ...DOCUMENT_TABLES]);
-    if (typeof value['id'] !== 'string' || parseRunId(value['id']) === null) this.add('id', 'it is no id of a run');
-    this.definition(value['definition'], digest);
-    this.row('run', value['run'], RUN_FIELDS);
-    if (value['key'] !== null) this.row('key', value['key'], KEY_FIELDS);
-    for (const table of DOCUMENT_TABLES) this.rows(table, value[table]);
+    this.names('', value, ['pawl', 'kind', 'definitions', 'children', ...PART]);
+    this.definition('definition', value['definition'], digest);
+    this.part('', value);
+    const definitions = this.list('definitions', value['definitions'], MAX_CHILDREN);
+    for (let i = 0; i < definitions.length && this.isGoingOn; i++) this.definition(`definitions[${i}]`, definitions[i], digest);
+    const children = this.list('children', value['children'], MAX_CHILDREN);
+    for (let i = 0; i < children.length && this.isGoingOn; i++) this.child(`children[${i}]`, children[i], definitions.length);
     // Only what is well formed can be compared.
-    if (this.problems.length === 0) this.consistency(value as unknown as RunDocument);
+    if (this.problems.length === 0) checkRuns(value as unknown as RunDocument, (at, problem) => this.add(at, problem));
   }
 
-  private definition(value: unknown, digest: (text: string) => string): void {
-    if (!isBag(value)) return this.add('definition', 'it is no object');
+  private get isGoingOn(): boolean {
+    return this.problems.length < SHOWN;
+  }
+
+  private child(at: string, value: unknown, definitions: number): void {
+    if (!isBag(value)) return this.add(at, 'it is no object');
+    this.names(at, value, PART);
+    const { definition } = value;
+    if (!Number.isSafeInteger(definition) || Number(definition) < 0 || Number(definition) >= definitions)
+      this.add(`${at}.definition`, 'it is no position in definitions');
+    this.part(at, value);
+  }
+
+  private part(at: string, value: Bag): void {
+    const within = (name: string): string => (at === '' ? name : `${at}.${name}`);
+    if (!isRunId(value['id'])) this.add(within('id'), 'it is no id of a run');
+    this.row(within('run'), value['run'], RUN_FIELDS);
+    if (value['key'] !== null) this.row(within('key'), value['key'], KEY_FIELDS);
+    if (value['link'] !== null) this.row(within('link'), value['link'], LINK_FIELDS);
+    for (const table of DOCUMENT_TABLES) this.rows(within(table), value[table], TABLE_FIELDS[table]);
+  }
+
+  private definition(at: string, value: unknown, digest: (text: string) => string): void {
+    if (!isBag(value)) return this.add(at, 'it is no object');
     const { graph, ...rest } = value;
-    this.row('definition', rest, DEFINITION_FIELDS);
+    this.row(at, rest, DEFINITION_FIELDS);
     const [problem] = graphProblems(graph);
-    if (problem !== undefined) return this.add('definition.graph', problem.message);
-    if (digest(canonical(graph)) !== value['hash']) this.add('definition.hash', 'it is not the hash of the graph');
-    if ((graph as Graph).workflow !== value['workflow']) this.add('definition.workflow', 'the graph is of another workflow');
+    if (problem !== undefined) return this.add(`${at}.graph`, problem.message);
+    if (digest(canonical(graph)) !== value['hash']) this.add(`${at}.hash`, 'it is not the hash of the graph');
+    if ((graph as Graph).workflow !== value['workflow']) this.add(`${at}.workflow`, 'the graph is of another workflow');
   }
 
-  private rows(table: DocumentTable, value: unknown): void {
-    if (!Array.isArray(value) || value.length > MAX_ROWS) return this.add(table, `it must be a list of at most ${MAX_ROWS} rows`);
-    for (let i = 0; i < value.length && this.problems.length < SHOWN; i++) this.row(`${table}[${i}]`, value[i], TABLE_FIELDS[table]);
+  private list(at: string, value: unknown, most: number): readonly unknown[] {
+    if (Array.isArray(value) && value.length <= most) return value;
+    this.add(at, `it must be a list of at most ${most} of them`);
+    return [];
+  }
+
+  private rows(at: string, value: unknown, fields: Fields): void {
+    const rows = this.list(at, value, MAX_ROWS);
+    for (let i = 0; i < rows.length && this.isGoingOn; i++) this.row(`${at}[${i}]`, rows[i], fields);
   }
 
   private row(at: string, value: unknown, fields: Fields): void {
@@ -100,49 +152,17 @@ class DocumentCheck {
     if (unknown !== undefined) this.add(at, `${JSON.stringify(unknown.slice(0, 60))} is no field of it`);
   }
 
-  /** What a kernel relies on when it reads the rows. */
-  private consistency(document: RunDocument): void {
-    const { definition, run, key, tasks, maps } = document;
-    const isOver = isRunOver[run['status'] as RunStatus];
-    if (isOver !== (run['finishedAt'] !== null)) this.add('run.finishedAt', 'it must be there when the run is over, and only then');
-    if (key !== null && run['key'] === null) this.add('key', 'the run has none');
-    const sizes = new Map(maps.map((map) => [map['node'], Number(map['n'])]));
-    const places = new Set<string>();
-    for (const [i, task] of tasks.entries()) {
-      const at = `tasks[${i}]`;
-      const hasEnded = isTerminal[task['status'] as TaskStatus];
-      if (hasEnded !== (task['finishedAt'] !== null)) this.add(at, 'finishedAt must be there when the task has ended, and only then');
-      const waits = task['waits'] ?? null;
-      if ((task['status'] === 'waiting') !== (waits !== null && readWaits(String(waits)) !== null))
-        this.add(`${at}.waits`, 'it must say what a waiting task waits for, and only then');
-      if (isOver && !hasEnded) this.add(at, 'it is open, and the run is over');
-      if (Number(task['item']) >= (sizes.get(task['node'] ?? null) ?? 0)) this.add(at, 'it is an item of no map');
-      places.add(placeOf(task));
-    }
-    for (const [i, map] of maps.entries()) {
-      const ended = Number(map['ok']) + Number(map['failed']) + Number(map['cancelled']) + Number(map['skipped']);
-      if (Number(map['next']) > Number(map['n']) || ended > Number(map['n']))
-        this.add(`maps[${i}]`, 'its counters are more than its items');
-      if (!places.has(`${map['node']}:-1`)) this.add(`maps[${i}]`, 'it has no task');
-    }
-    const nodes = definition.graph.tasks.length;
-    for (const table of DOCUMENT_TABLES) {
-      const rows = document[table];
-      if (rows.some((row) => Number(row['node'] ?? 0) >= nodes)) this.add(table, 'one of them is of no task of the graph');
-      this.duplicates(table, rows, DOCUMENT_KEYS[table]);
-    }
-  }
-
-  private duplicates(table: string, rows: readonly DocumentRow[], key: readonly string[]): void {
-    const seen = new Set(rows.map((row) => JSON.stringify(key.map((name) => row[name]))));
-    if (seen.size < rows.length) this.add(table, 'two of them are the same');
-  }
-
   private add(at: string, problem: string): void {
-    if (this.problems.length < SHOWN) this.problems.push(at === '' ? problem : `${at}: ${problem}`);
+    if (this.isGoingOn) this.problems.push(at === '' ? problem : `${at}: ${problem}`);
   }
 }
 
-const placeOf = (row: DocumentRow): string => `${row['node']}:${row['item']}`;
+const PART = ['id', 'definition', 'run', 'link', 'key', ...DOCUMENT_TABLES];
+
+/** As an export writes it: what stands for the same run in another way would be two. */
+function isRunId(value: unknown): boolean {
+  const uid = typeof value === 'string' ? parseRunId(value) : null;
+  return uid !== null && runIdText(uid) === value;
+}
 
 const isBag = (value: unknown): value is Bag => typeof value === 'object' && value !== null && !Array.isArray(value);

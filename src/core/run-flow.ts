@@ -12,6 +12,10 @@ export function flowText({ flow, cause, cancelAsked }: Pick<RunState, 'flow' | '
     ...(flow.retryAt === null ? {} : { retryAt: flow.retryAt }),
     ...(flow.shares ? { shares: true } : {}),
     ...(flow.again ? { again: true } : {}),
+    ...(flow.called === null ? {} : { called: flow.called }),
+    ...(flow.incomplete ? { incomplete: true } : {}),
+    ...(flow.reopened ? { reopened: true } : {}),
+    ...(flow.unstarted ? { unstarted: true } : {}),
   };
   return Object.keys(bag).length === 0 ? null : JSON.stringify(bag);
 }
@@ -28,9 +32,10 @@ const NOTHING: StoredFlow = { flow: NO_FLOW, cause: null, cancelAsked: null };
 export function readFlow(text: string | null): StoredFlow {
   if (text === null) return NOTHING;
   const bag = JSON.parse(text) as Readonly<Record<string, unknown>>;
-  const { cause, cancel, retries = 0, retryAt = null } = bag;
+  const { cause, cancel, retries = 0, retryAt = null, called = null } = bag;
   const isInstant = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-  if (!isInstant(retries) || !(retryAt === null || isInstant(retryAt))) throw new RangeError(`no flow of a run: ${text.slice(0, 100)}`);
+  if (!isInstant(retries) || !(retryAt === null || isInstant(retryAt)) || !(called === null || isInstant(called)))
+    throw new RangeError(`no flow of a run: ${text.slice(0, 100)}`);
   return {
     flow: {
       tripped: bag['tripped'] === true,
@@ -39,6 +44,10 @@ export function readFlow(text: string | null): StoredFlow {
       retryAt,
       shares: bag['shares'] === true,
       again: bag['again'] === true,
+      called,
+      incomplete: bag['incomplete'] === true,
+      reopened: bag['reopened'] === true,
+      unstarted: bag['unstarted'] === true,
     },
     cause: cause === undefined ? null : causeOf(cause),
     cancelAsked: cancel === undefined ? null : reasonOf(cancel),

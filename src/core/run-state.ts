@@ -169,6 +169,8 @@ export interface ParentLink {
   readonly tree: number;
   /** The parent has let go of it: its end is nobody's news. */
   readonly recalled: boolean;
+  /** Its place in the parent's order of completion, where it has done what may have to be undone; null too once that began. */
+  readonly completion: number | null;
 }
 
 /** What a run has to remember beside its tasks. */
@@ -183,11 +185,30 @@ export interface RunFlow {
   readonly retryAt: number | null;
   /** A run around it holds the key that it would ask for: it asks for none. */
   readonly shares: boolean;
+  /** Null: it has called no run. Else the place in its order of completion of the last one that may have to be undone; 0: of none so far. */
+  readonly called: number | null;
+  /** Something in it, or in a run that it called, could not be undone. */
+  readonly incomplete: boolean;
+  /** It was over, and is open again for its compensations alone. */
+  readonly reopened: boolean;
+  /** It was over before it began: it was not admitted, or its guard did not say yes. */
+  readonly unstarted: boolean;
   /** Its place was redriven while it cleaned up: it is redriven when that is over. */
   readonly again: boolean;
 }
 
-export const NO_FLOW: RunFlow = { tripped: false, compensated: false, retries: 0, retryAt: null, shares: false, again: false };
+export const NO_FLOW: RunFlow = {
+  tripped: false,
+  compensated: false,
+  retries: 0,
+  retryAt: null,
+  shares: false,
+  called: null,
+  incomplete: false,
+  reopened: false,
+  unstarted: false,
+  again: false,
+};
 
 /**
  * A run as the kernel sees it: derived from its rows when a process first touches it, changed in place by `advance`, never written as such.

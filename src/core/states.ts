@@ -210,4 +210,7 @@ export const RUN_TRANSITIONS: readonly Transition<RunStatus>[] = [
   { from: 'cancelling', event: 'cleaned up', to: ['failed', 'cancelled'] },
   { from: 'finishing', event: 'waits for its own retry', to: ['running'] },
   { from: 'cancelling', event: 'cleaned up, its place was redriven', to: ['running'] },
+  { from: 'success', event: 'its parent compensates', to: ['finishing'] },
+  { from: 'partial', event: 'its parent compensates', to: ['finishing'] },
+  { from: 'failed', event: 'redrive of a compensation', to: ['finishing'] },
 ];

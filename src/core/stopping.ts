@@ -5,12 +5,14 @@ import { cancelTask } from './ending.ts';
 import { endedItem } from './reset.ts';
 import type { RunState } from './run-state.ts';
 import type { Reason } from './states.ts';
-import type { Turn } from './turn.ts';
+import { isAdmitted, type Turn } from './turn.ts';
 
 export const isCleaningUp = ({ status }: RunState): boolean => status === 'cancelling' || status === 'finishing';
 
 /** Every open task and item becomes cancelled, a map's unstarted items never existed; what cleans up goes on. */
 export function cancelOpen(turn: Turn, reason: Reason): void {
+  // Those who call it have the flow written.
+  if (turn.state.generation === 1 && !isAdmitted(turn.state)) turn.state.flow = { ...turn.state.flow, unstarted: true };
   for (const node of turn.graph.nodes) if (node.isCounted) cancelTask(turn, node, reason);
 }
 

@@ -1,5 +1,6 @@
 /** Bodies that wait: how they leave their slot, what wakes them, how they begin anew (semantics, section 5). */
 import type { RecordChange } from './changes.ts';
+import { noteCalled } from './calling.ts';
 import type { ChildEnd, ChildStart } from './children.ts';
 import type { GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
@@ -47,13 +48,15 @@ export function bodyDue(turn: Turn, node: GraphNode, task: WaitingTask): QueuedT
 }
 
 /** Runs that the body calls: those that are new start with this commit, those that were open before may have ended since. */
-function callChildren({ changes }: Turn, { node, item, generation }: RunningTask, waits: readonly BodyWait[]): void {
+function callChildren(turn: Turn, { node, item, generation }: RunningTask, waits: readonly BodyWait[]): void {
   const starts = waits.flatMap(({ wait, isNew, input = null }): ChildStart[] => {
     if (wait.kind !== 'child') return [];
     const { name, workflow } = wait;
     return [{ node, item, generation, name, kind: 'body', workflow, graph: null, input, refused: null, goesOn: false, isOpen: !isNew }];
   });
-  if (starts.length > 0) changes.children = [...changes.children, ...starts];
+  if (starts.length === 0) return;
+  turn.changes.children = [...turn.changes.children, ...starts];
+  noteCalled(turn);
 }
 
 /** A run that the body called has ended. Of a group the last one wakes it. */

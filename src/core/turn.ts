@@ -1,5 +1,5 @@
 import type { Changes } from './changes.ts';
-import type { ChildEvent } from './children.ts';
+import type { ChildEvent, KinFacts } from './children.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { LAST_INSTANT } from './duration-text.ts';
 import type { ContractData } from './graph.ts';
@@ -85,12 +85,16 @@ export interface Turn {
   readonly now: number;
   readonly settings: KernelSettings;
   readonly ended: EndedTask[];
-  /** Firsts that were won in it and whose losers are still to be cancelled; null where there are none. */
-  won: readonly GraphNode[] | null;
+  /** Firsts that are asked when nothing else follows any more; null where there are none. */
+  racing: Set<number> | null;
+  /** Somebody has ended who may have been the last to need what lost a first. */
+  freed: boolean;
   /** Something failed in it that nothing excuses. */
   hasFailed: boolean;
   /** Changes of tasks that are followed up by now: those of earlier events. */
   followed: number;
+  /** What of its children is to be undone, where it has been told. */
+  kin: KinFacts | null;
 }
 
 export interface Ending {

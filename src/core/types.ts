@@ -85,6 +85,12 @@ export interface ChildOpts<V = any, J extends Join = Join, W extends boolean = b
   readonly detached?: D;
 }
 
+/** As of a task. What the child itself did is undone too, after `compensate`: its own tasks say how. */
+export interface ChildHandlers<I, O, D> {
+  readonly catch?: Handler<{ input: I; error: TaskError }, D extends true ? string : O>;
+  readonly compensate?: Handler<{ input: I; output: D extends true ? string : O }>;
+}
+
 export interface ChildMapOpts<
   E = any,
   J extends Join = Join,
@@ -144,7 +150,7 @@ export interface Build extends WaitVerbs {
   run<I, O, J extends Join = never, W extends boolean = never, D extends boolean = false>(
     child: Workflow<I, O>,
     input: In<NoInfer<I>>,
-    opts?: ChildOpts<NoInfer<I>, J, W, D>,
+    opts?: ChildOpts<NoInfer<I>, J, W, D> & ChildHandlers<NoInfer<I>, NoInfer<O>, NoInfer<D>>,
   ): Result<D extends true ? string : O, J, W>;
   /** A small inline task: `input` is put together, `fn` gets its value. */
   run<const R, O, J extends Join = never, W extends boolean = never>(
@@ -202,7 +208,10 @@ export interface Build extends WaitVerbs {
     items: R & Tree<R>,
     child: Workflow<I, O>,
     each: (item: Ref<ItemOf<R>>) => In<NoInfer<I>>,
-    opts?: ChildMapOpts<ItemOf<NoInfer<R>>, J, W, Y, D> & { readonly settle?: S },
+    opts?: ChildMapOpts<ItemOf<NoInfer<R>>, J, W, Y, D> & { readonly settle?: S } & Pick<
+        ChildHandlers<NoInfer<I>, NoInfer<O>, NoInfer<D>>,
+        'compensate'
+      >,
   ): Result<S extends true ? Settled<D extends true ? string : O>[] : (D extends true ? string : O)[], J, W, Y>;
   /** One of two branches. What `then` and `otherwise` return is its value; tasks made in them run only if their branch was chosen. */
   when<const R, A>(

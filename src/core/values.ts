@@ -92,7 +92,7 @@ export class RunScope implements Scope {
 }
 
 /** The part of a first that won. */
-export const winnerOf = (task: EndedTask): string => (decode(task.output) as { readonly winner: string }).winner;
+const winnerOf = (task: EndedTask): string => (decode(task.output) as { readonly winner: string }).winner;
 
 /** `T[]` in input order, or the settled results; the successes where failures were tolerated. */
 function mapValue(node: GraphNode, map: MapState): unknown[] {

@@ -1,6 +1,6 @@
 import { isEnded, isUnderway } from './changes.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
-import { compensationRows } from './cleanup.ts';
+import { compensationRows } from './compensating.ts';
 import { decideNode } from './joining.ts';
 import { decideOutcome, rootCauses, runRootCauses } from './outcome.ts';
 import type { EndedTask, QueuedTask, RunningTask, RunState, TaskState } from './run-state.ts';
@@ -48,6 +48,7 @@ export interface WhyFacts {
   /** Live ones, and those that ended last. */
   readonly workers: readonly WorkerFact[];
   readonly quarantined: string | null;
+  readonly isImported: boolean;
   readonly isUnclaimed: boolean;
   readonly version: string;
   /** Where the newest version of its workflow is another one: why it is not of that. */
@@ -81,6 +82,11 @@ export function whyTask(facts: WhyFacts, node: GraphNode, item: number, task: Ta
 
 function tellRun(facts: WhyFacts): Told {
   const { state, now } = facts;
+  if (facts.isImported) {
+    return told(
+      'It was imported while it was open, and may still run where it was exported; here it goes on after "pawl quarantine retry".',
+    );
+  }
   if (facts.quarantined !== null) {
     return told(
       `It was set aside because its state cannot be advanced (${firstLine(facts.quarantined)}); it goes on after "pawl quarantine retry".`,
@@ -129,21 +135,19 @@ function tellCleanup(facts: WhyFacts): Told {
   return told(`${ending}, cleaning up: ${lower(sentence)}`, about);
 }
 
-/** Such a run goes on no more: what is left is to be mended by hand. */
+/** Such a run goes on no more: all that is left is what could not be undone. */
 function tellCompensated(facts: WhyFacts, ago: string): Told {
   const { graph, state, finishedAt } = facts;
+  const { status, flow } = state;
   const left = compensationRows(graph, state).filter((row) => row.status !== 'success');
-  const ids = left.flatMap((row) => graph.nodes[row.node]?.id ?? []);
+  const ids = [...new Set(left.flatMap((row) => graph.nodes[row.node]?.id ?? []))];
   const causes = runRootCauses(graph, state);
   const because = causes.length === 0 ? '' : ` because ${listText(causes)} failed`;
-  const undone =
-    left.length === 0
-      ? 'what its tasks had done was undone'
-      : `not everything could be undone: ${listText([...new Set(ids)])} did not succeed`;
-  return told(`It ${state.status === 'cancelled' ? 'was cancelled' : 'failed'}${ago}${because}; ${undone}.`, {
-    since: at(finishedAt),
-    tasks: ids.length > 0 ? [...new Set(ids)] : causes,
-  });
+  const how = status === 'cancelled' ? 'It was cancelled' : status === 'failed' ? 'It failed' : 'It succeeded, and ended for good';
+  const undone = !flow.incomplete
+    ? 'what its tasks had done was undone'
+    : `not everything could be undone: ${ids.length === 0 ? 'a run that it called is incomplete' : `${listText(ids)} did not succeed; redrive that`}`;
+  return told(`${how}${ago}${because}; ${undone}.`, { since: at(finishedAt), tasks: ids.length > 0 ? ids : causes });
 }
 
 function tellEnd(facts: WhyFacts): Told {
@@ -192,6 +196,8 @@ function tellOpen(facts: WhyFacts): Told {
     return told(`Task ${name}: ${lower(sentence).replace(/\.$/, '')}${more}.`, { ...about, tasks: found.map((one) => one.node.id) });
   }
   const open = facts.graph.nodes.find((node) => node.cases === null && !isEnded(facts.state.tasks[node.index]));
+  if (open === undefined && facts.state.flow.compensated && facts.state.flow.called !== null)
+    return told('It waits for a run of its own to undo what that did.');
   return open === undefined ? told('It is about to end.') : tellTask(facts, open, -1, facts.state.tasks[open.index]);
 }
 
@@ -326,8 +332,10 @@ function tellRunning(facts: WhyFacts, node: GraphNode, task: RunningTask): Told 
   });
 }
 
-const deadAdvice = ({ state }: WhyFacts): string =>
-  state.flow.compensated ? 'mend it by hand and discard it, for its run was compensated' : 'redrive or discard it';
+function deadAdvice({ state }: WhyFacts, { serves }: GraphNode): string {
+  if (!state.flow.compensated || serves?.role === 'compensation') return 'redrive or discard it';
+  return 'discard it, for its run was compensated';
+}
 
 function tellEnded(facts: WhyFacts, node: GraphNode, task: EndedTask): Told {
   const since = at(task.finishedAt);
@@ -341,10 +349,13 @@ function tellEnded(facts: WhyFacts, node: GraphNode, task: EndedTask): Told {
     case 'failed':
       if (task.handled)
         return told(`${upper(failureText(facts, node, task))} ${ago}; its catch handler took the failure.`, { since, tasks: [node.id] });
-      return told(`${upper(failureText(facts, node, task))} ${ago}${task.dead ? `; it is a dead letter: ${deadAdvice(facts)}` : ''}.`, {
-        since,
-        tasks: [node.id],
-      });
+      return told(
+        `${upper(failureText(facts, node, task))} ${ago}${task.dead ? `; it is a dead letter: ${deadAdvice(facts, node)}` : ''}.`,
+        {
+          since,
+          tasks: [node.id],
+        },
+      );
     case 'upstream_failed': {
       const causes = rootCauses(facts.graph, facts.state, node.index);
       const after = facts.state.flow.compensated ? '' : '; it goes on when that is redriven';

@@ -86,6 +86,9 @@ export class AfterCommit {
     units.forEach((unit, i) => unit.done?.(!changes.refused.includes(i), act?.result));
     for (const launch of launches) out.push([entry, launch]);
     for (const child of children) this.opened(child, epoch, out);
+    // why: who dies before that leaves it in the row of the child, where any process finds it
+    if (changes.undo !== null)
+      this.at.add({ kind: 'event', run: changes.undo, event: { type: 'undo' }, attempt: null, act: null, done: null });
     if (changes.recalls.length > 0) this.at.onDue(this.at.options.clock.now());
     if (changes.end !== null) {
       this.at.cache.drop(state.run);

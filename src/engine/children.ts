@@ -1,5 +1,6 @@
 import type { Changes } from '../core/changes.ts';
 import { abandonedNotice, endNotice, isAwaited, type ChildStart } from '../core/children.ts';
+import { kinFacts } from '../core/compensating.ts';
 import { decode, encode } from '../core/codec.ts';
 import type { HookFacts } from '../core/hooks.ts';
 import { isRefusal, planReset, REDRIVE_ALL } from '../core/reset.ts';
@@ -79,7 +80,10 @@ export class Kin {
 }
 
 const concerns = (state: RunState, changes: Changes): boolean =>
-  changes.children.length > 0 || (state.parent !== null && (changes.end !== null || changes.kin === 'reopened' || changes.kin === 'told'));
+  changes.children.length > 0 || changes.asksKin || (state.parent !== null && (changes.end !== null || TELLS[changes.kin]));
+
+/** What a child does to its parent's place, beside its end: whether the parent hears of it in the same commit. */
+const TELLS = { none: false, recalled: false, undo: false, reopened: true, told: true, undone_again: true } as const;
 
 class Settling {
   private readonly parts: Parts;
@@ -101,6 +105,7 @@ class Settling {
     for (let member = this.queue.pop(); member !== undefined; member = this.queue.pop()) {
       await this.startChildren(member);
       await this.tellParent(member);
+      await this.seekKin(member);
     }
     this.nameGroups();
   }
@@ -322,7 +327,7 @@ class Settling {
   private async tellParent(member: Member): Promise<void> {
     const { state, changes } = member;
     if (state.parent === null || !isAwaited(state.parent) || member.isTold) return;
-    if (changes.end === null && changes.kin !== 'reopened' && changes.kin !== 'told') return;
+    if (changes.end === null && !TELLS[changes.kin]) return;
     const top = await this.bring(state.parent.run);
     // Where the parent goes on under another definition in this very commit, its tasks have other numbers.
     const node = top?.planned?.move?.write.nodes.get(state.parent.node) ?? state.parent.node;
@@ -334,11 +339,38 @@ class Settling {
     }
     this.join(top, member);
     if (changes.kin === 'reopened') this.reopen(top, member, parent);
+    if (changes.kin === 'undone_again') this.say(top, { type: 'undone_again' });
     const ended = changes.end ?? (changes.kin === 'told' ? await this.endOf(state) : null);
     if (ended === null) return;
     member.isTold = true;
     const notice = endNotice(member.known.compiled, state, ended, runIdText(member.uid));
-    if (notice !== null) this.say(top, notice);
+    if (notice === null) return;
+    const last = top.state.flow.called;
+    this.say(top, notice);
+    const { called } = top.state.flow;
+    if (called === last) return;
+    member.changes.completion = called;
+    member.state.parent = { ...parent, completion: called };
+  }
+
+  /** What of its children is to be undone: as their rows say, and those of this commit as they are by now. */
+  private async seekKin(member: Member): Promise<void> {
+    const { state, changes } = member;
+    if (!changes.asksKin) return;
+    changes.asksKin = false;
+    const here = [...this.members.values()].filter((one) => one.state.parent?.run === state.run);
+    const { run, parent } = state;
+    const rest = await this.parts.store.kinOf(
+      { run, tree: parent?.tree ?? run },
+      here.map((one) => one.state.run),
+    );
+    this.say(member, {
+      type: 'kin',
+      kin: kinFacts(
+        here.map((one) => one.state),
+        rest,
+      ),
+    });
   }
 
   /** Of a run that was over before: its end as it is recorded. */
@@ -393,7 +425,7 @@ const placeOf = ({ node, item, generation }: ChildStart): { node: number; item: 
 });
 
 function linkOf({ run, parent }: RunState, { node, item, generation, name, kind }: ChildStart): ParentLink {
-  return { run, node, item, generation, name, kind, tree: parent?.tree ?? run, recalled: false };
+  return { run, node, item, generation, name, kind, tree: parent?.tree ?? run, recalled: false, completion: null };
 }
 
 function topOf(member: Member): Member {

@@ -4,6 +4,7 @@ import type { RunEnd } from '../core/changes.ts';
 import type { WaitingTask } from '../core/run-state.ts';
 import type { KernelSettings, Outcome } from '../core/turn.ts';
 import type { Logger, Redactor } from '../core/log.ts';
+import type { Placed } from '../store/acts.ts';
 import { RunAtFault } from '../store/batch.ts';
 import type { Batch, CommitResult, LogWrite, Store } from '../store/store.ts';
 import { admitActs } from './acts.ts';
@@ -14,6 +15,7 @@ import { Decider } from './decider.ts';
 import type { Claims } from './claims.ts';
 import type { StoreClock } from './clock.ts';
 import { RunLoader } from './loader.ts';
+import { placeImported } from './release.ts';
 import { Kin } from './children.ts';
 import { admitWakes } from './mailbox.ts';
 import { Numbers } from './numbers.ts';
@@ -345,6 +347,11 @@ export class Committer {
       const done = (applied: boolean, result?: string): void => resolve(applied ? (result ?? '{}') : null);
       this.add({ kind: 'event', run, event, attempt: null, act: { ...act, reject }, done });
     });
+  }
+
+  /** Where imported runs stand in line that go on with this one; null where the run cannot be read. */
+  async placed(run: number): Promise<readonly Placed[] | null> {
+    return placeImported({ ...this.options, loader: this.loader }, run);
   }
 
   /** A run that was taken out of quarantine is no longer turned away. */

@@ -26,6 +26,7 @@ import { checkLimits } from '../core/limits.ts';
 import { pulse } from './pulse.ts';
 import { asked, pruneBatches, runsToPrune, type PruneCounts, type PruneOptions } from './retention.ts';
 import { refuseOther } from './acts.ts';
+import { importedWith, refuseFull } from './release.ts';
 import { applyParked } from './sweeps/parked.ts';
 import { tellParents } from './sweeps/untold.ts';
 import { declareSchedules } from './declared-schedules.ts';
@@ -262,11 +263,17 @@ export class EngineRuntime {
     this.writable();
     const { store, committer, clock, follower, ends } = await this.open();
     await refuseOther(store, act, clock.now());
+    const row = await store.runRow(run);
+    // why: from below, so that a crash leaves nothing set aside whose whole is gone
+    const parts = row?.isImported === true ? (await importedWith(store, row)).slice(1).toReversed() : [];
+    for (const part of parts) await store.abandonRun(part.run, { ...act, request: null, result: '{}' }, clock.now());
     await store.abandonRun(run, { ...act, result: '{}' }, clock.now());
-    committer.cache.drop(run);
-    committer.released(run);
+    for (const one of [run, ...parts.map((part) => part.run)]) {
+      committer.cache.drop(one);
+      committer.released(one);
+      ends.ended(one, null);
+    }
     follower.committed((await store.head()).seq);
-    ends.ended(run, null);
     await tellParents({ store, committer });
     await this.worker?.look();
   }
@@ -303,15 +310,23 @@ export class EngineRuntime {
     return new Promise((resolve) => void this.parts.ports.timer(ms, resolve));
   }
 
-  /** Takes a run out of quarantine, and applies what arrived for it meanwhile; false where it had to be set aside again. */
+  /**
+   * Takes a run out of quarantine, one that was imported with those below it, and applies what arrived for it meanwhile; false where it had to
+   * be set aside again. Throws `RUN_CANNOT_GO_ON`.
+   */
   async release(run: number, act: Act): Promise<boolean> {
     this.writable();
     const { store, committer, clock } = await this.open();
     await refuseOther(store, act, clock.now());
-    await store.release(run, { ...act, result: '{}' }, clock.now());
-    committer.released(run);
-    await committer.withItems(run, []);
-    await applyParked({ store, committer }, run);
+    const placed = await committer.placed(run);
+    if (placed === null) return false;
+    refuseFull(await store.runRow(run), await store.release(run, { ...act, result: '{}' }, clock.now(), placed));
+    for (const one of new Set([run, ...placed.map((other) => other.run)])) {
+      committer.released(one);
+      if (one === run) await committer.withItems(run, []);
+      await applyParked({ store, committer }, one);
+    }
+    await tellParents({ store, committer });
     await this.worker?.look();
     const row = await store.runRow(run);
     return row?.quarantined === null;

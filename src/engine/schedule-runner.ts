@@ -42,6 +42,8 @@ interface Code {
   readonly known: Known;
 }
 
+type Applied = 'done' | 'moved' | 'failed' | 'full';
+
 /** How long a function that makes an input may take. */
 const INPUT_MS = 10_000;
 const NOTE_CHARS = 500;
@@ -52,13 +54,15 @@ const NOTE_CHARS = 500;
  */
 export class ScheduleRunner {
   private readonly options: ScheduleRunnerOptions;
+  /** Schedules that found the queue full, until it has room for them. */
+  private readonly refused = new Set<number>();
 
   constructor(options: ScheduleRunnerOptions) {
     this.options = options;
   }
 
-  /** `again`: there is more to do at once. */
-  async runOnce(schedule: number): Promise<'idle' | 'done' | 'again'> {
+  /** `again`: there is more to do at once; `full`: the queue has no room for what is due. */
+  async runOnce(schedule: number): Promise<'idle' | 'done' | 'again' | 'full'> {
     const { store, clock } = this.options;
     const look = await store.schedules.look(schedule);
     if (look === null) return 'idle';
@@ -75,6 +79,7 @@ export class ScheduleRunner {
     const applied = await this.apply(look, code, chain.steps);
     if (applied === 'done') await this.cancel(look, chain.toCancel);
     if (applied === 'moved') return 'again';
+    if (applied === 'full') return 'full';
     if (applied === 'failed' || chain.steps.length === 0) return 'idle';
     return more || chain.again ? 'again' : 'done';
   }
@@ -110,7 +115,7 @@ export class ScheduleRunner {
     return 'again';
   }
 
-  private async apply(look: ScheduleLook, code: Code, steps: readonly Step[]): Promise<'done' | 'moved' | 'failed'> {
+  private async apply(look: ScheduleLook, code: Code, steps: readonly Step[]): Promise<Applied> {
     const { store, clock } = this.options;
     let starts: Promise<Started>[] = [];
     for (const step of steps) {
@@ -121,7 +126,7 @@ export class ScheduleRunner {
           continue;
         }
         // What was decided behind it counted on its run: it is decided again.
-        await settledOf(starts);
+        await this.settledOf(look.row, starts);
         const { dueAt, waited, backfill } = step.start;
         const note = input.problem;
         const record: FireRecord = waited
@@ -131,12 +136,36 @@ export class ScheduleRunner {
         await store.schedules.write(notStarted(write), clock.now(), null);
         return 'moved';
       }
-      const outcome = await settledOf(starts);
+      const outcome = await this.settledOf(look.row, starts);
       starts = [];
       if (outcome !== 'done') return outcome;
       if (!(await store.schedules.write(step.write, clock.now(), null))) return 'moved';
     }
-    return settledOf(starts);
+    return this.settledOf(look.row, starts);
+  }
+
+  private async settledOf({ id, name }: ScheduleRow, starts: readonly Promise<Started>[]): Promise<Applied> {
+    for (const settled of await Promise.allSettled(starts)) {
+      if (settled.status === 'fulfilled') {
+        this.refused.delete(id);
+        continue;
+      }
+      if (settled.reason instanceof ScheduleMoved) return 'moved';
+      if (isPawlError(settled.reason, 'RUN_QUEUE_FULL')) {
+        this.warnOnce(id, name, settled.reason);
+        return 'full';
+      }
+      // The committer has said so: a store that cannot be written, or a change that it refused. The next sweep tries again.
+      if (isPawlError(settled.reason)) return 'failed';
+      throw settled.reason;
+    }
+    return 'done';
+  }
+
+  private warnOnce(id: number, name: string, { message }: PawlError): void {
+    if (this.refused.has(id)) return;
+    this.refused.add(id);
+    this.options.logger.warn('a schedule waits: the queue is full', { schedule: name, error: message });
   }
 
   /** The input as it is stored, or what is wrong with it. */
@@ -236,17 +265,6 @@ function makerOf(workflow: Workflow<never, unknown>, name: string): Maker | null
 function hasFailedTooOften({ row, ended }: ScheduleLook): boolean {
   const { pauseAfter } = row.policy;
   return pauseAfter !== null && row.paused === null && ended.length >= pauseAfter && ended.every((status) => status === 'failed');
-}
-
-async function settledOf(starts: readonly Promise<Started>[]): Promise<'done' | 'moved' | 'failed'> {
-  for (const settled of await Promise.allSettled(starts)) {
-    if (settled.status === 'fulfilled') continue;
-    if (settled.reason instanceof ScheduleMoved) return 'moved';
-    // The committer has said so: a store that cannot be written, or a change that it refused. The next sweep tries again.
-    if (isPawlError(settled.reason)) return 'failed';
-    throw settled.reason;
-  }
-  return 'done';
 }
 
 /** Of a backfill's instant that gave no run. */

@@ -117,7 +117,14 @@ export class Worker {
       kernel: { maxPayload, maxLost: settings.maxLost },
       onLost,
     });
-    this.schedules = new ScheduleSweep({ store, registry, logger, runner: options.runner, onDone: () => this.fireSoon() });
+    this.schedules = new ScheduleSweep({
+      store,
+      registry,
+      logger,
+      runner: options.runner,
+      onDone: () => this.fireSoon(),
+      onFull: (ms) => this.expect(options.clock.now() + ms),
+    });
     this.pruner = new Pruner({ store, clock, ports, keep: settings.retention });
     if (settings.background) this.answer();
   }

@@ -1,3 +1,4 @@
+import type { Standing } from '../core/standing.ts';
 import type { Reason, TaskStatus } from '../core/states.ts';
 
 /** An act of a person, written in the transaction of what it does. */
@@ -24,6 +25,11 @@ export interface OperatorAct {
   /** JSON. */
   readonly facts: string;
   readonly note: string | null;
+}
+
+/** Where an imported run stands in line from now on. */
+export interface Placed extends Standing {
+  readonly run: number;
 }
 
 export interface DoneRequest {

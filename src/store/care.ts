@@ -34,13 +34,14 @@ export interface Care {
    * `<file>.part`, is there. The file bears its name only when it is complete, checked and synced.
    */
   backup(file: string): Promise<{ readonly bytes: number }>;
-  /** One run with everything that belongs to it, as it is at one instant; null where there is none. */
+  /** One run with everything that belongs to it, the runs below it too, as they are at one instant; null where there is none. */
   exportRun(uid: Uint8Array): Promise<RunDocument | null>;
   /**
-   * Adds a checked document's run under a new number, in several transactions; it is there with the last one. Rejects with `RUN_EXISTS`,
-   * or `CONFIG_VERSION_CHANGED` where its version is stored with another graph. An open run is imported quarantined.
+   * Adds the runs of a checked document under new numbers, in several transactions; they are there with the last one. Rejects with
+   * `RUN_EXISTS`, or `CONFIG_VERSION_CHANGED` where a version is stored with another graph. An open run is imported quarantined, without its
+   * lanes and its gate: `release` gives it these. What was running is parked as lost.
    */
-  importRun(document: RunDocument, uid: Uint8Array, now: number): Promise<number>;
+  importRun(document: RunDocument, now: number): Promise<number>;
   facts(options: FactsOptions): Promise<StoreFacts>;
 }
 

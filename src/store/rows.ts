@@ -47,6 +47,8 @@ export interface RunRow {
   readonly owner: number | null;
   readonly unclaimed: boolean;
   readonly quarantined: string | null;
+  /** It came open out of another store, and has not gone on since. */
+  readonly isImported: boolean;
   readonly acceptedAt: number;
   readonly startAt: number | null;
   readonly deadlineAt: number | null;
@@ -63,6 +65,8 @@ export interface RunRow {
   readonly link: 'fork' | 'restart' | null;
   /** Its place in the run that started it. */
   readonly parent: ParentLink | null;
+  /** What became of its compensations, where any began. */
+  readonly compensation: 'complete' | 'incomplete' | 'running' | null;
   /** The schedule that started it, and the instant that it was due at. */
   readonly schedule: string | null;
   readonly dueAt: number | null;
@@ -109,7 +113,7 @@ export interface HeldTask extends TaskKey {
 
 export interface Due {
   readonly tasks: readonly (TaskKey & { readonly dueAt: number })[];
-  readonly runs: readonly { readonly run: number; readonly event: 'admit' | 'deadline' | 'recall'; readonly dueAt: number }[];
+  readonly runs: readonly { readonly run: number; readonly event: 'admit' | 'deadline' | 'recall' | 'undo'; readonly dueAt: number }[];
   readonly nextAt: number | null;
   /** Messages whose time is over. */
   readonly expired: boolean;

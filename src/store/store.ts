@@ -1,8 +1,9 @@
+import type { KinFacts } from '../core/children.ts';
 import type { Graph } from '../core/graph.ts';
 import type { TaskState } from '../core/run-state.ts';
 import type { RunStatus } from '../core/states.ts';
 import type { CapacityStore } from './capacity.ts';
-import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask } from './acts.ts';
+import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask, Placed } from './acts.ts';
 import type { Care } from './care.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Schedules } from './schedules.ts';
@@ -61,6 +62,8 @@ export interface Store {
   newestDefinition(workflow: string, version?: string): Promise<StoredDefinition | null>;
   /** Runs that stand for tasks of this one, by place and generation; of one place where given. */
   childrenOf(run: number, place?: { readonly node: number; readonly item: number }): Promise<RunRow[]>;
+  /** What of the children of a run is still to be undone, but for those named here: the commit at hand changes them. */
+  kinOf(of: { readonly run: number; readonly tree: number }, without: readonly number[]): Promise<KinFacts>;
   /** Runs that ended while their parent could not be told. */
   untold(limit: number): Promise<number[]>;
   /** The parent of a run that ended untold knows now. */
@@ -141,8 +144,12 @@ export interface Store {
   findRequest(actor: string, request: string, since: number): Promise<DoneRequest | null>;
   /** Runs that were set aside, oldest first. */
   quarantinedRuns(limit: number): Promise<RunRow[]>;
-  /** Takes a run out of quarantine: it can be claimed and advanced again. An act that was done before changes nothing. */
-  release(run: number, act: ActWrite, now: number): Promise<void>;
+  /**
+   * Takes a run out of quarantine: it can be claimed and advanced again; with it those that were imported with it, in one transaction, and
+   * each of `placed` gets its lanes and its gate. An act that was done before changes nothing. Where a key that one of them held has no room
+   * for it here, nothing is changed, and the key is given back; otherwise null.
+   */
+  release(run: number, act: ActWrite, now: number, placed?: readonly Placed[]): Promise<string | null>;
   /** Outcomes that arrived for a run while it was set aside, in their order. */
   parked(run: number): Promise<ParkedRow[]>;
   /** Forgets those of them up to `last`. */

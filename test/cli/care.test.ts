@@ -145,6 +145,9 @@ describe('export and import', () => {
     const { stdout } = await pawl(place, ['export', 'open']);
     expect((await pawl(place, ['import', '-', '--store', 'sqlite:a.db'], { stdin: stdout })).exit).toBe(0);
     expect((await pawl(place, ['show', id, '--store', 'sqlite:a.db'])).stdout).toContain('quarantined: ');
+    expect((await pawl(place, ['why', id, '--store', 'sqlite:a.db'])).stdout).toContain('imported');
+    expect((await pawl(place, ['quarantine', 'retry', id, '--store', 'sqlite:a.db'])).stdout).toBe(`released ${id}\n`);
+    expect((await pawl(place, ['show', id, '--store', 'sqlite:a.db'])).stdout).not.toContain('quarantined: ');
   });
   test.each([
     ['{', 2],

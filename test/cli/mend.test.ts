@@ -57,7 +57,7 @@ describe('why', () => {
     const { id } = await shop.ended(await shop.engine.start(shop.flows.trip));
     expect(await shop.shown('why', id)).toMatchInlineSnapshot(`
       "trip  <id>  ✕ failed
-      It failed <ago> because "hotel" failed; not everything could be undone: "flight.compensate" did not succeed.
+      It failed <ago> because "hotel" failed; not everything could be undone: "flight.compensate" did not succeed; redrive that.
 
       → pawl dead show <id>/flight.compensate
       → pawl restart <id>
@@ -66,7 +66,7 @@ describe('why', () => {
     `);
     expect(await shop.said('why', id, 'flight.compensate')).toMatchInlineSnapshot(`
       "trip · flight.compensate  <id>  failed
-      "flight.compensate" failed with NonRetryableError: not refundable <ago>; it is a dead letter: mend it by hand and discard it, for its run was compensated.
+      "flight.compensate" failed with NonRetryableError: not refundable <ago>; it is a dead letter: redrive or discard it.
       exit 0
       "
     `);

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { NonRetryableError, task, workflow } from '../../src/index.ts';
+import { exportRun, importRun } from '../../src/client/transfer.ts';
+import { realPorts } from '../../src/engine/ports.ts';
 import { trigger, type Place } from './kit.ts';
 
 /** RUN_, TASK_: acts of people on runs that are not in the state for them. */
@@ -51,6 +53,18 @@ async function aside(place: Place) {
 }
 trigger('RUN_QUARANTINED', [runId, /is quarantined/, /contradict/], async (place) => (await aside(place)).redrive());
 trigger('RUN_QUARANTINED', [runId, /contradict/], async (place) => (await aside(place)).cancel());
+
+const held = workflow({ name: 'held', concurrency: { key: 'account-7', limit: 1 } }, (w) => void w.sleep('1h'));
+trigger('RUN_CANNOT_GO_ON', [runId, /"account-7"/], async (place) => {
+  const [from, to] = [place.kit(held), place.kit(held)];
+  const { id } = await from.start(held);
+  await from.settle();
+  await to.start(held);
+  await to.settle();
+  const how = { now: 0, digest: (text: string) => realPorts.digest(text) };
+  await importRun(await to.storeOf, JSON.parse(JSON.stringify(await exportRun(await from.storeOf, id))), how);
+  await (await to.get(id)).release();
+});
 
 trigger('RUN_NOT_QUARANTINED', [runId], async (place) => (await started(place, fine)).run.release());
 

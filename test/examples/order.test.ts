@@ -87,7 +87,7 @@ describe('a parcel that cannot be sent', () => {
       expect(done).toEqual([...reserved, 'charge 12000', ...undone.slice(1)]);
       const dead = (await kit.dead.list()).letters.map(({ task, code }) => `${task}: ${code}`);
       expect(dead.toSorted()).toEqual(['charge.compensate: CARD_GONE', 'ship: NO_SUCH_ADDRESS']);
-      expect((await run.why('charge.compensate')).sentence).toMatch(/mend it by hand and discard it/);
+      expect((await run.why('charge.compensate')).sentence).toMatch(/it is a dead letter: redrive or discard it/);
     }));
 
   test('a refund is tried for a while before it is given up', () =>

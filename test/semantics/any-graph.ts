@@ -115,10 +115,7 @@ function tasksOf(one: Raw, index: number, before: readonly GraphTask[]): GraphTa
     case 'switch':
       return [{ ...base, kind: 'switch', input, cases: ['a', 'b'], ...(skips ? { default: settle ? 'branch' : 'skip' } : {}) }];
     case 'first': {
-      const parts = apart(
-        ups.map(({ of }) => of),
-        before,
-      ).map((of) => ({ name: `of-${of}`, value: { $ref: of } }));
+      const parts = [...new Set(ups.map(({ of }) => of))].map((of) => ({ name: `of-${of}`, value: { $ref: of } }));
       if (parts.length > 0) return [{ id, kind: 'first', parts, ...gate }];
       return [{ ...base, kind: 'sleep', ms: 1_000 }];
     }
@@ -145,23 +142,6 @@ function tasksOf(one: Raw, index: number, before: readonly GraphTask[]): GraphTa
         ...(setup && settle ? [handler('teardown', id, failRun ? { failRun } : {})] : []),
       ];
   }
-}
-
-/** Those of them of which no two can succeed by the same event: who of two such is first is a matter of taste. */
-function apart(ids: readonly string[], tasks: readonly GraphTask[]): string[] {
-  const leaves = (id: string): string[] => {
-    const task = tasks.find((one) => one.id === id);
-    return task?.kind === 'first' ? task.parts.flatMap(({ value }) => leaves(value.$ref)) : [id];
-  };
-  const isEmpty = (id: string): boolean =>
-    tasks.some((one) => one.id === id && one.kind === 'map' && Array.isArray(one.items) && one.items.length === 0);
-  const taken = new Set<string>();
-  return ids.filter((id) => {
-    const mine = leaves(id);
-    if (mine.some((leaf) => taken.has(leaf) || isEmpty(leaf))) return false;
-    for (const leaf of mine) taken.add(leaf);
-    return true;
-  });
 }
 
 const caseOf = (decision: GraphTask, is: boolean): boolean | string => (decision.kind === 'when' ? is : is ? 'a' : 'b');

@@ -2,7 +2,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isEnded } from '../../src/core/changes.ts';
-import { onlyNeededBy } from '../../src/core/first.ts';
 import type { BodyTask, Graph, GraphTask } from '../../src/core/graph.ts';
 import { rootCauses, runRootCauses } from '../../src/core/outcome.ts';
 import type { EndedTask, RunningTask } from '../../src/core/run-state.ts';
@@ -123,11 +122,20 @@ function endedOf(world: World, index: number): EndedTask {
   return task;
 }
 
+function addUpstreams(world: World, index: number, to: Set<number>): void {
+  const node = world.graph.nodes[index];
+  if (node === undefined || to.has(index)) return;
+  to.add(index);
+  for (const from of [...node.in.map((edge) => edge.from), node.gate?.when ?? -1, node.cases?.when ?? -1]) addUpstreams(world, from, to);
+}
+
 /** What is wrong with how the firsts of a run ended, and with what they cancelled. */
 function wrongFirsts(world: World): string[] {
   const { graph } = world;
   const wrong: string[] = [];
+  /** What leads to a loser; and, where that did not succeed all the same, since when. */
   const may = new Set<number>();
+  const lost = new Map<number, number>();
   for (const node of graph.nodes) {
     if (node.task.kind !== 'first') continue;
     const parts = node.task.parts.map(({ name, value }) => ({ name, index: graph.byId.get(value.$ref)?.index ?? -1 }));
@@ -139,18 +147,23 @@ function wrongFirsts(world: World): string[] {
       wrong.push(`${node.id} is ${first.status}, and ${won.map((part) => part.name).join()} succeeded`);
     if (winner === null) continue;
     if (mine === undefined) wrong.push(`${node.id} was won by ${winner}, which did not succeed`);
-    const losers = parts.filter(({ index }) => index !== mine?.index).map(({ index }) => index);
-    for (const index of onlyNeededBy(graph, node.index, losers)) {
-      may.add(index);
-      if (endedOf(world, index).finishedAt > first.finishedAt && graph.nodes[index]?.cases === null)
-        wrong.push(`${graph.nodes[index]?.id} ended after ${node.id} was won`);
+    const mineLost = new Set<number>();
+    for (const part of parts) {
+      if (part === mine) continue;
+      addUpstreams(world, part.index, may);
+      if (!won.includes(part)) addUpstreams(world, part.index, mineLost);
     }
+    for (const index of mineLost) lost.set(index, Math.min(lost.get(index) ?? Infinity, first.finishedAt));
   }
+  const read = new Set(graph.outputReads.map(({ node }) => node));
   for (const node of graph.nodes) {
-    const { status, reason } = endedOf(world, node.index);
-    if (node.cases !== null || status !== 'cancelled') continue;
-    // One that depends on a superseded first, or on a superseded task only, does not exist outside what may be superseded.
-    if (reason !== 'superseded' || !may.has(node.index)) wrong.push(`${node.id} is cancelled (${reason})`);
+    const { status, reason, finishedAt } = endedOf(world, node.index);
+    if (node.cases !== null) continue;
+    if (status === 'cancelled' && (reason !== 'superseded' || !may.has(node.index))) wrong.push(`${node.id} is cancelled (${reason})`);
+    if (!may.has(node.index) || read.has(node.index)) continue;
+    const neededUntil = Math.max(...[...node.out.map(({ to }) => to), ...node.watchers].map((by) => endedOf(world, by).finishedAt));
+    if (status === 'cancelled' && finishedAt < neededUntil) wrong.push(`${node.id} was still needed`);
+    if (finishedAt > Math.max(neededUntil, lost.get(node.index) ?? Infinity)) wrong.push(`${node.id} ended after anybody needed it`);
   }
   return wrong;
 }

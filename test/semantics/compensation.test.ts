@@ -100,7 +100,7 @@ describe('compensation', () => {
     expect((await run.why()).sentence).toMatch(/not everything could be undone/);
     const { letters } = await kit.dead.list();
     expect(letters.map((letter) => letter.task)).toEqual(['b.compensate']);
-    expect((await run.why('b.compensate')).sentence).toMatch(/it is a dead letter: mend it by hand and discard it/);
+    expect((await run.why('b.compensate')).sentence).toMatch(/it is a dead letter: redrive or discard it/);
     await run.discard('b.compensate', { note: 'undone by hand' });
     expect((await kit.dead.list()).letters).toEqual([]);
   });

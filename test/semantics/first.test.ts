@@ -1,6 +1,7 @@
 /** `w.first`: who wins, what becomes of the others, and how a run goes on after it. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { task, workflow } from '../../src/index.ts';
+import { z } from 'zod';
+import { signal, task, workflow } from '../../src/index.ts';
 import type { AnyRef, Build, RefBase } from '../../src/core/types.ts';
 import { closeAll, engineOf, fail, Naps, ok, ran, stateOf } from './kit.ts';
 
@@ -62,6 +63,23 @@ describe('first', () => {
     const naps = new Naps();
     const { run, tasks } = await ran(race(naps, { a: -1, b: 3 }), naps);
     expect([run, tasks]).toEqual(['failed', { a: 'failed', b: 'success', first: 'success' }]);
+  });
+
+  test.each([
+    ['continue', 60, 'upstream_failed', 'failed: wait_timeout'],
+    ['abort', 2, 'cancelled: fail_fast', 'cancelled: fail_fast'],
+  ] as const)('over work that failed and a wait ends with the wait, under %s after %i s', async (failurePolicy, seconds, first, wait) => {
+    const naps = new Naps();
+    const one = workflow({ name: 'waits', failurePolicy }, (w) => {
+      const work = w.run('work', {}, () => naps.sleep(1).then(fail));
+      w.first({ work, wait: w.wait(signal('go', z.string()), { id: 'wait', timeout: '1m' }) });
+    });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(seconds - 1);
+    if (failurePolicy === 'continue') expect((await stateOf(run)).tasks).toMatchObject({ work: 'failed', wait: 'waiting' });
+    await naps.pass(2);
+    expect(await stateOf(run)).toMatchObject({ run: 'failed', tasks: { work: 'failed', wait, first } });
   });
 
   const parts: Readonly<Record<string, (w: Build, id: string) => RefBase<unknown>>> = {
@@ -138,6 +156,73 @@ describe('what is cancelled with a loser', () => {
       return { b };
     });
     expect((await ran(two, naps)).tasks).toEqual({ s1: 'success', s4: 'success', first: 'success' });
+  });
+
+  test('is a part that a skipped task reads: a wait for a message then keeps no run open', async () => {
+    const naps = new Naps();
+    const go = signal('go', z.string());
+    const one = workflow({ name: 'read' }, (w) => {
+      const said = w.wait(go, { id: 'said' });
+      const late = w.run('late', {}, () => naps.sleep(3).then(() => 1));
+      w.when(
+        late,
+        () => false,
+        () => w.run('told', { said }, ok),
+      );
+      return w.first({ said, quick: w.run('quick', {}, () => naps.sleep(1)) }).winner;
+    });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(2);
+    expect((await stateOf(run)).tasks).toMatchObject({ quick: 'success', first: 'success', said: 'waiting' });
+    await naps.pass(3);
+    expect(await run.result()).toBe('quick');
+    expect((await stateOf(run)).tasks).toEqual({
+      said: superseded,
+      late: 'success',
+      when: 'success',
+      told: 'skipped: condition',
+      quick: 'success',
+      first: 'success',
+    });
+  });
+
+  test('is what a failed reader held, also where another process sees it end', async () => {
+    const naps = new Naps();
+    const one = workflow({ name: 'held' }, (w) => {
+      const root = w.run('root', {}, () => naps.sleep(50));
+      const slow = w.run('slow', { root }, ok);
+      const bad = w.run('bad', {}, () => naps.sleep(4).then(fail));
+      w.run('reader', { bad, slow }, ok);
+      return w.first({ slow, quick: w.run('quick', {}, () => naps.sleep(1)) }).winner;
+    });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(2);
+    await kit.reboot();
+    await naps.pass(20);
+    expect(await stateOf(run)).toMatchObject({
+      run: 'failed',
+      tasks: { quick: 'success', bad: 'failed', reader: 'upstream_failed', root: superseded, slow: superseded },
+    });
+  });
+
+  test('is a part of two firsts, once both are won', async () => {
+    const naps = new Naps();
+    const one = workflow({ name: 'two' }, (w) => {
+      const part = (id: string, seconds: number) => w.run(id, {}, () => naps.sleep(seconds).then(() => id));
+      const shared = part('shared', 20);
+      const a = w.first({ shared, a: part('a', 1) }, { id: 'first-a' });
+      const b = w.first({ shared, b: part('b', 5) }, { id: 'first-b' });
+      return { a: a.winner, b: b.winner };
+    });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(3);
+    expect((await stateOf(run)).tasks).toMatchObject({ 'first-a': 'success', shared: 'running' });
+    await naps.pass(3);
+    expect(await run.result()).toEqual({ a: 'a', b: 'b' });
+    expect((await stateOf(run)).tasks).toMatchObject({ shared: superseded });
   });
 
   test('is a map with its items, of which none starts any more', async () => {
@@ -224,6 +309,58 @@ describe('after a first', () => {
     await naps.pass(20);
     expect(await run.result()).toEqual({ winner: 'b', value: 'b' });
     expect((await stateOf(run)).tasks).toEqual({ a: superseded, root: 'success', b: 'success', first: 'success' });
+  });
+
+  test.each(['redrive', 'rerun'] as const)('a %s of who reads a loser does the loser over, and no first', async (how) => {
+    const naps = new Naps();
+    let broken = true;
+    const one = workflow({ name: 'needed' }, (w) => {
+      const root = w.run('root', {}, () => naps.sleep(9));
+      const slow = w.run('slow', { root }, () => 'slow');
+      const key = w.run('key', {}, () => naps.sleep(2).then(() => (broken ? fail() : 'key')));
+      w.run('reader', { key, slow }, ({ key, slow }) => `${key} ${slow}`);
+      const won = w.first({ slow, quick: w.run('quick', {}, () => naps.sleep(1)) });
+      return w.run('after', { winner: won.winner }, ({ winner }) => winner);
+    });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(5);
+    expect(await stateOf(run)).toMatchObject({ run: 'failed', tasks: { root: superseded, slow: superseded, reader: 'upstream_failed' } });
+    broken = false;
+    const act = (dryRun: boolean) => (how === 'redrive' ? run.redrive({ dryRun }) : run.rerun('key', { dryRun }));
+    const { tasks } = await act(true);
+    expect(tasks.map(({ task, why }) => `${task} ${why}`).toSorted()).toEqual([
+      'key named',
+      'reader downstream',
+      'root lost_the_race',
+      'slow lost_the_race',
+    ]);
+    await act(false);
+    await naps.pass(30);
+    expect(await run.output('reader')).toBe('key slow');
+    expect(await stateOf(run)).toMatchObject({ run: 'success', tasks: { slow: 'success', first: 'success' }, attempts: { after: 1 } });
+    expect(await run.result()).toBe('quick');
+  });
+
+  test('a fork from who reads a loser runs the loser', async () => {
+    const naps = new Naps();
+    let off = true;
+    const one = workflow({ name: 'forked' }, (w) => {
+      const slow = w.run('slow', {}, () => naps.sleep(9).then(() => 'slow'));
+      const asked = w.run('asked', {}, () => (off ? fail() : 1), { allowFailure: true });
+      w.run('reader', { slow, asked }, ({ slow }) => slow);
+      return w.first({ slow, quick: w.run('quick', {}, () => naps.sleep(1)) }).winner;
+    });
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one);
+    await naps.pass(5);
+    expect(await stateOf(run)).toMatchObject({ run: 'partial', tasks: { slow: superseded, reader: 'upstream_failed' } });
+    off = false;
+    const { run: made, reused } = await run.fork('reader');
+    await naps.pass(30);
+    expect(reused).toEqual(['quick', 'first']);
+    expect(await made.output('reader')).toBe('slow');
+    expect(await stateOf(made)).toMatchObject({ run: 'success', tasks: { slow: 'success' } });
   });
 
   test('a rerun of a loser alone gives the same winner, and the loser does not run', async () => {

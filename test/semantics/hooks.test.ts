@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { NonRetryableError, task, workflow, type EngineEvent, type HookInput } from '../../src/index.ts';
 import { testEngine } from '../../src/testing/index.ts';
 import { closeAll, engineOf, fail, Naps, ok, stateOf } from './kit.ts';
@@ -132,6 +133,90 @@ describe('hooks', () => {
     await run.redrive();
     await naps.pass(10);
     expect(told.toSorted()).toEqual(['onFinish success', 'onSuccess success']);
+  });
+
+  test('onStart is called by the redrive of a run that was cancelled before it was admitted', async () => {
+    const { told, hooks } = noted();
+    const naps = new Naps();
+    const one = workflow({ name: 'case', input: z.number(), concurrency: 1, onStart: hooks.onStart }, (w) => ({
+      a: w.run('a', {}, () => naps.sleep(20)),
+    }));
+    const kit = naps.on(engineOf(one));
+    const first = await kit.start(one, 1);
+    const waits = await kit.start(one, 2);
+    const later = await kit.start(one, 3, { delay: '1h' });
+    await naps.pass(1);
+    await waits.cancel();
+    await later.cancel();
+    await naps.pass(1);
+    expect(told).toEqual(['onStart running']);
+    await waits.redrive();
+    await kit.reboot();
+    await naps.pass(1);
+    expect(told).toEqual(['onStart running']);
+    await first.cancel();
+    await naps.pass(25);
+    expect((await waits.status()).status).toBe('success');
+    expect(told).toHaveLength(2);
+    for (let i = 0; i < 2; i++) {
+      await later.redrive();
+      await naps.pass(1);
+      await later.cancel();
+    }
+    await later.redrive();
+    await naps.pass(30);
+    expect((await later.status()).status).toBe('success');
+    expect(told).toHaveLength(3);
+  });
+
+  test('onStart is called by the redrive of a run without a key that was cancelled before its time', async () => {
+    const { told, hooks } = noted();
+    const naps = new Naps();
+    const one = workflow({ name: 'case', onStart: hooks.onStart }, (w) => ({ a: w.run('a', {}, () => told.push('a')) }));
+    const kit = naps.on(engineOf(one));
+    const run = await kit.start(one, undefined, { delay: '1h' });
+    await run.cancel();
+    await run.redrive();
+    await naps.pass(1);
+    expect(told.toSorted()).toEqual(['a', 'onStart running']);
+  });
+
+  test('onStart is called once the guard says yes, also where it threw or the run was cancelled before', async () => {
+    for (const how of ['throws', 'no', 'cancelled'] as const) {
+      const { told, hooks } = noted();
+      const naps = new Naps();
+      let answer: () => boolean = () => how !== 'no' && fail();
+      const one = workflow({ name: 'case', guard: () => answer(), onStart: hooks.onStart }, (w) => ({ a: w.run('a', {}, ok) }));
+      const kit = naps.on(engineOf(one));
+      const run = how === 'cancelled' ? await kit.start(one, undefined, { delay: '1h' }) : await kit.start(one);
+      if (how === 'cancelled') await run.cancel();
+      await naps.pass(1);
+      expect(told).toEqual([]);
+      answer = () => true;
+      await (how === 'no' ? run.rerun('guard') : run.redrive());
+      await naps.pass(2);
+      expect([how, told]).toEqual([how, ['onStart running']]);
+      await run.rerun('guard');
+      await naps.pass(2);
+      expect([how, told]).toEqual([how, ['onStart running']]);
+    }
+  });
+
+  test('onStart is called for a run that nobody had claimed when it moved to the version that has it', async () => {
+    const { told, hooks } = noted();
+    const naps = new Naps();
+    const make = (version: string, more: object) =>
+      workflow({ name: 'case', version, ...more }, (w) => ({ a: w.run('a', {}, () => void told.push('a')) }));
+    const first = make('1', {});
+    const kit = naps.on(engineOf(first));
+    await kit.workflows.pause('case');
+    const run = await kit.start(first);
+    await naps.pass(1);
+    await kit.reboot({ use: [make('2', { onStart: hooks.onStart })] });
+    await kit.workflows.resume('case');
+    await naps.pass(5);
+    expect(told.toSorted()).toEqual(['a', 'onStart running']);
+    expect(await run.status()).toMatchObject({ status: 'success', version: '2' });
   });
 
   test('what is no hook is refused', () => {

@@ -14,8 +14,8 @@ export function handlerOf(graph: Graph, at: string, role: HandlerTask['role']): 
   return graph.tasks.find((task): task is HandlerTask => task.kind === 'handler' && task.role === role && task.of === at) ?? null;
 }
 
-/** The losers and what they wait for, less whatever anything else waits for, or the output reads. */
-export function onlyFor(graph: Graph, first: string, losers: readonly string[]): string[] {
+/** The losers and what they wait for, less whatever anything else that is open waits for, or the output reads. */
+export function onlyFor(graph: Graph, losers: readonly string[], isOpen: (id: string) => boolean): string[] {
   const found = new Set<string>();
   const add = (id: string): void => {
     if (found.has(id)) return;
@@ -25,10 +25,14 @@ export function onlyFor(graph: Graph, first: string, losers: readonly string[]):
   losers.forEach(add);
   const output = readsOf(graph.output).map(({ of }) => of);
   const isNeeded = (id: string): boolean =>
-    output.includes(id) ||
-    graph.tasks.some((by) => !found.has(by.id) && !(by.id === first && losers.includes(id)) && needsOf(graph, by).includes(id));
+    output.includes(id) || graph.tasks.some((by) => isOpen(by.id) && !found.has(by.id) && needsOf(graph, by).includes(id));
   for (let left = [...found].find(isNeeded); left !== undefined; left = [...found].find(isNeeded)) found.delete(left);
   return graph.tasks.map(({ id }) => id).filter((id) => found.has(id));
+}
+
+/** Whether the one waits for the other, over however many between them. */
+export function leadsTo(graph: Graph, from: string, to: string): boolean {
+  return needsOf(graph, taskOf(graph, to)).some((id) => id === from || leadsTo(graph, from, id));
 }
 
 function needsOf(graph: Graph, task: GraphTask): string[] {

@@ -34,10 +34,10 @@ export interface Cell {
   goesOn: boolean;
   handled: boolean;
   partial: boolean;
-  /** What a decision came to; of a first the id of the part that won. */
+  /** What a decision came to; of a first the name of the part that won. */
   verdict: boolean | string | null;
-  /** Its place in the order of ends. */
-  place: number;
+  /** The event by which it ended. */
+  at: number;
 }
 
 export const fresh = (): Cell => ({
@@ -52,7 +52,7 @@ export const fresh = (): Cell => ({
   handled: false,
   partial: false,
   verdict: null,
-  place: 0,
+  at: 0,
 });
 
 export type Letter = 'S' | 'F' | 'X' | 'K' | 'C';

@@ -26,12 +26,18 @@ const textOf = (task: TaskState | undefined): string => {
   return `${task?.status ?? 'pending'}${cell.handled ? ' handled' : ''}${cell.partial ? ' partial' : ''} ${reason ?? ''}`;
 };
 
+const winnerOf = (first: TaskState | undefined): string =>
+  first?.status === 'success' ? (JSON.parse(first.output ?? '') as { winner: string }).winner : 'null';
+
 /** The states of the kernel, as the model tells its own. */
 function statesOf(world: World): Record<string, string> {
   const tasks = world.graph.nodes.map((node): [string, string] => [node.id, textOf(world.live.tasks[node.index])]);
   const items = [...world.rows.values()].flatMap((row): [string, string][] => (row.item < 0 ? [] : [[nameOf(world, row), textOf(row)]]));
+  const firsts = world.graph.nodes.flatMap(({ id, index, task }): [string, string][] =>
+    task.kind === 'first' ? [[`${id} winner`, winnerOf(world.live.tasks[index])]] : [],
+  );
   const { status, reason } = world.end ?? { status: world.live.status, reason: null };
-  return { ...Object.fromEntries([...tasks, ...items]), ' run': `${status} ${reason ?? ''}` };
+  return { ...Object.fromEntries([...tasks, ...items, ...firsts]), ' run': `${status} ${reason ?? ''}` };
 }
 
 const ERROR = JSON.stringify({ name: 'Error', message: 'no' });

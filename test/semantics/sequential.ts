@@ -4,7 +4,7 @@
  */
 import type { BodyTask, Graph, GraphTask, HandlerTask, MapTask } from '../../src/core/graph.ts';
 import type { Reason, RunStatus, TaskStatus } from '../../src/core/states.ts';
-import { handlerOf, insideOf, onlyFor, taskOf } from './sequential-graph.ts';
+import { handlerOf, insideOf, leadsTo, onlyFor, taskOf } from './sequential-graph.ts';
 import {
   beyondSkip,
   fresh,
@@ -27,6 +27,8 @@ export class Sequential {
   private readonly maps = new Map<string, { n: number; next: number }>();
   private readonly policy: 'continue' | 'drain' | 'abort';
   private ends = 0;
+  /** How many events there were. */
+  private events = 0;
   private cause: { readonly status: 'failed' | 'skipped'; readonly reason: Reason } | null = null;
   private cancelAsked: Reason | null = null;
   private tripped = false;
@@ -50,7 +52,8 @@ export class Sequential {
       at,
       `${cell.status}${cell.handled ? ' handled' : ''}${cell.partial ? ' partial' : ''} ${cell.reason ?? ''}`,
     ]);
-    return { ...Object.fromEntries(tasks), ' run': `${this.status} ${this.reason ?? ''}` };
+    const firsts = this.graph.tasks.flatMap(({ id, kind }) => (kind === 'first' ? [[`${id} winner`, `${this.cell(id).verdict}`]] : []));
+    return { ...Object.fromEntries([...tasks, ...firsts]), ' run': `${this.status} ${this.reason ?? ''}` } as Record<string, string>;
   }
 
   /** Where a task is, and what it is asked for. */
@@ -60,6 +63,7 @@ export class Sequential {
 
   /** The order inside one transaction: the outcome, retry or catch, joins to a fixed point, failure policy, outcome of the run. */
   apply(event: Primary): void {
+    this.events++;
     this.record(event);
     this.follow();
   }
@@ -202,14 +206,16 @@ export class Sequential {
       this.cell(handler.id).status = 'queued';
       return;
     }
-    Object.assign(cell, { status, reason, handling: false, place: ++this.ends });
+    this.ends++;
+    Object.assign(cell, { status, reason, handling: false, at: this.events });
     if (task.kind === 'handler' && task.role === 'catch') this.handlerEnded(task, status === 'success');
   }
 
   private handlerEnded({ of }: HandlerTask, isGood: boolean): void {
     const cell = this.cell(of);
     if (!cell.handling) return;
-    Object.assign(cell, { status: 'failed', handling: false, handled: isGood, place: ++this.ends });
+    this.ends++;
+    Object.assign(cell, { status: 'failed', handling: false, handled: isGood, at: this.events });
   }
 
   private cancel(at: string, reason: Reason): void {
@@ -242,16 +248,25 @@ export class Sequential {
 
   // ---- joins --------------------------------------------------------------------------------------------------------------------------
 
-  /** Until nothing more follows; who lost a first is told as soon as nothing else does. */
+  /** Until nothing more follows; who has won a first is asked, and who lost it told, as soon as nothing else does. */
   private settleJoins(): void {
     for (let changed = true; changed;) {
       changed = false;
       for (const task of this.graph.tasks) {
         if (task.kind === 'map' && this.closeMap(task)) changed = true;
-        if (this.cell(task.id).status === 'pending' && this.decide(task)) changed = true;
+        if (task.kind !== 'first' && this.cell(task.id).status === 'pending' && this.decide(task)) changed = true;
       }
-      if (!changed) changed = this.supersede();
+      if (!changed) changed = this.decideFirst() || this.supersede();
     }
+  }
+
+  /** One of the firsts, before those that it leads to. */
+  private decideFirst(): boolean {
+    const due = this.graph.tasks.filter(
+      (task) => task.kind === 'first' && this.cell(task.id).status === 'pending' && this.decisionOf(task) !== 'wait',
+    );
+    const next = due.find(({ id }) => !due.some((other) => leadsTo(this.graph, other.id, id)));
+    return next !== undefined && this.decide(next);
   }
 
   /** True where it has left `pending`. */
@@ -311,12 +326,12 @@ export class Sequential {
     return { as: strongest(labels) ?? 'success' };
   }
 
-  /** Won by the part that succeeded first; lost when none can any more. */
+  /** Won by the part that succeeded first, and of those that did by one event by the first that is written; lost when none can any more. */
   private first(task: Extract<GraphTask, { kind: 'first' }>): ReturnType<Sequential['decisionOf']> {
-    const parts = task.parts.map(({ value }) => ({ id: value.$ref, cell: this.cell(value.$ref) }));
-    const [winner] = parts.filter(({ cell }) => hasSucceeded(cell)).toSorted((a, b) => a.cell.place - b.cell.place);
+    const parts = task.parts.map(({ name, value }) => ({ name, cell: this.cell(value.$ref) }));
+    const [winner] = parts.filter(({ cell }) => hasSucceeded(cell)).toSorted((a, b) => a.cell.at - b.cell.at);
     if (winner !== undefined) {
-      this.cell(task.id).verdict = winner.id;
+      this.cell(task.id).verdict = winner.name;
       return { as: 'success' };
     }
     if (parts.some(({ cell }) => !isEnded(cell))) return 'wait';
@@ -450,12 +465,11 @@ export class Sequential {
   /** What only losers need is cancelled. True where something was. */
   private supersede(): boolean {
     const before = this.ends;
-    for (const task of this.graph.tasks) {
-      const { status, verdict } = this.cell(task.id);
-      if (task.kind !== 'first' || status !== 'success') continue;
-      const losers = task.parts.map(({ value }) => value.$ref).filter((id) => id !== verdict);
-      for (const id of onlyFor(this.graph, task.id, losers)) this.cancel(id, 'superseded');
-    }
+    const losers = this.graph.tasks.flatMap((task) => {
+      if (task.kind !== 'first' || this.cell(task.id).status !== 'success') return [];
+      return task.parts.map(({ value }) => value.$ref).filter((id) => !hasSucceeded(this.cell(id)));
+    });
+    for (const id of onlyFor(this.graph, losers, (by) => !isEnded(this.cell(by)))) this.cancel(id, 'superseded');
     return this.ends > before;
   }
 

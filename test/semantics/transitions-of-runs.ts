@@ -245,6 +245,28 @@ export const OF_RUNS: readonly Scenario[] = [
       }
     },
   ),
+  scenario(['success | its parent compensates | finishing', 'partial | its parent compensates | finishing'], async (place) => {
+    for (const how of ['success', 'partial'])
+      await place.run(
+        of(how, {}, (w) => {
+          const sub = of('sub', {}, (v) => {
+            v.run('a', {}, ok, { compensate: ok });
+            if (how === 'partial') v.run('b', {}, fail, { allowFailure: true });
+          });
+          w.run('last', {}, fail, { after: [w.run(sub, undefined)] });
+        }),
+      );
+  }),
+  scenario(['failed | redrive of a compensation | finishing'], async (place) => {
+    const { kit, run } = await place.run(
+      of('one', {}, (w) => {
+        const a = w.run('a', {}, ok, { compensate: fail });
+        w.run('last', {}, fail, { after: [a] });
+      }),
+    );
+    await run.redrive({ task: 'a.compensate' });
+    await kit.settle();
+  }),
   scenario(['finishing | waits for its own retry | running'], async (place) => {
     const retry = { maxAttempts: 2, initial: '1h', maxDelay: '1h', jitter: 'none' };
     const { kit } = await place.run(

@@ -416,6 +416,7 @@ export function actsConformance(kind: string, newPlace: () => Promise<Place>): v
           status: 'failed',
           reason: 'marked_failed',
           quarantined: null,
+          isImported: false,
           finishedAt: T0 + 1,
         });
         expect([await store.parked(held.run), (await store.audit({ limit: 9 })).length]).toEqual([[], 1]);

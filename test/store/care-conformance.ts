@@ -4,7 +4,7 @@ import { JournalFold } from '../../src/core/checkpoint.ts';
 import { noChanges } from '../../src/core/changes.ts';
 import { canonical } from '../../src/core/codec.ts';
 import { DOCUMENT_TABLES } from '../../src/core/document-fields.ts';
-import { parseRunId } from '../../src/core/ids.ts';
+import { runIdText } from '../../src/core/ids.ts';
 import { readJournal } from '../../src/core/journal.ts';
 import { checkRunDocument, type RunDocument } from '../../src/core/run-document.ts';
 import type { RunEvent } from '../../src/core/turn.ts';
@@ -14,6 +14,7 @@ import type { Store, StoredDefinition } from '../../src/store/store.ts';
 import type { Place } from './conformance.ts';
 import {
   batch,
+  operatorAct,
   claimOf,
   define,
   loaded,
@@ -28,6 +29,7 @@ import {
   type Held,
   type StartOver,
   facts,
+  uid,
 } from './kit.ts';
 
 const DAY = 86_400_000;
@@ -403,8 +405,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         mapped = await defineTrue('mapped');
       });
       afterEach(() => elsewhere.remove());
-      const uidOf = (document: RunDocument): Uint8Array => parseRunId(document.id) as Uint8Array;
-      const into = (document: RunDocument, on = target): Promise<number> => on.care.importRun(document, uidOf(document), T0);
+      const into = (document: RunDocument, on = target): Promise<number> => on.care.importRun(document, T0);
 
       test('carry a finished run with everything to another store', async () => {
         const held = await endedMap(1_200, T0);
@@ -459,7 +460,10 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
           ['running', false],
         ]);
         const first = await target.findRun(held.write.uid);
-        expect(await stateOf(target, first?.run ?? 0)).toMatchObject({ status: 'running', lease: null });
+        expect(await stateOf(target, first?.run ?? 0)).toMatchObject({ status: 'running', lease: { worker: 0 } });
+        expect(await target.parked(first?.run ?? 0)).toMatchObject([
+          { node: 0, item: -1, outcome: expect.stringContaining('lost') as string },
+        ]);
       });
 
       test('bring the key of a run where nobody holds it', async () => {
@@ -495,16 +499,108 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         expect(await into(document)).toBeGreaterThan(0);
       });
 
+      /** The document with copies of its own run below it. */
+      const withChildren = (document: RunDocument, count: number): RunDocument => {
+        const { id, run, key, definition } = document;
+        const tables = Object.fromEntries(DOCUMENT_TABLES.map((table) => [table, document[table]])) as unknown as RunDocument;
+        const link = { parent: id, node: 0, item: -1, generation: 1, name: null, kind: 'detached', recall: null, completion: null };
+        const children = Array.from({ length: count }, () => ({ ...tables, id: runIdText(uid()), run, key, link, definition: 0 }));
+        return carried({ ...document, definitions: [definition], children });
+      };
+
+      test('carry the runs below it, in more than one transaction, and these the other way too', async () => {
+        const held = await ended(T0);
+        const document = withChildren(carried(await store.care.exportRun(held.write.uid)), 700);
+        const run = await into(document);
+        const below = await target.childrenOf(run);
+        expect(below).toHaveLength(700);
+        expect(below.every(({ parent }) => parent?.run === run && parent.tree === run && parent.kind === 'detached')).toBe(true);
+        const again = carried(await target.care.exportRun(held.write.uid));
+        expect(again.children.map(({ id }) => id)).toEqual(document.children.map(({ id }) => id));
+        expect(again.definitions).toEqual(document.definitions);
+      });
+
+      test('leave nothing of a tree whose last row cannot be written, once it was pruned', async () => {
+        const held = await ended(T0);
+        const document = withChildren(carried(await store.care.exportRun(held.write.uid)), 700);
+        const broken = {
+          ...document,
+          children: document.children.map((child, i) =>
+            i < 699 ? child : { ...child, tasks: child.tasks.map((row) => ({ ...row, flags: 'no number' })) },
+          ),
+        };
+        await expect(into(broken)).rejects.toThrow('cannot store TEXT value');
+        expect(await target.listRuns({ limit: 9, parts: true })).toEqual([]);
+        const left = ask({ rows: 10_000, finishedBefore: null, failedBefore: null });
+        let rows = 0;
+        for (let pruned = await target.care.prune(left); ; pruned = await target.care.prune(left)) {
+          rows += pruned.rows;
+          if (!pruned.more) break;
+        }
+        expect(rows).toBeGreaterThanOrEqual(500);
+        expect(await into(document)).toBeGreaterThan(0);
+      });
+
+      describe('release what was open', () => {
+        const act = (request: string) => ({ actor: 'ann', action: 'release', request, hash: 'h', facts: '{}', note: null, result: '{}' });
+        const need = { kind: 'key', name: 'k', limit: 1, onLimit: 'queue', serial: false } as const;
+        const opened = async (): Promise<number> => {
+          const held = await started(store, single, { lease: { token: ++tokens, worker: 1 } });
+          return into(carried(await store.care.exportRun(held.write.uid)));
+        };
+        const holding = (run: number, isHeld = true) => ({ run, lanes: [], gate: { need, rank: T0, isHeld } });
+        const aside = async (): Promise<boolean[]> => (await target.listRuns({ limit: 9 })).map((row) => row.isImported);
+
+        test('where its key has room, and change nothing where it has none', async () => {
+          const [a, b, c] = [await opened(), await opened(), await opened()];
+          expect(await target.release(a, act('a'), T0, [holding(a)])).toBeNull();
+          expect(await target.release(b, act('b'), T0, [holding(b)])).toBe('k');
+          expect(await aside()).toEqual([true, true, false]);
+          expect((await target.audit({ limit: 9 })).map(({ request }) => request)).toEqual(['a']);
+          expect(await target.release(c, act('c'), T0, [holding(c, false)])).toBeNull();
+          await target.capacity.set({ kind: 'key', name: 'k', value: 2 }, T0, operatorAct);
+          expect(await target.release(b, act('b'), T0, [holding(b)])).toBeNull();
+          expect(await aside()).toEqual([false, false, false]);
+        });
+
+        test('all of it or nothing, the keys of all counted together, and once', async () => {
+          const [a, b] = [await opened(), await opened()];
+          expect(await target.release(a, act('1'), T0, [holding(a), holding(b)])).toBe('k');
+          expect(await aside()).toEqual([true, true]);
+          expect(await target.release(a, act('2'), T0, [holding(a), { run: b, lanes: [], gate: null }])).toBeNull();
+          expect(await aside()).toEqual([false, false]);
+          // Somebody else came to the same plan, and was second: it holds the key already.
+          expect(await target.release(a, act('3'), T0, [holding(a), { run: b, lanes: [], gate: null }])).toBeNull();
+          expect((await target.capacity.look(a)).gate).toMatchObject({ isHeld: true, holders: 1 });
+        });
+
+        test('with its tasks in line for what they take', async () => {
+          const held = await started(store, single);
+          const run = await into(carried(await store.care.exportRun(held.write.uid)));
+          await target.capacity.declare([{ kind: 'pool', name: 'p', value: 0 }], T0);
+          const lanes = [{ node: 0, item: -1, needs: [{ kind: 'pool', name: 'p', units: 1 } as const] }];
+          await target.release(run, act('1'), T0, [{ run, lanes, gate: null }]);
+          const here = await defineTrue('single', target);
+          expect((await target.commit(batch({ claim: claimOf(9, 91, here) }))).claimedTasks).toEqual([]);
+          expect((await target.capacity.look(run)).needs).toEqual(lanes);
+          await target.capacity.set({ kind: 'pool', name: 'p', value: 1 }, T0, operatorAct);
+          expect((await target.commit(batch({ claim: claimOf(9, 92, here) }))).claimedTasks).toHaveLength(1);
+        });
+      });
+
       test('give a document whose tables are those that belong to a run', async () => {
         const held = await ended(T0);
         expect(Object.keys((await store.care.exportRun(held.write.uid)) ?? {})).toEqual([
           'pawl',
           'kind',
           'id',
-          'definition',
           'run',
+          'link',
           'key',
           ...DOCUMENT_TABLES,
+          'definition',
+          'definitions',
+          'children',
         ]);
       });
     });

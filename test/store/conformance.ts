@@ -185,6 +185,7 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
           reason: null,
           unclaimed: false,
           quarantined: null,
+          isImported: false,
           acceptedAt: T0,
           deadlineAt: T0 + 50,
           finishedAt: null,

@@ -22,7 +22,6 @@ const LEFT: Readonly<Record<string, readonly string[]>> = {
     'definition',
     'rev',
     'owner',
-    'unclaimed',
     'wake_at',
     'linked_from',
     'link',
@@ -35,6 +34,8 @@ const LEFT: Readonly<Record<string, readonly string[]>> = {
     'parent_kind',
     'tree',
     'recall',
+    'completion',
+    'imported',
   ],
   tasks: ['run', 'body', 'token', 'worker'],
   maps: ['run', 'body'],
@@ -43,6 +44,7 @@ const LEFT: Readonly<Record<string, readonly string[]>> = {
   logs: ['run'],
   generations: ['run'],
   run_generations: ['run'],
+  messages: ['run'],
 };
 
 const names = (query: string): string[] => {

@@ -43,7 +43,9 @@ const CHECKS: readonly Check[] = [
     // Tests of a store alone claim in the name of workers that never booted.
     text: 'runs, and no worker holds it',
     sql: `SELECT ${PLACE} FROM tasks t WHERE t.status <= 4 AND t.status = 2 AND t.token IS NOT NULL
-      AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = t.worker) AND EXISTS (SELECT 1 FROM workers)`,
+      AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = t.worker) AND EXISTS (SELECT 1 FROM workers)
+      -- it ran in another store: here it is known to be lost
+      AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.run = t.run AND p.token = t.token)`,
   },
   {
     text: 'is over, and holds the key of its workflow',

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { isWaitedFor } from '../../core/run-document-states.ts';
 import { shellWord } from '../args.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
@@ -19,7 +20,7 @@ export function define(command: Command, act: Act): void {
     .option('-o, --output <file>', 'a new file, in place of stdout')
     .addHelpText(
       'after',
-      `\nThe document is JSON with everything that belongs to the run, its payloads included: keep it as safe as the store.\n${ID_HELP}`,
+      `\nThe document is JSON with everything that belongs to the run, the runs below it and all payloads included: keep it as safe as the store.\n${ID_HELP}`,
     )
     .action(act((cli, id: string, options: Options) => exportRun(cli, id, options)));
 }
@@ -27,8 +28,10 @@ export function define(command: Command, act: Act): void {
 async function exportRun(cli: Cli, id: string, options: Options): Promise<void> {
   const engine = await cli.reader();
   const run = await findRun(engine, id, options);
-  const text = `${safeJson(JSON.stringify(await engine.exportRun(run.id)))}\n`;
+  const document = await engine.exportRun(run.id);
+  const text = `${safeJson(JSON.stringify(document))}\n`;
   const { out, io } = cli;
+  if (isWaitedFor(document)) out.note(`A part of run ${document.link?.['parent']}, without which it is not imported: export that one.`);
   if (options.output === undefined) return void out.stdout.write(text);
   try {
     writeFileSync(resolve(io.cwd, options.output), text, { mode: 0o600, flag: 'wx' });

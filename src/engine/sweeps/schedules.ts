@@ -8,6 +8,8 @@ import type { ScheduleRunner } from '../schedule-runner.ts';
 const PAGE = 200;
 /** Looks at one schedule without a pause: more means that processes are at it against each other, and the next sweep will do. */
 const TURNS = 200;
+/** A queue that was full is looked at again after this, if no sweep does before. */
+const FULL_MS = 10_000;
 
 export interface ScheduleSweepParts {
   readonly store: Store;
@@ -16,6 +18,8 @@ export interface ScheduleSweepParts {
   readonly logger: Logger;
   /** A schedule was worked on: what is due next may be another instant. */
   readonly onDone: () => void;
+  /** One found the queue full: it is to be looked at again in so many milliseconds. */
+  readonly onFull: (ms: number) => void;
 }
 
 /**
@@ -55,13 +59,14 @@ export class ScheduleSweep {
   }
 
   private async work(schedule: number): Promise<void> {
-    const { runner, logger, onDone } = this.parts;
+    const { runner, logger, onDone, onFull } = this.parts;
     this.working.add(schedule);
     let turns = 0;
     try {
       for (let went: string = 'again'; went === 'again' && !this.isStopped && turns < TURNS;) {
         went = await runner.runOnce(schedule);
-        if (went !== 'idle') turns++;
+        if (went === 'full') onFull(FULL_MS);
+        else if (went !== 'idle') turns++;
       }
     } catch (error) {
       if (!this.isStopped) logger.error('a schedule could not be worked on', { schedule, error: messageOf(error) });

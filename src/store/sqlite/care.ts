@@ -1,6 +1,7 @@
 import type { JournaledTask } from '../../core/checkpoint.ts';
 import { PawlError } from '../../core/errors.ts';
-import type { RunDocument } from '../../core/run-document.ts';
+import { parseRunId } from '../../core/ids.ts';
+import type { DocumentDefinition, RunDocument } from '../../core/run-document.ts';
 import { RUN_STATUSES, TASK_STATUSES } from '../../core/states.ts';
 import type * as port from '../care.ts';
 import type { NewDefinition, Reserved, StoredDefinition } from '../store.ts';
@@ -8,7 +9,8 @@ import { backupTo } from './backup.ts';
 import type { Connection } from './connection.ts';
 import { factsOf } from './facts.ts';
 import { meta, prunable, prunableJournal, prune, pruneActs, pruneJournal } from './prune.ts';
-import { checkNew, exportRun, importRun } from './transfer.ts';
+import { exportRun } from './export.ts';
+import { checkNew, heldTasks, importRuns, partsOf } from './transfer.ts';
 
 /** What an import needs of the store beside its connection. */
 export interface Definer {
@@ -81,17 +83,29 @@ export class SqliteCare implements port.Care {
     return exportRun(this.connection, uid);
   }
 
-  async importRun(document: RunDocument, uid: Uint8Array, now: number): Promise<number> {
+  async importRun(document: RunDocument, now: number): Promise<number> {
+    const parts = partsOf(document).map((part) => ({ part, uid: parseRunId(part.id) as Uint8Array }));
     // Before anything is written: a document that is refused leaves no definition behind.
-    this.connection.read(() => checkNew(this.connection.sql(), uid, document));
-    const { hash, workflow, version, graph } = document.definition;
-    const [definition] = await this.definer.define([{ workflow, version, hash, graph, at: now }]);
-    if (definition?.hash !== hash) {
-      throw new PawlError('CONFIG_VERSION_CHANGED', `Workflow "${workflow}" version "${version}" is stored with another graph.`);
-    }
-    const { firstRun: run } = await this.definer.reserve(1, 0);
-    await importRun(this.connection, { run, definition, uid, now }, document);
-    return run;
+    this.connection.read(() => checkNew(this.connection.sql(), parts));
+    const [first, ...others] = await this.defineAll([document.definition, ...document.definitions], now);
+    const held = parts.reduce((sum, { part }) => sum + heldTasks(part), 0);
+    const { firstRun, firstToken } = await this.definer.reserve(parts.length, held);
+    const definitionOf = (i: number): StoredDefinition =>
+      (i === 0 ? first : others[document.children[i - 1]?.definition ?? 0]) as StoredDefinition;
+    const arriving = parts.map((part, i) => ({ ...part, run: firstRun + i, definition: definitionOf(i) }));
+    await importRuns(this.connection, arriving, { firstToken, now });
+    return firstRun;
+  }
+
+  private async defineAll(definitions: readonly DocumentDefinition[], now: number): Promise<StoredDefinition[]> {
+    const stored = await this.definer.define(
+      definitions.map(({ hash, workflow, version, graph }) => ({ workflow, version, hash, graph, at: now })),
+    );
+    definitions.forEach(({ hash, workflow, version }, i) => {
+      if (stored[i]?.hash !== hash)
+        throw new PawlError('CONFIG_VERSION_CHANGED', `Workflow "${workflow}" version "${version}" is stored with another graph.`);
+    });
+    return stored;
   }
 
   async facts(options: port.FactsOptions): Promise<port.StoreFacts> {

@@ -221,7 +221,7 @@ function queuedKinds(sql: Statements): { definition: number; node: number | null
 
 /** Of one key so many waiting runs are looked at, at once. */
 const MAX_WAITING = 200;
-const MAX_HOLDERS = 1_000_000;
+export const MAX_HOLDERS = 1_000_000;
 
 function* waitingKeys(sql: Statements): Generator<string> {
   for (let row = sql.nextGate.get(''); row !== undefined; row = sql.nextGate.get(row['name'] ?? null)) yield String(row['name']);
@@ -248,6 +248,14 @@ function admitRuns(sql: Statements, keys: Iterable<string>): port.Admitted {
   }
   return { granted: sql.gateGranted.all().map((row) => Number(row['run'])), displaced };
 }
+
+/** How much of a key runs at once, where an operator says it. */
+export const operatorsOfKeys = (sql: Statements): ReadonlyMap<string, number> =>
+  new Map(
+    readLimits(sql).flatMap(({ kind, name, operator }) =>
+      kind === 'key' && typeof operator === 'number' ? [[name, operator] as const] : [],
+    ),
+  );
 
 function readLimits(sql: Statements): port.LimitRow[] {
   return sql.readLimits.all().map((row) => ({

@@ -56,9 +56,11 @@ export function readDue(sql: Statements, now: number, limit: number): port.Due {
     event:
       row['recall'] === 1
         ? ('recall' as const)
-        : Number(row['status']) === runCode('scheduled')
-          ? ('admit' as const)
-          : ('deadline' as const),
+        : row['recall'] === 3
+          ? ('undo' as const)
+          : Number(row['status']) === runCode('scheduled')
+            ? ('admit' as const)
+            : ('deadline' as const),
     dueAt: Number(row['dueAt']),
   }));
   const expiry = sql.nextExpiry.get()?.['at'];

@@ -1,7 +1,8 @@
 import { JournalWriter } from '../../core/journal.ts';
 import { RUN_STATUSES } from '../../core/states.ts';
-import type { ActWrite } from '../acts.ts';
+import type { ActWrite, Placed } from '../acts.ts';
 import type { ParkedOutcome, ParkedRow } from '../store.ts';
+import type { Placer } from './placing.ts';
 import { runCode } from './rows.ts';
 import type { Statements } from './statements.ts';
 import type { RunWriter } from './writes.ts';
@@ -10,10 +11,12 @@ import type { RunWriter } from './writes.ts';
 export class Quarantine {
   private readonly sql: Statements;
   private readonly writer: RunWriter;
+  private readonly placer: Placer;
 
-  constructor(sql: Statements, writer: RunWriter) {
+  constructor(sql: Statements, writer: RunWriter, placer: Placer) {
     this.sql = sql;
     this.writer = writer;
+    this.placer = placer;
   }
 
   setAside(run: number, why: string, outcomes: readonly ParkedOutcome[], now: number): string {
@@ -25,14 +28,30 @@ export class Quarantine {
     return '[]';
   }
 
-  release(run: number, act: ActWrite, now: number): string | null {
+  fullKey(placed: readonly Placed[]): string | null {
+    // why: what somebody else has released meanwhile holds its key already
+    return this.placer.fullKey(placed.filter(({ run }) => this.sql.isAside.get(run) !== undefined));
+  }
+
+  release(run: number, act: ActWrite, now: number, placed: readonly Placed[]): string | null {
+    if (this.writer.doneBefore(act, now) !== null || this.sql.isAside.get(run) === undefined) return null;
+    for (const one of placed) {
+      if (this.sql.isAside.get(one.run) === undefined) continue;
+      const { firstBody } = this.sql.definitionOfRun.get(one.run) ?? {};
+      this.placer.place(one, (node) => Number(firstBody) + node);
+      if (one.run !== run) this.show(one.run);
+    }
+    this.show(run);
+    this.writer.act(run, act, now);
+    return '[]';
+  }
+
+  private show(run: number): void {
     const status = Number(this.sql.runStatus.get(run)?.['status'] ?? 0);
-    if (this.writer.doneBefore(act, now) !== null || this.sql.releaseRun.run(run).changes !== 1) return null;
+    this.sql.releaseRun.run(run);
     this.sql.showTasks.run(run, status);
     if (status !== runCode('paused')) this.sql.uncoverMaps.run(run);
     this.sql.shareRun.run(run);
-    this.writer.act(run, act, now);
-    return '[]';
   }
 
   abandon(run: number, act: ActWrite, now: number): string | null {

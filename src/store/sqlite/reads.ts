@@ -1,3 +1,4 @@
+import type { KinFacts } from '../../core/children.ts';
 import type { TaskState } from '../../core/run-state.ts';
 import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as acts from '../acts.ts';
@@ -25,6 +26,18 @@ export abstract class SqliteReads {
     const { childrenOf, childrenAt } = this.reading();
     const rows = place === undefined ? childrenOf.all(run) : childrenAt.all(run, place.node, place.item);
     return (rows as Row[]).map(readRun);
+  }
+
+  async kinOf({ run, tree }: { readonly run: number; readonly tree: number }, without: readonly number[]): Promise<KinFacts> {
+    const { openKin, dueKin, spoiledKin } = this.reading();
+    const others = JSON.stringify(without);
+    const found = dueKin.get(run, others);
+    const due = found === undefined ? null : { run: Number(found['run']), completion: Number(found['completion']) };
+    // Of those to be undone one may be asked already, and not have begun.
+    if (found?.['recall'] === 3 && due !== null) return { open: { run: due.run, isAsked: true }, due, incomplete: false };
+    const row = openKin.get(tree, run, others);
+    const open = row === undefined ? null : { run: Number(row['run']), isAsked: Number(row['recall']) >= 3 };
+    return { open, due, incomplete: open === null && due === null && spoiledKin.get(tree, run, others) !== undefined };
   }
 
   async untold(limit: number): Promise<number[]> {

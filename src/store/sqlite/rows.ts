@@ -2,7 +2,7 @@ import { PawlError } from '../../core/errors.ts';
 import { decode } from '../../core/codec.ts';
 import { LINK_KINDS, type EndedTask, type ParentLink, type RunFacts, type TaskFacts, type TaskState } from '../../core/run-state.ts';
 import { readFlow } from '../../core/run-flow.ts';
-import { RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
+import { isRunOver, RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
 import { readWaits } from '../../core/waits.ts';
 import type { PastTask } from '../acts.ts';
 import type { DeadRow, LogRow, MapCounts, RunRow, StoredLine, WorkerRow } from '../store.ts';
@@ -215,6 +215,7 @@ export function readRun(row: Row): RunRow {
     owner: numberOrNull(row['owner']),
     unclaimed: row['unclaimed'] === 1,
     quarantined: row['quarantined'] as string | null,
+    isImported: row['imported'] === 1,
     acceptedAt: number(row['accepted_at']),
     startAt: numberOrNull(row['start_at']),
     deadlineAt: numberOrNull(row['deadline_at']),
@@ -229,9 +230,16 @@ export function readRun(row: Row): RunRow {
     linkedFrom: numberOrNull(row['linked_from']),
     link: row['link'] === 'fork' || row['link'] === 'restart' ? row['link'] : null,
     parent: parentOf(row),
+    compensation: compensationOf(row),
     schedule: row['schedule'] as string | null,
     dueAt: numberOrNull(row['due_at']),
   };
+}
+
+function compensationOf(row: Row): RunRow['compensation'] {
+  const { compensated, incomplete } = readFlow(row['flow'] as string | null).flow;
+  if (!compensated) return null;
+  return !isRunOver[runStatus(row['status'])] ? 'running' : incomplete ? 'incomplete' : 'complete';
 }
 
 /** Dead letters: one whose row, or whose run's, cannot be read is still one. What names it is numbers, which can. */
@@ -303,6 +311,7 @@ function parentOf(row: Row): ParentLink | null {
     kind,
     tree: number(row['tree']),
     recalled: row['recall'] === 1,
+    completion: numberOrNull(row['completion']),
   };
 }
 

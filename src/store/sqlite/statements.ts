@@ -2,8 +2,8 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { CARE_SQL, dropRow, keysOf } from './statements-care.ts';
 import { LIMIT_SQL } from './statements-limits.ts';
 import { SCHEDULE_SQL } from './statements-schedules.ts';
+import { transferStatements } from './statements-transfer.ts';
 import { waitStatements } from './statements-waits.ts';
-import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '../../core/document-fields.ts';
 
 /**
  * All SQL of the SQLite store, named after what it does to the rows; prepared once. Positions of `?` follow the columns as written.
@@ -20,7 +20,7 @@ const columnsOf = (table: string, columns: string): string =>
 
 const RUN = `r.id, r.uid, r.definition, d.workflow, d.version, r.status, r.generation, r.rev, r.format, r.owner, r.rank, r.unclaimed,
   r.accepted_at, r.start_at, r.deadline_at, r.finished_at, r.reason, r.quarantined, r.key, r.tags, r.traceparent, r.has_output, r.input, r.output, r.resume_to, r.linked_from, r.link, r.schedule, r.due_at, r.flow,
-  r.parent, r.parent_node, r.parent_item, r.parent_generation, r.parent_name, r.parent_kind, r.tree, r.recall
+  r.parent, r.parent_node, r.parent_item, r.parent_generation, r.parent_name, r.parent_kind, r.tree, r.recall, r.completion, r.imported
   FROM runs r JOIN definitions d ON d.id = r.definition`;
 
 /**
@@ -69,46 +69,6 @@ const renaming = {
   ) as Record<`rebody_${(typeof BODY_TABLES)[number]}`, string>),
 };
 
-/** A document's field as a column: `finishedAt` is `finished_at`. */
-const columnOf = (field: string): string => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-
-/** What an import gives a row beside the fields of the document. */
-const GIVEN = {
-  tasks: ['run', 'body'],
-  maps: ['run', 'body'],
-  attempts: ['run', 'worker'],
-  steps: ['run'],
-  logs: ['run'],
-  generations: ['run'],
-  run_generations: ['run'],
-} as const satisfies Record<DocumentTable, readonly string[]>;
-
-function importing(table: string, given: readonly string[], fields: readonly string[]): string {
-  const columns = [...given, ...fields.map(columnOf)];
-  return `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(',')})`;
-}
-
-/** Of a quarantined run an instant that is due lies below zero. */
-const valueOf = (field: string): string => (field === 'dueAt' ? 'abs(due_at)' : columnOf(field));
-
-function exporting(table: string, fields: readonly string[], where: string): string {
-  return `SELECT ${fields.map((field) => `${valueOf(field)} AS "${field}"`).join(', ')} FROM ${table} WHERE ${where}`;
-}
-
-const transfer = {
-  exportRun: exporting('runs', Object.keys(RUN_FIELDS), 'id = ?'),
-  importRun: importing('runs', ['id', 'uid', 'definition', 'rev'], Object.keys(RUN_FIELDS)),
-  ...(Object.fromEntries(
-    DOCUMENT_TABLES.flatMap((table) => {
-      const fields = Object.keys(TABLE_FIELDS[table]);
-      return [
-        [`export_${table}`, `${exporting(table, fields, 'run = ?')} ORDER BY ${RUN_TABLES[table]}`],
-        [`import_${table}`, importing(table, GIVEN[table], fields)],
-      ];
-    }),
-  ) as Record<`export_${DocumentTable}` | `import_${DocumentTable}`, string>),
-};
-
 const SQL = {
   ...clearing,
   ...renaming,
@@ -125,7 +85,12 @@ const SQL = {
   linkChild: `UPDATE runs SET parent = ?, parent_node = ?, parent_item = ?, parent_generation = ?, parent_name = ?, parent_kind = ?, tree = ? WHERE id = ?`,
   // why: whoever holds the state of an open child must notice that its place has another number
   renameChildren: `UPDATE runs SET parent_node = ?2, rev = rev + 1, owner = NULL WHERE parent IS NOT NULL AND parent = ?1 AND parent_node = ?3`,
-  relinkChild: 'UPDATE runs SET parent_generation = ?, recall = NULL, wake_at = ? WHERE id = ?',
+  relinkChild: 'UPDATE runs SET parent_generation = ?, recall = NULL, completion = NULL, wake_at = ? WHERE id = ?',
+  numberChild: 'UPDATE runs SET completion = ? WHERE id = ?',
+  // why: due at once, as what is let go of
+  askUndo: 'UPDATE runs SET recall = 3, wake_at = CASE WHEN quarantined IS NULL THEN ? END WHERE id = ?',
+  undoBegins: 'UPDATE runs SET recall = 4, completion = NULL, wake_at = ? WHERE id = ?',
+  toldEnd: 'UPDATE runs SET parent_generation = ?, recall = NULL, completion = NULL, wake_at = NULL WHERE id = ?',
   // why: due at once, by a sweep of any process; a detached child (1) and hooks (4) go on
   recallPlace: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
     AND parent_node = ?3 AND parent_item = ?4 AND parent_generation <= ?5 AND status < 6 AND parent_kind NOT IN (1, 4)`,
@@ -133,10 +98,19 @@ const SQL = {
     AND parent_node = ?3 AND parent_generation <= ?4 AND status < 6 AND parent_kind NOT IN (1, 4)`,
   recallAll: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
     AND status < 6 AND parent_kind NOT IN (1, 4)`,
+  // why: what its parent wants undone it hears of next
+  recalled: 'UPDATE runs SET recall = CASE WHEN recall = 3 THEN 3 END, wake_at = CASE WHEN recall = 3 THEN wake_at ELSE ? END WHERE id = ?',
   told: 'UPDATE runs SET recall = NULL WHERE id = ? AND recall = 2',
   leaveUntold: 'UPDATE runs SET recall = 2 WHERE id = ?',
   untoldRuns: `SELECT r.id FROM runs r INDEXED BY runs_untold LEFT JOIN runs top ON top.id = r.parent
     WHERE r.recall = 2 AND r.quarantined IS NULL AND top.quarantined IS NULL ORDER BY r.id LIMIT ?`,
+  // why: by the tree, in which few are open and few have failed, however many children there are; runs of this commit are not what their rows say
+  openKin: `SELECT id AS run, recall FROM runs INDEXED BY runs_tree WHERE tree = ?1 AND status < 6 AND parent = ?2 AND parent_kind NOT IN (1, 4)
+    AND id NOT IN (SELECT value FROM json_each(?3)) LIMIT 1`,
+  dueKin: `SELECT id AS run, completion, recall FROM runs INDEXED BY runs_undoable WHERE parent = ?1 AND completion IS NOT NULL AND status IN (6, 7)
+    AND id NOT IN (SELECT value FROM json_each(?2)) ORDER BY completion DESC LIMIT 1`,
+  spoiledKin: `SELECT 1 FROM runs INDEXED BY runs_tree WHERE tree = ?1 AND status = 8 AND parent = ?2 AND parent_kind NOT IN (1, 4)
+    AND (completion IS NOT NULL OR json_extract(flow, '$.incomplete')) AND id NOT IN (SELECT value FROM json_each(?3)) LIMIT 1`,
   childrenOf: `SELECT ${RUN} WHERE r.parent IS NOT NULL AND r.parent = ? ORDER BY r.parent_node, r.parent_item, r.parent_generation, r.id`,
   childrenAt: `SELECT ${RUN} WHERE r.parent IS NOT NULL AND r.parent = ? AND r.parent_node = ? AND r.parent_item = ? ORDER BY r.parent_generation, r.id`,
   newestDefinition: `SELECT id, workflow, version, hash, graph, first_body AS firstBody FROM definitions WHERE workflow = ? ORDER BY id DESC LIMIT 1`,
@@ -215,23 +189,28 @@ const SQL = {
 
   // runs
   // why: a run that was never claimed is claimed as a whole; while it is paused (0) it is not
-  moveRun: `UPDATE runs SET status = ?, generation = ?, deadline_at = ?, wake_at = CASE WHEN recall = 1 THEN wake_at ELSE ? END, resume_to = ?, finished_at = NULL, reason = NULL, output = NULL,
+  moveRun: `UPDATE runs SET status = ?, generation = ?, deadline_at = ?, wake_at = CASE WHEN recall IN (1, 3) THEN wake_at ELSE ? END, resume_to = ?, finished_at = NULL, reason = NULL, output = NULL,
     has_output = 0, unclaimed = CASE WHEN unclaimed IS NOT NULL THEN ? END WHERE id = ?`,
-  flowRun: 'UPDATE runs SET flow = ?, wake_at = CASE WHEN recall = 1 THEN wake_at ELSE ? END WHERE id = ?',
+  flowRun: 'UPDATE runs SET flow = ?, wake_at = CASE WHEN recall IN (1, 3) THEN wake_at ELSE ? END WHERE id = ?',
   // why: what has rows of tasks is not claimed as a whole any more
   breakOpen: 'UPDATE runs SET unclaimed = NULL WHERE id = ? AND unclaimed IS NOT NULL',
   // why: a body below zero is nobody's: no claim meets what is paused
   coverTasks: 'UPDATE tasks SET body = -body WHERE run = ? AND body > 0 AND status <= 4',
   uncoverTasks: 'UPDATE tasks SET body = -body WHERE run = ? AND body < 0 AND status <= 4',
   uncoverMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body < 0',
-  endRun: `UPDATE runs SET status = ?, reason = ?, output = ?, has_output = ?, finished_at = ?, wake_at = NULL, recall = NULL, unclaimed = NULL WHERE id = ?`,
+  endRun: `UPDATE runs SET status = ?, reason = ?, output = ?, has_output = ?, finished_at = ?,
+    wake_at = CASE WHEN recall = 3 THEN wake_at END, recall = CASE WHEN recall = 3 THEN 3 END, unclaimed = NULL WHERE id = ?`,
   dropOpenKey: 'DELETE FROM keys WHERE run = ? AND while_open = 1',
   quarantine: 'UPDATE runs SET quarantined = ?, unclaimed = CASE WHEN unclaimed IS NOT NULL THEN 0 END, wake_at = NULL WHERE id = ?',
   // why: a body below zero is nobody's: no claim and no sweep meets the run's rows any more
   hideTasks: 'UPDATE tasks SET body = -abs(body), due_at = -abs(due_at) WHERE run = ? AND status <= 4',
   hideMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body > 0',
-  quarantinedRuns: `SELECT ${RUN} WHERE r.quarantined IS NOT NULL ORDER BY r.id LIMIT ?`,
-  releaseRun: `UPDATE runs SET quarantined = NULL, wake_at = CASE WHEN recall = 1 THEN 0 WHEN status = 0 THEN start_at WHEN status < 4 THEN
+  // why: what was imported with another run goes on with that one
+  quarantinedRuns: `SELECT ${RUN} WHERE r.quarantined IS NOT NULL
+    AND (r.imported IS NULL OR r.parent IS NULL OR NOT EXISTS (SELECT 1 FROM runs top WHERE top.id = r.parent AND top.imported = 1)) ORDER BY r.id LIMIT ?`,
+  definitionOfRun: 'SELECT d.first_body AS firstBody FROM runs r JOIN definitions d ON d.id = r.definition WHERE r.id = ?',
+  isAside: 'SELECT 1 AS n FROM runs WHERE id = ? AND quarantined IS NOT NULL',
+  releaseRun: `UPDATE runs SET quarantined = NULL, imported = NULL, wake_at = CASE WHEN recall IN (1, 3) THEN 0 WHEN status = 0 THEN start_at WHEN status < 4 THEN
     coalesce(min(deadline_at, json_extract(flow, '$.retryAt')), deadline_at, json_extract(flow, '$.retryAt')) END,
     unclaimed = CASE WHEN unclaimed IS NOT NULL AND status <> 3 THEN 1 ELSE unclaimed END WHERE id = ? AND quarantined IS NOT NULL`,
   // why: what is paused besides stays out of the queue
@@ -239,7 +218,7 @@ const SQL = {
   cancelRest: `UPDATE tasks SET status = 9, token = NULL, worker = NULL, next = NULL, due_at = NULL, waits = NULL, finished_at = ?, reason = 'marked_failed'
     WHERE run = ? AND status <= 4`,
   // why: no kernel sees this end, so its parent, where it still waits for the run, is told by a sweep
-  abandonRun: `UPDATE runs SET status = 8, reason = 'marked_failed', quarantined = NULL, unclaimed = NULL, finished_at = ?,
+  abandonRun: `UPDATE runs SET status = 8, reason = 'marked_failed', quarantined = NULL, imported = NULL, unclaimed = NULL, finished_at = ?,
     recall = CASE WHEN parent_kind NOT IN (1, 4) AND recall IS NOT 1 THEN 2 END WHERE id = ? AND quarantined IS NOT NULL RETURNING generation`,
   parkedOf: 'SELECT id, node, item, token, outcome FROM parked WHERE run = ? ORDER BY id',
   // why: what was parked again while the others were applied stays
@@ -267,7 +246,7 @@ const SQL = {
   unclaimedRuns: `SELECT id, rank FROM runs WHERE unclaimed = 1 AND definition = ? AND format <= ? ORDER BY rank, id LIMIT ?`,
   claimRun: `UPDATE runs SET unclaimed = NULL, owner = ?, rev = rev + 1 WHERE id = ? AND unclaimed = 1
     RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, traceparent, due_at, input, flow,
-    parent, parent_node, parent_item, parent_generation, parent_name, parent_kind, tree, recall`,
+    parent, parent_node, parent_item, parent_generation, parent_name, parent_kind, tree, recall, completion`,
   nextQueuedBody: 'SELECT body FROM tasks WHERE status <= 4 AND status = 1 AND body > ? ORDER BY body LIMIT 1',
   queuedTasks: `SELECT t.run, t.node, t.item, t.rank FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2 WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
   claimable: `SELECT r.definition, r.owner FROM runs r WHERE r.id = ? AND r.quarantined IS NULL AND r.format <= ?`,
@@ -326,12 +305,7 @@ const SQL = {
 
   ...CARE_SQL,
 
-  // transfer of one run
-  ...transfer,
-  uidTaken: 'SELECT 1 AS n FROM runs WHERE uid = ?',
-  keyTaken: 'SELECT 1 AS n FROM keys WHERE workflow = ? AND key = ?',
-  keepLeftover: 'SELECT due_at FROM leftovers WHERE run = ?',
-  exportKey: 'SELECT input_hash AS inputHash, until, while_open AS whileOpen FROM keys WHERE workflow = ? AND key = ? AND run = ?',
+  ...transferStatements(RUN_TABLES),
   // facts for a diagnosis
   countQuarantined: 'SELECT count(*) AS n FROM runs WHERE quarantined IS NOT NULL',
   oldestQueued: `SELECT first_queued_at AS at FROM tasks WHERE status <= 4 AND status = 1 AND body = ? ORDER BY rank LIMIT 1`,
@@ -398,6 +372,7 @@ const SQL = {
       WHEN r.status = 1 THEN NOT EXISTS (SELECT 1 FROM gates e WHERE e.run = r.id)
       ELSE r.status IN (2, 4, 5) AND json_extract(r.flow, '$.retryAt') IS NULL AND NOT EXISTS (SELECT 1 FROM maps m WHERE m.run = r.id
         AND (m.closed IS NULL AND (m.next < m.n OR m.again > 0) OR m.next > m.ok + m.failed + m.cancelled + m.skipped + m.again))
+      AND NOT EXISTS (SELECT 1 FROM runs c WHERE c.parent = r.id AND c.parent IS NOT NULL AND c.parent_kind NOT IN (1, 4) AND (c.status < 6 OR c.recall = 3))
       AND NOT EXISTS (WITH RECURSIVE nodes(node) AS (SELECT min(node) FROM tasks WHERE run = r.id UNION ALL
         SELECT (SELECT min(node) FROM tasks WHERE run = r.id AND node > nodes.node) FROM nodes WHERE nodes.node IS NOT NULL)
         SELECT 1 FROM nodes CROSS JOIN tasks t ON t.run = r.id AND t.node = nodes.node AND t.item = -1

@@ -10,6 +10,7 @@ import { Claimer, NOTHING_CLAIMED } from './claims.ts';
 import { SqliteMailbox } from './mailbox.ts';
 import { Lanes } from './lanes.ts';
 import { LimitBook, SqliteCapacity } from './limits.ts';
+import { Placer } from './placing.ts';
 import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
 import { openFile } from './open-to-read.ts';
@@ -80,8 +81,9 @@ export class SqliteStore extends SqliteReads implements port.Store {
     this.sql = prepareStatements(db);
     const tasks = new TaskWriter(this.sql);
     const book = new LimitBook(this.sql);
-    this.writer = new RunWriter(this.sql, tasks, new Lanes(this.sql, book, () => this.epoch));
-    this.aside = new Quarantine(this.sql, this.writer);
+    const lanes = new Lanes(this.sql, book, () => this.epoch);
+    this.writer = new RunWriter(this.sql, tasks, lanes);
+    this.aside = new Quarantine(this.sql, this.writer, new Placer(this.sql, lanes));
     this.claimer = new Claimer(this.sql, tasks, book);
     this.dataVersion = -1;
   }
@@ -332,8 +334,12 @@ export class SqliteStore extends SqliteReads implements port.Store {
     });
   }
 
-  async release(run: number, act: acts.ActWrite, now: number): Promise<void> {
-    await this.write(() => this.recordIf(this.aside.release(run, act, now), now));
+  async release(run: number, act: acts.ActWrite, now: number, placed: readonly acts.Placed[] = []): Promise<string | null> {
+    return this.write(() => {
+      const full = this.aside.fullKey(placed);
+      if (full === null) this.recordIf(this.aside.release(run, act, now, placed), now);
+      return full;
+    });
   }
 
   async abandonRun(run: number, act: acts.ActWrite, now: number): Promise<void> {

@@ -1,163 +1,158 @@
-import { reopenWaits } from './mailbox.ts';
-import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable, type Field, type Fields } from '../../core/document-fields.ts';
+import {
+  DOCUMENT_TABLES,
+  LINK_FIELDS,
+  RUN_FIELDS,
+  TABLE_FIELDS,
+  type DocumentTable,
+  type Field,
+  type Fields,
+} from '../../core/document-fields.ts';
 import { PawlError } from '../../core/errors.ts';
-import type { Graph } from '../../core/graph.ts';
-import { runIdText } from '../../core/ids.ts';
-import type { DocumentRow, RunDocument } from '../../core/run-document.ts';
+import type { DocumentRow, RunDocument, RunPart } from '../../core/run-document.ts';
 import { isRunOver, isTerminal, type RunStatus, type TaskStatus } from '../../core/states.ts';
 import type { StoredDefinition } from '../store.ts';
 import type { Connection } from './connection.ts';
 import { STATE_FORMAT } from './driver.ts';
-import { openToRead } from './open-to-read.ts';
-import type { Row, Value } from './rows.ts';
-import { prepareStatements, SETUP, type Statements } from './statements.ts';
+import { reopenWaits } from './mailbox.ts';
+import type { Value } from './rows.ts';
+import { importedFields } from './statements-transfer.ts';
+import type { Statements } from './statements.ts';
 
-/** Rows that are read or written before others get their turn. */
+/** Rows that are written before others get their turn. */
 const PAGE = 500;
 /** An import that takes longer has failed: what it wrote is deleted by the next prune. */
 const IMPORT_MS = 3_600_000;
-const PATIENCE_MS = 10_000;
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** On one snapshot: of a file by a connection of its own, in pages; of a store in memory at once. */
-export async function exportRun(connection: Connection, uid: Uint8Array): Promise<RunDocument | null> {
-  if (connection.path === ':memory:') return connection.read(() => atOnce(reading(connection.sql(), uid)));
-  const { db } = openToRead(connection.path, PATIENCE_MS);
-  try {
-    db.exec(SETUP.beginRead);
-    const pages = reading(prepareStatements(db), uid);
-    for (let step = pages.next(); ; step = pages.next()) {
-      if (step.done === true) return step.value;
-      await nextTurn();
-    }
-  } finally {
-    db.close();
-  }
+/** One run of a document, and what it is here. */
+export interface Arriving {
+  readonly part: RunPart;
+  readonly run: number;
+  readonly uid: Uint8Array;
+  readonly definition: StoredDefinition;
 }
 
-function atOnce<T>(pages: Generator<undefined, T>): T {
-  for (let step = pages.next(); ; step = pages.next()) if (step.done === true) return step.value;
+interface Arrival extends Arriving {
+  readonly isOver: boolean;
+  /** Tasks that are maps under way: they hold no lease. */
+  readonly maps: ReadonlySet<unknown>;
 }
 
-/** Yields after every page. */
-function* reading(sql: Statements, uid: Uint8Array): Generator<undefined, RunDocument | null> {
-  const found = sql.runByUid.get(uid);
-  if (found === undefined) return null;
-  const run = Number(found['id']);
-  const row = sql.exportRun.get(run) as Row;
-  const stored = sql.definitionById.get(Number(found['definition']));
-  const key = row['key'] === null ? undefined : sql.exportKey.get(String(stored?.['workflow']), row['key'] ?? null, run);
-  const tables = {} as Record<DocumentTable, DocumentRow[]>;
-  for (const table of DOCUMENT_TABLES) {
-    const rows: DocumentRow[] = (tables[table] = []);
-    for (const one of sql[`export_${table}`].iterate(run)) {
-      rows.push(toDocument(TABLE_FIELDS[table], one));
-      if (rows.length % PAGE === 0) yield;
-    }
-  }
-  return {
-    pawl: 1,
-    kind: 'run',
-    id: runIdText(uid),
-    definition: {
-      workflow: String(stored?.['workflow']),
-      version: String(stored?.['version']),
-      hash: String(stored?.['hash']),
-      graph: JSON.parse(String(stored?.['graph'])) as Graph,
-    },
-    run: toDocument(RUN_FIELDS, row),
-    key: key === undefined ? null : (key as unknown as RunDocument['key']),
-    ...tables,
-  };
+/** All runs of a document, each behind the one that it belongs to. */
+export function partsOf(document: RunDocument): readonly RunPart[] {
+  return [document, ...document.children];
 }
 
-function toDocument(fields: Fields, row: Row): DocumentRow {
-  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, shown(field, row[name] ?? null)]));
+/** What somebody ran where the run was exported: such a task gets a token here, under which its attempt is lost. */
+export function heldTasks(part: RunPart): number {
+  const maps = mapsOf(part);
+  return part.tasks.filter((task) => isHeld(task, maps)).length;
 }
 
-function shown(field: Field, value: Value): string | number | null {
-  if (field.kind === 'word' && field.position && value !== null) return field.of[Number(value)] ?? String(value);
-  return value as string | number | null;
-}
+const mapsOf = ({ maps }: RunPart): ReadonlySet<unknown> => new Set(maps.map((map) => map['node']));
 
-function stored(field: Field, value: string | number | null): Value {
-  return field.kind === 'word' && field.position && value !== null ? field.of.indexOf(String(value)) : value;
-}
-
-const columns = (fields: Fields, row: DocumentRow): Value[] =>
-  Object.entries(fields).map(([name, field]) => stored(field, row[name] ?? null));
+const isHeld = ({ status, item, node }: DocumentRow, maps: ReadonlySet<unknown>): boolean =>
+  status === 'running' && !(item === -1 && maps.has(node));
 
 /**
- * Rows of a run that is not there are met by nobody: the run's row goes last. Until then a row in `leftovers` sees to it that an import
- * that does not end is cleared away. An open run is quarantined, and its leases stay behind, so that nothing of it runs here. Where a person
- * releases it all the same, what was running elsewhere is not run again: nothing wakes the run, and it fails as stuck.
+ * Rows of a run that is not there are met by nobody: the rows of `runs` go last, all in one transaction. Until then a row in `leftovers` sees
+ * to it that an import that does not end is cleared away. An open run is quarantined, and its leases stay behind, so that nothing of it runs
+ * here: its attempts are parked as lost, which the kernel learns when a person lets it go on.
  */
-export async function importRun(
+export async function importRuns(
   connection: Connection,
-  target: { readonly run: number; readonly definition: StoredDefinition; readonly uid: Uint8Array; readonly now: number },
-  document: RunDocument,
+  arriving: readonly Arriving[],
+  { firstToken, now }: { readonly firstToken: number; readonly now: number },
 ): Promise<void> {
-  const { run, now } = target;
+  const arrivals = arriving.map((one): Arrival => ({
+    ...one,
+    isOver: isRunOver[one.part.run['status'] as RunStatus],
+    maps: mapsOf(one.part),
+  }));
   await connection.write(() => {
-    checkNew(connection.sql(), target.uid, document);
-    connection.sql().putLeftover.run(run, now + IMPORT_MS);
+    checkNew(connection.sql(), arrivals);
+    for (const { run } of arrivals) connection.sql().putLeftover.run(run, now + IMPORT_MS);
   });
   try {
-    for (const table of DOCUMENT_TABLES) {
-      const rows = document[table];
-      for (let from = 0; from < rows.length; from += PAGE) {
-        await connection.write(() => insertRows(connection.sql(), { table, rows: rows.slice(from, from + PAGE), document, ...target }));
-        await nextTurn();
-      }
+    for (const page of pagesOf(arrivals, firstToken)) {
+      await connection.write(() => {
+        for (const one of page) insertRow(connection.sql(), one, now);
+        for (const arrival of new Set(page.map((one) => one.arrival))) checkUnderWay(connection.sql(), arrival.run);
+      });
+      await nextTurn();
     }
-    await connection.write(() => insertRun(connection, document, target));
+    await connection.write(() => insertRuns(connection, arrivals, now));
   } catch (error) {
-    await connection.write(() => connection.sql().putLeftover.run(run, 0));
+    await connection.write(() => {
+      for (const { run } of arrivals) connection.sql().putLeftover.run(run, 0);
+    });
     throw error;
   }
 }
 
-export function checkNew(sql: Statements, uid: Uint8Array, { id, run }: RunDocument): void {
-  if (sql.uidTaken.get(uid) !== undefined)
-    throw new PawlError('RUN_EXISTS', `Run ${id} is in this store already.`, { details: { run: id } });
-  if (Number(run['format']) > STATE_FORMAT) {
-    throw new PawlError(
-      'RUN_DOCUMENT_INVALID',
-      `Run ${id} was written by a newer version of Pawl, in a format that this one does not know.`,
-      {
-        fix: 'Import it with the version that exported it, or a newer one.',
-      },
-    );
+export function checkNew(sql: Statements, runs: readonly Pick<Arriving, 'part' | 'uid'>[]): void {
+  for (const { part, uid } of runs) {
+    if (sql.uidTaken.get(uid) !== undefined)
+      throw new PawlError('RUN_EXISTS', `Run ${part.id} is in this store already.`, { details: { run: part.id } });
+    if (Number(part.run['format']) > STATE_FORMAT) {
+      const message = `Run ${part.id} was written by a newer version of Pawl, in a format that this one does not know.`;
+      throw new PawlError('RUN_DOCUMENT_INVALID', message, { fix: 'Import it with the version that exported it, or a newer one.' });
+    }
   }
 }
 
-const isOver = (document: RunDocument): boolean => isRunOver[document.run['status'] as RunStatus];
-
-interface Page {
+interface ArrivingRow {
+  readonly arrival: Arrival;
   readonly table: DocumentTable;
-  readonly rows: readonly DocumentRow[];
-  readonly document: RunDocument;
-  readonly run: number;
-  readonly definition: StoredDefinition;
+  readonly row: DocumentRow;
+  /** Of a task that somebody ran. */
+  readonly token: number | null;
 }
 
-function insertRows(sql: Statements, { table, rows, document, run, definition }: Page): void {
-  checkUnderWay(sql, run);
-  const insert = sql[`import_${table}`];
-  const over = isOver(document);
-  for (const row of rows) {
-    const body = definition.firstBody + Number(row['node']);
-    if (table === 'tasks') {
-      // why: as `hideTasks` leaves them
-      const isHidden = !over && !isTerminal[row['status'] as TaskStatus];
-      const dueAt = isHidden && row['dueAt'] !== null ? -Number(row['dueAt']) : null;
-      insert.run(run, isHidden ? -body : body, ...columns(TABLE_FIELDS.tasks, { ...row, dueAt }));
-      if (row['status'] === 'waiting') reopenWaits(sql, run, Number(row['node']), Number(row['item']));
-    } else if (table === 'maps') insert.run(run, over ? body : -body, ...columns(TABLE_FIELDS.maps, over ? { ...row, closed: 1 } : row));
-    else if (table === 'attempts') insert.run(run, 0, ...columns(TABLE_FIELDS.attempts, row));
-    else insert.run(run, ...columns(TABLE_FIELDS[table], row));
+function* pagesOf(arrivals: readonly Arrival[], firstToken: number): Generator<ArrivingRow[]> {
+  let page: ArrivingRow[] = [];
+  let next = firstToken;
+  for (const arrival of arrivals) {
+    for (const table of DOCUMENT_TABLES) {
+      for (const row of arrival.part[table]) {
+        const token = table === 'tasks' && isHeld(row, arrival.maps) ? next++ : null;
+        page.push({ arrival, table, row, token });
+        if (page.length < PAGE) continue;
+        yield page;
+        page = [];
+      }
+    }
   }
+  if (page.length > 0) yield page;
+}
+
+function insertRow(sql: Statements, { arrival, table, row, token }: ArrivingRow, now: number): void {
+  const { run, definition, isOver } = arrival;
+  const insert = sql[`import_${table}`];
+  const node = Number(row['node']);
+  const body = definition.firstBody + node;
+  if (table === 'tasks') {
+    // why: as `hideTasks` leaves them
+    const isHidden = !isOver && !isTerminal[row['status'] as TaskStatus];
+    const dueAt = isHidden && row['dueAt'] !== null ? -Number(row['dueAt']) : null;
+    insert.run(run, isHidden ? -body : body, token, token === null ? null : NOBODY, ...columns(table, { ...row, dueAt }));
+    if (token !== null) sql.park.run(run, node, Number(row['item']), token, LOST, now);
+    if (row['status'] === 'waiting') reopenWaits(sql, run, node, Number(row['item']));
+  } else if (table === 'maps') insert.run(run, isOver ? body : -body, ...columns(table, isOver ? { ...row, closed: 1 } : row));
+  else if (table === 'attempts') insert.run(run, NOBODY, ...columns(table, row));
+  else insert.run(run, ...columns(table, row));
+}
+
+/** A worker of another store has no number here. */
+const NOBODY = 0;
+const LOST = JSON.stringify({ kind: 'lost', crashed: false });
+
+const columns = (table: DocumentTable, row: DocumentRow): Value[] =>
+  importedFields(table).map((name) => stored((TABLE_FIELDS[table] as Fields)[name] as Field, row[name] ?? null));
+
+function stored(field: Field, value: string | number | null): Value {
+  return field.kind === 'word' && field.position && value !== null ? field.of.indexOf(String(value)) : value;
 }
 
 function checkUnderWay(sql: Statements, run: number): void {
@@ -165,26 +160,38 @@ function checkUnderWay(sql: Statements, run: number): void {
     throw new PawlError('STORE_BUSY', 'The import took so long that its rows were cleared away.', { fix: 'Import the run again.' });
 }
 
-function insertRun(
-  connection: Connection,
-  document: RunDocument,
-  {
-    run,
-    definition,
-    uid,
-    now,
-  }: { readonly run: number; readonly definition: StoredDefinition; readonly uid: Uint8Array; readonly now: number },
-): void {
+function insertRuns(connection: Connection, arrivals: readonly Arrival[], now: number): void {
   const sql = connection.sql();
-  checkUnderWay(sql, run);
-  checkNew(sql, uid, document);
-  const over = isOver(document);
-  const quarantined = document.run['quarantined'] ?? (over ? null : 'It was imported while it was open: it runs where it was exported.');
-  sql.importRun.run(run, uid, definition.id, 1, ...columns(RUN_FIELDS, { ...document.run, quarantined }));
-  const { key, run: row } = document;
-  // why: a key that somebody holds here stays theirs, and an open run would hold its key for ever
-  if (key !== null && over && sql.keyTaken.get(definition.workflow, String(row['key'])) === undefined)
-    sql.putKey.run(definition.workflow, String(row['key']), run, key.inputHash, key.until, 0);
-  sql.dropLeftover.run(run);
+  checkNew(sql, arrivals);
+  const numbers = new Map(arrivals.map(({ part, run }) => [part.id, run]));
+  const top = arrivals[0]?.run ?? 0;
+  for (const arrival of arrivals) {
+    checkUnderWay(sql, arrival.run);
+    insertRun(sql, arrival, numbers.get(String(arrival.part.link?.['parent'])) ?? null, top);
+    sql.dropLeftover.run(arrival.run);
+  }
   connection.touched(now);
+}
+
+const ASIDE = 'It was imported while it was open: it may still run where it was exported.';
+
+/** `parent`: null where the run to which it belonged is not in the document. */
+function insertRun(sql: Statements, { part, run, uid, definition, isOver }: Arrival, parent: number | null, top: number): void {
+  const { key, link, run: row } = part;
+  const quarantined = row['quarantined'] ?? (isOver ? null : ASIDE);
+  // why: what is to be told to nobody is not untold
+  const recall = link === null || (parent === null && link['recall'] === 2) ? null : (link['recall'] ?? null);
+  const given = { ...row, quarantined, unclaimed: row['unclaimed'] === 1 && !isOver ? 0 : null };
+  const values = Object.entries(RUN_FIELDS).map(([name, field]) => stored(field, (given as DocumentRow)[name] ?? null));
+  sql.importRun.run(run, uid, definition.id, 1, recall, isOver ? null : 1, ...values);
+  if (link !== null && parent !== null) {
+    const place = [link['node'], link['item'], link['generation'], link['name']].map((value) => value ?? null);
+    sql.linkChild.run(parent, ...place, stored(LINK_FIELDS['kind'] as Field, link['kind'] ?? null), top, run);
+    if (link['completion'] != null) sql.numberChild.run(link['completion'], run);
+    // why: one that is open is woken when it is released
+    if (recall === 3 && isOver) sql.askUndo.run(0, run);
+  }
+  // why: a key that somebody holds here stays theirs
+  if (key !== null && sql.keyTaken.get(definition.workflow, String(row['key'])) === undefined)
+    sql.putKey.run(definition.workflow, String(row['key']), run, key.inputHash, key.until, isOver ? 0 : key.whileOpen);
 }

@@ -195,6 +195,7 @@ export class RunWriter {
       if (item === ALL_ITEMS) this.sql.recallItems.run(now, state.run, node, generation);
       else this.sql.recallPlace.run(now, state.run, node, item, generation);
     }
+    if (changes.undo !== null) this.sql.askUndo.run(now, changes.undo);
   }
 
   /** What is copied must be what the kernel has seen. */
@@ -231,8 +232,12 @@ export class RunWriter {
   change(write: RunWrite, now: number, journal: JournalWriter): void {
     const { state, changes } = write;
     journal.run(state);
-    if (changes.kin !== 'none')
-      this.sql.relinkChild.run(state.parent?.generation ?? null, isRunOver[state.status] ? null : wakeOf(state), state.run);
+    if (changes.kin === 'told') this.sql.toldEnd.run(state.parent?.generation ?? null, state.run);
+    if (changes.kin === 'recalled') this.sql.recalled.run(wakeOf(state), state.run);
+    if (changes.kin === 'undo' || changes.kin === 'undone_again') this.sql.undoBegins.run(wakeOf(state), state.run);
+    if (changes.completion !== null) this.sql.numberChild.run(changes.completion, state.run);
+    if (changes.kin === 'reopened')
+      this.sql.relinkChild.run(state.parent?.generation ?? 0, isRunOver[state.status] ? null : wakeOf(state), state.run);
     if (write.act !== null) this.act(state.run, write.act, now);
     if (write.move !== null) this.renumber(state.run, write.move, write.firstBody, journal);
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
@@ -276,7 +281,8 @@ export class RunWriter {
 
   /** Admission, pause, resume, and the new generation that a reset opens. */
   private moveRun(state: RunState, changes: Changes, journal: JournalWriter): void {
-    if (changes.moves[0] !== undefined && isRunOver[changes.moves[0].from]) this.sql.archiveRun.run(state.run);
+    // why: one that is open again for its compensations alone goes on in its generation
+    if (changes.reset !== null && changes.moves[0] !== undefined && isRunOver[changes.moves[0].from]) this.sql.archiveRun.run(state.run);
     const status = changes.moves.at(-1)?.to ?? state.status;
     const { run, generation, deadlineAt, resumeTo } = state;
     const resumesTo = resumeTo === null ? null : runCode(resumeTo);

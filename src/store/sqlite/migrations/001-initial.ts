@@ -48,8 +48,11 @@ CREATE TABLE runs (
   parent_name TEXT,
   parent_kind INTEGER,
   tree INTEGER,
-  -- 1: its parent waits for it no more, it is to be cancelled; 2: it ended, and its parent does not know
+  -- 1: its parent waits for it no more, it is to be cancelled; 2: it ended, and its parent does not know; 3: its parent wants it undone;
+  -- 4: its parent waits until it has cleaned up
   recall INTEGER,
+  -- its place in its parent's order of completion, where it has done what may have to be undone
+  completion INTEGER,
   -- a person chose its definition: only one newer than this moves it by itself
   stays_until INTEGER,
   finished_at INTEGER,
@@ -57,6 +60,8 @@ CREATE TABLE runs (
   -- what it remembers beside its tasks: cause, cancel, policy, compensation, its own retry
   flow TEXT CHECK (json_valid(flow)),
   quarantined TEXT,
+  -- 1: it was open when it was imported, and has not gone on since; its tasks have no lanes and its key no gate yet
+  imported INTEGER,
   key TEXT,
   tags TEXT,
   traceparent TEXT,
@@ -68,6 +73,7 @@ CREATE TABLE runs (
 ) STRICT;
 CREATE INDEX runs_parent ON runs (parent, parent_node, parent_item, parent_generation) WHERE parent IS NOT NULL;
 CREATE INDEX runs_tree ON runs (tree, status) WHERE tree IS NOT NULL;
+CREATE INDEX runs_undoable ON runs (parent, completion) WHERE completion IS NOT NULL;
 CREATE INDEX runs_untold ON runs (id) WHERE recall = 2;
 CREATE INDEX runs_unclaimed ON runs (definition, rank, id) WHERE unclaimed = 1;
 CREATE INDEX runs_open ON runs (definition) WHERE status < 6;
