@@ -82,7 +82,8 @@ const SQL = {
   insertRun: `INSERT INTO runs (id, uid, definition, status, generation, rev, format, owner, rank, unclaimed, accepted_at, start_at, deadline_at,
     wake_at, finished_at, reason, key, tags, traceparent, has_output, input, output, linked_from, link)
     VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-  linkChild: `UPDATE runs SET parent = ?, parent_node = ?, parent_item = ?, parent_generation = ?, parent_name = ?, parent_kind = ?, tree = ? WHERE id = ?`,
+  linkChild: `UPDATE runs SET parent = ?1, parent_node = ?2, parent_item = ?3, parent_generation = ?4, parent_name = ?5, parent_kind = ?6, tree = ?7,
+    kept = (SELECT 1 FROM runs top WHERE top.id = ?7) WHERE id = ?8`,
   // why: whoever holds the state of an open child must notice that its place has another number
   renameChildren: `UPDATE runs SET parent_node = ?2, rev = rev + 1, owner = NULL WHERE parent IS NOT NULL AND parent = ?1 AND parent_node = ?3`,
   relinkChild: 'UPDATE runs SET parent_generation = ?, recall = NULL, completion = NULL, wake_at = ? WHERE id = ?',
