@@ -126,9 +126,10 @@ describe('what ran below another run', () => {
 
   test('stays as long as that, however old it is, and goes with it', async () => {
     const hold = Promise.withResolvers<null>();
-    const { engine, jump, pass } = worker({ use: [of(hold.promise), below] });
+    const flow = of(hold.promise);
+    const { engine, jump, pass } = worker({ use: [flow, below] });
     await engine.work({ drainOn: [] });
-    const top = await engine.start('top', undefined);
+    const top = await engine.start(flow);
     await pass(1_000);
     jump(400 * DAY);
     await pass(300_000);
@@ -145,9 +146,10 @@ describe('what ran below another run', () => {
   });
 
   test('goes by its own age once that is gone, a few rows at a time, whoever goes on with it', async () => {
-    const { engine, jump, pass, store } = worker({ use: [of(Promise.resolve()), below], retention: false });
+    const flow = of(Promise.resolve());
+    const { engine, jump, pass, store } = worker({ use: [flow, below], retention: false });
     await engine.work({ drainOn: [] });
-    await (await engine.start('top', undefined)).result();
+    await (await engine.start(flow)).result();
     await pass(1_000);
     jump(40 * DAY);
     const { care } = await store;
