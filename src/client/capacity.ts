@@ -1,6 +1,6 @@
 import { PawlError } from '../core/errors.ts';
 import type { Fair } from '../core/fair.ts';
-import { limitOf, type LimitKind, type LimitValue } from '../core/limits.ts';
+import { limitOf, type Declared, type LimitKind, type LimitValue } from '../core/limits.ts';
 import { rateText } from '../core/needs-options.ts';
 import { nameProblem, shown } from '../core/problems.ts';
 import type { Store } from '../store/store.ts';
@@ -68,9 +68,21 @@ export class Capacity {
     const limit = limitOf(name, value, options.kind === 'key' ? 'key' : 'pool', 'limit');
     if (options.kind !== undefined && options.kind !== limit.kind)
       throw new PawlError('CONFIG_OPTION', `limit: ${shown(value)} is no value of a ${options.kind}.`);
+    if (options.kind === undefined) await this.checkMeant(limit, value);
     const act = operatorAct({ kind: 'limit', name }, 'set', options, { kind: limit.kind, value: textOf(limit.value) });
     await this.store.capacity.set(limit, this.writer.now(), act);
     await this.writer.heardOf();
+  }
+
+  /** A value of another kind than the limit of this name would be a limit that nobody asks. */
+  private async checkMeant({ kind, name }: Declared, value: unknown): Promise<void> {
+    const kinds = (await this.store.capacity.list()).filter((row) => row.name === name).map((row) => row.kind);
+    if (kinds.length === 0 || kinds.includes(kind)) return;
+    const [is] = kinds;
+    throw new PawlError(
+      'CONFIG_OPTION',
+      `limit: ${shown(name)} is a ${is}, and ${shown(value)} is no value of one${is === 'key' ? ': say that the kind is key' : ''}.`,
+    );
   }
 
   async clear(name: string, options: LimitOptions): Promise<boolean> {

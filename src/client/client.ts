@@ -25,7 +25,7 @@ import { withWaitReasons } from './waits.ts';
 import { compensationFact, inspectRun, type InspectOptions, type RunDetail } from './inspect.ts';
 import { LogReader, nodeNamed, type LogFilter, type LogPage, type LogQuery } from './logs.ts';
 import { namedVersion } from './named-version.ts';
-import { isCause, isListed, parkedOf, taskView, viewOf, type RunView, type TaskView } from './views.ts';
+import { isCause, isListed, parkedOf, rowless, taskView, viewOf, type RunView, type TaskView } from './views.ts';
 
 type AnyWorkflow = Workflow<never, unknown>;
 
@@ -34,7 +34,7 @@ export interface StartOptions {
   readonly key?: string | { readonly value: string; readonly for?: 'kept' | 'open' | Duration; readonly onDuplicate?: 'return' | 'reject' };
   /** Starts so much later. */
   readonly delay?: Duration;
-  /** Or at this instant. */
+  /** Or at this instant: not both. */
   readonly startAt?: Date;
   /** Higher goes first; a unit is worth a minute of waiting. */
   readonly priority?: number;
@@ -260,12 +260,11 @@ export class Client {
     const row = await this.find(id);
     const graph = await this.graphOf(row);
     const states = await this.store.tasksOf(row.run, options.items === true);
-    const rows = states.map((state) => taskView(graph, state));
-    const seen = new Set(states.map((state) => state.node));
-    const pending = graph.nodes.filter((node) => isListed(node) && !seen.has(node.index));
-    // Of a run that was failed in quarantine, what never began has no row and is cancelled with it.
-    const rest = isRunOver[row.status] ? ({ status: 'cancelled', reason: 'marked_failed' } as const) : ({ status: 'pending' } as const);
-    return [...rows, ...pending.map((node): TaskView => ({ task: node.id, attempt: 0, ...rest }))];
+    const byNode = Map.groupBy(states, (state) => state.node);
+    return graph.nodes.flatMap((node) => {
+      const rows = byNode.get(node.index)?.map((state) => taskView(graph, state));
+      return rows ?? (isListed(node) ? [rowless(row, graph, node)] : []);
+    });
   }
 
   async list(query: RunQuery = {}): Promise<{ readonly runs: readonly RunView[]; readonly next?: string }> {
@@ -450,6 +449,7 @@ function checkedPriority(priority = 0): number {
 
 function startInstant(options: StartOptions, now: number): number | null {
   if (options.startAt === undefined) return delayedInstant(options.delay, now);
+  if (options.delay !== undefined) throw new PawlError('CONFIG_OPTION', 'delay, startAt: give one of them, not both.');
   const at = options.startAt instanceof Date ? options.startAt.getTime() : Number.NaN;
   if (Number.isFinite(at)) return at;
   const given = options.startAt instanceof Date ? 'an invalid one' : shown(options.startAt);

@@ -8,7 +8,7 @@ import { parseError } from '../core/values.ts';
 import type { WaitReason } from '../core/why-capacity.ts';
 import type { AttemptRow, MapCounts, RunRow, Store } from '../store/store.ts';
 import { kinOf, type KinView } from './kin.ts';
-import { isListed, parkedOf, taskView, viewOf, type RunView, type TaskView } from './views.ts';
+import { isListed, parkedOf, rowless, taskView, viewOf, type RunView, type TaskView } from './views.ts';
 
 /** Of a map's items that have a row so many are given where they are asked for. */
 const ITEMS = 10_000;
@@ -75,7 +75,7 @@ export async function inspectRun(store: Store, row: RunRow, graph: CompiledGraph
     const { kind } = node.task;
     const rows = byNode.get(node.index) ?? [];
     const isRowless = isListed(node) && !rows.some((state) => state.item < 0);
-    if (isRowless) tasks.push({ task: node.id, kind, ...roleOf(node), status: 'pending', attempt: 0, attempts: [] });
+    if (isRowless) tasks.push({ ...rowless(row, graph, node), kind, ...roleOf(node), attempts: [] });
     for (const state of rows.slice(0, ITEMS + 1)) tasks.push(await detail(store, { row, graph, state, node, map: counts.get(node.index) }));
   }
   return {

@@ -62,7 +62,7 @@ export function scheduleVerbs(host: { scheduleClient(): Promise<ScheduleClient>;
       checkOptions(by, 'schedules.delete', OPTIONS.actor);
       return (await named(name)).delete(name, by);
     },
-    /** A run now, whatever the rule and `overlap` say; `ctx.dueAt` is this instant. Also while it is paused. */
+    /** A run now, whatever the rule and `overlap` say; `ctx.dueAt` is this instant. Also while it is paused. While it is open `overlap` takes it as one of the schedule. */
     trigger: async (name: string, by: ActorOptions = {}): Promise<Run<unknown>> => {
       checkOptions(by, 'schedules.trigger', OPTIONS.actor);
       return host.handle(await (await named(name)).trigger(name, by), true);

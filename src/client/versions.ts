@@ -7,6 +7,8 @@ import { runIdText } from '../core/ids.ts';
 import { isHeld, planMove, type Obstacle } from '../core/moving.ts';
 import { shown } from '../core/problems.ts';
 import { isRunOver, RUN_STATUSES } from '../core/states.ts';
+import { checkArgument } from '../core/options.ts';
+import { ARGUMENT } from './options.ts';
 import type { RunRow, Store, VersionRow, WorkerRow } from '../store/store.ts';
 import { checkAside, type ActMaker, type ActOptions } from './acts.ts';
 import type { Client, ClientWriter, RunQuery } from './client.ts';
@@ -83,6 +85,7 @@ export class Versions {
   }
 
   async move(id: string, options: MoveOptions): Promise<MoveReport> {
+    checkArgument(options.to, 'to', ARGUMENT.aString);
     const row = await this.client.find(id);
     const versions = await this.store.versions([row.workflow]);
     const to = namedVersion(row.workflow, options.to, versions);
@@ -107,6 +110,7 @@ export class Versions {
 
   /** Every open run that matches, page by page. */
   async *moveAll(query: RunQuery, options: MoveOptions): AsyncGenerator<RunMoved> {
+    checkArgument(options.to, 'to', ARGUMENT.aString);
     const status = (query.status ?? RUN_STATUSES).filter((one) => !isRunOver[one]);
     let cursor = query.cursor;
     if (status.length === 0) return;

@@ -1,7 +1,7 @@
 import type { CompiledGraph, GraphNode } from '../core/compile.ts';
 import { runIdText } from '../core/ids.ts';
 import type { EndedTask, TaskState } from '../core/run-state.ts';
-import type { Reason, RunStatus, TaskStatus } from '../core/states.ts';
+import { isRunOver, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
 import type { TaskError } from '../core/types.ts';
 import { parseError } from '../core/values.ts';
 import type { RunRow, Store } from '../store/store.ts';
@@ -88,6 +88,16 @@ export function taskView(graph: CompiledGraph, state: TaskState): TaskView {
     ...('cached' in state && state.cached ? { cached: true as const } : {}),
     ...((state.status === 'retrying' || state.status === 'waiting') && state.dueAt !== null ? { dueAt: new Date(state.dueAt) } : {}),
   };
+}
+
+/**
+ * A task without a row. Of a run that nobody has claimed yet the roots are in the queue all the same; of one that was failed in quarantine, what
+ * never began is cancelled with it.
+ */
+export function rowless(row: RunRow, { plainRoots }: CompiledGraph, { id, index }: GraphNode): TaskView {
+  if (isRunOver[row.status]) return { task: id, attempt: 0, status: 'cancelled', reason: 'marked_failed' };
+  const isQueued = row.unclaimed && row.status === 'running' && plainRoots?.includes(index) === true;
+  return { task: id, attempt: 0, status: isQueued ? 'queued' : 'pending' };
 }
 
 /** Every task has its line; a handler only from the moment it is sure to have one: a teardown from the start, others once they begin. */

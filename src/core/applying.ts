@@ -30,9 +30,9 @@ export function apply(turn: Turn, event: RunEvent): boolean {
   if (event.type === 'discard') return discard(turn, event.node, event.item);
   if (event.type === 'recall') return recalled(turn);
   if (event.type === 'reopened') return reopen(turn, event);
-  if (event.type === 'goOn') return goOn(turn, event.generation, () => reset(turn, REDRIVE_ALL));
   if (event.type === 'undo') return undoForParent(turn);
   if (event.type === 'undone_again') return undoneAgain(turn);
+  if (event.type === 'goOn') return goOn(turn, event.generation, () => reset(turn, REDRIVE_ALL));
   if (event.type === 'tell') return isRunOver[state.status] && (turn.changes.kin = 'told') === 'told';
   if (isRunOver[state.status]) return false;
   switch (event.type) {
@@ -54,11 +54,11 @@ export function apply(turn: Turn, event: RunEvent): boolean {
       if (next !== null) settle(turn, next);
       return true;
     }
-    case 'anew':
-      return applyAnew(turn, event);
     case 'kin':
       turn.kin = event.kin;
       return true;
+    case 'anew':
+      return applyAnew(turn, event);
     case 'cached':
       return applyCached(turn, event.node, event.item, event.output);
     case 'limit': {

@@ -1,20 +1,14 @@
 /** Compensations: what succeeded in a run is undone, what succeeded last first, its child runs with the rest (semantics, section 3). */
 import { isEnded, isUnderway, move } from './changes.ts';
 import type { KinFacts } from './children.ts';
-import type { CompiledGraph, GraphNode } from './compile.ts';
+import type { CompiledGraph } from './compile.ts';
 import { startHandler } from './ending.ts';
 import { decideOutcome } from './outcome.ts';
 import { endedItem } from './reset.ts';
 import { COMPENSATE_ON } from './roles.ts';
-import type { EndedTask, RunState, TaskState } from './run-state.ts';
+import type { EndedTask, RunState, TaskState, Undoable, Undoing } from './run-state.ts';
 import { isRunOver } from './states.ts';
 import type { Turn } from './turn.ts';
-
-interface Undoable {
-  readonly handler: GraphNode;
-  readonly item: number;
-  readonly completion: number;
-}
 
 const NO_KIN: KinFacts = { open: null, due: null, incomplete: false };
 const NONE: readonly number[] = [];
@@ -38,8 +32,16 @@ export function compensates(turn: Turn): boolean {
   if (kin.open !== null) {
     if (!kin.open.isAsked) changes.undo = kin.open.run;
   } else if (kin.due !== null && (own === null || kin.due.completion > own.completion)) changes.undo = kin.due.run;
-  else if (own !== null) startHandler(turn, own.handler, own.item);
+  else if (own !== null) undoOwn(turn, own);
   return true;
+}
+
+function undoOwn(turn: Turn, own: Undoable): void {
+  const { state, graph } = turn;
+  const handler = graph.nodes[own.handler];
+  if (state.undo !== null) state.undo.open = own;
+  state.undo?.left.pop();
+  if (handler !== undefined) startHandler(turn, handler, own.item);
 }
 
 /** Whether what the run comes to is undone, and there is anything that could be. */
@@ -65,33 +67,35 @@ export function reopenCleanup(turn: Turn): void {
 }
 
 /** What of the run's own succeeded last and is not undone yet. */
-function nextOwn(turn: Turn): Undoable | 'open' | null {
-  const { state } = turn;
-  let next: Undoable | null = null;
-  for (const one of undoable(turn)) {
-    const row = one.item < 0 ? state.tasks[one.handler.index] : state.served.get(one.handler.index)?.get(one.item);
-    if (isUnderway(row) && !isEnded(row)) return 'open';
-    if (!isUnderway(row) && (next === null || one.completion > next.completion)) next = one;
-  }
-  return next;
+function nextOwn({ graph, state }: Turn): Undoable | 'open' | null {
+  state.undo ??= undoing(graph, state);
+  const { left, open } = state.undo;
+  return open !== null && !isEnded(rowOf(state, open)) ? 'open' : (left.at(-1) ?? null);
 }
 
-/** Everything that succeeded here and can be undone. What was taken over from another run is that run's. */
-function undoable({ graph, state }: Turn): Undoable[] {
-  const found: Undoable[] = [];
-  for (const index of graph.upkeep?.compensations ?? NONE) {
-    const handler = graph.nodes[index];
-    const of = handler?.serves?.of ?? -1;
-    if (handler === undefined) continue;
-    const add = (task: EndedTask | undefined, item: number): void => {
-      if (task?.status === 'success' && task.completion !== null) found.push({ handler, item, completion: task.completion });
-    };
+const rowOf = (state: RunState, { handler, item }: Undoable): TaskState | undefined =>
+  item < 0 ? state.tasks[handler] : state.served.get(handler)?.get(item);
+
+/** Everything that succeeded here and can be undone, but for what has been. What was taken over from another run is that run's. */
+function undoing(graph: CompiledGraph, state: RunState): Undoing {
+  const left: Undoable[] = [];
+  let open: Undoable | null = null;
+  const add = (task: EndedTask | undefined, handler: number, item: number): void => {
+    if (task?.status !== 'success' || task.completion === null) return;
+    const one = { handler, item, completion: task.completion };
+    const row = rowOf(state, one);
+    if (!isUnderway(row)) left.push(one);
+    else if (!isEnded(row)) open = one;
+  };
+  for (const handler of graph.upkeep?.compensations ?? NONE) {
+    const of = graph.nodes[handler]?.serves?.of ?? -1;
     const map = state.maps.get(of);
     const task = state.tasks[of];
-    if (map !== undefined) for (let item = 0; item < map.next; item++) add(endedItem(map, item), item);
-    else if (graph.nodes[of]?.task.kind !== 'map' && isEnded(task)) add(task, -1);
+    if (map !== undefined) for (let item = 0; item < map.next; item++) add(endedItem(map, item), handler, item);
+    else if (graph.nodes[of]?.task.kind !== 'map' && isEnded(task)) add(task, handler, -1);
   }
-  return found;
+  left.sort((a, b) => a.completion - b.completion);
+  return { left, open };
 }
 
 /** Whether something was left that could not be undone, here or in a child run. */

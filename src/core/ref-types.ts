@@ -55,13 +55,18 @@ interface AnyMaybeProps {
   readonly [key: string]: MaybeBase<any> & AnyMaybeProps;
 }
 
+/** The places of a tuple: '0', '1', … */
+type Place<T> = Exclude<keyof T, keyof (readonly unknown[])>;
+
 type Props<T> =
   IsAny<T> extends true
     ? AnyProps
     : [T] extends [Whole]
       ? unknown
       : [T] extends [readonly (infer E)[]]
-        ? { readonly [index: number]: Ref<E>; readonly length: Ref<number> }
+        ? number extends T['length']
+          ? { readonly [index: number]: Ref<E>; readonly length: Ref<number> }
+          : { readonly [K in Place<T>]: Ref<T[K]> } & { readonly length: Ref<T['length']> }
         : [T] extends [object]
           ? { readonly [K in keyof T]-?: Ref<T[K]> }
           : unknown;
@@ -72,7 +77,9 @@ type MaybeProps<T> =
     : [T] extends [Whole]
       ? unknown
       : [T] extends [readonly (infer E)[]]
-        ? { readonly [index: number]: MaybeRef<E>; readonly length: MaybeRef<number> }
+        ? number extends T['length']
+          ? { readonly [index: number]: MaybeRef<E>; readonly length: MaybeRef<number> }
+          : { readonly [K in Place<T>]: MaybeRef<T[K]> } & { readonly length: MaybeRef<T['length']> }
         : [T] extends [object]
           ? { readonly [K in keyof T]-?: MaybeRef<T[K]> }
           : unknown;
@@ -146,7 +153,7 @@ export type Storable<T> = unknown extends T
                 : T;
 
 /** Intersected with the object that holds `run`: an error at `run` if what it returns cannot be stored. */
-export type StorableRun<O> = [O] extends [Storable<O>] ? unknown : { readonly run: Storable<O> };
+export type StorableRun<O> = [O] extends [Storable<O>] ? unknown : { readonly run: Storable<NoInfer<O>> };
 
 /** The same for a function that is an argument. */
 export type StorableFn<O> = [O] extends [Storable<O>] ? unknown : NotStorable<'what this function returns'>;

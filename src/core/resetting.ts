@@ -29,6 +29,7 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
   const before = flowText(state);
   if (state.flow.tripped)
     for (const map of state.maps.values()) if (!isEnded(state.tasks[map.node])) mapChange(changes, map.node).reopened = true;
+  state.undo = null;
   state.flow = { ...NO_FLOW, shares: state.flow.shares, called: state.flow.called, unstarted: state.flow.unstarted };
   state.generation = plan.generation;
   for (const { node, item, why } of plan.tasks) {
@@ -57,6 +58,7 @@ export function applyReset(turn: Turn, request: ResetRequest, plan: ResetPlan): 
 function undoAgain(turn: Turn, request: ResetRequest, plan: ResetPlan, targets: ReadonlyMap<string, ResetTarget>): void {
   const { state, changes } = turn;
   changes.reset = plan;
+  state.undo = null;
   state.generation = plan.generation;
   for (const { node, item, why } of plan.tasks) {
     const row = taskAt(state, node, item);

@@ -11,11 +11,11 @@ export function flowText({ flow, cause, cancelAsked }: Pick<RunState, 'flow' | '
     ...(flow.retries === 0 ? {} : { retries: flow.retries }),
     ...(flow.retryAt === null ? {} : { retryAt: flow.retryAt }),
     ...(flow.shares ? { shares: true } : {}),
-    ...(flow.again ? { again: true } : {}),
     ...(flow.called === null ? {} : { called: flow.called }),
     ...(flow.incomplete ? { incomplete: true } : {}),
     ...(flow.reopened ? { reopened: true } : {}),
     ...(flow.unstarted ? { unstarted: true } : {}),
+    ...(flow.again ? { again: true } : {}),
   };
   return Object.keys(bag).length === 0 ? null : JSON.stringify(bag);
 }
@@ -43,11 +43,11 @@ export function readFlow(text: string | null): StoredFlow {
       retries,
       retryAt,
       shares: bag['shares'] === true,
-      again: bag['again'] === true,
       called,
       incomplete: bag['incomplete'] === true,
       reopened: bag['reopened'] === true,
       unstarted: bag['unstarted'] === true,
+      again: bag['again'] === true,
     },
     cause: cause === undefined ? null : causeOf(cause),
     cancelAsked: cancel === undefined ? null : reasonOf(cancel),

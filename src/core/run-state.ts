@@ -210,6 +210,19 @@ export const NO_FLOW: RunFlow = {
   again: false,
 };
 
+/** A task or item and the handler that undoes it. */
+export interface Undoable {
+  readonly handler: number;
+  readonly item: number;
+  readonly completion: number;
+}
+
+export interface Undoing {
+  readonly left: Undoable[];
+  /** The one that is being undone. */
+  open: Undoable | null;
+}
+
 /**
  * A run as the kernel sees it: derived from its rows when a process first touches it, changed in place by `advance`, never written as such.
  * After a commit that failed it must be dropped and derived anew.
@@ -243,6 +256,8 @@ export interface RunState {
   readonly served: ReadonlyMap<number, Map<number, TaskState>>;
   /** The last place given out in the order of completion. */
   completions: number;
+  /** What of the run's own is still to be undone, what succeeded last at the end; null where this process has not looked yet. */
+  undo: Undoing | null;
   /** Tasks that are not terminal. */
   open: number;
 }
@@ -276,6 +291,7 @@ export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {
     flow: facts.flow ?? NO_FLOW,
     served: servedOf(graph),
     completions: 0,
+    undo: null,
     open: graph.taskCount,
   };
 }

@@ -209,8 +209,8 @@ export const RUN_TRANSITIONS: readonly Transition<RunStatus>[] = [
   { from: 'finishing', event: 'cleaned up', to: ['success', 'partial', 'failed', 'cancelled'] },
   { from: 'cancelling', event: 'cleaned up', to: ['failed', 'cancelled'] },
   { from: 'finishing', event: 'waits for its own retry', to: ['running'] },
-  { from: 'cancelling', event: 'cleaned up, its place was redriven', to: ['running'] },
   { from: 'success', event: 'its parent compensates', to: ['finishing'] },
   { from: 'partial', event: 'its parent compensates', to: ['finishing'] },
   { from: 'failed', event: 'redrive of a compensation', to: ['finishing'] },
+  { from: 'cancelling', event: 'cleaned up, its place was redriven', to: ['running'] },
 ];

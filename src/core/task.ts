@@ -17,7 +17,7 @@ export function task<IS extends Schema, O>(
     readonly input: IS;
     readonly output?: undefined;
     readonly run: Body<SOut<IS>, O>;
-  } & StorableRun<O>,
+  } & StorableRun<NoInfer<O>>,
 ): TaskImpl<SIn<IS>, O, SOut<IS>>;
 export function task<IS extends Schema, OS extends Schema>(
   def: TaskOpts & { readonly name: string; readonly input: IS; readonly output: OS; readonly run: Body<SOut<IS>, SIn<OS>> },
@@ -31,7 +31,7 @@ export function task<I, O>(
     readonly input?: undefined;
     readonly output?: undefined;
     readonly run: Body<I, O>;
-  } & StorableRun<O>,
+  } & StorableRun<NoInfer<O>>,
 ): TaskImpl<I, O>;
 export function task(def: unknown): AnyTask {
   const problems: Problem[] = [];

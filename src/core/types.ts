@@ -43,6 +43,9 @@ export interface NodeOpts<V = any, J extends Join = Join, W extends boolean = bo
 /** A task, or a function: with a contract of its own, retried and recorded like any task. */
 export type Handler<V, O = unknown> = Task<V, O, any, any> | ((value: V, ctx: Ctx) => Promise<O> | O);
 
+/** What a `catch` handler gives: a task whose body always throws has no output that it would have to fit. */
+type Gives<O> = [O] extends [never] ? any : NoInfer<O>;
+
 interface UsingOpts<T> {
   /** Runs when the setup has succeeded and every task inside has ended, however that was; gets what the setup gave. */
   readonly teardown: Handler<T>;
@@ -144,7 +147,7 @@ export interface Build extends WaitVerbs {
   run<I, O, B, J extends Join = never, W extends boolean = never>(
     task: Task<I, O, B, any>,
     input: In<NoInfer<I>>,
-    opts?: NodeOpts<NoInfer<B>, J, W, NoInfer<O>>,
+    opts?: NodeOpts<NoInfer<B>, J, W, Gives<O>>,
   ): Result<O, J, W>;
   /** A run of another workflow: its end is the end of the task. With `detached` only its acceptance is waited for. */
   run<I, O, J extends Join = never, W extends boolean = never, D extends boolean = false>(
@@ -157,7 +160,7 @@ export interface Build extends WaitVerbs {
     id: string,
     input: R & Tree<R>,
     fn: ((input: Simplify<Out<R>>, ctx: Ctx) => Promise<O> | O) & StorableFn<O>,
-    opts?: NodeOpts<Simplify<Out<NoInfer<R>>>, J, W, NoInfer<O>>,
+    opts?: NodeOpts<Simplify<Out<NoInfer<R>>>, J, W, Gives<O>>,
   ): Result<O, J, W>;
   /** The task once per item of a list; the value is the list of outputs, or with `settle` of how each item ended. */
   map<
@@ -258,7 +261,7 @@ export interface Build extends WaitVerbs {
   ): A;
   using<T, A, const R = Record<string, never>>(
     id: string,
-    opts: UsingOpts<NoInfer<T>> & {
+    opts: UsingOpts<T> & {
       readonly setup: ((input: Simplify<Out<R>>, ctx: Ctx) => Promise<T> | T) & StorableFn<T>;
       readonly input?: R & Tree<R>;
     },

@@ -2,7 +2,7 @@
 import type { Duration } from './duration.ts';
 import type { Join } from './graph.ts';
 import type { Schema, SOut } from './schema.ts';
-import type { AnyRef, In, RefBase, Result, Signal } from './types.ts';
+import type { Tree, AnyRef, In, RefBase, Result, Signal } from './types.ts';
 
 /** Of tasks that wait. */
 export interface WaitOpts<J extends Join = Join> {
@@ -73,9 +73,9 @@ export interface WaitVerbs {
    * Waits for the answer of a person, without a worker. A rejection fails it (`rejected`), as does a timeout (`approval_timeout`); neither is
    * a dead letter. With 'skip' it is skipped instead.
    */
-  approve<S extends Schema = never, J extends Join = never, M extends Missed = never, N extends Missed = never>(
+  approve<S extends Schema = never, J extends Join = never, M extends Missed = never, N extends Missed = never, const H = unknown>(
     id: string,
-    opts: ApproveOpts<J, M, N> & { readonly form?: S },
+    opts: ApproveOpts<J, M, N> & { readonly form?: S; readonly show?: H & Tree<H> },
   ): Result<Approval<[S] extends [never] ? undefined : SOut<S>>, J, [M | N] extends [never] ? never : Skips<M | N>>;
 }
 

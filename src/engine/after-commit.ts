@@ -26,6 +26,8 @@ export interface AfterHost {
   readonly onRunEnd: (run: number, end: RunEnd) => void;
   /** Null: of any key. */
   readonly onGate: (keys: readonly string[] | null) => void;
+  /** A run was opened anew: it may be one of an older version. */
+  readonly onReset: () => void;
   readonly onWait: (run: number, task: WaitingTask) => void;
   readonly onDue: (at: number) => void;
 }
@@ -77,6 +79,7 @@ export class AfterCommit {
     if (changes.moves.length > 0 || changes.reset !== null || changes.flow || move !== null) this.woken(state);
     // A run that was resumed stands in its line again.
     if (changes.gate === null && changes.moves.at(-1)?.to === 'queued') this.at.onGate(null);
+    if (changes.reset !== null) this.at.onReset();
     if (move !== null) {
       this.at.cache.put(entry);
       // Their places have other numbers now.

@@ -74,6 +74,7 @@ export class Committer {
   onUnknown: () => void = () => undefined;
   /** A run asked for the key of its workflow, or gave it up. */
   onGate: (keys: readonly string[] | null) => void = () => undefined;
+  onReset: () => void = () => undefined;
   /** A task began to wait for messages. */
   onWait: (run: number, task: WaitingTask) => void = () => undefined;
   /** Something will be due at this instant. */
@@ -100,6 +101,7 @@ export class Committer {
       onCommit: (seq) => this.onCommit(seq),
       onRunEnd: (run, end) => this.onRunEnd(run, end),
       onGate: (keys) => this.onGate(keys),
+      onReset: () => this.onReset(),
       onWait: (run, task) => this.onWait(run, task),
       onDue: (at) => this.onDue(at),
     });

@@ -107,6 +107,7 @@ export class EngineRuntime {
     committer.onCommit = (seq) => follower.committed(seq);
     const admission = new Admission(store, committer, logger);
     committer.onGate = (keys) => admission.hint(keys);
+    committer.onReset = () => this.worker?.runReset();
     committer.onBroken = (error) => void this.breakDown(error);
     committer.onUnknown = () => void this.opened?.then((parts) => this.rebirth(parts, null));
     committer.onRunEnd = (run, end) => {

@@ -2,7 +2,7 @@ import { advance, advanceMore, openFork, openRun, takeMore } from '../core/advan
 import { claimInPlace } from '../core/claiming.ts';
 import { cacheEntries, isCached } from '../core/caching.ts';
 import type { GraphNode } from '../core/compile.ts';
-import { noChanges, taskAt, type Changes } from '../core/changes.ts';
+import { noChanges, taskAt, type Changes, type TaskChange } from '../core/changes.ts';
 import { PawlError } from '../core/errors.ts';
 import { enterGate, sharesKey } from '../core/gates.ts';
 import { BadKey } from '../core/needs.ts';
@@ -12,6 +12,7 @@ import { isChecked, startable } from '../core/maps.ts';
 import type { ParentLink, RunFacts, RunningTask, RunState } from '../core/run-state.ts';
 import { emptyRunState, NO_FLOW } from '../core/run-state.ts';
 import { resetResult } from '../core/reset.ts';
+import { isTerminal } from '../core/states.ts';
 import { isAdmitted, type KernelSettings, type RunEvent } from '../core/turn.ts';
 import { ItemsNeeded } from '../core/values.ts';
 import type { ActWrite } from '../store/acts.ts';
@@ -334,11 +335,12 @@ export class Planner {
   ): Launch[] {
     const launches: Launch[] = [];
     if (nodes === 0) return launches;
+    if (at.hasNeeds && at.changes.moves.length > 0) capacity.waits(at.state.rank);
     for (let i = first; i < at.changes.tasks.length; i++) {
       const change = at.changes.tasks[i];
       if (change === undefined) continue;
       // What it held is free in this transaction: whoever waited for it can have it in the same one.
-      if (at.hasNeeds && change.from?.status === 'running' && change.to.status !== 'running') capacity.waits(change.from.rank);
+      if (at.hasNeeds && makesRoom(change)) capacity.waits(change.to.rank);
       // Later in the same commit it may have moved on: a loser of a first is cancelled as soon as it is queued.
       if (taskAt(at.state, change.to.node, change.to.item) !== change.to) continue;
       if (change.to.status === 'running' && change.to.phase === 'body' && change.from?.status === 'running') {
@@ -444,3 +446,9 @@ function nextChain(units: readonly EventUnit[], now: number): Chain {
   const attempt = units.find((unit) => unit.attempt !== null)?.attempt;
   return attempt == null ? { length: 1, since: now } : { length: attempt.chain.length + 1, since: attempt.chain.since };
 }
+
+/** Holds no more units, or no longer holds others back: a large task in its pool, or one whose turn with a serial key it was. */
+const makesRoom = ({ from, to }: TaskChange): boolean =>
+  from?.status === 'running'
+    ? to.status !== 'running'
+    : (from?.status === 'queued' || from?.status === 'retrying') && isTerminal[to.status];

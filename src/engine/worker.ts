@@ -224,6 +224,14 @@ export class Worker {
     if (this.schedules.isWatching) this.fireSoon();
   }
 
+  /** A run was opened anew: where it is one of an older version it goes on as one of the newest. */
+  runReset(): void {
+    if (this.isStopped) return;
+    this.mover
+      .runOnce(this.context())
+      .catch((error: unknown) => this.options.logger.error('runs could not be moved to a newer version', { error: messageOf(error) }));
+  }
+
   /** A schedule was made or changed, or has something more to do. */
   fireSoon(): void {
     if (!this.isStopped)

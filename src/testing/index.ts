@@ -11,6 +11,7 @@ import type { SendOptions, SendReport } from '../client/signals.ts';
 import { Run, type RunHost } from '../client/run.ts';
 import { engineParts, openSqlite, PARTS, type EngineOptions } from '../compose.ts';
 import { durationMs, type Duration } from '../core/duration.ts';
+import { LAST_INSTANT } from '../core/duration-text.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import { checkOptions } from '../core/options.ts';
@@ -18,6 +19,7 @@ import type { Ctx, Signal, Task, Workflow } from '../core/types.ts';
 import type { EngineParts } from '../engine/engine.ts';
 import { Engine, type StartArgs } from '../facade.ts';
 import { scheduleVerbs } from '../client/schedule-verbs.ts';
+import type { Heart } from '../engine/heart.ts';
 import type { ScheduleClient } from '../client/schedules.ts';
 import type { Ports } from '../engine/ports.ts';
 import { jsonLogger } from '../observe/log.ts';
@@ -78,7 +80,7 @@ export class TestEngine implements RunHost {
       ...parts,
       queues: null,
       openStore: () => this.store,
-      heart: () => () => ({ stop: async () => undefined }),
+      heart: (store) => (options) => this.heart(store, options.worker),
       ports: this.ports(),
       host: this.host(pid),
       logger: this.options.logger ?? jsonLogger((line) => process.stderr.write(line), 'error'),
@@ -107,6 +109,12 @@ export class TestEngine implements RunHost {
   private host(pid: number): EngineParts['host'] {
     const here = { name: `test:${pid}`, host: 'test', pid, pidStarted: String(pid), bootId: 'test', pidNamespace: 'test' };
     return { facts: (now) => ({ ...here, startedAt: now }), isDead: (worker) => this.deadPids.has(worker.pid) };
+  }
+
+  /** One beat that lasts: until it crashes, which the host proves, this process lives, however far the clock is moved. */
+  private heart(store: Store, worker: number): Heart {
+    const beat = store.beat(worker, this.time.now(), LAST_INSTANT);
+    return { stop: async () => void (await beat) };
   }
 
   private async ready(): Promise<Engine> {
@@ -307,6 +315,8 @@ export class TestEngine implements RunHost {
     for (let engine: Engine | null = null; engine !== this.engine && !this.isClosed;) {
       engine = await this.ready();
       yield* engine.pulse(ref, signal);
+      // It may have ended by the crash, before the next process is there.
+      await this.rebooting;
     }
   }
 

@@ -440,3 +440,17 @@ task({
     return halves.length;
   },
 });
+
+// ---- bodies that give nothing, or never end well ------------------------------------------------------------------------------------
+
+const throws = (): never => {
+  throw new Error('no');
+};
+const neverEnds = task({ name: 'never-ends', run: async () => throws() });
+const throwing = task({ name: 'throwing', input: z.string(), run: () => throws() });
+const nothing = task({ name: 'nothing', run: (_: string) => undefined });
+const isNull = task({ name: 'null', run: (_: string) => null });
+yes<Eq<OutputOf<typeof neverEnds>, never>>();
+yes<Eq<OutputOf<typeof throwing>, never>>();
+yes<Eq<OutputOf<typeof nothing>, undefined>>();
+yes<Eq<OutputOf<typeof isNull>, null>>();

@@ -86,12 +86,10 @@ const SQL = {
     kept = (SELECT 1 FROM runs top WHERE top.id = ?7) WHERE id = ?8`,
   // why: whoever holds the state of an open child must notice that its place has another number
   renameChildren: `UPDATE runs SET parent_node = ?2, rev = rev + 1, owner = NULL WHERE parent IS NOT NULL AND parent = ?1 AND parent_node = ?3`,
-  relinkChild: 'UPDATE runs SET parent_generation = ?, recall = NULL, completion = NULL, wake_at = ? WHERE id = ?',
+  relinkChild: 'UPDATE runs SET parent_generation = ?, recall = ?, completion = ?, wake_at = ? WHERE id = ?',
   numberChild: 'UPDATE runs SET completion = ? WHERE id = ?',
   // why: due at once, as what is let go of
   askUndo: 'UPDATE runs SET recall = 3, wake_at = CASE WHEN quarantined IS NULL THEN ? END WHERE id = ?',
-  undoBegins: 'UPDATE runs SET recall = 4, completion = NULL, wake_at = ? WHERE id = ?',
-  toldEnd: 'UPDATE runs SET parent_generation = ?, recall = NULL, completion = NULL, wake_at = NULL WHERE id = ?',
   // why: due at once, by a sweep of any process; a detached child (1) and hooks (4) go on
   recallPlace: `UPDATE runs SET recall = 1, wake_at = CASE WHEN quarantined IS NULL THEN ?1 END WHERE parent IS NOT NULL AND parent = ?2
     AND parent_node = ?3 AND parent_item = ?4 AND parent_generation <= ?5 AND status < 6 AND parent_kind NOT IN (1, 4)`,
@@ -377,7 +375,9 @@ const SQL = {
       AND NOT EXISTS (WITH RECURSIVE nodes(node) AS (SELECT min(node) FROM tasks WHERE run = r.id UNION ALL
         SELECT (SELECT min(node) FROM tasks WHERE run = r.id AND node > nodes.node) FROM nodes WHERE nodes.node IS NOT NULL)
         SELECT 1 FROM nodes CROSS JOIN tasks t ON t.run = r.id AND t.node = nodes.node AND t.item = -1
-        WHERE t.token IS NOT NULL OR t.status IN (1, 3, 4)) END) AS stuck
+        WHERE t.token IS NOT NULL OR t.status IN (1, 3, 4))
+       AND NOT EXISTS (SELECT 1 FROM runs c WHERE c.parent = r.id AND c.parent IS NOT NULL AND c.parent_kind NOT IN (1, 4)
+         AND (c.status < 6 OR c.recall = 3)) END) AS stuck
     FROM runs r INDEXED BY runs_open WHERE r.status < 6 AND (r.definition, r.id) > (?, ?) ORDER BY r.definition, r.id LIMIT ?`,
   anyLive: 'SELECT 1 AS n FROM tasks WHERE run = ? AND (token IS NOT NULL OR status IN (1, 3, 4)) LIMIT 1',
 } as const;

@@ -232,12 +232,9 @@ export class RunWriter {
   change(write: RunWrite, now: number, journal: JournalWriter): void {
     const { state, changes } = write;
     journal.run(state);
-    if (changes.kin === 'told') this.sql.toldEnd.run(state.parent?.generation ?? null, state.run);
     if (changes.kin === 'recalled') this.sql.recalled.run(wakeOf(state), state.run);
-    if (changes.kin === 'undo' || changes.kin === 'undone_again') this.sql.undoBegins.run(wakeOf(state), state.run);
+    else if (changes.kin !== 'none') this.relink(state, changes.kin);
     if (changes.completion !== null) this.sql.numberChild.run(changes.completion, state.run);
-    if (changes.kin === 'reopened')
-      this.sql.relinkChild.run(state.parent?.generation ?? 0, isRunOver[state.status] ? null : wakeOf(state), state.run);
     if (write.act !== null) this.act(state.run, write.act, now);
     if (write.move !== null) this.renumber(state.run, write.move, write.firstBody, journal);
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
@@ -253,6 +250,12 @@ export class RunWriter {
     if (changes.end?.from === 'paused') this.sql.uncoverMaps.run(state.run);
     if (write.untold === true) this.sql.leaveUntold.run(state.run);
     this.kin(state, changes, write.children, now, journal);
+  }
+
+  private relink(state: RunState, kin: Changes['kin']): void {
+    const { generation, completion } = state.parent ?? { generation: null, completion: null };
+    const wakeAt = isRunOver[state.status] ? null : wakeOf(state);
+    this.sql.relinkChild.run(generation, kin === 'undo' || kin === 'undone_again' ? 4 : null, completion, wakeAt, state.run);
   }
 
   private gate(run: number, { gate }: Changes): void {
