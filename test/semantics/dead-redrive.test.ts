@@ -1,7 +1,7 @@
-import { StatementSync } from 'node:sqlite';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { NonRetryableError, PawlError, task, workflow } from '../../src/index.ts';
 import { testEngine, type TestEngine } from '../../src/testing/index.ts';
+import { hook } from '../store/hooks.ts';
 
 const open: TestEngine[] = [];
 afterEach(async () => {
@@ -230,10 +230,11 @@ test('a run of many letters that go at a rate is looked at once, beside what eac
   await engine.settle();
   isBroken = false;
   let loads = 0;
-  const original = StatementSync.prototype.all as (...args: unknown[]) => unknown[];
-  vi.spyOn(StatementSync.prototype, 'all').mockImplementation(function (this: StatementSync, ...args: unknown[]) {
-    if (/item >= 0 AND status >= 5 ORDER BY item/.test(this.sourceSQL)) loads++;
-    return original.apply(this, args) as never;
+  const stop = hook({
+    onRun: (sql, next) => {
+      if (/item >= 0 AND status >= 5 ORDER BY item/.test(sql)) loads++;
+      return next();
+    },
   });
   try {
     const sent = collect(engine.dead.redrive({}, { perSecond: 5 }));
@@ -243,7 +244,7 @@ test('a run of many letters that go at a rate is looked at once, beside what eac
     expect(loads).toBe(11);
     expect((await run.status()).status).toBe('success');
   } finally {
-    vi.restoreAllMocks();
+    stop();
   }
 });
 
