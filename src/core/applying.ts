@@ -51,7 +51,8 @@ export function apply(turn: Turn, event: RunEvent): boolean {
       // A run that compensates hears of its children again: of those that it let go of, and of those that undo what they did.
       if (next === null && !(event.type === 'child' && state.flow.compensated)) return false;
       if (event.type === 'child' && event.end.undoable) noteCalled(turn, ++state.completions);
-      if (next !== null) settle(turn, next);
+      // Where a call of a group has ended, and others of it are open, the task stays as it is.
+      if (next !== null && next !== taskAt(state, event.node, event.item)) settle(turn, next);
       return true;
     }
     case 'kin':

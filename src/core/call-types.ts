@@ -1,4 +1,4 @@
-import type { Task, Workflow } from './types.ts';
+import type { Settled, Task, Workflow } from './types.ts';
 
 /** A task or a workflow, by what it gives. */
 interface Callee<O> {
@@ -31,5 +31,11 @@ export interface CallCtx {
   /** Many calls of `ctx.run` at once, `[name, task or workflow, input]` each: their results in order; the first failure, once all have ended. */
   all<const C extends readonly CtxCall[]>(
     calls: C & { readonly [K in keyof C]: Fitting<C[K]> },
+    options?: { readonly settle?: false },
   ): Promise<{ -readonly [K in keyof C]: C[K][1] extends Callee<infer O> ? O : never }>;
+  /** With `settle: true` how each of them ended, and none of their failures is thrown. `error.code` is that of the failure where it began. */
+  all<const C extends readonly CtxCall[]>(
+    calls: C & { readonly [K in keyof C]: Fitting<C[K]> },
+    options: { readonly settle: true },
+  ): Promise<{ -readonly [K in keyof C]: C[K][1] extends Callee<infer O> ? Settled<O> : never }>;
 }

@@ -32,6 +32,8 @@ export type RecordChange = { readonly node: number; readonly item: number; reado
   | { readonly kind: 'done'; readonly name: string; readonly value: string }
   /** All of them: the body begins anew. */
   | { readonly kind: 'forget' }
+  /** Those of its calls in generation `from` are kept for this one: the body was redriven. */
+  | { readonly kind: 'keep'; readonly from: number }
 );
 
 /** What to add to a map's counters; `n` is set where the map starts with this change. */

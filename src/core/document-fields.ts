@@ -62,7 +62,8 @@ export const RUN_FIELDS: Fields = {
 /** The place of a run in the one that started it, named by its id. */
 export const LINK_FIELDS: Fields = {
   parent: text(64),
-  node,
+  /** -1: of hooks, which stand for no task. */
+  node: item,
   item,
   generation: count,
   name: orNull(text(65_536)),
@@ -156,6 +157,7 @@ export const TABLE_FIELDS = {
     hash: orNull(text(256)),
     done: orNull(count),
     value: orNull(payload),
+    place: count,
   },
   /** In its own mailboxes; `id` says in which order they came, and is given anew elsewhere. */
   messages: { id: count, signal: text(65_536), key: orNull(text(500)), at: instant, expiresAt: instant, data: orNull(payload) },

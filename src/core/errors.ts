@@ -121,6 +121,8 @@ export const ERRORS = {
   STEP_DUPLICATE: entry(400, 1, "Give each step of a body its own name; in a loop name the turn: ctx.step(['call', i], …)."),
   STEP_CHANGED: entry(409, 1, 'The record under this name was written by another kind of call. Give the new call another name.'),
   STEP_SWALLOWED: entry(400, 1, 'Let what ctx.sleep, ctx.wait and ctx.restart throw leave the body: catch only what you expect.'),
+  STEP_NESTED: entry(400, 1, 'Make the call from the body itself, and give the step what it came to.'),
+  STEP_NOT_AWAITED: entry(400, 1, 'Await it, return it, or hand it to Promise.all or Promise.race.'),
   TASK_UNSAFE_WAITS: entry(400, 1, "Wait in a task of its own, before or after it (w.sleep, w.wait), or make the effects 'idempotent'."),
   SIGNAL_TIMEOUT: entry(504, 1, 'Catch it where the body has another way to go on.'),
   STEP_LIMIT: entry(400, 1, 'A body may record 10,000 steps; do more work in each.'),
@@ -239,7 +241,7 @@ function oneRecord(thrown: unknown, room: number, redactor: Redactor): ErrorReco
   const text = (key: string): string | undefined => {
     const value = safely(() => thrown[key]);
     if (typeof value === 'string') return redactor.text(value);
-    return typeof value === 'number' && key === 'code' ? redactor.text(String(value)) : undefined;
+    return typeof value === 'number' && key === 'code' && !isWebError(thrown) ? redactor.text(String(value)) : undefined;
   };
   const stack = text('stack');
   const code = text('code');
@@ -250,6 +252,9 @@ function oneRecord(thrown: unknown, room: number, redactor: Redactor): ErrorReco
     ...(stack === undefined ? {} : { stack: clip(stack, Math.min(LIMITS.stack, room)) }),
   };
 }
+
+/** Its number says nothing that its name does not say better: 20 is an AbortError. */
+const isWebError = (thrown: object): boolean => Object.prototype.toString.call(thrown) === '[object DOMException]';
 
 function describe(value: unknown, redactor: Redactor): string {
   if (typeof value === 'string') return value;

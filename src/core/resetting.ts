@@ -107,17 +107,31 @@ function restarted(doing: Doing, task: TaskState, target: ResetTarget | undefine
   if (doing.request.kind === 'mark' && target !== undefined) {
     return endTask(facts, { status: 'success', reason: 'manual', output: target.output ?? null }, doing.turn.now);
   }
+  if (isSameWork(doing, target) && mayHaveRecords(task)) keepCalls(doing.turn, task);
   if (target?.waits === true) return waitingOn(doing.turn, facts, doing.turn.graph.nodes[task.node]?.child?.workflow ?? '');
   return { ...facts, status: 'pending', ...(goesOn(doing, task, target) ? { goesOn: true } : {}) } satisfies PendingTask;
 }
 
 /** Of a redriven task that is a run of its own only what failed in it is done over. */
-function goesOn({ turn, request, why }: Doing, task: TaskState, target: ResetTarget | undefined): boolean {
-  const isSame = request.kind === 'redrive' && why !== 'downstream' && why !== 'ran_on_the_failure' && target?.edited === undefined;
-  if (turn.graph.nodes[task.node]?.child == null) return false;
+function goesOn(doing: Doing, task: TaskState, target: ResetTarget | undefined): boolean {
+  if (doing.turn.graph.nodes[task.node]?.child == null) return false;
   // Held back while the run is paused: what an earlier redrive has decided stands, as for one that is pending.
-  if (task.status === 'queued' && task.phase === 'body' && task.next === 'return') return request.kind === 'redrive';
-  return isSame && (task.status === 'failed' || task.status === 'cancelled');
+  if (task.status === 'queued' && task.phase === 'body' && task.next === 'return') return doing.request.kind === 'redrive';
+  return isSameWork(doing, target) && isUnfinished(task);
+}
+
+const isUnfinished = ({ status }: TaskState): boolean => status === 'failed' || status === 'cancelled';
+
+/** It is to do what it did before: nothing that it works on is another. */
+const isSameWork = ({ request, why }: Doing, target: ResetTarget | undefined): boolean =>
+  request.kind === 'redrive' && why !== 'downstream' && why !== 'ran_on_the_failure' && target?.edited === undefined;
+
+/** Of a body that began: what it called stands in the records of its generation. */
+const mayHaveRecords = (task: TaskState): boolean => isUnfinished(task) && task.begun > 0;
+
+/** Runs that a redriven body called are not begun anew: what they gave is taken, and those that failed go on (docs/adr/0016). */
+function keepCalls({ state, changes }: Turn, { node, item, generation }: TaskState): void {
+  changes.records = [...changes.records, { node, item, generation: state.generation, kind: 'keep', from: generation }];
 }
 
 function resetTask(

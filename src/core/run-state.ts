@@ -1,5 +1,6 @@
 import type { CompiledGraph } from './compile.ts';
 import type { NumberMap } from './number-map.ts';
+import type { OpenCalls } from './open-calls.ts';
 import type { Reason, RunStatus, TerminalStatus } from './states.ts';
 import type { Wait } from './waits.ts';
 
@@ -81,6 +82,8 @@ export interface WaitingTask extends TaskFacts {
   readonly status: 'waiting';
   /** At least one; a task that is itself a wait has just that. */
   readonly on: readonly Wait[];
+  /** Of a body that waits for a group of calls: which of `on` are still open. Changed in place. */
+  readonly calls?: OpenCalls;
   readonly since: number;
   /** When the first of its timers or timeouts passes. */
   readonly dueAt: number | null;
@@ -260,6 +263,8 @@ export interface RunState {
   undo: Undoing | null;
   /** Tasks that are not terminal. */
   open: number;
+  /** Firsts that have nothing to cancel any more, as far as somebody has looked; null: nobody has. */
+  settledRaces: Set<number> | null;
 }
 
 export interface RunFacts {
@@ -293,6 +298,7 @@ export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {
     completions: 0,
     undo: null,
     open: graph.taskCount,
+    settledRaces: null,
   };
 }
 

@@ -137,7 +137,7 @@ export const TASK_TRANSITIONS: readonly Transition<TaskStatus>[] = [
   { from: 'pending', event: 'child run starts', to: ['waiting'] },
   { from: 'queued', event: 'child run starts', to: ['waiting'] },
   { from: 'running', event: 'input of the child run is valid', to: ['waiting'] },
-  { from: 'waiting', event: 'child run ended', to: ['success', 'failed', 'skipped', 'cancelled', 'queued', 'waiting'] },
+  { from: 'waiting', event: 'child run ended', to: ['success', 'failed', 'skipped', 'cancelled', 'queued'] },
   { from: 'success', event: 'redrive in the child run', to: ['waiting'] },
   { from: 'failed', event: 'redrive in the child run', to: ['waiting'] },
   { from: 'cancelled', event: 'redrive in the child run', to: ['waiting'] },

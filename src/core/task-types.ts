@@ -95,6 +95,11 @@ export interface Ctx extends WaitCtx, CallCtx {
   readonly idempotencyKey: string;
   /** When this attempt, or the task as a whole, is over. */
   readonly deadline: Date;
+  /**
+   * The engine's clock: under `testEngine` the virtual one. It has moved on in a later pass or attempt; an instant that is to stay is taken in
+   * a step.
+   */
+  now(): Date;
   readonly log: Log;
   readonly traceparent?: string;
   /** Of a run that a schedule started: the instant at which it was due, whenever it began. */

@@ -106,7 +106,7 @@ export function afterWake(
   }
   if (by.kind !== wait.kind) return null;
   if (by.kind === 'signal') turn.changes.taken = [...turn.changes.taken, by.message];
-  if (wait.name !== null) return by.kind === 'signal' ? bodyWoken(turn, node, task, wait.name, by.data) : null;
+  if (wait.name !== null) return by.kind === 'signal' ? bodyWoken(turn, node, task, wait, by.data) : null;
   if (by.kind === 'approval') return answered(turn, node, task, by);
   return endTask(startedOf(task), { status: 'success', output: by.data }, turn.now);
 }

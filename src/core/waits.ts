@@ -9,6 +9,8 @@ interface Named {
   readonly dueAt: number | null;
   /** Since when, over all times that its body was woken by something else. */
   readonly since: number;
+  /** Of a call of a body, which made no other between this one and its rest. */
+  readonly alone?: true;
 }
 
 export type Wait = TimeWait | SignalWait | ApprovalWait | ChildWait;
@@ -108,6 +110,8 @@ export interface BodyWait {
   readonly hash: string;
   /** It has no record yet. */
   readonly isNew: boolean;
+  /** Of a run: one of an earlier generation that a redrive kept goes on, where it can. */
+  readonly goesOn?: true;
   /** Of a run: what it begins with, as the codec stores it. */
   readonly input?: string | null;
 }
@@ -115,19 +119,33 @@ export interface BodyWait {
 /** How a record of a wait stands: since when it is open, or what it came to. */
 export interface WaitRecord {
   readonly opened: { readonly since: number; readonly dueAt: number | null } | null;
-  readonly result: readonly ['ok', string | null, 'partial'?] | readonly ['timeout'] | readonly ['failed', string] | null;
+  readonly result: readonly ['ok', string | null, ('partial' | 'skipped')?] | readonly ['timeout'] | readonly ['failed', string] | null;
   readonly done: number | null;
+  /** In the pass that opened it, it was all that the body then waited for: whoever comes here again may be answered at once. */
+  readonly alone: boolean;
 }
 
-export const openText = ({ since, dueAt }: Wait): string => JSON.stringify({ since, dueAt });
-export const resultText = (result: NonNullable<WaitRecord['result']>): string => JSON.stringify(result);
+export const openText = ({ since, dueAt, alone }: Wait): string => JSON.stringify({ since, dueAt, alone });
+export const resultText = (result: NonNullable<WaitRecord['result']>, { alone }: Wait): string => JSON.stringify({ result, alone });
 
 export function readRecord({ value, done }: { readonly value: string | null; readonly done: number | null }): WaitRecord {
-  const held: unknown = JSON.parse(value ?? 'null');
-  if (done === null) return { opened: held as WaitRecord['opened'], result: null, done };
-  return { opened: null, result: held as WaitRecord['result'], done };
+  const {
+    alone = false,
+    result = null,
+    ...opened
+  } = JSON.parse(value ?? '{}') as {
+    readonly alone?: boolean;
+    readonly result?: WaitRecord['result'];
+    readonly since: number;
+    readonly dueAt: number | null;
+  };
+  return { opened: done === null ? opened : null, result, done, alone };
 }
 
 /** A wait that was opened in an earlier pass. */
-export const openedOf = (wait: BodyWait['wait'], { since, dueAt }: NonNullable<WaitRecord['opened']>): BodyWait['wait'] =>
-  wait.kind === 'time' ? { ...wait, since, dueAt: dueAt ?? since } : { ...wait, since, dueAt };
+export function openedOf(made: BodyWait['wait'], { opened, alone }: WaitRecord): BodyWait['wait'] {
+  if (opened === null) return made;
+  const { since, dueAt } = opened;
+  const wait = alone ? { ...made, alone } : made;
+  return wait.kind === 'time' ? { ...wait, since, dueAt: dueAt ?? since } : { ...wait, since, dueAt };
+}

@@ -1,11 +1,13 @@
+import { openOn } from './open-calls.ts';
 import type { WaitingTask } from './run-state.ts';
 import type { Wait } from './waits.ts';
 import { spanText } from './words.ts';
 
 /** What a waiting task waits for, as one sentence. `who` may answer, where it is an approval. */
 export function waitSentence(task: WaitingTask, now: number, who: readonly string[]): string {
-  const things = task.on.slice(0, 3).map((wait) => waitText(wait, now, who));
-  const more = task.on.length > 3 ? ` or ${task.on.length - 3} more` : '';
+  const on = openOn(task);
+  const things = on.slice(0, 3).map((wait) => waitText(wait, now, who));
+  const more = on.length > 3 ? ` or ${on.length - 3} more` : '';
   return `It waits since ${spanText(now - task.since)} ${things.join(', or ')}${more}.`;
 }
 

@@ -5,10 +5,11 @@ import { matchRule, type FailureFacts } from '../core/retry.ts';
 import type { RunningTask } from '../core/run-state.ts';
 import { validate, type Schema, type Validated } from '../core/schema.ts';
 import type { Ctx, Log, NodeCode } from '../core/types.ts';
-import { CallFailed } from './records.ts';
+import { CallFailed } from './called.ts';
 import { contractOf, type Outcome } from '../core/turn.ts';
 import type { Redactor } from '../core/log.ts';
-import type { StepRecord, StepWrite, TaskKey } from '../store/store.ts';
+import type { StepWrite, TaskKey } from '../store/store.ts';
+import type { BodyRecords, BodyTurn } from './record-cache.ts';
 import { BodyContext } from './context.ts';
 import { swallowed, type Leaving } from './suspend.ts';
 import type { AnyBody, Known, RunnableCode } from './registry.ts';
@@ -23,7 +24,7 @@ export interface AttemptHost {
   turn(fn: () => void): void;
   digest(text: string): string;
   recordStep(step: StepWrite): Promise<boolean>;
-  readSteps(task: TaskKey): Promise<StepRecord[]>;
+  readRecords(of: BodyTurn): Promise<BodyRecords>;
   settle(attempt: Attempt, outcome: Outcome): void;
   /** What the engine makes of an error about which neither the error itself nor a rule of the task has decided. */
   classify(attempt: Attempt, error: unknown): FailureFacts;
@@ -50,6 +51,17 @@ export interface Chain {
 /** A predicate may take so long. */
 const EVALUATION_MS = 10_000;
 
+/** Mistakes of a body: another attempt would make them again. */
+const FOR_GOOD = [
+  'STEP_DUPLICATE',
+  'STEP_CHANGED',
+  'STEP_LIMIT',
+  'STEP_NESTED',
+  'STEP_NOT_AWAITED',
+  'STEP_SWALLOWED',
+  'TASK_UNSAFE_WAITS',
+] as const;
+
 type TimeoutReason = 'timeout' | 'heartbeat_timeout' | 'total_timeout';
 
 /** One claim of a task in this process, from its commit to its settlement. */
@@ -72,6 +84,7 @@ export class Attempt {
   private lastBeat: number;
   private overdue: TimeoutReason | null = null;
   private isDone = false;
+  private isInterrupted = false;
   private cancelGrace: (() => void) | null = null;
   private opened: Log | null = null;
   /** Set once a body has begun: before that nothing can have had an effect. */
@@ -179,7 +192,9 @@ export class Attempt {
 
   /** The worker drains: the body gets the abort signal. */
   interrupt(): void {
-    if (!this.isDone) this.abort(new DOMException('The worker is shutting down.', 'AbortError'));
+    if (this.isDone) return;
+    this.isInterrupted = true;
+    this.abort(new DOMException('The worker is shutting down.', 'AbortError'));
   }
 
   /** Hands the task back unfinished. */
@@ -255,10 +270,18 @@ export class Attempt {
     try {
       value = await this.host.invoke(this, code.body ?? noBody, input, context);
     } catch (error) {
+      if (this.isCutShort(error)) return { kind: 'released', began: true, ranMs: this.host.now() - this.task.startedAt };
       if (context.leaving === null) return this.failure(code, error);
       return context.isSuspension(error) ? context.leaving : this.swallow(code, context.leaving);
     }
-    return context.leaving === null ? this.output(code, value, context.isPartial) : this.swallow(code, context.leaving);
+    if (context.leaving !== null) return this.swallow(code, context.leaving);
+    const { forgotten } = context;
+    return forgotten === null ? this.output(code, value, context.isPartial) : this.failure(code, forgotten);
+  }
+
+  /** It heeded the abort signal of a worker that drains: it is unfinished, and has not failed. */
+  private isCutShort(error: unknown): boolean {
+    return this.isInterrupted && this.overdue === null && errorRecord(error).name === 'AbortError';
   }
 
   private async output(code: RunnableCode, returned: unknown, isPartial: boolean): Promise<Outcome> {
@@ -290,9 +313,7 @@ export class Attempt {
     const rule = matchRule(rules, record, (i) => holds(code.rules[i], error));
     const facts: FailureFacts = {
       ...(rule === undefined ? {} : { rule }),
-      ...(error instanceof NonRetryableError ||
-      error instanceof CallFailed ||
-      isPawlError(error, 'STEP_DUPLICATE', 'STEP_CHANGED', 'STEP_LIMIT', 'STEP_SWALLOWED', 'TASK_UNSAFE_WAITS')
+      ...(error instanceof NonRetryableError || error instanceof CallFailed || isPawlError(error, ...FOR_GOOD)
         ? { nonRetryable: true }
         : {}),
       ...(error instanceof RetryAfterError ? { retryAfterMs: Math.max(1, error.delayMs(this.host.now())) } : {}),

@@ -92,6 +92,7 @@ class Settling {
   private readonly members = new Map<number, Member>();
   private readonly queue: Member[] = [];
   private readonly definitions = new Map<string, Known | null>();
+  private readonly places = new Map<string, ReadonlyMap<string | null, readonly RunRow[]>>();
 
   constructor(parts: Parts, plan: Plan, capacity: Capacity) {
     this.parts = parts;
@@ -193,8 +194,14 @@ class Settling {
       if (start.isOpen === true) await this.lookAgain(member, start);
       else if (start.refused !== null) this.refuse(member, start, start.refused);
       else if (!start.goesOn) await this.start(member, start);
-      else if (!(await this.goesOn(member, start))) this.say(member, { type: 'anew', ...placeOf(start) });
+      else if (!(await this.goesOn(member, start))) await this.startAnew(member, start);
     }
+  }
+
+  /** A body has checked what it calls with; a place of the graph may have to be asked first. */
+  private async startAnew(member: Member, start: ChildStart): Promise<void> {
+    if (start.name !== null) await this.start(member, start);
+    else this.say(member, { type: 'anew', ...placeOf(start) });
   }
 
   private async start(member: Member, start: ChildStart): Promise<void> {
@@ -262,18 +269,33 @@ class Settling {
 
   /** A call of a body that was open when the body went on with something else: its run may have ended since. */
   private async lookAgain(member: Member, { node, item, name, generation }: ChildStart): Promise<void> {
-    const rows = await this.parts.store.childrenOf(member.state.run, { node, item });
-    const row = rows.findLast(({ parent }) => parent?.kind === 'body' && parent.name === name && parent.generation === generation);
+    const rows = await this.callsOf(member, node, item);
+    const row = rows.get(name)?.findLast(({ parent }) => parent?.generation === generation);
     if (row === undefined || !isRunOver[row.status] || this.members.has(row.run)) return;
     if (row.reason === 'marked_failed' && row.parent !== null) {
       this.say(member, abandonedNotice(row.parent, runIdText(row.uid), row.workflow));
       return;
     }
+    const entry = await this.loaded(row.run);
+    if (entry !== undefined) this.queue.push(this.memberOf(this.planned(entry, [{ type: 'tell' }])));
+  }
+
+  /** Runs that stand in a place, by the names of their calls: read once for all the calls that are open there. */
+  private async callsOf({ state }: Member, node: number, item: number): Promise<ReadonlyMap<string | null, readonly RunRow[]>> {
+    const place = `${state.run}:${node}:${item}`;
+    let rows = this.places.get(place);
+    if (rows === undefined) {
+      const children = await this.parts.store.childrenOf(state.run, { node, item });
+      rows = Map.groupBy(children, ({ parent }) => parent?.name ?? null);
+      this.places.set(place, rows);
+    }
+    return rows;
+  }
+
+  private async loaded(run: number): Promise<CachedRun | undefined> {
     const { loader } = this.parts;
-    if (loader.cache.get(row.run) === undefined) await loader.load([{ run: row.run, items: [] }]);
-    const entry = loader.cache.get(row.run);
-    if (entry === undefined) return;
-    this.queue.push(this.memberOf(this.planned(entry, [{ type: 'tell' }])));
+    if (loader.cache.get(run) === undefined) await loader.load([{ run, items: [] }]);
+    return loader.cache.get(run);
   }
 
   private async definition(member: Member, start: ChildStart): Promise<Known | null> {
@@ -291,17 +313,15 @@ class Settling {
 
   /** Of a place that was redriven: the run it had goes on in its turn. False where there is none that can. */
   private async goesOn(member: Member, start: ChildStart): Promise<boolean> {
-    const rows = await this.parts.store.childrenOf(member.state.run, { node: start.node, item: start.item });
-    const row: RunRow | undefined = rows.findLast(
-      ({ parent }) => parent !== null && isAwaited({ ...parent, recalled: false }) && parent.name === start.name,
-    );
+    const rows = await this.callsOf(member, start.node, start.item);
+    const row = rows.get(start.name)?.findLast(({ parent }) => parent !== null && isAwaited({ ...parent, recalled: false }));
     const child = row === undefined ? null : await this.bring(row.run);
     if (row === undefined || child === null) return false;
     // why: what it ends as in this very commit is to be there before it is redriven
     if (child.changes.end !== null && this.isDivisible) throw new PlanAgain(row.run, 'apart');
     this.join(member, child);
     if (this.say(child, { type: 'goOn', generation: start.generation })) return true;
-    if (hasGood(row)) return this.takesEnd(child, start.generation);
+    if (hasGood(row, start)) return this.takesEnd(child, start.generation);
     const why = planReset(child.known.compiled, child.state, REDRIVE_ALL);
     if (!isRefusal(why) || why.code !== 'TASK_OUTCOME_UNKNOWN') return false;
     const task = child.known.compiled.nodes[why.node]?.task.id ?? '';
@@ -401,8 +421,9 @@ class Settling {
 }
 
 /** It has something to give to its place. */
-const hasGood = ({ status, hasOutput }: RunRow): boolean =>
-  status === 'skipped' || ((status === 'success' || status === 'partial') && hasOutput);
+/** A call that gave nothing gave `undefined`; what reads a place of the graph reads an output. */
+const hasGood = ({ status, hasOutput }: RunRow, { name }: ChildStart): boolean =>
+  status === 'skipped' || ((status === 'success' || status === 'partial') && (hasOutput || name !== null));
 
 function hookInput({ uid, known, state, changes }: Member, { status, reason, error }: HookFacts): string | null {
   const { end } = changes;

@@ -1,3 +1,4 @@
+import type { PawlError } from '../core/errors.ts';
 import type { Ctx, Log } from '../core/types.ts';
 import type { Attempt, AttemptHost, Progress } from './attempt.ts';
 import { Records } from './records.ts';
@@ -40,6 +41,10 @@ export class BodyContext implements Ctx {
     return new Date(this.of.deadline());
   }
 
+  get now(): Ctx['now'] {
+    return () => new Date(this.host.now());
+  }
+
   get log(): Log {
     return this.of.log;
   }
@@ -66,7 +71,7 @@ export class BodyContext implements Ctx {
 
   get all(): Ctx['all'] {
     const { records } = this;
-    return ((calls: readonly unknown[]) => records.all(calls)) as unknown as Ctx['all'];
+    return ((calls: readonly unknown[], options?: { settle?: boolean }) => records.all(calls, options)) as unknown as Ctx['all'];
   }
 
   get restart(): Ctx['restart'] {
@@ -86,6 +91,11 @@ export class BodyContext implements Ctx {
   /** Whether a run that the body called has failed, in part at least. */
   get isPartial(): boolean {
     return this.kept?.isPartial === true;
+  }
+
+  /** A call that nobody awaited; null where there is none. */
+  get forgotten(): PawlError | null {
+    return this.kept?.forgotten ?? null;
   }
 
   isSuspension(error: unknown): boolean {

@@ -7,7 +7,8 @@ import type { Ctx, Log } from '../core/types.ts';
 import { ItemsNeeded, mapList, RunScope, taskInput } from '../core/values.ts';
 import type { Logger, Redactor } from '../core/log.ts';
 import { isPaused, type PausedNames } from '../store/capacity.ts';
-import type { ClaimRequest, CommitResult, StepRecord, StepWrite, Store, TaskKey } from '../store/store.ts';
+import { RecordCache, type BodyRecords, type BodyTurn } from './record-cache.ts';
+import type { ClaimRequest, CommitResult, StepWrite, Store } from '../store/store.ts';
 import { Attempt, type AttemptHost, type Callable, type Chain, type Progress } from './attempt.ts';
 import type { CachedRun } from './cache.ts';
 import { classified, type ClassifyError } from './classify.ts';
@@ -57,6 +58,7 @@ export class Dispatcher implements Claims, AttemptHost {
   private readonly options: DispatcherOptions;
   readonly slots: Slots;
   private readonly active = new NumberMap<Attempt>();
+  private readonly records: RecordCache;
   private launched: [Attempt, CachedRun][] = [];
   /** What the last look left behind. */
   private leftRank: number | null = null;
@@ -75,6 +77,7 @@ export class Dispatcher implements Claims, AttemptHost {
   constructor(options: DispatcherOptions) {
     this.options = options;
     this.slots = new Slots(options.concurrency * 2);
+    this.records = new RecordCache(options.store);
     this.logger = options.logger;
     this.redactor = options.redactor;
     this.maxPayload = options.maxPayload;
@@ -250,8 +253,8 @@ export class Dispatcher implements Claims, AttemptHost {
     return this.options.committer.step(step);
   }
 
-  readSteps(task: TaskKey): Promise<StepRecord[]> {
-    return this.options.store.steps(task);
+  readRecords(of: BodyTurn): Promise<BodyRecords> {
+    return this.records.read(of);
   }
 
   log(attempt: Attempt): Log {

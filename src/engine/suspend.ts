@@ -15,7 +15,10 @@ export class Suspended extends Error {
 }
 
 interface Call {
-  readonly wait: BodyWait;
+  /** Several of one `ctx.all`. */
+  readonly waits: readonly BodyWait[];
+  /** How many calls the body had made with it; null where work was under way beside it. */
+  readonly made: number | null;
   /** Place in the order in which waits came to their end; null: it has not. */
   readonly done: number | null;
   readonly resolve: () => void;
@@ -36,6 +39,7 @@ export class Suspension {
   private restarting: ((error: unknown) => void) | null = null;
   private asked: Extract<Leaving, { kind: 'restart' }> | null = null;
   private busy = 0;
+  private made = 0;
   private isAsked = false;
 
   constructor(turn: (fn: () => void) => void, attempt: { readonly done: boolean }) {
@@ -45,11 +49,12 @@ export class Suspension {
 
   /** Whether the body left as it was told to. */
   isSuspension(error: unknown): boolean {
-    return error === this.error;
+    return error === this.error || (error instanceof AggregateError && error.errors.includes(this.error));
   }
 
   /** Work of the body that must end before it may leave. A promise that the body forgets rejects for nobody. */
   during<T>(work: () => Promise<T>): Promise<T> {
+    this.made++;
     const done = this.leaving === null ? this.counted(work) : Promise.reject<T>(this.error);
     done.catch(() => undefined);
     return done;
@@ -65,8 +70,21 @@ export class Suspension {
     }
   }
 
-  park(wait: BodyWait, done: number | null): Promise<void> {
-    return this.resting((resolve, reject) => void this.open.push({ wait, done, resolve, reject }));
+  /** Whether nothing is under way, so that a call which needs no rest may be answered where it is made. */
+  answersAtOnce(): boolean {
+    const isQuiet = this.leaving === null && this.busy === 0 && this.open.length === 0 && this.restarting === null;
+    if (isQuiet) this.made++;
+    return isQuiet;
+  }
+
+  /**
+   * `alone`: what it waits for has ended, and in the pass that opened it nothing else was called before the body left. What the body has then is
+   * what it had in that pass, so it needs no rest to be answered.
+   */
+  park(waits: readonly BodyWait[], done: number | null, alone = false): Promise<void> {
+    if (alone && done !== null && this.busy === 1 && this.open.length === 0) return Promise.resolve();
+    const made = this.busy === 1 ? this.made : null;
+    return this.resting((resolve, reject) => void this.open.push({ waits, made, done, resolve, reject }));
   }
 
   leave(leaving: Extract<Leaving, { kind: 'restart' }>): Promise<never> {
@@ -108,11 +126,18 @@ export class Suspension {
       this.open = this.open.filter((call) => call !== next);
       next.resolve();
     } else {
-      this.leaving ??= { kind: 'waits', waits: this.open.map((call) => call.wait) };
+      this.leaving ??= { kind: 'waits', waits: this.waits() };
       this.open.pop()?.reject(this.error);
     }
     // Where the body goes on in spite of it, the other calls are rejected too.
     this.look();
+  }
+
+  private waits(): readonly BodyWait[] {
+    const [only, second] = this.open;
+    const isAlone = only !== undefined && second === undefined && only.made === this.made;
+    const waits = this.open.flatMap((call) => call.waits);
+    return isAlone ? waits.map((each) => (each.isNew ? { ...each, wait: { ...each.wait, alone: true } } : each)) : waits;
   }
 
   private firstDone(): Call | undefined {

@@ -126,6 +126,8 @@ export interface StepRecord {
   /** Of a wait that came to its end: its place in the order in which they did. */
   readonly done: number | null;
   readonly value: string | null;
+  /** Among the records of its body, in the order in which each was last written. */
+  readonly place: number;
 }
 
 /** What a worker can run, and where new leases come from. */

@@ -74,8 +74,8 @@ export interface Store {
   commit(batch: Batch): Promise<CommitResult>;
   /** Runs as their rows say; those that do not exist are left out. */
   load(requests: readonly LoadRequest[]): Promise<(LoadedRun | BrokenRun)[]>;
-  /** The records of a body's steps in its generation. */
-  steps(task: TaskKey): Promise<StepRecord[]>;
+  /** The records of a body's steps and calls in the order of their places: in its generation, or those of one that came after a place. */
+  steps(task: TaskKey, after?: { readonly generation: number; readonly place: number }): Promise<StepRecord[]>;
   /** A new worker process: a row with a lease, under an id that was never used before. */
   boot(worker: WorkerFacts, leaseUntil: number): Promise<number>;
   /** Renews the lease; false where it ran out or was taken away: it is never renewed then. */

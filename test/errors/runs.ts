@@ -141,11 +141,15 @@ async function inBody(place: Place, body: (ctx: Ctx, engine: ReturnType<Place['k
   return error;
 }
 
-trigger('STEP_DUPLICATE', [/"call"/, /task "charge" of run/, runId], (place) =>
+trigger('STEP_DUPLICATE', [/"call"/, /task "charge" of run/, /runs\.ts:\d+/, runId], (place) =>
   inBody(place, async (ctx) => {
     await ctx.step('call', () => 1);
     await ctx.step('call', () => 2);
   }),
+);
+
+trigger('STEP_NESTED', [/ctx\.sleep\("a while"\)/, /task "charge" of run/, /step "pay"/, /runs\.ts:\d+/, runId], (place) =>
+  inBody(place, (ctx) => ctx.step('pay', () => ctx.sleep('a while', '1h'))),
 );
 
 trigger('STEP_LIMIT', [/\["call",10000\]/, /"charge"/, /10000/], (place) =>

@@ -55,6 +55,9 @@ trigger('SIGNAL_TIMEOUT', [/"answer"/, /task "ask"/], (place) =>
 trigger('STEP_SWALLOWED', [/"a week"/, /task "remind"/], (place) =>
   failedBody(place, 'remind', async (_, ctx) => ctx.sleep('a week', '7d').catch(() => undefined)),
 );
+trigger('STEP_NOT_AWAITED', [/"mail"/, /task "charge"/], (place) =>
+  failedBody(place, 'charge', async (_, ctx) => void ctx.step('mail', () => 1)),
+);
 trigger('TASK_UNSAFE_WAITS', [/ctx\.sleep/, /task "charge"/], (place) =>
   failedBody(place, 'charge', async (_, ctx) => ctx.sleep('a', '7d'), { effects: 'unsafe' }),
 );

@@ -186,9 +186,9 @@ describe('a dead letter in a run that a body called', () => {
   };
 
   test.each([
-    ['redriven', async (called: Run<unknown>) => called.redrive()],
-    ['marked', async (called: Run<unknown>) => called.mark('tool', { output: 8 })],
-  ])('that is %s by itself leaves the body as it ended; a redrive of that calls anew', async (_, act) => {
+    ['redriven', 7, async (called: Run<unknown>) => called.redrive()],
+    ['marked', 8, async (called: Run<unknown>) => called.mark('tool', { output: 8 })],
+  ])('that is %s by itself leaves the body as it ended; a redrive of that takes what it gave', async (_, given, act) => {
     const { kit, run, called, passes } = await failed();
     await act(called);
     await kit.settle();
@@ -196,7 +196,8 @@ describe('a dead letter in a run that a body called', () => {
     expect(await stateOf(run)).toMatchObject({ run: 'failed', tasks: { body: 'failed' } });
     expect(passes()).toBe(2);
     await run.redrive();
-    expect(await run.result()).toEqual({ v: 7 });
+    expect(await run.result()).toEqual({ v: given });
+    expect((await kit.runs.list({ workflow: 'task:tool', parts: true })).runs).toHaveLength(1);
   });
 
   test('that is redriven while the body goes on without it changes nothing there', async () => {

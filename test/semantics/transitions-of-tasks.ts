@@ -465,7 +465,7 @@ export const OF_TASKS: readonly Scenario[] = [
       }),
     );
   }),
-  scenario(['waiting | child run ended | queued', 'waiting | child run ended | waiting'], async (place) => {
+  scenario(['waiting | child run ended | queued'], async (place) => {
     const short = workflow({ name: 'short' }, (w) => w.sleep('1s', { id: 'nap' }));
     const long = workflow({ name: 'long' }, (w) => w.sleep('2s', { id: 'nap' }));
     const one = flow((w) => {

@@ -137,7 +137,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         const kept = await endedMap(30, T0 + 60 * DAY);
         for (const { run } of [gone, kept]) {
           place.run(`INSERT INTO attempts SELECT run, node, item, 1, 1, 'error', 'error', NULL, 1, 1, 1 FROM tasks WHERE run = ${run};
-            INSERT INTO steps SELECT run, node, item, 1, 's', 'step', NULL, NULL, '1' FROM tasks WHERE run = ${run};
+            INSERT INTO steps SELECT run, node, item, 1, 's', 'step', NULL, NULL, '1', 1 FROM tasks WHERE run = ${run};
             INSERT INTO parked (run, node, item, token, outcome, at) VALUES (${run}, 0, 0, 1, '{}', 1)`);
         }
         const { rows } = await store.care.prune(ask());
@@ -410,7 +410,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
       test('carry a finished run with everything to another store', async () => {
         const held = await endedMap(1_200, T0);
         place.run(`INSERT INTO attempts VALUES (${held.run}, 0, 7, 1, 1, 'error', 'error', '${failure}', 1, 1, 1);
-          INSERT INTO steps VALUES (${held.run}, 0, 7, 1, 's', 'step', NULL, NULL, '1');
+          INSERT INTO steps VALUES (${held.run}, 0, 7, 1, 's', 'step', NULL, NULL, '1', 1);
           UPDATE runs SET tags = '["a"]', output = '{"x":1}', has_output = 1, traceparent = 't' WHERE id = ${held.run}`);
         const document = carried(await store.care.exportRun(held.write.uid));
         const run = await into(document);

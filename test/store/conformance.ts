@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { advance, takeMore } from '../../src/core/advance.ts';
 import { claimInPlace } from '../../src/core/claiming.ts';
-import { noChanges, type Changes } from '../../src/core/changes.ts';
+import { noChanges, type Changes, type RecordChange } from '../../src/core/changes.ts';
 import { readJournal } from '../../src/core/journal.ts';
 import type { TaskState } from '../../src/core/run-state.ts';
 import type { RunEvent } from '../../src/core/turn.ts';
@@ -871,9 +871,50 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         const result = await store.commit(batch({ steps: [step(run), step(run, { name: 't', value: null })] }));
         expect(result.steps).toEqual([true, true]);
         expect(await store.steps({ run, node: 0, item: -1 })).toEqual([
-          { name: 's', kind: 'step', hash: null, done: null, value: '1' },
-          { name: 't', kind: 'step', hash: null, done: null, value: null },
+          { name: 's', kind: 'step', hash: null, done: null, value: '1', place: 1 },
+          { name: 't', kind: 'step', hash: null, done: null, value: null, place: 2 },
         ]);
+      });
+
+      const at = { node: 0, item: -1, generation: 1 } as const;
+      const opened = (name: string) => ({ ...at, kind: 'open', name, call: 'run', hash: `h-${name}`, value: `"${name}"` }) as const;
+      const noted = async (held: Awaited<ReturnType<typeof running>>, ...records: RecordChange[]) =>
+        store.commit(batch({ runs: [runWrite(held, { ...changes(), records })] }));
+
+      test('of a call is opened and ended, each in its place', async () => {
+        const held = await running();
+        await noted(held, opened('a'), opened('b'), { ...at, kind: 'done', name: 'b', value: '"over"' });
+        await noted(held, { ...at, kind: 'done', name: 'b', value: '"again"' }, opened('a'));
+        expect(await store.steps({ run: held.run, node: 0, item: -1 })).toEqual([
+          { name: 'a', kind: 'run', hash: 'h-a', done: null, value: '"a"', place: 1 },
+          { name: 'b', kind: 'run', hash: 'h-b', done: 3, value: '"over"', place: 3 },
+        ]);
+      });
+
+      test('of a call is kept for another generation, where any other may take its name', async () => {
+        const held = await running();
+        await store.commit(batch({ steps: [step(held.run)] }));
+        await noted(held, opened('a'), opened('b'), { ...at, kind: 'done', name: 'a', value: '"over"' });
+        const next = { ...at, generation: 2 };
+        await noted(held, { ...next, kind: 'keep', from: 1 }, { ...opened('b'), generation: 2, hash: 'other' });
+        const seen = await store.steps({ run: held.run, node: 0, item: -1 }, { generation: 2, place: 0 });
+        expect(seen).toEqual([
+          { name: 'a', kind: 'kept', hash: 'h-a', done: 4, value: '"over"', place: 4 },
+          { name: 'b', kind: 'run', hash: 'other', done: null, value: '"b"', place: 5 },
+        ]);
+        expect(await store.steps({ run: held.run, node: 0, item: -1 })).toHaveLength(3);
+      });
+
+      test('is read alone by who has read those before it', async () => {
+        const { run } = await running();
+        await store.commit(batch({ steps: [step(run), step(run, { name: 't' })] }));
+        await store.commit(batch({ steps: [step(run, { name: 'a' })] }));
+        const after = async (place: number) =>
+          (await store.steps({ run, node: 0, item: -1 }, { generation: 1, place })).map(({ name }) => name);
+        expect(await after(0)).toEqual(['s', 't', 'a']);
+        expect(await after(2)).toEqual(['a']);
+        expect(await after(3)).toEqual([]);
+        expect(await store.steps({ run, node: 0, item: -1 }, { generation: 2, place: 0 })).toEqual([]);
       });
 
       const wrong: [string, object][] = [
@@ -926,7 +967,9 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         const { run } = await running();
         await store.commit(batch({ steps: [step(run)] }));
         await store.commit(batch({ steps: [step(run, { value: '"other"' })] })).catch(() => undefined);
-        expect(await store.steps({ run, node: 0, item: -1 })).toEqual([{ name: 's', kind: 'step', hash: null, done: null, value: '1' }]);
+        expect(await store.steps({ run, node: 0, item: -1 })).toEqual([
+          { name: 's', kind: 'step', hash: null, done: null, value: '1', place: 1 },
+        ]);
       });
     });
 

@@ -31,7 +31,7 @@ function fill(db: DatabaseSync): void {
     ${numbers(2_000)} INSERT INTO maps SELECT i, 1, 11, i, 9, 9, 9, 0, 0, 0, 0, 1 FROM n;
     ${numbers(5_000)} INSERT INTO keys SELECT 'w1', 'k' || i, i, 'h', NULL, i % 100 = 0 FROM n;
     ${numbers(5_000)} INSERT INTO attempts SELECT i, 0, -1, 1, 1, 'error', 'error', NULL, 1, i, i FROM n;
-    ${numbers(5_000)} INSERT INTO steps SELECT i, 0, -1, 1, 's', 'step', NULL, NULL, '1' FROM n;
+    ${numbers(5_000)} INSERT INTO steps SELECT i, 0, -1, 1, 's', 'step', NULL, NULL, '1', 1 FROM n;
     ${numbers(5_000)} INSERT INTO logs SELECT i / 10, 0, -1, 1, 1 + i % 10, 0, i, '[]' FROM n;
     ${numbers(5_000)} INSERT INTO open_waits (run, node, item, generation, kind, name, signal, key, filtered, since)
       SELECT i, 0, -1, 1, CASE WHEN i % 5 = 0 THEN 'approval' ELSE 'signal' END, NULL, CASE WHEN i % 5 = 0 THEN NULL ELSE 's' || i % 3 END, 'k' || i, 0, i FROM n;
@@ -46,6 +46,7 @@ const RUN = 'runs INTEGER PRIMARY KEY';
 const TASK = 'tasks PRIMARY KEY (run, node, item)';
 const SCHEDULE = 'schedules INTEGER PRIMARY KEY';
 const NAME_OF_SCHEDULE = 'schedules sqlite_autoindex_schedules_1 (name)';
+const LAST_RECORD = 'steps steps_order (run, node, item, generation)';
 const FIRE = 'fires PRIMARY KEY (schedule, due_at, backfill)';
 /** What each statement is meant to read by; `[]`: it reads nothing. */
 const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> = {
@@ -100,11 +101,13 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   copyMap: ['maps PRIMARY KEY (run, node)'],
   insertAttempt: [],
   trimAttempts: ['attempts PRIMARY KEY (run, node, item, generation, attempt, attempt)'],
-  insertStep: [TASK],
+  insertStep: [TASK, LAST_RECORD],
   insertLog: [TASK, 'logs logs_order (run)'],
   // By the key it would have to sort; a filter reads past the entries of others in the index.
   logsOf: ['logs logs_order (run, seq)'],
-  readSteps: ['steps PRIMARY KEY (run, node, item, generation)', TASK],
+  readSteps: ['steps steps_order (run, node, item, generation, place)', TASK],
+  endedCalls: ['steps PRIMARY KEY (run, node, item, generation)'],
+  keepRecords: ['steps PRIMARY KEY (run, node, item, generation)'],
   moveRun: [RUN],
   flowRun: [RUN],
   coverTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
@@ -349,8 +352,8 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   dueRuns: ['runs runs_wake (wake_at)'],
   nextTaskDue: ['tasks tasks_due (due_at)'],
   nextRunDue: ['runs runs_wake (wake_at)'],
-  openRecord: [],
-  endRecord: ['steps PRIMARY KEY (run, node, item, generation, name)', 'steps PRIMARY KEY (run, node, item, generation)'],
+  openRecord: [LAST_RECORD],
+  endRecord: ['steps PRIMARY KEY (run, node, item, generation, name)', 'CONSTANT SCAN', LAST_RECORD],
   forgetRecords: ['steps PRIMARY KEY (run, node, item, generation)'],
   isParked: ['CONSTANT SCAN', 'tasks PRIMARY KEY (run)', 'tasks PRIMARY KEY (run)', 'maps PRIMARY KEY (run)'],
   openWait: [],

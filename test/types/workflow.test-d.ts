@@ -425,6 +425,17 @@ task({
     yes<Eq<typeof got, [number, { v: number }]>>();
     const halves = await ctx.all(given.map((n, i) => [['c', i], half, { n }] as const));
     yes<Eq<typeof halves, number[]>>();
+    const settled = await ctx.all(
+      [
+        ['s', half, { n: 2 }],
+        ['t', seven],
+      ],
+      { settle: true },
+    );
+    yes<Eq<typeof settled, [Settled<number>, Settled<{ v: number }>]>>();
+    // @ts-expect-error -- a field of another type, with an option
+    await ctx.all([['u', half, { n: '2' }]], { settle: true });
+    yes<Eq<ReturnType<typeof ctx.now>, Date>>();
     // @ts-expect-error -- a field of another type
     await ctx.all([['d', half, { n: '2' }]]);
     // @ts-expect-error -- no input

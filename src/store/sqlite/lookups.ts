@@ -25,7 +25,7 @@ export function loadRun(sql: Statements, request: port.LoadRequest, epoch: numbe
     {
       row: readRun(row),
       facts,
-      tasks,
+      tasks: withEndedCalls(sql, run, tasks),
       maps: maps.map((map) => ({ ...readMap(map), again: againOf(tasks, Number(map['node'])) })),
       items: request.items.map((node) => ({ node, items: (sql.endedItems.all(run, node) as Row[]).map(readTask) as EndedTask[] })),
       completions: maps.length === 0 ? 0 : Number(sql.lastCompletion.get(run)?.['n'] ?? 0),
@@ -34,13 +34,29 @@ export function loadRun(sql: Statements, request: port.LoadRequest, epoch: numbe
   ];
 }
 
+/** Of bodies that wait for a group of calls: which of them have ended stands in their records alone. */
+export function withEndedCalls(sql: Statements, run: number, tasks: TaskState[]): TaskState[] {
+  for (const task of tasks) {
+    if (task.status !== 'waiting' || task.calls === undefined) continue;
+    for (const { name } of sql.endedCalls.all(run, task.node, task.item, task.generation)) {
+      const call = task.calls.find(String(name));
+      if (call !== undefined) task.calls.end(call);
+    }
+  }
+  return tasks;
+}
+
 /** Every row of a run, as the parts of a {@link port.LoadedRun}. */
 function allRows(sql: Statements, run: number, maps: readonly Row[]): Pick<port.LoadedRun, 'tasks' | 'maps' | 'items'> {
   const all = (sql.allTasks.all(run) as Row[]).map(readTask);
   const nodes = maps.map((map) => Number(map['node']));
   const isEndedItem = (task: TaskState): task is EndedTask => task.item >= 0 && nodes.includes(task.node) && 'finishedAt' in task;
   return {
-    tasks: all.filter((task) => !isEndedItem(task)),
+    tasks: withEndedCalls(
+      sql,
+      run,
+      all.filter((task) => !isEndedItem(task)),
+    ),
     maps: maps.map((map) => ({ ...readMap(map), again: againOf(all, Number(map['node'])) })),
     items: nodes.map((node) => ({ node, items: all.filter(isEndedItem).filter((task) => task.node === node) })),
   };

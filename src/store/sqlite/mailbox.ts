@@ -1,5 +1,6 @@
 import { JournalWriter } from '../../core/journal.ts';
-import type { TaskState, WaitingTask } from '../../core/run-state.ts';
+import type { WaitingTask } from '../../core/run-state.ts';
+import type { Wait } from '../../core/waits.ts';
 import {
   MAILBOX_SIZE,
   MESSAGE_MS,
@@ -143,18 +144,22 @@ function put(sql: Statements, { box, to, data }: NewMessage, now: number): Extra
 
 const boxText = (box: Box): string => (box.run === null ? `k${box.key}` : `r${box.run}`);
 
-/** What a task that begins to wait can be woken by, other than time. */
+/** Timers are found by when they are due, and the end of a run by its link. */
+const isListed = ({ kind }: Wait): boolean => kind === 'signal' || kind === 'approval';
+
+/** What a task that begins to wait can be woken by, other than time and runs. */
 export function openWaits(sql: Statements, run: number, task: WaitingTask): void {
   const { node, item, generation } = task;
   for (const wait of task.on) {
-    if (wait.kind === 'time') continue;
+    if (!isListed(wait)) continue;
     const { signal, key, filtered } = wait.kind === 'signal' ? wait : { signal: null, key: null, filtered: false };
     sql.openWait.run(run, node, item, generation, wait.kind, wait.name, signal, key, filtered ? 1 : 0, wait.since);
   }
 }
 
 /** It waits no more; what its predicate said no to, another wait may be asked about. */
-export function closeWaits(sql: Statements, run: number, { node, item }: Pick<TaskState, 'node' | 'item'>): void {
+export function closeWaits(sql: Statements, run: number, { node, item, on }: WaitingTask): void {
+  if (!on.some(isListed)) return;
   sql.closeWaits.run(run, node, item);
   sql.dropRefusals.run(run, node, item);
 }

@@ -4,7 +4,7 @@ import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as acts from '../acts.ts';
 import type * as port from '../store.ts';
 import { readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
-import { listRuns, readDefinition, readStuck } from './lookups.ts';
+import { listRuns, readDefinition, readStuck, withEndedCalls } from './lookups.ts';
 import { type Statements } from './statements.ts';
 
 /** What is asked of the store in one statement, without a transaction of its own. */
@@ -46,8 +46,9 @@ export abstract class SqliteReads {
       .map((row) => Number(row['id']));
   }
 
-  async steps(task: port.TaskKey): Promise<port.StepRecord[]> {
-    return this.reading().readSteps.all(task.run, task.node, task.item) as unknown as port.StepRecord[];
+  async steps(task: port.TaskKey, after?: { readonly generation: number; readonly place: number }): Promise<port.StepRecord[]> {
+    const { generation = null, place = 0 } = after ?? {};
+    return this.reading().readSteps.all(task.run, task.node, task.item, generation, place) as unknown as port.StepRecord[];
   }
 
   async workers(): Promise<port.WorkerRow[]> {
@@ -114,7 +115,7 @@ export abstract class SqliteReads {
 
   async tasksOf(run: number, items: boolean): Promise<TaskState[]> {
     const statement = items ? this.reading().allTasks : this.reading().plainTasks;
-    return (statement.all(run) as Row[]).map(readTask);
+    return withEndedCalls(this.reading(), run, (statement.all(run) as Row[]).map(readTask));
   }
 
   async attemptsOf(task: port.TaskKey): Promise<port.AttemptRow[]> {

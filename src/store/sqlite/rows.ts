@@ -1,6 +1,7 @@
 import { PawlError } from '../../core/errors.ts';
 import { decode } from '../../core/codec.ts';
 import { LINK_KINDS, type EndedTask, type ParentLink, type RunFacts, type TaskFacts, type TaskState } from '../../core/run-state.ts';
+import { callsOf } from '../../core/open-calls.ts';
 import { readFlow } from '../../core/run-flow.ts';
 import { isRunOver, RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
 import { readWaits } from '../../core/waits.ts';
@@ -135,7 +136,9 @@ export function readTask(row: Row): TaskState {
     case 'waiting': {
       const on = readWaits(text(row['waits']));
       if (on === null) throw new PawlError('STORE_CORRUPT', `The column waits holds no waits: ${text(row['waits']).slice(0, 60)}.`);
-      return { ...facts, status, on, since: number(row['started_at']), dueAt: numberOrNull(row['due_at']) };
+      const calls = callsOf(on);
+      const rest = { since: number(row['started_at']), dueAt: numberOrNull(row['due_at']) };
+      return { ...facts, status, on, ...(calls === null ? {} : { calls }), ...rest };
     }
     case undefined:
       break;

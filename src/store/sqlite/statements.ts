@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { recordStatements } from './statements-records.ts';
 import { CARE_SQL, dropRow, keysOf } from './statements-care.ts';
 import { LIMIT_SQL } from './statements-limits.ts';
 import { SCHEDULE_SQL } from './statements-schedules.ts';
@@ -167,16 +168,7 @@ const SQL = {
     VALUES (?,?,?,?,?,?,?,?,?,?,?)`,
   // why: of a task's failures the first 3 and the last 10 are kept
   trimAttempts: `DELETE FROM attempts WHERE run = ? AND node = ? AND item = ? AND generation = ? AND attempt > 3 AND attempt <= ?`,
-  // why: the insert is tied to the lease in one statement
-  insertStep: `INSERT INTO steps (run, node, item, generation, name, kind, value)
-    SELECT t.run, t.node, t.item, t.generation, ?, ?, ? FROM tasks t WHERE t.run = ? AND t.node = ? AND t.item = ? AND t.token = ? AND t.generation = ?`,
-  openRecord: `INSERT INTO steps (run, node, item, generation, name, kind, hash, value) VALUES (?,?,?,?,?,?,?,?)
-    ON CONFLICT (run, node, item, generation, name) DO NOTHING`,
-  endRecord: `UPDATE steps SET value = ?1, done = (SELECT coalesce(max(done), 0) + 1 FROM steps WHERE run = ?2 AND node = ?3 AND item = ?4 AND generation = ?5)
-    WHERE run = ?2 AND node = ?3 AND item = ?4 AND generation = ?5 AND name = ?6 AND done IS NULL`,
-  forgetRecords: 'DELETE FROM steps WHERE run = ? AND node = ? AND item = ? AND generation = ?',
-  readSteps: `SELECT name, kind, hash, done, value FROM steps s WHERE run = ?1 AND node = ?2 AND item = ?3
-    AND generation = (SELECT generation FROM tasks WHERE run = ?1 AND node = ?2 AND item = ?3)`,
+  ...recordStatements,
   // why: tied to the lease like a step; a chunk whose commit's outcome was unknown may be there already
   insertLog: `INSERT INTO logs (run, node, item, generation, attempt, chunk, seq, lines)
     SELECT t.run, t.node, t.item, t.generation, t.attempt, ?1, (SELECT coalesce(max(seq), 0) + 1 FROM logs WHERE run = ?3), ?2 FROM tasks t

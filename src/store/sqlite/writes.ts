@@ -68,7 +68,7 @@ export class TaskWriter {
           ? this.sql.succeed.run(to.output, to.finishedAt, run, to.node, to.item, token)
           : this.sql.moveHeld.run(...changing(to), run, to.node, to.item, token);
     if (changes !== 1) throw new GuardFailed(run);
-    if (from.status === 'waiting') closeWaits(this.sql, run, to);
+    if (from.status === 'waiting') closeWaits(this.sql, run, from);
     if (to.status === 'waiting') openWaits(this.sql, run, to);
   }
 
@@ -81,7 +81,7 @@ export class TaskWriter {
         ? this.sql.removeFree.run(run, to.node, to.item, taskCode(from.status))
         : this.sql.removeHeld.run(run, to.node, to.item, token);
     if (changes !== 1) throw new GuardFailed(run);
-    if (from.status === 'waiting') closeWaits(this.sql, run, to);
+    if (from.status === 'waiting') closeWaits(this.sql, run, from);
     this.insert(run, body, to);
   }
 
@@ -318,6 +318,7 @@ export class RunWriter {
     const at = [run, record.node, record.item, record.generation] as const;
     if (record.kind === 'open') this.sql.openRecord.run(...at, record.name, record.call, record.hash, record.value);
     else if (record.kind === 'done') this.sql.endRecord.run(record.value, ...at, record.name);
+    else if (record.kind === 'keep') this.sql.keepRecords.run(...at, record.from);
     else this.sql.forgetRecords.run(...at);
   }
 

@@ -1,4 +1,4 @@
-import { runIdText } from './run-id-text.ts';
+import { views } from './views.ts';
 
 /**
  * Numbers of states are positions in TASK_STATUSES and RUN_STATUSES of the kernel. Instants are milliseconds. Payloads are JSON.
@@ -234,8 +234,11 @@ CREATE TABLE steps (
   hash TEXT,
   done INTEGER,
   value TEXT,
+  -- among the records of one body, in the order in which each was last written: who has read some reads only what came after
+  place INTEGER NOT NULL,
   PRIMARY KEY (run, node, item, generation, name)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX steps_order ON steps (run, node, item, generation, place);
 
 -- a row for each time that an attempt's lines were written; the order of a run is that of the commits, whatever the clocks of its workers say
 CREATE TABLE logs (
@@ -264,7 +267,7 @@ CREATE TABLE parked (
 
 CREATE INDEX parked_run ON parked (run, id);
 
--- what waiting tasks wait for, other than time: a row for each such entry of their column \`waits\`
+-- what waiting tasks wait for, other than time and runs: a row for each such entry of their column \`waits\`
 CREATE TABLE open_waits (
   id INTEGER PRIMARY KEY,
   run INTEGER NOT NULL,
@@ -497,17 +500,4 @@ CREATE TABLE checkpoint_tasks (
   PRIMARY KEY (run, node, item)
 ) STRICT, WITHOUT ROWID;
 
-CREATE VIEW run_overview AS
-  SELECT ${runIdText} AS id, r.id AS run, d.workflow, d.version,
-    CASE r.status WHEN 0 THEN 'scheduled' WHEN 1 THEN 'queued' WHEN 2 THEN 'running' WHEN 3 THEN 'paused' WHEN 4 THEN 'cancelling'
-      WHEN 5 THEN 'finishing' WHEN 6 THEN 'success' WHEN 7 THEN 'partial' WHEN 8 THEN 'failed' WHEN 9 THEN 'cancelled' ELSE 'skipped' END AS status,
-    r.reason, r.key, r.tags, r.accepted_at, r.finished_at, r.input, r.output
-  FROM runs r JOIN definitions d ON d.id = r.definition;
-
-CREATE VIEW task_overview AS
-  SELECT t.run, json_extract(d.graph, '$.tasks[' || t.node || '].id') AS task, nullif(t.item, -1) AS item,
-    CASE t.status WHEN 0 THEN 'pending' WHEN 1 THEN 'queued' WHEN 2 THEN 'running' WHEN 3 THEN 'retrying' WHEN 4 THEN 'waiting' WHEN 5 THEN 'success'
-      WHEN 6 THEN 'failed' WHEN 7 THEN 'skipped' WHEN 8 THEN 'upstream_failed' ELSE 'cancelled' END AS status,
-    t.attempt, t.reason, t.worker, t.started_at, t.due_at, t.finished_at, t.output, t.error
-  FROM tasks t JOIN runs r ON r.id = t.run JOIN definitions d ON d.id = r.definition;
-`;
+${views}`;
