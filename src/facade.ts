@@ -15,19 +15,12 @@ import { Client, type RunQuery, type RunRef, type StartOptions } from './client/
 import { diagnose, unreadable, type Check } from './client/doctor.ts';
 import type { FindOptions } from './client/find.ts';
 import { Versions, type MoveOptions, type RunMoved, type VersionCheck } from './client/versions.ts';
-import { Capacity, servedQueues, type LimitOptions, type LimitView, type PausedView } from './client/capacity.ts';
+import { Capacity, pauseVerbs, servedQueues, type LimitOptions, type LimitView } from './client/capacity.ts';
 import { viewOf, type RunView } from './client/views.ts';
 import { unserved } from './client/waits.ts';
 import { Run, type RunHost } from './client/run.ts';
-import {
-  ScheduleClient,
-  type BackfillOptions,
-  type BackfillPreview,
-  type BackfillView,
-  type FireView,
-  type NewScheduleOptions,
-  type ScheduleView,
-} from './client/schedules.ts';
+import { ScheduleClient } from './client/schedules.ts';
+import { scheduleVerbs } from './client/schedule-verbs.ts';
 import { exportRun, importRun } from './client/transfer.ts';
 import type { Duration } from './core/duration.ts';
 import { isPawlError, PawlError } from './core/errors.ts';
@@ -69,7 +62,6 @@ const WORK: Checks<WorkOptions> = {
   queues: anything,
   drainOn: listOf('SIGTERM and SIGINT', oneOf('SIGTERM', 'SIGINT')),
 };
-const BACKFILL: Checks<BackfillOptions> = { from: anything, to: anything, reprocess: anything, concurrency: anything };
 const PRUNE: Checks<PruneOptions> = { olderThan: anything, journal: anything, dryRun: flag, signal: abortSignal };
 const ITEM: OptionCheck = (value) => (typeof value === 'object' && value !== null ? null : 'an object');
 const ITEMS: OptionCheck = (value) => (Array.isArray(value) ? null : 'a list of objects with an input');
@@ -281,24 +273,10 @@ export class Engine implements RunHost {
   };
 
   /** Queues: while one is paused nothing new of it is claimed; what runs goes on to its end. */
-  readonly queues = {
-    /** The paused ones. */
-    list: async (): Promise<readonly PausedView[]> => (await this.capacity()).paused('queue'),
-    /** False where it was paused already. */
-    pause: async (name: string): Promise<boolean> => (await this.capacity()).pause('queue', name),
-    /** False where it was not paused. */
-    resume: async (name: string): Promise<boolean> => (await this.capacity()).resume('queue', name),
-  };
+  readonly queues = pauseVerbs('queue', () => this.capacity());
 
   /** Workflows as a whole: while one is paused nothing new of its runs is claimed; runs of it are still accepted. */
-  readonly workflows = {
-    /** The paused ones. */
-    list: async (): Promise<readonly PausedView[]> => (await this.capacity()).paused('workflow'),
-    /** False where it was paused already. */
-    pause: async (name: string): Promise<boolean> => (await this.capacity()).pause('workflow', name),
-    /** False where it was not paused. */
-    resume: async (name: string): Promise<boolean> => (await this.capacity()).resume('workflow', name),
-  };
+  readonly workflows = pauseVerbs('workflow', () => this.capacity());
 
   /** Acts of people, the last first. */
   async audit(query: AuditQuery = {}): Promise<{ readonly entries: readonly AuditEntry[]; readonly next?: string }> {
@@ -425,73 +403,4 @@ function drainOn(signals: readonly ('SIGTERM' | 'SIGINT')[], close: () => Promis
     return () => process.removeListener(name, handler);
   });
   return () => handlers.forEach((remove) => remove());
-}
-
-export type ScheduleVerbs = ReturnType<typeof scheduleVerbs>;
-
-/** What can be done with schedules, for an engine and for the testing kit. */
-export function scheduleVerbs(host: { scheduleClient(): Promise<ScheduleClient>; handle(ref: RunRef, created: boolean): Run<unknown> }) {
-  const client = (): Promise<ScheduleClient> => host.scheduleClient();
-  const named = async (name: string): Promise<ScheduleClient> => {
-    checkArgument(name, 'name', ARGUMENT.aString);
-    return client();
-  };
-  return {
-    /**
-     * Makes a schedule of a registered workflow; it is due from now on. Rejects with `SCHEDULE_INVALID` (all problems in one message, an
-     * expression that is never due among them), `SCHEDULE_EXISTS`, `RUN_INPUT_INVALID`, `RUN_UNKNOWN_WORKFLOW`.
-     */
-    create: async (options: NewScheduleOptions): Promise<ScheduleView> => {
-      checkArgument(options, 'options', ITEM);
-      return (await client()).create(options);
-    },
-    /** By name. Rejects with `SCHEDULE_NOT_FOUND`, as all that follow do. */
-    get: async (name: string): Promise<ScheduleView> => (await named(name)).get(name),
-    /** All, in the order of their names. */
-    list: async (): Promise<ScheduleView[]> => (await client()).list(),
-    /** The next due instants. Default 5. */
-    next: async (name: string, count = 5): Promise<Date[]> => {
-      checkArgument(count, 'count', wholeNumber);
-      return (await named(name)).next(name, Math.min(1_000, count));
-    },
-    /** What became of its instants, the last first. Default 50, at most 1,000. */
-    history: async (name: string, options: { readonly limit?: number } = {}): Promise<FireView[]> => {
-      checkOptions(options, 'schedules.history', { limit: wholeNumber });
-      return (await named(name)).history(name, Math.min(1_000, options.limit ?? 50));
-    },
-    /** Starts nothing more until it is resumed; instants that pass meanwhile are not caught up. Backfills go on. */
-    pause: async (name: string, options: { readonly why?: string } = {}): Promise<ScheduleView> => {
-      checkOptions(options, 'schedules.pause', { why: ARGUMENT.text });
-      return (await named(name)).pause(name, options.why ?? 'a person paused it');
-    },
-    resume: async (name: string): Promise<ScheduleView> => (await named(name)).resume(name),
-    /** Deletes it with its history; its runs stay and go on. Rejects with `SCHEDULE_DECLARED` while its workflow declares it. */
-    delete: async (name: string): Promise<void> => (await named(name)).delete(name),
-    /** A run now, whatever the rule and `overlap` say; `ctx.dueAt` is this instant. Also while it is paused. While it is open `overlap` takes it as one of the schedule. */
-    trigger: async (name: string): Promise<Run<unknown>> => host.handle(await (await named(name)).trigger(name), true),
-    /**
-     * Runs for the instants of a range that has passed, a few at a time, by the rule as it is now. It is kept in the store: any worker goes on
-     * with it. `overlap` does not apply to its runs, nor do they count for it.
-     */
-    backfill: Object.assign(
-      async (name: string, options: BackfillOptions): Promise<BackfillView> => {
-        checkOptions(options, 'schedules.backfill', BACKFILL);
-        return (await named(name)).backfill(name, options);
-      },
-      {
-        /** What `backfill` would do. */
-        preview: async (name: string, options: BackfillOptions): Promise<BackfillPreview> => {
-          checkOptions(options, 'schedules.backfill.preview', BACKFILL);
-          return (await named(name)).preview(name, options);
-        },
-        /** The last 100, the newest first. */
-        list: async (name: string): Promise<BackfillView[]> => (await named(name)).backfills(name),
-        /** Starts no more of its runs and cancels those that are open; false where it is over. */
-        cancel: async (id: number): Promise<boolean> => {
-          checkArgument(id, 'id', wholeNumber);
-          return (await client()).cancelBackfill(id);
-        },
-      },
-    ),
-  };
 }

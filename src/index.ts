@@ -11,6 +11,7 @@ export type {
 } from './client/acts.ts';
 export type { AnswerOptions, AnswerReport, ApprovalQuery, OpenApproval } from './client/approvals.ts';
 export type { AuditEntry, AuditQuery } from './client/audit.ts';
+export type { ActorOptions, ActSubject } from './client/operator-acts.ts';
 export type { DeadAttempt, DeadLetter, DeadLetterDetail, DeadQuery, DeadRedriven, DeadRedriveOptions } from './client/dead.ts';
 export type { WorkerView } from './client/explain.ts';
 export type { RunQuery, StartOptions } from './client/client.ts';

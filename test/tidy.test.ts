@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 // The rules of the sources that no linter knows, and once more those that matter most, so that no edit of a configuration lifts them.
 
 /** Files allowed to be longer than 500 lines. Only tables may be; say what the table is. */
-const longTables: Readonly<Record<string, string>> = {};
+const longTables: Readonly<Record<string, string>> = { 'src/store/sqlite/migrations/001-initial.ts': 'the tables of the store' };
 
 const maxLines = 500;
 

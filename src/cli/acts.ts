@@ -19,6 +19,12 @@ export function actOptions(command: Command): Command {
     .option('--request-id <id>', 'the same id within 7 days: the same act, done once');
 }
 
+/** Who acts on what is no run. */
+export const operating = (note?: string): { readonly actor: string; readonly note?: string } => ({
+  actor: systemUser(),
+  ...(note === undefined ? {} : { note }),
+});
+
 /** Who acts: the user of the system. */
 export function acting({ requestId, note }: ActFlags): ActOptions {
   return {

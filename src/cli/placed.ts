@@ -1,4 +1,5 @@
 import type { Engine } from '../facade.ts';
+import { operating } from './acts.ts';
 import { shellWord } from './args.ts';
 import type { Cli } from './cli.ts';
 import { usage } from './errors.ts';
@@ -18,10 +19,10 @@ export function placedOf(text: string): Placed | null {
   return match === null ? null : { what: match[1] as Placed['what'], name: match[2] ?? '' };
 }
 
-export async function movePlaced(cli: Cli, { what, name }: Placed, act: 'pause' | 'resume'): Promise<void> {
+export async function movePlaced(cli: Cli, { what, name }: Placed, act: 'pause' | 'resume', note?: string): Promise<void> {
   const engine = await cli.existing();
   const of: Engine['queues'] = what === 'queue' ? engine.queues : engine.workflows;
-  const isChanged = await of[act](name);
+  const isChanged = await of[act](name, operating(note));
   const { out } = cli;
   if (out.format !== 'text') return out.json({ [what]: name, paused: act === 'pause', changed: isChanged });
   const done = act === 'pause' ? 'paused' : 'resumed';

@@ -74,3 +74,11 @@ export function report(graph: CompiledGraph, { generation, count, tasks, kept }:
     kept: kept.map(({ node, why }) => ({ task: id(node), why })),
   };
 }
+
+/**
+ * A run as it was looked at for an act before: what is asked for next is put together by it, and decided on the run as it is. Where that refuses,
+ * the run is looked at again.
+ */
+export interface Seen {
+  run: Looked | null;
+}

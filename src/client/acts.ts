@@ -17,7 +17,7 @@ import { isRunOver, type TaskStatus } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
 import { verdictsOf, verdictText, type Verdict } from '../core/verdict.ts';
 import type { RunRow } from '../store/store.ts';
-import { changed, checkText, itemOf, nameOf, nodeOf, priorityOf, refusal, report, setAside, type Looked } from './act-parts.ts';
+import { changed, checkText, itemOf, nameOf, nodeOf, priorityOf, refusal, report, setAside, type Looked, type Seen } from './act-parts.ts';
 import { checkedValue } from './checked-value.ts';
 import { forkStart, forkTarget } from './fork-target.ts';
 import type { Client, ClientWriter, RunRef } from './client.ts';
@@ -136,23 +136,33 @@ export class Acts {
     id: string,
     letters: readonly LetterToSend[],
     options: Omit<RedriveOptions, 'task' | 'item' | 'input'>,
+    seen: Seen = { run: null },
   ): Promise<{ readonly report: ResetReport | null; readonly refused: ReadonlyMap<LetterToSend, PawlError> }> {
     let sent: Sendable = { targets: [], letters: [], refused: new Map() };
+    const before = seen.run;
     const asked = {
       get letters() {
         return lettersAsked(sent.letters);
       },
     };
     try {
-      const report = await this.reset('redrive', id, options, asked, async (run) => {
-        sent = await sendable(run, letters, options, {
-          target: ({ task, item }) => ({ node: nodeOf(run, task).index, item: item ?? -1 }),
-          edited: async (target, input) => (await this.edited(run, [target], input))[0] ?? target,
-          refusal: (why) => refusal(run, why),
-        });
-        if (sent.targets.length === 0) throw new NoneToSend();
-        return sent.targets;
-      });
+      const report = await this.reset(
+        'redrive',
+        id,
+        options,
+        asked,
+        async (run) => {
+          sent = await sendable(run, letters, options, {
+            target: ({ task, item }) => ({ node: nodeOf(run, task).index, item: item ?? -1 }),
+            edited: async (target, input) => (await this.edited(run, [target], input))[0] ?? target,
+            refusal: (why) => refusal(run, why),
+          });
+          // Of an old look it is no more than a suspicion that one cannot be sent.
+          if (sent.targets.length === 0 || (run === before && sent.refused.size > 0)) throw new NoneToSend();
+          return sent.targets;
+        },
+        seen,
+      );
       return { report, refused: sent.refused };
     } catch (error) {
       if (error instanceof NoneToSend) return { report: null, refused: sent.refused };
@@ -330,18 +340,23 @@ export class Acts {
     options: ResetOptions & { readonly keep?: readonly string[] },
     asked: Readonly<Record<string, unknown>>,
     targets: (run: Looked) => Promise<readonly ResetTarget[]>,
+    seen: Seen = { run: null },
   ): Promise<ResetReport> {
     const again = options.dryRun === true ? null : await this.repeated(id, kind, options, asked);
     if (again !== null) return again;
+    const asOf = async (run: Looked): Promise<ResetRequest> => ({
+      kind,
+      targets: await targets(run),
+      keep: (options.keep ?? []).map((name) => nodeOf(run, name).index),
+      acceptUnknown: options.acceptUnknown === true,
+      sameKey: options.sameKey === true,
+    });
+    const known = options.dryRun === true ? null : seen.run;
+    const before = known === null ? null : await this.sentAsSeen(known, asOf, { kind, options, asked });
+    if (before !== null) return before;
     for (let tries = 0; ; tries++) {
-      const run = await this.look(id, true);
-      const request: ResetRequest = {
-        kind,
-        targets: await targets(run),
-        keep: (options.keep ?? []).map((name) => nodeOf(run, name).index),
-        acceptUnknown: options.acceptUnknown === true,
-        sameKey: options.sameKey === true,
-      };
+      const run = (seen.run = await this.look(id, true));
+      const request = await asOf(run);
       const plan = planReset(run.graph, run.state, request);
       if (isRefusal(plan)) throw refusal(run, plan);
       if (options.dryRun === true) return report(run.graph, resetResult(plan), false);
@@ -349,6 +364,19 @@ export class Acts {
       if (result !== null) return report(run.graph, JSON.parse(result) as ResetResult, true);
       if (tries >= TRIES) throw changed(runIdText(run.row.uid));
     }
+  }
+
+  /** Put together by an earlier look; null where that does not do, and it is to be looked at again. */
+  private async sentAsSeen(
+    run: Looked,
+    asOf: (run: Looked) => Promise<ResetRequest>,
+    { kind, options, asked }: { readonly kind: string; readonly options: ActOptions; readonly asked: object },
+  ): Promise<ResetReport | null> {
+    // What is refused by an old look is refused by a new one, or is not.
+    const request = await asOf(run).catch(() => null);
+    if (request === null) return null;
+    const result = await this.send(run.row, { type: 'reset', request }, kind, options, asked);
+    return result === null ? null : report(run.graph, JSON.parse(result) as ResetResult, true);
   }
 
   /** What the act came to when it was done before, whatever the run is by now; null where it was not. */
@@ -417,10 +445,6 @@ export class Acts {
       throw setAside(looked?.row ?? row);
     }
     return { row: looked.row, graph: looked.graph, state: looked.state };
-  }
-
-  private checkAside(row: RunRow): void {
-    if (row.quarantined !== null) throw setAside(row);
   }
 
   /** @internal */

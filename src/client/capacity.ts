@@ -4,9 +4,12 @@ import { limitOf, type Declared, type LimitKind, type LimitValue } from '../core
 import { rateText } from '../core/needs-options.ts';
 import { nameProblem, shown } from '../core/problems.ts';
 import type { Store } from '../store/store.ts';
+import { checkOptions } from '../core/options.ts';
+import { operatorAct, type ActorOptions } from './operator-acts.ts';
+import { OPTIONS } from './options.ts';
 
 /** Which of two limits with one name is meant: a number is a pool's unless `kind` is 'key'. */
-export interface LimitOptions {
+export interface LimitOptions extends ActorOptions {
   readonly kind?: LimitKind;
 }
 
@@ -66,7 +69,8 @@ export class Capacity {
     if (options.kind !== undefined && options.kind !== limit.kind)
       throw new PawlError('CONFIG_OPTION', `limit: ${shown(value)} is no value of a ${options.kind}.`);
     if (options.kind === undefined) await this.checkMeant(limit, value);
-    await this.store.capacity.set(limit, this.writer.now());
+    const act = operatorAct({ kind: 'limit', name }, 'set', options, { kind: limit.kind, value: textOf(limit.value) });
+    await this.store.capacity.set(limit, this.writer.now(), act);
     await this.writer.heardOf();
   }
 
@@ -81,8 +85,9 @@ export class Capacity {
     );
   }
 
-  async clear(name: string, { kind }: LimitOptions): Promise<boolean> {
+  async clear(name: string, options: LimitOptions): Promise<boolean> {
     this.writer.writable();
+    const { kind } = options;
     const kinds = (await this.store.capacity.list()).filter((row) => row.name === name && row.operator !== null).map((row) => row.kind);
     const meant = kind ?? kinds[0];
     if (kind === undefined && kinds.length > 1)
@@ -91,7 +96,8 @@ export class Capacity {
         `limit: an operator has set ${kinds.join(' and ')} of the name ${shown(name)}; say which kind is meant.`,
       );
     if (meant === undefined) return false;
-    const cleared = await this.store.capacity.clear({ kind: meant, name }, this.writer.now());
+    const act = operatorAct({ kind: 'limit', name }, 'clear', options, { kind: meant });
+    const cleared = await this.store.capacity.clear({ kind: meant, name }, this.writer.now(), act);
     await this.writer.heardOf();
     return cleared;
   }
@@ -101,19 +107,39 @@ export class Capacity {
     return rows.filter((row) => row.kind === kind).map(({ name, at }) => ({ name, since: new Date(at) }));
   }
 
-  async pause(kind: 'queue' | 'workflow', name: string): Promise<boolean> {
+  async pause(kind: 'queue' | 'workflow', name: string, options: ActorOptions): Promise<boolean> {
     this.writer.writable();
-    const isNew = await this.store.capacity.pause(kind, checkedName(kind, name), this.writer.now());
+    const act = operatorAct({ kind, name: checkedName(kind, name) }, 'pause', options);
+    const isNew = await this.store.capacity.pause(kind, name, this.writer.now(), act);
     await this.writer.heardOf();
     return isNew;
   }
 
-  async resume(kind: 'queue' | 'workflow', name: string): Promise<boolean> {
+  async resume(kind: 'queue' | 'workflow', name: string, options: ActorOptions): Promise<boolean> {
     this.writer.writable();
-    const wasPaused = await this.store.capacity.resume(kind, checkedName(kind, name), this.writer.now());
+    const act = operatorAct({ kind, name: checkedName(kind, name) }, 'resume', options);
+    const wasPaused = await this.store.capacity.resume(kind, name, this.writer.now(), act);
     await this.writer.heardOf();
     return wasPaused;
   }
+}
+
+/** What can be done with queues, and with workflows as a whole. */
+export function pauseVerbs(kind: 'queue' | 'workflow', capacity: () => Promise<Pick<Capacity, 'paused' | 'pause' | 'resume'>>) {
+  return {
+    /** The paused ones. */
+    list: async (): Promise<readonly PausedView[]> => (await capacity()).paused(kind),
+    /** False where it was paused already. */
+    pause: async (name: string, options: ActorOptions = {}): Promise<boolean> => {
+      checkOptions(options, `${kind}s.pause`, OPTIONS.actor);
+      return (await capacity()).pause(kind, name, options);
+    },
+    /** False where it was not paused. */
+    resume: async (name: string, options: ActorOptions = {}): Promise<boolean> => {
+      checkOptions(options, `${kind}s.resume`, OPTIONS.actor);
+      return (await capacity()).resume(kind, name, options);
+    },
+  };
 }
 
 const textOf = (value: LimitValue): number | string => (typeof value === 'number' ? value : rateText(value));

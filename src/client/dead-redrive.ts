@@ -4,6 +4,7 @@ import { REQUEST_MS } from '../core/reset.ts';
 import { checkOptions } from '../core/options.ts';
 import { shown } from '../core/problems.ts';
 import type { Store } from '../store/store.ts';
+import type { Seen } from './act-parts.ts';
 import { DEFAULT_ACTOR, type Acts } from './acts.ts';
 import type { ClientWriter } from './client.ts';
 import type { DeadLetter, DeadLetters, DeadQuery, DeadRedriven, DeadRedriveOptions } from './dead.ts';
@@ -64,6 +65,7 @@ async function doneBefore({ store, writer }: Parts, { requestId, actor = DEFAULT
       if (row.at < since) return { sent, next, beganAt: Infinity };
       if (!/^\d+$/.test(number)) continue;
       next = Math.max(next, Number(number) + 1);
+      if (row.uid === null) continue;
       const facts = JSON.parse(row.facts) as { readonly letters?: unknown };
       for (const id of lettersOf(runIdText(row.uid), facts.letters)) sent.add(id);
       if (number === '0') return { sent, next, beganAt: row.at };
@@ -113,9 +115,11 @@ class Sender {
       const details = this.options.edit === undefined ? null : this.parts.letters.detailsOf(runId);
       // Awaited where it is used: until then a failure of it is nobody's.
       details?.catch(() => undefined);
+      // A large run is not loaded for each of them.
+      const seen: Seen = { run: null };
       for (const part of this.portions(of)) {
         await this.pace(part.length);
-        yield* this.send(runId, part, details);
+        yield* this.send(runId, part, details, seen);
       }
     }
   }
@@ -155,6 +159,7 @@ class Sender {
     runId: string,
     letters: readonly DeadLetter[],
     details: ReturnType<DeadLetters['detailsOf']> | null,
+    seen: Seen,
   ): AsyncGenerator<DeadRedriven> {
     const { edit: _, limit: __, perSecond: ___, item: ____, requestId, ...rest } = this.options;
     const request = requestId === undefined ? {} : { requestId: `${requestId}#${this.next}` };
@@ -169,7 +174,7 @@ class Sender {
     }
     if (names.size === 0) return;
     try {
-      const { report, refused } = await this.parts.acts.redriveLetters(runId, [...names.keys()], { ...rest, ...request });
+      const { report, refused } = await this.parts.acts.redriveLetters(runId, [...names.keys()], { ...rest, ...request }, seen);
       const left = [...refused].flatMap(([one, error]) => {
         const letter = names.get(one);
         return letter === undefined ? [] : [{ runId, letters: [letter], error }];

@@ -16,6 +16,8 @@ import {
   type Checks,
 } from '../core/options.ts';
 import type { ActOptions, ForkOptions, ItemName, MarkOptions, RedriveOptions, ResetOptions, RestartOptions } from './acts.ts';
+import type { ActorOptions } from './operator-acts.ts';
+import type { BackfillOptions } from './schedules.ts';
 import type { AuditQuery } from './audit.ts';
 import type { LimitOptions } from './capacity.ts';
 import type { RunQuery, StartOptions } from './client.ts';
@@ -29,6 +31,7 @@ const item = either('the index or the key of an item', wholeNumber, text);
 const items = either('the index or the key of an item, or a list of them', item, listOf('items', item));
 
 const ACT: Checks<ActOptions> = { actor: text, requestId: text, note: text };
+const ACTOR: Checks<ActorOptions> = { actor: text, note: text };
 const RESET: Checks<ResetOptions> = { ...ACT, dryRun: flag, sameKey: flag, acceptUnknown: flag };
 const LOG_FILTER: Checks<LogFilter> = { task: text, item: wholeNumber, attempt: wholeNumber, level: oneOf(...LOG_LEVELS), after: text };
 
@@ -66,7 +69,10 @@ export const OPTIONS = {
     limit: wholeNumber,
     cursor: text,
   } satisfies Checks<RunQuery>,
-  limit: { kind: anything } satisfies Checks<LimitOptions>,
+  actor: ACTOR,
+  limit: { ...ACTOR, kind: anything } satisfies Checks<LimitOptions>,
+  schedule: { ...ACTOR, why: text },
+  backfill: { ...ACTOR, from: anything, to: anything, reprocess: anything, concurrency: anything } satisfies Checks<BackfillOptions>,
   find: { workflow: text } satisfies Checks<FindOptions>,
   dead: { workflow: text, task: text, code: text, run: text, since: anything, limit: anything, cursor: text } satisfies Checks<DeadQuery>,
   deadRedrive: {
@@ -77,7 +83,7 @@ export const OPTIONS = {
     perSecond: anything,
     edit: aFunction,
   } satisfies Checks<DeadRedriveOptions>,
-  audit: { run: text, limit: wholeNumber, cursor: text } satisfies Checks<AuditQuery>,
+  audit: { run: text, on: text, limit: wholeNumber, cursor: text } satisfies Checks<AuditQuery>,
   watch: { runId: text, types: listOf('types of events', text), after: text, signal: abortSignal } satisfies Checks<WatchOptions>,
   watchRun: { types: listOf('types of events', text), after: text, signal: abortSignal } satisfies Checks<Omit<WatchOptions, 'runId'>>,
   result: { timeout: anything },

@@ -9,7 +9,9 @@ import { validate } from '../core/schema.ts';
 import { isRunOver, type RunStatus } from '../core/states.ts';
 import type { Workflow } from '../core/types.ts';
 import type { BackfillRow, BackfillState, FireRow, NewSchedule, ScheduleRow, Schedules, ScheduleState } from '../store/schedules.ts';
+import type { OperatorAct } from '../store/acts.ts';
 import type { Store } from '../store/store.ts';
+import { operatorAct, type ActorOptions, type ActSubject } from './operator-acts.ts';
 
 /** When runs are started; `input` is what each begins with. */
 export type NewScheduleOptions = ScheduleTiming & {
@@ -59,7 +61,7 @@ export interface FireView {
   readonly status?: RunStatus;
 }
 
-export interface BackfillOptions {
+export interface BackfillOptions extends ActorOptions {
   readonly from: Date | string;
   /** Itself included; at most now. */
   readonly to: Date | string;
@@ -97,7 +99,7 @@ export interface ScheduleWriter {
   writable(): void;
   now(): number;
   current(workflow: Workflow<never, unknown> | string): { readonly workflow: Workflow<never, unknown> };
-  trigger(row: ScheduleRow): Promise<{ readonly uid: Uint8Array; readonly run: number } | null>;
+  trigger(row: ScheduleRow, act: OperatorAct): Promise<{ readonly uid: Uint8Array; readonly run: number } | null>;
   schedulesChanged(): void;
 }
 
@@ -116,7 +118,7 @@ export class ScheduleClient {
     this.maxPayload = maxPayload;
   }
 
-  async create(options: NewScheduleOptions): Promise<ScheduleView> {
+  async create(options: NewScheduleOptions, by: ActorOptions): Promise<ScheduleView> {
     this.writer.writable();
     const { workflow, ...timing } = options;
     const declared = this.checked(timing);
@@ -141,7 +143,9 @@ export class ScheduleClient {
       removedAt: null,
       failuresFrom: now,
     };
-    if (!(await this.schedules.create(made, now))) throw new PawlError('SCHEDULE_EXISTS', `There is a schedule ${shown(name)} already.`);
+    const act = operatorAct(subjectOf(name), 'create', by, { workflow: target.name, rule });
+    if (!(await this.schedules.create(made, now, act)))
+      throw new PawlError('SCHEDULE_EXISTS', `There is a schedule ${shown(name)} already.`);
     this.writer.schedulesChanged();
     return this.get(name);
   }
@@ -196,15 +200,15 @@ export class ScheduleClient {
     return (await this.schedules.fires(row.id, null, limit)).map(fireView);
   }
 
-  async pause(name: string, why: string): Promise<ScheduleView> {
-    return this.change(name, (row, now) =>
+  async pause(name: string, why: string, by: ActorOptions): Promise<ScheduleView> {
+    return this.change(name, operatorAct(subjectOf(name), 'pause', by, { why }), (row, now) =>
       row.paused !== null ? null : { state: { ...row, paused: { at: now, why }, nextAt: null }, records: [] },
     );
   }
 
   /** What was due meanwhile has no run, and the record says why. */
-  async resume(name: string): Promise<ScheduleView> {
-    return this.change(name, (row, now) => {
+  async resume(name: string, by: ActorOptions): Promise<ScheduleView> {
+    return this.change(name, operatorAct(subjectOf(name), 'resume', by), (row, now) => {
       if (row.paused === null) return null;
       const next = nextAfterOf(row.rule, row.madeAt);
       const first = next(row.cursorAt);
@@ -219,6 +223,7 @@ export class ScheduleClient {
 
   private async change(
     name: string,
+    act: OperatorAct,
     decide: (
       row: ScheduleRow,
       now: number,
@@ -231,14 +236,15 @@ export class ScheduleClient {
       const decided = decide(row, now);
       if (decided === null) return scheduleView(row);
       const write = { schedule: row.id, rev: row.rev, ...decided, terms: null, extend: null, backfill: null };
-      if (!(await this.schedules.write(write, now))) continue;
+      if (!(await this.schedules.write(write, now, act))) continue;
       this.writer.schedulesChanged();
       return this.get(name);
     }
   }
 
-  async delete(name: string): Promise<void> {
+  async delete(name: string, by: ActorOptions): Promise<void> {
     this.writer.writable();
+    const act = operatorAct(subjectOf(name), 'delete', by);
     for (;;) {
       const row = await this.row(name);
       if (row.source === 'code' && row.removedAt === null)
@@ -246,14 +252,15 @@ export class ScheduleClient {
           'SCHEDULE_DECLARED',
           `Schedule "${name}" is declared by workflow "${row.workflow}": it would be there again at the next start.`,
         );
-      if (await this.schedules.remove(row.id, row.rev, this.writer.now())) return this.writer.schedulesChanged();
+      if (await this.schedules.remove(row.id, row.rev, this.writer.now(), act)) return this.writer.schedulesChanged();
     }
   }
 
   /** A run now. */
-  async trigger(name: string): Promise<{ readonly id: string; readonly run: number }> {
+  async trigger(name: string, by: ActorOptions): Promise<{ readonly id: string; readonly run: number }> {
+    const act = operatorAct(subjectOf(name), 'run', by);
     for (;;) {
-      const started = await this.writer.trigger(await this.row(name));
+      const started = await this.writer.trigger(await this.row(name), act);
       if (started !== null) return { id: runIdText(started.uid), run: started.run };
     }
   }
@@ -284,9 +291,10 @@ export class ScheduleClient {
   async backfill(name: string, options: BackfillOptions): Promise<BackfillView> {
     this.writer.writable();
     const range = this.range(options);
+    const act = operatorAct(subjectOf(name), 'backfill', options, range);
     for (;;) {
       const row = await this.row(name);
-      const id = await this.schedules.backfill(row.id, row.rev, range, this.writer.now());
+      const id = await this.schedules.backfill(row.id, row.rev, range, this.writer.now(), act);
       if (id === null) continue;
       this.writer.schedulesChanged();
       const made = (await this.schedules.backfills(row.id, 100)).find((one) => one.id === id);
@@ -315,13 +323,16 @@ export class ScheduleClient {
   }
 
   /** Starts no more runs of it, and cancels those that are open; false where it is over. */
-  async cancelBackfill(id: number): Promise<boolean> {
+  async cancelBackfill(id: number, by: ActorOptions): Promise<boolean> {
     this.writer.writable();
-    const done = await this.schedules.cancelBackfill(id, this.writer.now());
+    const act = operatorAct(subjectOf(''), 'cancel_backfill', by, { backfill: id });
+    const done = await this.schedules.cancelBackfill(id, this.writer.now(), act);
     if (done) this.writer.schedulesChanged();
     return done;
   }
 }
+
+const subjectOf = (name: string): ActSubject => ({ kind: 'schedule', name });
 
 async function checkInput(workflow: Workflow<never, unknown>, { input }: DeclaredSchedule): Promise<void> {
   if (workflow.input === undefined) return;

@@ -21,7 +21,7 @@ export function goOn({ state, changes }: Turn, generation: number, redrive: () =
     changes.flow = true;
   }
   changes.kin = 'reopened';
-  state.parent = { ...state.parent, generation, recalled: false };
+  state.parent = { ...state.parent, generation, recalled: false, completion: null };
   return true;
 }
 

@@ -23,7 +23,7 @@ export async function declareSchedules(schedules: Schedules, workflows: readonly
   for await (const row of allOf(schedules)) {
     if (row.source !== 'code' || row.removedAt !== null || names.has(row.name) || !registered.has(row.workflow)) continue;
     const state = { ...stateOf(row), removedAt: now, nextAt: null };
-    await schedules.write({ schedule: row.id, rev: row.rev, state, ...NOTHING }, now);
+    await schedules.write({ schedule: row.id, rev: row.rev, state, ...NOTHING }, now, null);
   }
 }
 
@@ -43,7 +43,7 @@ export async function* allOf(schedules: Schedules): AsyncGenerator<ScheduleRow, 
 async function declare(schedules: Schedules, workflow: string, declared: DeclaredSchedule, now: number): Promise<boolean> {
   const row = await schedules.get(declared.name);
   const terms = termsOf(declared, { workflow, source: 'code', madeAt: row?.madeAt ?? now });
-  if (row === null) return schedules.create(newSchedule(declared.name, terms, now), now);
+  if (row === null) return schedules.create(newSchedule(declared.name, terms, now), now, null);
   if (row.source !== 'code') {
     throw new PawlError(
       'SCHEDULE_EXISTS',
@@ -52,7 +52,7 @@ async function declare(schedules: Schedules, workflow: string, declared: Declare
   }
   const isSame = sameTerms(row, terms);
   if (isSame && row.removedAt === null) return true;
-  return schedules.write(changed(row, terms, now), now);
+  return schedules.write(changed(row, terms, now), now, null);
 }
 
 /** A schedule under other terms: another rule counts from now on, everything else for what is not decided yet. */

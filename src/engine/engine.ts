@@ -1,3 +1,4 @@
+import type { OperatorAct } from '../store/acts.ts';
 import type { CompiledGraph } from '../core/compile.ts';
 import type { RunEnd } from '../core/changes.ts';
 import { messageOf, isPawlError, PawlError } from '../core/errors.ts';
@@ -133,11 +134,11 @@ export class EngineRuntime {
   }
 
   /** A run of a schedule, now; null where the schedule moved on meanwhile. */
-  async trigger(row: ScheduleRow): Promise<Started | null> {
+  async trigger(row: ScheduleRow, act: OperatorAct): Promise<Started | null> {
     this.writable();
     const { runner } = await this.open();
     if (this.broken !== null) throw this.broken;
-    return runner.trigger(row);
+    return runner.trigger(row, act);
   }
 
   /** A store that cannot be used as it must be is closed: the next call opens it anew. */

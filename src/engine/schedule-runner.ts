@@ -2,6 +2,7 @@ import { decode, encode } from '../core/codec.ts';
 import { nextAfterOf, type NextAfter } from '../core/cron.ts';
 import { messageOf, isPawlError, PawlError } from '../core/errors.ts';
 import { newRunId } from '../core/ids.ts';
+import type { OperatorAct } from '../store/acts.ts';
 import type { Logger, Redactor } from '../core/log.ts';
 import { isWatched, skipped, type FireRecord } from '../core/schedule.ts';
 import { validate } from '../core/schema.ts';
@@ -110,7 +111,7 @@ export class ScheduleRunner {
       isWatched: isWatched(row.policy, { open: 0, waiting: waiting.length, backfills: backfills.length }),
     };
     const write = { schedule: row.id, rev: row.rev, state, terms: null, records: [], extend: null, backfill: null };
-    if (await store.schedules.write(write, now)) logger.warn('a schedule paused itself', { schedule: row.name, why });
+    if (await store.schedules.write(write, now, null)) logger.warn('a schedule paused itself', { schedule: row.name, why });
     return 'again';
   }
 
@@ -132,13 +133,13 @@ export class ScheduleRunner {
           ? { kind: 'dropped', dueAt, reason: 'input_invalid', note }
           : { ...skipped(dueAt, 'input_invalid', note), ...(backfill === OWN ? {} : { backfill }) };
         const write = { ...step.write, records: [...step.write.records, record] };
-        await store.schedules.write(notStarted(write), clock.now());
+        await store.schedules.write(notStarted(write), clock.now(), null);
         return 'moved';
       }
       const outcome = await this.settledOf(look.row, starts);
       starts = [];
       if (outcome !== 'done') return outcome;
-      if (!(await store.schedules.write(step.write, clock.now()))) return 'moved';
+      if (!(await store.schedules.write(step.write, clock.now(), null))) return 'moved';
     }
     return this.settledOf(look.row, starts);
   }
@@ -232,7 +233,7 @@ export class ScheduleRunner {
   }
 
   /** A run now, whatever the rule says; null where the schedule moved on meanwhile. */
-  async trigger(row: ScheduleRow): Promise<Started | null> {
+  async trigger(row: ScheduleRow, act: OperatorAct): Promise<Started | null> {
     const code = this.codeOf(row);
     if (code === null) {
       throw new PawlError(
@@ -245,7 +246,7 @@ export class ScheduleRunner {
     if ('problem' in input) throw new PawlError('RUN_INPUT_INVALID', `Schedule "${row.name}": ${input.problem}`);
     const write = { schedule: row.id, rev: row.rev, state: stateOf(row), terms: null, records: [], extend: null, backfill: null };
     try {
-      return await this.start(row, code, input.input, { write, name: row.name, dueAt, backfill: BY_HAND, waited: false });
+      return await this.start(row, code, input.input, { write, name: row.name, dueAt, backfill: BY_HAND, waited: false, act });
     } catch (error) {
       if (error instanceof ScheduleMoved) return null;
       throw error;

@@ -16,6 +16,17 @@ export interface ActWrite {
   readonly result: string;
 }
 
+/** An act of a person that is about no run, written in the transaction of what it does. */
+export interface OperatorAct {
+  readonly actor: string;
+  readonly action: string;
+  /** `queue:media`: what it is about. */
+  readonly subject: string;
+  /** JSON. */
+  readonly facts: string;
+  readonly note: string | null;
+}
+
 /** Where an imported run stands in line from now on. */
 export interface Placed extends Standing {
   readonly run: number;
@@ -31,8 +42,11 @@ export interface AuditRow {
   readonly at: number;
   readonly actor: string;
   readonly action: string;
-  readonly run: number;
-  readonly uid: Uint8Array;
+  /** Null where it is about no run. */
+  readonly run: number | null;
+  readonly uid: Uint8Array | null;
+  /** Null where it is about a run. */
+  readonly subject: string | null;
   readonly request: string | null;
   readonly facts: string;
   readonly note: string | null;

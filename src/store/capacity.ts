@@ -1,3 +1,4 @@
+import type { OperatorAct } from './acts.ts';
 import type { Declared, LimitName, LimitValue } from '../core/limits.ts';
 import type { Bucket } from '../core/capacity.ts';
 import type { Fair } from '../core/fair.ts';
@@ -69,18 +70,18 @@ export interface HeldUnits {
   readonly units: number;
 }
 
-/** What there is of limits, and who waits. Each method is one transaction. */
+/** What there is of limits, and who waits. Each method is one transaction; an act is written with what it changes, and only then. */
 export interface CapacityStore {
   /** What an engine's code declares; what it does not name stays as it is. */
   declare(limits: readonly Declared[], now: number): Promise<void>;
   list(): Promise<readonly LimitRow[]>;
-  set(limit: Declared, now: number): Promise<void>;
+  set(limit: Declared, now: number, act: OperatorAct): Promise<void>;
   /** False where no operator had set it. */
-  clear(limit: LimitName, now: number): Promise<boolean>;
+  clear(limit: LimitName, now: number, act: OperatorAct): Promise<boolean>;
   held(): Promise<readonly HeldUnits[]>;
   /** False where it was paused already. */
-  pause(kind: PausedRow['kind'], name: string, now: number): Promise<boolean>;
-  resume(kind: PausedRow['kind'], name: string, now: number): Promise<boolean>;
+  pause(kind: PausedRow['kind'], name: string, now: number, act: OperatorAct): Promise<boolean>;
+  resume(kind: PausedRow['kind'], name: string, now: number, act: OperatorAct): Promise<boolean>;
   paused(): Promise<readonly PausedRow[]>;
   /**
    * Admits runs that wait for the key of their workflow, by the kernel's rule. What it says is to be done then: the runs that are granted go

@@ -1,3 +1,4 @@
+import type { OperatorAct } from './acts.ts';
 import type { ScheduleRule } from '../core/cron.ts';
 import type { FireRecord, NoRunReason, Reprocess, SchedulePolicy } from '../core/schedule.ts';
 import type { RunStatus } from '../core/states.ts';
@@ -8,7 +9,7 @@ import type { RunStatus } from '../core/states.ts';
  */
 export interface Schedules {
   /** False where the name is taken. */
-  create(schedule: NewSchedule, now: number): Promise<boolean>;
+  create(schedule: NewSchedule, now: number, act: OperatorAct | null): Promise<boolean>;
   get(name: string): Promise<ScheduleRow | null>;
   /** By name, after a name. */
   list(after: string, limit: number): Promise<ScheduleRow[]>;
@@ -21,19 +22,19 @@ export interface Schedules {
   /** A schedule with all that decides what becomes of its instants, as it is at one moment; null where it is gone. */
   look(schedule: number): Promise<ScheduleLook | null>;
   /** Writes what was decided; false where the revision is another. */
-  write(write: ScheduleWrite, now: number): Promise<boolean>;
+  write(write: ScheduleWrite, now: number, act: OperatorAct | null): Promise<boolean>;
   /** Deletes it with its records; runs stay. False where the revision is another. */
-  remove(schedule: number, rev: number, now: number): Promise<boolean>;
+  remove(schedule: number, rev: number, now: number, act: OperatorAct): Promise<boolean>;
   /** Its records, the last instant first, before one of them. */
   fires(schedule: number, before: FireCursor | null, limit: number): Promise<FireRow[]>;
   /** How the last run of each instant in this range ended; those without one are left out. */
   ranIn(schedule: number, from: number, to: number): Promise<{ readonly dueAt: number; readonly status: RunStatus }[]>;
   /** Begins a backfill; its number, null where the schedule's revision is another. */
-  backfill(schedule: number, rev: number, backfill: NewBackfill, now: number): Promise<number | null>;
+  backfill(schedule: number, rev: number, backfill: NewBackfill, now: number, act: OperatorAct): Promise<number | null>;
   /** Those of a schedule, the last first. */
   backfills(schedule: number, limit: number): Promise<BackfillRow[]>;
   /** Asks for the end of a backfill; false where it is over. */
-  cancelBackfill(backfill: number, now: number): Promise<boolean>;
+  cancelBackfill(backfill: number, now: number, act: Omit<OperatorAct, 'subject'>): Promise<boolean>;
   /** How many schedules wait for a process that has their workflow: due before `before`, and not paused. */
   late(before: number): Promise<{ readonly name: string; readonly workflow: string; readonly nextAt: number }[]>;
   /** Deletes records of instants that were decided before, and backfills that ended before; at most `rows`. True where there is more. */
@@ -123,6 +124,8 @@ export interface FireWrite {
   readonly backfill: number;
   /** Its record says that it waited. */
   readonly waited: boolean;
+  /** Of a person who asked for the run. */
+  readonly act?: OperatorAct;
 }
 
 export interface FireCursor {

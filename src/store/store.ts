@@ -138,8 +138,8 @@ export interface Store {
   historyOf(run: number): Promise<PastTask[]>;
   /** Dead letters, the last to die first, after `before`; of one run where given. Leftovers of a run that is gone are none. */
   deadLetters(before: DeadCursor | null, limit: number, run?: number): Promise<DeadRow[]>;
-  /** Acts of people, the last first, before the act `before`; of one run where given. */
-  audit(query: { readonly run?: number; readonly before?: number; readonly limit: number }): Promise<AuditRow[]>;
+  /** Acts of people, the last first, before the act `before`; of one run, or about one `subject` (`queue:media`), where given. */
+  audit(query: { readonly run?: number; readonly subject?: string; readonly before?: number; readonly limit: number }): Promise<AuditRow[]>;
   /** What the act of this actor and request id came to, where it was done after `since`. */
   findRequest(actor: string, request: string, since: number): Promise<DoneRequest | null>;
   /** Runs that were set aside, oldest first. */

@@ -17,7 +17,8 @@ import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import { checkOptions } from '../core/options.ts';
 import type { Ctx, Signal, Task, Workflow } from '../core/types.ts';
 import type { EngineParts } from '../engine/engine.ts';
-import { Engine, scheduleVerbs, type StartArgs } from '../facade.ts';
+import { Engine, type StartArgs } from '../facade.ts';
+import { scheduleVerbs } from '../client/schedule-verbs.ts';
 import type { ScheduleClient } from '../client/schedules.ts';
 import type { Ports } from '../engine/ports.ts';
 import { jsonLogger } from '../observe/log.ts';
@@ -266,15 +267,15 @@ export class TestEngine implements RunHost {
   /** As `engine.queues`. */
   readonly queues = {
     list: async (): ReturnType<Engine['queues']['list']> => (await this.ready()).queues.list(),
-    pause: async (name: string): Promise<boolean> => (await this.acting()).queues.pause(name),
-    resume: async (name: string): Promise<boolean> => (await this.acting()).queues.resume(name),
+    pause: async (...args: Parameters<Engine['queues']['pause']>): Promise<boolean> => (await this.acting()).queues.pause(...args),
+    resume: async (...args: Parameters<Engine['queues']['resume']>): Promise<boolean> => (await this.acting()).queues.resume(...args),
   };
 
   /** As `engine.workflows`. */
   readonly workflows = {
     list: async (): ReturnType<Engine['workflows']['list']> => (await this.ready()).workflows.list(),
-    pause: async (name: string): Promise<boolean> => (await this.acting()).workflows.pause(name),
-    resume: async (name: string): Promise<boolean> => (await this.acting()).workflows.resume(name),
+    pause: async (...args: Parameters<Engine['workflows']['pause']>): Promise<boolean> => (await this.acting()).workflows.pause(...args),
+    resume: async (...args: Parameters<Engine['workflows']['resume']>): Promise<boolean> => (await this.acting()).workflows.resume(...args),
   };
 
   private async acting(): Promise<Engine> {

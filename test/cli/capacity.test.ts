@@ -72,3 +72,19 @@ test('a task that no live worker can run is told by why and by doctor, with its 
   expect((await pawl(place, ['why', '@last', '--json'])).stdout).toContain('"WORKER_NONE"');
   expect((await pawl(place, ['doctor'])).stdout).toContain('WORKER_NONE: no live worker for media/cut (queue media)');
 });
+
+test('who paused a queue, set a limit or ran a schedule is told by audit', async () => {
+  const place = await placeWithRun();
+  await pawl(place, ['pause', 'queue:media', '--note', 'the robot is down']);
+  await pawl(place, ['limit', 'set', 'gpu', '5', '--note', 'a bigger machine']);
+  await pawl(place, ['cancel', '@last', '--yes']);
+  const { entries } = JSON.parse((await pawl(place, ['audit', '--json'])).stdout) as { entries: object[] };
+  const actor: unknown = expect.stringMatching(/^cli:/);
+  expect(entries.slice(1)).toMatchObject([
+    { actor, action: 'set', on: { kind: 'limit', name: 'gpu' }, note: 'a bigger machine', facts: { kind: 'pool', value: 5 } },
+    { actor, action: 'pause', on: { kind: 'queue', name: 'media' }, note: 'the robot is down' },
+  ]);
+  const { stdout } = await pawl(place, ['audit', 'queue:media']);
+  expect(stdout.split('\n')[1]).toMatch(/cli:\S+ +pause +queue:media +the robot is down/);
+  expect((await pawl(place, ['audit', 'queue:other'])).stderr).toContain('Nobody has acted yet.');
+});

@@ -514,7 +514,7 @@ describe('pause, resume and audit', () => {
     expect(await shop.refused('pause', 'nobody')).toBe('3 RUN_NOT_FOUND');
     const named = (text: string): string => text.replace(/cli:[\w.-]+/g, 'cli:<user>');
     expect(named(await shop.said('audit', run.id))).toMatchInlineSnapshot(`
-      "AT  ACTOR  ACT  RUN
+      "AT  ACTOR  ACT  ON
       <at>  cli:<user>  resume  <id>
       <at>  cli:<user>  pause  <id>  the shop is closed
       exit 0
@@ -547,7 +547,7 @@ describe('pause, resume and audit', () => {
   });
   test('nothing is audited or quarantined yet', async () => {
     const { id } = await shop.failed();
-    expect(await shop.said('audit')).toBe('--\nNobody has acted on a run yet.\nexit 0\n');
+    expect(await shop.said('audit')).toBe('--\nNobody has acted yet.\nexit 0\n');
     expect(await shop.said('quarantine')).toBe('--\nNo run is quarantined.\nexit 0\n');
     expect(await shop.refused('quarantine', 'retry', id)).toBe('4 RUN_NOT_QUARANTINED');
   });

@@ -109,6 +109,61 @@ describe('a worker', () => {
   });
 });
 
+describe('what ran below another run', () => {
+  const below = workflow({ name: 'below' }, () => ({ here: 1 }));
+  const of = (hold: Promise<unknown>) =>
+    workflow({ name: 'top' }, (w) => {
+      const all = w.map(
+        Array.from({ length: 120 }, (_, i) => i),
+        below,
+        () => undefined,
+        { id: 'all' },
+      );
+      w.run('hold', {}, () => hold.then(() => null), { after: [all] });
+      return {};
+    });
+  const rowsOf = async (engine: Engine): Promise<number> => (await engine.runs.list({ parts: true, limit: 500 })).runs.length;
+
+  test('stays as long as that, however old it is, and goes with it', async () => {
+    const hold = Promise.withResolvers<null>();
+    const flow = of(hold.promise);
+    const { engine, jump, pass } = worker({ use: [flow, below] });
+    await engine.work({ drainOn: [] });
+    const top = await engine.start(flow);
+    await pass(1_000);
+    jump(400 * DAY);
+    await pass(300_000);
+    expect(await rowsOf(engine)).toBe(121);
+    hold.resolve(null);
+    await top.result();
+    expect(await engine.prune({ olderThan: '1d', dryRun: true })).toMatchObject({ runs: 0 });
+    jump(20 * DAY);
+    await pass(300_000);
+    expect(await rowsOf(engine)).toBe(121);
+    jump(20 * DAY);
+    await pass(300_000);
+    expect(await rowsOf(engine)).toBe(0);
+  });
+
+  test('goes by its own age once that is gone, a few rows at a time, whoever goes on with it', async () => {
+    const flow = of(Promise.resolve());
+    const { engine, jump, pass, store } = worker({ use: [flow, below], retention: false });
+    await engine.work({ drainOn: [] });
+    await (await engine.start(flow)).result();
+    await pass(1_000);
+    jump(40 * DAY);
+    const { care } = await store;
+    const now = 100_000 * DAY;
+    const ask = { now, finishedBefore: now, failedBefore: now };
+    // One row each: between any two of them a process may die.
+    let calls = 0;
+    for (let more = true; more; calls++) ({ more } = await care.prune({ ...ask, rows: 1 }));
+    expect(await rowsOf(engine)).toBe(0);
+    expect(calls).toBeGreaterThan(240);
+    expect(await care.prune({ ...ask, rows: 1 })).toEqual({ runs: 0, rows: 0, more: false });
+  });
+});
+
 describe('engine.prune', () => {
   test('says what it would delete, and deletes it', async () => {
     const { engine, jump, pass } = worker({ retention: false });

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { workflow } from '../../src/index.ts';
 import { anyText, endAll, engineWith, flowOf, gate } from './capacity-kit.ts';
+import { operatorAct } from '../store/kit.ts';
 
 test('runs of one key wait for each other, runs of another do not', async () => {
   const job = gate('job');
@@ -124,7 +125,7 @@ test('a run whose key was granted by a process that died before it went on is ad
   const second = await engine.start(flow, 'b');
   await engine.settle();
   const store = await engine.storeOf;
-  await store.capacity.set({ kind: 'key', name: 'k', value: 2 }, engine.clock.now().getTime());
+  await store.capacity.set({ kind: 'key', name: 'k', value: 2 }, engine.clock.now().getTime(), operatorAct);
   expect((await store.capacity.admit(null)).granted).toHaveLength(1);
   expect((await second.status()).status).toBe('queued');
   await engine.reboot();

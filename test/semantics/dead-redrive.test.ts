@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { NonRetryableError, PawlError, task, workflow } from '../../src/index.ts';
 import { testEngine, type TestEngine } from '../../src/testing/index.ts';
+import { hook } from '../store/hooks.ts';
 
 const open: TestEngine[] = [];
 afterEach(async () => {
@@ -221,4 +222,47 @@ test('a redrive with the input undefined is refused, not done without it', async
     /^TASK_INPUT_INVALID: The input of "pack" may not be undefined/,
   );
   expect(got).toHaveLength(1);
+});
+
+test('a run of many letters that go at a rate is looked at once, beside what each commit has to know', async () => {
+  const engine = engineOf();
+  const run = await engine.start(boxes);
+  await engine.settle();
+  isBroken = false;
+  let loads = 0;
+  const stop = hook({
+    onRun: (sql, next) => {
+      if (/item >= 0 AND status >= 5 ORDER BY item/.test(sql)) loads++;
+      return next();
+    },
+  });
+  try {
+    const sent = collect(engine.dead.redrive({}, { perSecond: 5 }));
+    await engine.clock.advance('1m');
+    expect((await sent).map(({ letters, error }) => [letters.length, error])).toEqual(Array.from({ length: 10 }, () => [1, undefined]));
+    // The run ends after each letter, and each next one opens it again.
+    expect(loads).toBe(11);
+    expect((await run.status()).status).toBe('success');
+  } finally {
+    stop();
+  }
+});
+
+test('a letter that somebody else has sent on meanwhile is refused alone, whatever was seen of its run', async () => {
+  const engine = engineOf();
+  const run = await engine.start(boxes);
+  await engine.settle();
+  isBroken = false;
+  const sent: unknown[] = [];
+  const going = (async () => {
+    for await (const { letters, error } of engine.dead.redrive({}, { perSecond: 1 })) sent.push([letters[0]?.item, error?.code]);
+  })();
+  await engine.settle();
+  const last = (await engine.dead.list()).letters.at(-1)?.item ?? -1;
+  await run.redrive({ task: 'packs', item: last });
+  await engine.clock.advance('1m');
+  await going;
+  expect(sent).toHaveLength(10);
+  expect(sent.filter((one) => (one as unknown[])[1] !== undefined)).toEqual([[last, 'TASK_NOT_DEAD']]);
+  expect((await run.status()).status).toBe('success');
 });

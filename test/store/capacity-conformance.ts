@@ -4,7 +4,7 @@ import { compileGraph } from '../../src/core/compile.ts';
 import { emptyRunState } from '../../src/core/run-state.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Place } from './conformance.ts';
-import { batch, SETTINGS, T0, uid } from './kit.ts';
+import { batch, operatorAct, SETTINGS, T0, uid } from './kit.ts';
 import { task, workflow } from '../../src/index.ts';
 
 const one = task({ name: 'one', pools: { db: 2 }, run: () => 1 });
@@ -64,15 +64,15 @@ export function capacityConformance(kind: string, newPlace: () => Promise<Place>
     test('code declares, an operator wins until it is cleared, and another connection sees it', async () => {
       const other = await place.connect();
       await store.capacity.declare([db(2)], T0);
-      await store.capacity.set(db(5), T0);
+      await store.capacity.set(db(5), T0, operatorAct);
       expect(await other.capacity.list()).toEqual([{ kind: 'pool', name: 'db', code: 2, operator: 5 }]);
       await other.capacity.declare([db(3)], T0);
       expect(await store.capacity.list()).toEqual([{ kind: 'pool', name: 'db', code: 3, operator: 5 }]);
-      expect(await other.capacity.clear({ kind: 'pool', name: 'db' }, T0)).toBe(true);
-      expect(await other.capacity.clear({ kind: 'pool', name: 'db' }, T0)).toBe(false);
+      expect(await other.capacity.clear({ kind: 'pool', name: 'db' }, T0, operatorAct)).toBe(true);
+      expect(await other.capacity.clear({ kind: 'pool', name: 'db' }, T0, operatorAct)).toBe(false);
       expect(await store.capacity.list()).toEqual([{ kind: 'pool', name: 'db', code: 3, operator: null }]);
-      await store.capacity.set({ kind: 'rate', name: 'mail', value: { count: 10, perMs: 1_000 } }, T0);
-      expect(await store.capacity.clear({ kind: 'rate', name: 'mail' }, T0)).toBe(true);
+      await store.capacity.set({ kind: 'rate', name: 'mail', value: { count: 10, perMs: 1_000 } }, T0, operatorAct);
+      expect(await store.capacity.clear({ kind: 'rate', name: 'mail' }, T0, operatorAct)).toBe(true);
       expect(await store.capacity.list()).toHaveLength(1);
     });
 
@@ -85,11 +85,20 @@ export function capacityConformance(kind: string, newPlace: () => Promise<Place>
 
     test('a pause is one for every connection, and is said once', async () => {
       const other = await place.connect();
-      expect(await store.capacity.pause('queue', 'media', T0)).toBe(true);
-      expect(await other.capacity.pause('queue', 'media', T0)).toBe(false);
+      expect(await store.capacity.pause('queue', 'media', T0, operatorAct)).toBe(true);
+      expect(await other.capacity.pause('queue', 'media', T0, operatorAct)).toBe(false);
       expect(await other.capacity.paused()).toEqual([{ kind: 'queue', name: 'media', at: T0 }]);
-      expect(await other.capacity.resume('queue', 'media', T0)).toBe(true);
-      expect(await store.capacity.resume('queue', 'media', T0)).toBe(false);
+      expect(await other.capacity.resume('queue', 'media', T0, operatorAct)).toBe(true);
+      expect(await store.capacity.resume('queue', 'media', T0, operatorAct)).toBe(false);
+      // An act that changed nothing is none.
+      const { actor, action, subject, facts, note } = operatorAct;
+      const row = { at: T0, actor, action, subject, facts, note, run: null, uid: null, request: null };
+      expect(await store.audit({ limit: 9 })).toEqual([
+        { id: 2, ...row },
+        { id: 1, ...row },
+      ]);
+      expect(await store.audit({ subject, before: 2, limit: 9 })).toEqual([{ id: 1, ...row }]);
+      expect(await store.audit({ subject: 'queue:other', limit: 9 })).toEqual([]);
     });
 
     test('a claim takes units by what another connection set last; what is held is counted', async () => {
@@ -101,7 +110,7 @@ export function capacityConformance(kind: string, newPlace: () => Promise<Place>
       expect(first.claimedTasks.map(({ run }) => run)).toEqual([1]);
       expect(await other.capacity.held()).toEqual([{ kind: 'pool', name: 'db', units: 2 }]);
       expect((await claimAll(200)).claimedTasks).toEqual([]);
-      await other.capacity.set(db(4), T0);
+      await other.capacity.set(db(4), T0, operatorAct);
       expect((await claimAll(300)).claimedTasks.map(({ run }) => run)).toEqual([2]);
       expect(await store.capacity.held()).toEqual([{ kind: 'pool', name: 'db', units: 4 }]);
     });
@@ -110,7 +119,7 @@ export function capacityConformance(kind: string, newPlace: () => Promise<Place>
       await store.capacity.declare([db(1)], T0);
       await queueOne(1);
       expect((await claimAll(100)).limited).toMatchObject([{ run: 1, node: 0, item: -1, status: 'failed', reason: 'unsatisfiable' }]);
-      await store.capacity.set(db(0), T0);
+      await store.capacity.set(db(0), T0, operatorAct);
       expect((await claimAll(100)).limited).toEqual([]);
     });
 
@@ -120,10 +129,10 @@ export function capacityConformance(kind: string, newPlace: () => Promise<Place>
       const { seq } = await store.head();
       await store.capacity.declare([{ ...db(2), fair: 'run' }], T0);
       expect((await store.head()).seq).toBe(seq);
-      await other.capacity.set(db(5), T0);
+      await other.capacity.set(db(5), T0, operatorAct);
       expect(await other.capacity.list()).toEqual([{ kind: 'pool', name: 'db', code: 2, operator: 5, fair: 'run' }]);
       await store.capacity.declare([{ ...db(2), fair: 'key' }], T0);
-      await other.capacity.clear(db(5), T0);
+      await other.capacity.clear(db(5), T0, operatorAct);
       expect(await other.capacity.list()).toEqual([{ kind: 'pool', name: 'db', code: 2, operator: null, fair: 'key' }]);
       await store.capacity.declare([db(2)], T0);
       expect(await other.capacity.list()).toEqual([{ kind: 'pool', name: 'db', code: 2, operator: null }]);

@@ -14,6 +14,7 @@ import type { Store, StoredDefinition } from '../../src/store/store.ts';
 import type { Place } from './conformance.ts';
 import {
   batch,
+  operatorAct,
   claimOf,
   define,
   loaded,
@@ -557,7 +558,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
           expect(await aside()).toEqual([true, true, false]);
           expect((await target.audit({ limit: 9 })).map(({ request }) => request)).toEqual(['a']);
           expect(await target.release(c, act('c'), T0, [holding(c, false)])).toBeNull();
-          await target.capacity.set({ kind: 'key', name: 'k', value: 2 }, T0);
+          await target.capacity.set({ kind: 'key', name: 'k', value: 2 }, T0, operatorAct);
           expect(await target.release(b, act('b'), T0, [holding(b)])).toBeNull();
           expect(await aside()).toEqual([false, false, false]);
         });
@@ -582,7 +583,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
           const here = await defineTrue('single', target);
           expect((await target.commit(batch({ claim: claimOf(9, 91, here) }))).claimedTasks).toEqual([]);
           expect((await target.capacity.look(run)).needs).toEqual(lanes);
-          await target.capacity.set({ kind: 'pool', name: 'p', value: 1 }, T0);
+          await target.capacity.set({ kind: 'pool', name: 'p', value: 1 }, T0, operatorAct);
           expect((await target.commit(batch({ claim: claimOf(9, 92, here) }))).claimedTasks).toHaveLength(1);
         });
       });

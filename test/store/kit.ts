@@ -30,6 +30,8 @@ import {
 
 /** Builds what the engine would hand to a store, through the kernel, so that the cases stay true to what is really written. */
 export const T0 = 1_800_000_000_000;
+/** What an operator did, where a test asks for no more. */
+export const operatorAct = { actor: 'ada', action: 'pause', subject: 'queue:media', facts: '{}', note: 'n' };
 export const SETTINGS = { maxPayload: 1_048_576, maxLost: 3 };
 
 /** A schema that takes what comes: for its type alone. */

@@ -3,7 +3,7 @@ import { skipped } from '../../src/core/schedule.ts';
 import { BY_HAND, OWN, type FireWrite, type NewSchedule, type ScheduleRow, type ScheduleWrite } from '../../src/store/schedules.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Place } from './conformance.ts';
-import { batch, claimOf, define, newStart, started, T0, type Defined } from './kit.ts';
+import { batch, claimOf, define, newStart, operatorAct, started, T0, type Defined } from './kit.ts';
 
 const MINUTE = 60_000;
 const due = (n: number): number => T0 + n * MINUTE;
@@ -40,7 +40,7 @@ export function schedulesConformance(kind: string, newPlace: () => Promise<Place
     afterEach(() => place.remove());
 
     async function made(over: Partial<NewSchedule> = {}): Promise<ScheduleRow> {
-      expect(await store.schedules.create(newSchedule(over), T0)).toBe(true);
+      expect(await store.schedules.create(newSchedule(over), T0, null)).toBe(true);
       return rowOf(over.name);
     }
 
@@ -86,7 +86,7 @@ export function schedulesConformance(kind: string, newPlace: () => Promise<Place
         source: 'code',
         rev: 1,
       });
-      expect(await store.schedules.create(newSchedule(), T0)).toBe(false);
+      expect(await store.schedules.create(newSchedule(), T0, null)).toBe(false);
       expect(await store.schedules.get('two')).toBeNull();
       await made({ name: 'two' });
       expect((await store.schedules.list('', 10)).map(({ name }) => name)).toEqual(['one', 'two']);
@@ -95,12 +95,12 @@ export function schedulesConformance(kind: string, newPlace: () => Promise<Place
 
     test('a write under another revision changes nothing', async () => {
       const row = await made();
-      expect(await store.schedules.write(writeOf(row, { to: { paused: { at: T0, why: 'so' }, nextAt: null } }), T0)).toBe(true);
+      expect(await store.schedules.write(writeOf(row, { to: { paused: { at: T0, why: 'so' }, nextAt: null } }), T0, null)).toBe(true);
       expect(await rowOf()).toMatchObject({ rev: 2, paused: { at: T0, why: 'so' }, nextAt: null });
-      expect(await store.schedules.write(writeOf(row, { records: [skipped(due(1), 'missed')] }), T0)).toBe(false);
+      expect(await store.schedules.write(writeOf(row, { records: [skipped(due(1), 'missed')] }), T0, null)).toBe(false);
       expect(await store.schedules.fires(row.id, null, 10)).toEqual([]);
       const { terms } = { terms: { ...newSchedule({ rule: { everyMs: 5_000, anchorAt: 3 } }), madeAt: 9 } };
-      expect(await store.schedules.write(writeOf(await rowOf(), { terms }), T0)).toBe(true);
+      expect(await store.schedules.write(writeOf(await rowOf(), { terms }), T0, null)).toBe(true);
       expect(await rowOf()).toMatchObject({ rev: 3, rule: { everyMs: 5_000, anchorAt: 3 }, madeAt: 9 });
     });
 
@@ -138,7 +138,7 @@ export function schedulesConformance(kind: string, newPlace: () => Promise<Place
 
     test('what waits is started once, or dropped, and nothing else is', async () => {
       const row = await made();
-      await store.schedules.write(writeOf(row, { records: [1, 2].map((n) => ({ kind: 'waiting' as const, dueAt: due(n) })) }), T0);
+      await store.schedules.write(writeOf(row, { records: [1, 2].map((n) => ({ kind: 'waiting' as const, dueAt: due(n) })) }), T0, null);
       expect((await store.schedules.look(row.id))?.waiting).toEqual([due(1), due(2)]);
       expect((await startWith(fireOf(await rowOf(), 3, { waited: true }))).results).toEqual([{ created: false, decided: true }]);
       expect((await startWith(fireOf(await rowOf(), 1))).results).toEqual([{ created: false, decided: true }]);
@@ -147,6 +147,7 @@ export function schedulesConformance(kind: string, newPlace: () => Promise<Place
       await store.schedules.write(
         writeOf(await rowOf(), { records: [{ kind: 'dropped', dueAt: due(2), reason: 'superseded', note: 'n' }] }),
         T0,
+        null,
       );
       expect((await store.schedules.fires(row.id, null, 10)).map(({ state, reason, note }) => [state, reason, note])).toEqual([
         ['skipped', 'superseded', 'n'],
@@ -157,9 +158,9 @@ export function schedulesConformance(kind: string, newPlace: () => Promise<Place
     test('records of instants without a run are extended and read back, the last first', async () => {
       const row = await made();
       const range = { kind: 'skipped' as const, dueAt: due(1), untilAt: due(3), count: 3, reason: 'missed' as const, note: null };
-      await store.schedules.write(writeOf(row, { to: { cursorAt: due(4) }, records: [range, skipped(due(4), 'overlap')] }), T0);
+      await store.schedules.write(writeOf(row, { to: { cursorAt: due(4) }, records: [range, skipped(due(4), 'overlap')] }), T0, null);
       expect((await store.schedules.look(row.id))?.lastSkip).toEqual({ dueAt: due(4), count: 1, reason: 'overlap' });
-      await store.schedules.write(writeOf(await rowOf(), { extend: { dueAt: due(4), untilAt: due(6), count: 3 } }), T0);
+      await store.schedules.write(writeOf(await rowOf(), { extend: { dueAt: due(4), untilAt: due(6), count: 3 } }), T0, null);
       expect(await store.schedules.fires(row.id, null, 1)).toMatchObject([{ dueAt: due(4), untilAt: due(6), count: 3, reason: 'overlap' }]);
       expect(await store.schedules.fires(row.id, { dueAt: due(4), backfill: 0 }, 5)).toMatchObject([
         { dueAt: due(1), untilAt: due(3), count: 3, state: 'skipped' },
@@ -202,8 +203,8 @@ export function schedulesConformance(kind: string, newPlace: () => Promise<Place
     test('a backfill is begun under the revision, moves with its runs, and ends once', async () => {
       const row = await made();
       const range = { from: due(1), to: due(3), reprocess: 'failed', concurrency: 2 } as const;
-      expect(await store.schedules.backfill(row.id, row.rev + 1, range, T0)).toBeNull();
-      const id = (await store.schedules.backfill(row.id, row.rev, range, T0)) ?? 0;
+      expect(await store.schedules.backfill(row.id, row.rev + 1, range, T0, operatorAct)).toBeNull();
+      const id = (await store.schedules.backfill(row.id, row.rev, range, T0, operatorAct)) ?? 0;
       expect(await rowOf()).toMatchObject({ rev: 2, isWatched: true });
       expect(await store.schedules.backfills(row.id, 5)).toMatchObject([
         { id, ...range, state: 'running', started: 0, cursorAt: due(1) - 1, finishedAt: null },
@@ -213,20 +214,21 @@ export function schedulesConformance(kind: string, newPlace: () => Promise<Place
       await startWith(fireOf(current, 1, { backfill: id, write }));
       expect((await store.schedules.look(row.id))?.backfills).toMatchObject([{ cursorAt: due(1), started: 1 }]);
       expect(await store.schedules.ranIn(row.id, due(0), due(9))).toEqual([{ dueAt: due(1), status: 'running' }]);
-      expect(await store.schedules.cancelBackfill(id, T0)).toBe(true);
-      expect(await store.schedules.cancelBackfill(id, T0)).toBe(false);
+      expect(await store.schedules.cancelBackfill(id, T0, operatorAct)).toBe(true);
+      expect(await store.schedules.cancelBackfill(id, T0, operatorAct)).toBe(false);
       const after = await rowOf();
       expect(after.rev).toBe(4);
-      await store.schedules.write(writeOf(after, { backfill: { id, cursorAt: due(1), state: 'cancelled', started: 0 } }), T0 + 5);
+      await store.schedules.write(writeOf(after, { backfill: { id, cursorAt: due(1), state: 'cancelled', started: 0 } }), T0 + 5, null);
       expect(await store.schedules.backfills(row.id, 5)).toMatchObject([{ state: 'cancelled', finishedAt: T0 + 5 }]);
       expect((await store.schedules.look(row.id))?.backfills).toEqual([]);
+      expect((await store.audit({ limit: 9 })).map(({ subject }) => subject)).toEqual(['schedule:one', operatorAct.subject]);
     });
 
     test('goes with its records, and leaves its runs', async () => {
       const row = await made();
       const { starts } = await startWith(fireOf(row, 1));
-      expect(await store.schedules.remove(row.id, row.rev, T0)).toBe(false);
-      expect(await store.schedules.remove(row.id, row.rev + 1, T0)).toBe(true);
+      expect(await store.schedules.remove(row.id, row.rev, T0, operatorAct)).toBe(false);
+      expect(await store.schedules.remove(row.id, row.rev + 1, T0, operatorAct)).toBe(true);
       expect(await store.schedules.get('one')).toBeNull();
       expect(await store.schedules.look(row.id)).toBeNull();
       expect(await store.schedules.fires(row.id, null, 5)).toEqual([]);
@@ -237,7 +239,7 @@ export function schedulesConformance(kind: string, newPlace: () => Promise<Place
       const row = await made();
       await startWith(fireOf(row, 1));
       const records = [2, 3, 4].map((n) => skipped(due(n), 'missed'));
-      await store.schedules.write(writeOf(await rowOf(), { records: [...records, { kind: 'waiting', dueAt: due(5) }] }), T0);
+      await store.schedules.write(writeOf(await rowOf(), { records: [...records, { kind: 'waiting', dueAt: due(5) }] }), T0, null);
       expect(await store.schedules.prune(T0 - 1, 2)).toBe(false);
       expect(await store.schedules.prune(T0, 2)).toBe(true);
       expect(await store.schedules.prune(T0, 2)).toBe(false);

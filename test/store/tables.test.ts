@@ -33,6 +33,7 @@ const LEFT: Readonly<Record<string, readonly string[]>> = {
     'parent_name',
     'parent_kind',
     'tree',
+    'kept',
     'recall',
     'completion',
     'imported',

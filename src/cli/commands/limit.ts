@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { LimitOptions, LimitView } from '../../client/capacity.ts';
 import type { LimitKind } from '../../core/limits.ts';
+import { operating } from '../acts.ts';
 import { shellWord } from '../args.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
@@ -19,6 +20,13 @@ const FAIR_BY: Column = { title: 'IN TURN BY' };
 const KINDS: readonly LimitKind[] = ['pool', 'key', 'rate'];
 const KIND_OPTION = ['--kind <kind>', 'pool, key or rate; a number is a pool, and a text such as 10/s a rate, unless it is given'] as const;
 
+const NOTE_OPTION = ['--note <text>', 'kept with the act, see pawl audit'] as const;
+
+interface Flags {
+  readonly kind?: string;
+  readonly note?: string;
+}
+
 export function define(command: Command, act: Act): void {
   command.addHelpText(
     'after',
@@ -34,13 +42,15 @@ export function define(command: Command, act: Act): void {
     .argument('<name>', 'which limit')
     .argument('<value>', 'units of a pool, how much of a key at once, or a rate such as 10/s')
     .option(...KIND_OPTION)
-    .action(act((cli, name: string, value: string, options: { kind?: string }) => set(cli, name, value, options.kind)));
+    .option(...NOTE_OPTION)
+    .action(act((cli, name: string, value: string, options: Flags) => set(cli, name, value, options)));
   command
     .command('clear')
     .description('Back to what the code says.')
     .argument('<name>', 'which limit')
     .option(...KIND_OPTION)
-    .action(act((cli, name: string, options: { kind?: string }) => clear(cli, name, options.kind)));
+    .option(...NOTE_OPTION)
+    .action(act((cli, name: string, options: Flags) => clear(cli, name, options)));
 }
 
 async function list(cli: Cli): Promise<void> {
@@ -71,15 +81,15 @@ const rowOf = ({ kind, name, value, held, operator, code }: LimitView): string[]
   operator === undefined ? 'code' : code === undefined ? 'operator' : `operator (code: ${String(code)})`,
 ];
 
-async function set(cli: Cli, name: string, value: string, kind: string | undefined): Promise<void> {
+async function set(cli: Cli, name: string, value: string, flags: Flags): Promise<void> {
   const engine = await cli.existing();
-  await engine.limits.set(name, /^\d{1,9}$/.test(value) ? Number(value) : value, kindOf(kind));
+  await engine.limits.set(name, /^\d{1,9}$/.test(value) ? Number(value) : value, optionsOf(flags));
   await say(cli, name, 'set');
 }
 
-async function clear(cli: Cli, name: string, kind: string | undefined): Promise<number> {
+async function clear(cli: Cli, name: string, flags: Flags): Promise<number> {
   const engine = await cli.existing();
-  const isCleared = await engine.limits.clear(name, kindOf(kind));
+  const isCleared = await engine.limits.clear(name, optionsOf(flags));
   await say(cli, name, isCleared ? 'cleared' : 'no operator had set');
   return isCleared ? 0 : 3;
 }
@@ -93,9 +103,9 @@ async function say(cli: Cli, name: string, done: string): Promise<void> {
   out.next('pawl limit');
 }
 
-function kindOf(kind: string | undefined): LimitOptions {
-  if (kind === undefined) return {};
+function optionsOf({ kind, note }: Flags): LimitOptions {
+  if (kind === undefined) return operating(note);
   const known = KINDS.find((one) => one === kind);
   if (known === undefined) throw usage(`--kind ${JSON.stringify(kind)}: give ${KINDS.join(', ')}.`);
-  return { kind: known };
+  return { kind: known, ...operating(note) };
 }

@@ -13,7 +13,7 @@ export function define(command: Command, act: Act): void {
 
 async function pause(cli: Cli, id: string, options: Narrowed & ActFlags): Promise<void> {
   const placed = placedOf(id);
-  if (placed !== null) return movePlaced(cli, placed, 'pause');
+  if (placed !== null) return movePlaced(cli, placed, 'pause', options.note);
   const run = await findRun(await cli.existing(), id, options);
   await run.pause(acting(options));
   const { out } = cli;

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { BackfillOptions, BackfillView, FireView, ScheduleView } from '../../client/schedules.ts';
 import { PawlError } from '../../core/errors.ts';
 import type { Engine } from '../../facade.ts';
+import { operating } from '../acts.ts';
 import { shellWord, wholeNumber } from '../args.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
@@ -160,7 +161,7 @@ async function next(cli: Cli, name: string, options: { readonly count: string })
 async function trigger(cli: Cli, name: string): Promise<void> {
   cli.requireStore();
   const engine = await cli.engine({ use: (await cli.entry()).use });
-  const { id } = await engine.schedules.trigger(name);
+  const { id } = await engine.schedules.trigger(name, operating());
   const { out } = cli;
   if (out.format !== 'text') return out.json({ run: id });
   out.line(`started ${id}`);
@@ -168,12 +169,12 @@ async function trigger(cli: Cli, name: string): Promise<void> {
 }
 
 async function pause(cli: Cli, name: string, { note }: { readonly note?: string }): Promise<void> {
-  const schedule = await (await cli.existing()).schedules.pause(name, note === undefined ? {} : { why: note });
+  const schedule = await (await cli.existing()).schedules.pause(name, { ...operating(note), ...(note === undefined ? {} : { why: note }) });
   changed(cli, schedule, 'paused', `pawl schedule resume ${shellWord(name)}`);
 }
 
 async function resume(cli: Cli, name: string): Promise<void> {
-  changed(cli, await (await cli.existing()).schedules.resume(name), 'resumed', `pawl schedule next ${shellWord(name)}`);
+  changed(cli, await (await cli.existing()).schedules.resume(name, operating()), 'resumed', `pawl schedule next ${shellWord(name)}`);
 }
 
 function changed({ out }: Cli, schedule: ScheduleView, did: string, after: string): void {
@@ -183,7 +184,7 @@ function changed({ out }: Cli, schedule: ScheduleView, did: string, after: strin
 }
 
 async function remove(cli: Cli, name: string): Promise<void> {
-  await (await cli.existing()).schedules.delete(name);
+  await (await cli.existing()).schedules.delete(name, operating());
   const { out } = cli;
   if (out.format !== 'text') return out.json({ schedule: name, deleted: true });
   out.line(`deleted ${safe(name)}`);
@@ -214,7 +215,7 @@ async function backfill(cli: Cli, name: string, flags: BackfillFlags): Promise<v
     return;
   }
   confirmed(cli, name, flags, preview.count);
-  const made = await engine.schedules.backfill(name, options);
+  const made = await engine.schedules.backfill(name, { ...options, ...operating() });
   if (out.format !== 'text') return out.json({ backfill: made });
   out.line(`backfill ${made.id}: ${count(preview.count, 'run')}${preview.more ? ' and more' : ''}`);
   out.next(`pawl schedule backfill ${shellWord(name)}`, `pawl schedule backfill ${shellWord(name)} --cancel ${made.id}`);
@@ -245,7 +246,7 @@ async function cancel(cli: Cli, name: string, id: number): Promise<void> {
   const { schedules } = await cli.existing();
   if (!(await schedules.backfill.list(name)).some((one) => one.id === id))
     throw usage(`Schedule ${JSON.stringify(name)} has no backfill ${id}.`);
-  const done = await schedules.backfill.cancel(id);
+  const done = await schedules.backfill.cancel(id, operating());
   const { out } = cli;
   if (out.format !== 'text') return out.json({ backfill: id, cancelling: done });
   out.line(done ? `cancelling backfill ${id}` : `backfill ${id} is over`);

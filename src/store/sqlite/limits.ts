@@ -5,6 +5,8 @@ import type { KeyNeed, Need } from '../../core/needs.ts';
 import type { Declared, LimitKind, LimitName, LimitValue } from '../../core/limits.ts';
 import { parseRate, rateText } from '../../core/needs-options.ts';
 import * as port from '../capacity.ts';
+import type { OperatorAct } from '../acts.ts';
+import { recordAct } from './audit.ts';
 import type { Connection } from './connection.ts';
 import { heldUnits } from './grants.ts';
 import { readNeeds } from './lanes.ts';
@@ -99,12 +101,16 @@ export class SqliteCapacity implements port.CapacityStore {
     return readLimits(this.connection.sql());
   }
 
-  async set({ kind, name, value }: Declared, now: number): Promise<void> {
-    await this.change(now, (sql) => sql.setLimit.run(kind, name, valueText(value)).changes > 0);
+  async set({ kind, name, value }: Declared, now: number, act: OperatorAct): Promise<void> {
+    await this.change(now, act, (sql) => sql.setLimit.run(kind, name, valueText(value)).changes > 0);
   }
 
-  async clear({ kind, name }: LimitName, now: number): Promise<boolean> {
-    return this.change(now, (sql) => Number(sql.clearLimit.run(kind, name).changes) + Number(sql.dropLimit.run(kind, name).changes) > 0);
+  async clear({ kind, name }: LimitName, now: number, act: OperatorAct): Promise<boolean> {
+    return this.change(
+      now,
+      act,
+      (sql) => Number(sql.clearLimit.run(kind, name).changes) + Number(sql.dropLimit.run(kind, name).changes) > 0,
+    );
   }
 
   async held(): Promise<readonly port.HeldUnits[]> {
@@ -112,12 +118,12 @@ export class SqliteCapacity implements port.CapacityStore {
     return connection.read(() => readHeld(connection.sql()));
   }
 
-  async pause(kind: port.PausedRow['kind'], name: string, now: number): Promise<boolean> {
-    return this.change(now, (sql) => sql.pauseName.run(kind, name, now).changes > 0);
+  async pause(kind: port.PausedRow['kind'], name: string, now: number, act: OperatorAct): Promise<boolean> {
+    return this.change(now, act, (sql) => sql.pauseName.run(kind, name, now).changes > 0);
   }
 
-  async resume(kind: port.PausedRow['kind'], name: string, now: number): Promise<boolean> {
-    return this.change(now, (sql) => sql.resumeName.run(kind, name).changes > 0);
+  async resume(kind: port.PausedRow['kind'], name: string, now: number, act: OperatorAct): Promise<boolean> {
+    return this.change(now, act, (sql) => sql.resumeName.run(kind, name).changes > 0);
   }
 
   async paused(): Promise<readonly port.PausedRow[]> {
@@ -166,12 +172,14 @@ export class SqliteCapacity implements port.CapacityStore {
   }
 
   /** The journal row makes every process read it again. */
-  private change(now: number, work: (sql: Statements) => boolean): Promise<boolean> {
+  private change(now: number, act: OperatorAct, work: (sql: Statements) => boolean): Promise<boolean> {
     const { connection } = this;
     return connection.write(() => {
       const isChanged = work(connection.sql());
-      if (isChanged) connection.touched(now);
-      return isChanged;
+      if (!isChanged) return false;
+      recordAct(connection.sql(), act, now);
+      connection.touched(now);
+      return true;
     });
   }
 }

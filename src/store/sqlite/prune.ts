@@ -32,6 +32,19 @@ class Budget {
     return this.rows >= this.most || performance.now() > this.endMs;
   }
 
+  /** What was below a run that is gone goes by its own age from now on; false when the budget is spent first. */
+  frees(sql: Statements, run: number): boolean {
+    for (;;) {
+      const page = sql.keptBelow.all(run, CHUNK);
+      for (const { id } of page) {
+        sql.freeBelow.run(id ?? null);
+        this.rows++;
+        if (this.isSpent) return false;
+      }
+      if (page.length < CHUNK) return true;
+    }
+  }
+
   /** Deletes a run's rows in one table, by key; false when the budget is spent first. */
   clears(keys: StatementSync, drop: StatementSync, run: number): boolean {
     for (;;) {
@@ -65,10 +78,11 @@ export function prune(connection: Connection, request: PruneRequest): Promise<Pr
         const page = sql.endedRuns.all(runCode(status), before, PAGE);
         for (const { id, definition, key } of page) {
           if ((more = budget.isSpent)) break;
+          const hasBelow = sql.keptBelow.get(id ?? null, 1) !== undefined;
           dropRun(sql, { run: Number(id), definition: Number(definition), key: key as string | null }, budget);
           runs++;
-          // Those below it may go now, each by its own age.
-          again ||= sql.hasBelow.get(id ?? null) !== undefined;
+          // Those below it may go now.
+          again ||= hasBelow;
         }
         if (page.length < PAGE) break;
       }
@@ -103,7 +117,7 @@ function clearLeftovers(sql: Statements, now: number, budget: Budget): boolean {
 }
 
 function clearRun(sql: Statements, run: number, budget: Budget): boolean {
-  return TABLES.every((table) => budget.clears(sql[`keys_${table}`], sql[`drop_${table}`], run));
+  return TABLES.every((table) => budget.clears(sql[`keys_${table}`], sql[`drop_${table}`], run)) && budget.frees(sql, run);
 }
 
 export async function prunable({ sql }: Connection, request: PruneRequest): Promise<number> {

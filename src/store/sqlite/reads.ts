@@ -126,10 +126,20 @@ export abstract class SqliteReads {
     return (this.reading().historyOf.all(run) as Row[]).map(readPast);
   }
 
-  async audit(query: { readonly run?: number; readonly before?: number; readonly limit: number }): Promise<acts.AuditRow[]> {
-    const { run, before = Number.MAX_SAFE_INTEGER, limit } = query;
-    const { readAudit, readAuditOf } = this.reading();
-    const rows = run === undefined ? readAudit.all(before, limit) : readAuditOf.all(run, before, limit);
+  async audit(query: {
+    readonly run?: number;
+    readonly subject?: string;
+    readonly before?: number;
+    readonly limit: number;
+  }): Promise<acts.AuditRow[]> {
+    const { run, subject, before = Number.MAX_SAFE_INTEGER, limit } = query;
+    const { readAudit, readAuditOf, readAuditOn } = this.reading();
+    const rows =
+      run !== undefined
+        ? readAuditOf.all(run, before, limit)
+        : subject !== undefined
+          ? readAuditOn.all(subject, before, limit)
+          : readAudit.all(before, limit);
     return rows as unknown as acts.AuditRow[];
   }
 

@@ -3,6 +3,8 @@ import type { FireRecord, NoRunReason, SchedulePolicy } from '../../core/schedul
 import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
 import type * as port from '../schedules.ts';
 import { BACKFILL_STATES, OWN } from '../schedules.ts';
+import type { OperatorAct } from '../acts.ts';
+import { recordAct } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { Row } from './rows.ts';
 import type { Statements } from './statements.ts';
@@ -25,7 +27,9 @@ export class FireWriter {
     const { write, dueAt, backfill, waited } = fire;
     const known = this.sql.readFire.get(write.schedule, dueAt, backfill);
     if ((known?.['state'] === WAITING) !== waited || (!waited && known !== undefined)) return false;
-    return this.write(write, now);
+    if (!this.write(write, now)) return false;
+    if (fire.act !== undefined) recordAct(this.sql, fire.act, now);
+    return true;
   }
 
   /** After `start`, and after the run's row is there. */
@@ -86,8 +90,8 @@ export class SqliteSchedules implements port.Schedules {
     return this.connection.sql();
   }
 
-  create(schedule: port.NewSchedule, now: number): Promise<boolean> {
-    return this.touching(now, () => {
+  create(schedule: port.NewSchedule, now: number, act: OperatorAct | null): Promise<boolean> {
+    return this.touching(now, act, () => {
       const { name, cursorAt, nextAt, isWatched, paused, removedAt, failuresFrom } = schedule;
       const state = [cursorAt, nextAt, isWatched ? 1 : null, paused?.at ?? null, paused?.why ?? null, removedAt, failuresFrom];
       return this.sql.insertSchedule.run(name, ...termsOf(schedule), ...state, now).changes === 1;
@@ -95,9 +99,10 @@ export class SqliteSchedules implements port.Schedules {
   }
 
   /** What a person or a deployment did: other processes look when they see that the journal has grown. */
-  private touching(now: number, work: () => boolean): Promise<boolean> {
+  private touching(now: number, act: OperatorAct | null, work: () => boolean): Promise<boolean> {
     return this.connection.write(() => {
       const done = work();
+      if (done && act !== null) recordAct(this.sql, act, now);
       if (done) this.connection.touched(now);
       return done;
     });
@@ -144,12 +149,16 @@ export class SqliteSchedules implements port.Schedules {
     });
   }
 
-  async write(write: port.ScheduleWrite, now: number): Promise<boolean> {
-    return this.connection.write(() => new FireWriter(this.sql).write(write, now));
+  async write(write: port.ScheduleWrite, now: number, act: OperatorAct | null): Promise<boolean> {
+    return this.connection.write(() => {
+      const done = new FireWriter(this.sql).write(write, now);
+      if (done && act !== null) recordAct(this.sql, act, now);
+      return done;
+    });
   }
 
-  remove(schedule: number, rev: number, now: number): Promise<boolean> {
-    return this.touching(now, () => {
+  remove(schedule: number, rev: number, now: number, act: OperatorAct): Promise<boolean> {
+    return this.touching(now, act, () => {
       if (this.sql.dropSchedule.run(schedule, rev).changes !== 1) return false;
       this.sql.dropFires.run(schedule);
       this.sql.dropBackfills.run(schedule);
@@ -166,11 +175,12 @@ export class SqliteSchedules implements port.Schedules {
     return this.sql.firesIn.all(schedule, from, to).map((row) => ({ dueAt: Number(row['due_at']), status: statusOf(row['status']) }));
   }
 
-  async backfill(schedule: number, rev: number, backfill: port.NewBackfill, now: number): Promise<number | null> {
+  async backfill(schedule: number, rev: number, backfill: port.NewBackfill, now: number, act: OperatorAct): Promise<number | null> {
     return this.connection.write(() => {
       if (this.sql.watchSchedule.run(schedule, rev).changes !== 1) return null;
       const { from, to, reprocess, concurrency } = backfill;
       const row = this.sql.insertBackfill.get(schedule, from, to, reprocess, concurrency, from - 1, now);
+      recordAct(this.sql, act, now);
       this.connection.touched(now);
       return Number(row?.['id']);
     });
@@ -180,11 +190,12 @@ export class SqliteSchedules implements port.Schedules {
     return (this.sql.backfillsOf.all(schedule, limit) as Row[]).map(readBackfill);
   }
 
-  cancelBackfill(backfill: number, now: number): Promise<boolean> {
-    return this.touching(now, () => {
+  cancelBackfill(backfill: number, now: number, act: Omit<OperatorAct, 'subject'>): Promise<boolean> {
+    return this.touching(now, null, () => {
       if (this.sql.cancelBackfill.run(backfill).changes !== 1) return false;
       // why: a process that is about to start a run of it must notice
-      this.sql.bumpSchedule.run(backfill);
+      const schedule = this.sql.bumpSchedule.get(backfill);
+      recordAct(this.sql, { ...act, subject: `schedule:${String(schedule?.['name'])}` }, now);
       return true;
     });
   }

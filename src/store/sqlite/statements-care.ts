@@ -8,15 +8,14 @@ export const dropRow = (table: string, key: string): string =>
 
 /** Retention: a run leaves with its row; its other rows follow, at once or as leftovers. */
 export const CARE_SQL = {
-  // why: a child stays as long as the run at the top, and that as long as anything below it is open
-  endedRuns: `SELECT id, definition, key FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?
-    AND (tree IS NULL OR NOT EXISTS (SELECT 1 FROM runs top WHERE top.id = runs.tree))
-    AND NOT EXISTS (SELECT 1 FROM runs below WHERE below.tree IS NOT NULL AND below.tree = runs.id AND below.status < 6)
+  // why: a child stays as long as the run at the top, and that as long as anything below it is open; children that stay are not in the index
+  endedRuns: `SELECT id, definition, key FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND kept IS NULL
+    AND finished_at <= ? AND NOT EXISTS (SELECT 1 FROM runs below WHERE below.tree IS NOT NULL AND below.tree = runs.id AND below.status < 6)
     ORDER BY finished_at LIMIT ?`,
-  countEnded: `SELECT count(*) AS n FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND finished_at <= ?
-    AND (tree IS NULL OR NOT EXISTS (SELECT 1 FROM runs top WHERE top.id = runs.tree))
-    AND NOT EXISTS (SELECT 1 FROM runs below WHERE below.tree IS NOT NULL AND below.tree = runs.id AND below.status < 6)`,
-  hasBelow: 'SELECT 1 AS n FROM runs WHERE tree IS NOT NULL AND tree = ? LIMIT 1',
+  countEnded: `SELECT count(*) AS n FROM runs WHERE status = ? AND finished_at IS NOT NULL AND quarantined IS NULL AND kept IS NULL
+    AND finished_at <= ? AND NOT EXISTS (SELECT 1 FROM runs below WHERE below.tree IS NOT NULL AND below.tree = runs.id AND below.status < 6)`,
+  keptBelow: 'SELECT id FROM runs WHERE kept = 1 AND tree = ? LIMIT ?',
+  freeBelow: 'UPDATE runs SET kept = NULL WHERE id = ?',
   dropRun: 'DELETE FROM runs WHERE id = ?',
   dropKey: 'DELETE FROM keys WHERE workflow = (SELECT workflow FROM definitions WHERE id = ?) AND key = ? AND run = ?',
   nextLeftover: 'SELECT run FROM leftovers WHERE due_at <= ? ORDER BY run LIMIT 1',

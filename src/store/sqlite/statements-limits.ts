@@ -38,8 +38,9 @@ export const LIMIT_SQL = {
     WHERE t.run = ? AND +t.status <= 4 AND (t.body > ${FIRST_LANE} OR t.body < -${FIRST_LANE})`,
   enterGate:
     'INSERT INTO gates (run, name, need, rank, held) VALUES (?,?,?,?,0) ON CONFLICT (run, name) DO UPDATE SET held = 0, rank = excluded.rank',
-  // why: it was granted, or asked for, in another store
-  placeInGate: 'INSERT INTO gates (run, name, need, rank, held) VALUES (?,?,?,?,?) ON CONFLICT (run, name) DO NOTHING',
+  // why: it was granted, or asked for, in another store, and may not have gone on with it there
+  placeInGate: `INSERT INTO gates (run, name, need, rank, held) VALUES (?1, ?2, ?3, ?4,
+    CASE WHEN ?5 = 1 AND (SELECT status FROM runs WHERE id = ?1) = 1 THEN 2 ELSE ?5 END) ON CONFLICT (run, name) DO NOTHING`,
   leaveGate: 'DELETE FROM gates WHERE run = ? RETURNING name',
   nextGate: 'SELECT name FROM gates WHERE held = 0 AND name > ? ORDER BY name LIMIT 1',
   gateWaiting: `SELECT e.run, e.need FROM gates e CROSS JOIN runs r ON r.id = e.run AND r.status = 1 AND r.quarantined IS NULL

@@ -16,7 +16,7 @@ export const SCHEDULE_SQL = {
     rev = rev + 1 WHERE id = ? AND rev = ?`,
   setTerms: 'UPDATE schedules SET workflow = ?, declared = ?, rule = ?, made_at = ?, policy = ?, input = ?, is_made = ? WHERE id = ?',
   watchSchedule: 'UPDATE schedules SET watched = 1, rev = rev + 1 WHERE id = ? AND rev = ?',
-  bumpSchedule: 'UPDATE schedules SET watched = 1, rev = rev + 1 WHERE id = (SELECT schedule FROM backfills WHERE id = ?)',
+  bumpSchedule: 'UPDATE schedules SET watched = 1, rev = rev + 1 WHERE id = (SELECT schedule FROM backfills WHERE id = ?) RETURNING name',
   dropSchedule: 'DELETE FROM schedules WHERE id = ? AND rev = ?',
   dropFires: 'DELETE FROM fires WHERE schedule = ?',
   dropBackfills: 'DELETE FROM backfills WHERE schedule = ?',

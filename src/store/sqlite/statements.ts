@@ -83,7 +83,8 @@ const SQL = {
   insertRun: `INSERT INTO runs (id, uid, definition, status, generation, rev, format, owner, rank, unclaimed, accepted_at, start_at, deadline_at,
     wake_at, finished_at, reason, key, tags, traceparent, has_output, input, output, linked_from, link)
     VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-  linkChild: `UPDATE runs SET parent = ?, parent_node = ?, parent_item = ?, parent_generation = ?, parent_name = ?, parent_kind = ?, tree = ? WHERE id = ?`,
+  linkChild: `UPDATE runs SET parent = ?1, parent_node = ?2, parent_item = ?3, parent_generation = ?4, parent_name = ?5, parent_kind = ?6, tree = ?7,
+    kept = (SELECT 1 FROM runs top WHERE top.id = ?7) WHERE id = ?8`,
   // why: whoever holds the state of an open child must notice that its place has another number
   renameChildren: `UPDATE runs SET parent_node = ?2, rev = rev + 1, owner = NULL WHERE parent IS NOT NULL AND parent = ?1 AND parent_node = ?3`,
   relinkChild: 'UPDATE runs SET parent_generation = ?, recall = ?, completion = ?, wake_at = ? WHERE id = ?',
@@ -220,8 +221,12 @@ const SQL = {
   putRequest: `INSERT INTO requests (actor, request, at, hash, result) VALUES (?1,?2,?3,?4,?5) ON CONFLICT (actor, request) DO UPDATE
     SET at = excluded.at, hash = excluded.hash, result = excluded.result WHERE requests.at <= ?6`,
   readRequest: 'SELECT hash, result FROM requests WHERE actor = ? AND request = ? AND at > ?',
-  readAudit: 'SELECT id, at, actor, action, run, uid, request, facts, note FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?',
-  readAuditOf: 'SELECT id, at, actor, action, run, uid, request, facts, note FROM audit WHERE run = ? AND id < ? ORDER BY id DESC LIMIT ?',
+  insertOperatorAct: 'INSERT INTO audit (at, actor, action, subject, facts, note) VALUES (?,?,?,?,?,?)',
+  readAudit: 'SELECT id, at, actor, action, run, uid, subject, request, facts, note FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?',
+  readAuditOf:
+    'SELECT id, at, actor, action, run, uid, subject, request, facts, note FROM audit WHERE run = ? AND id < ? ORDER BY id DESC LIMIT ?',
+  readAuditOn:
+    'SELECT id, at, actor, action, run, uid, subject, request, facts, note FROM audit WHERE subject = ? AND id < ? ORDER BY id DESC LIMIT ?',
   park: 'INSERT INTO parked (run, node, item, token, outcome, at) VALUES (?,?,?,?,?,?)',
   insertJournal: 'INSERT INTO journal (at, worker, nonce, changes) VALUES (?,?,?,?)',
   // why: a commit that failed with an unknown outcome is known again by its nonce
@@ -358,6 +363,7 @@ const SQL = {
       WHEN r.status = 1 THEN NOT EXISTS (SELECT 1 FROM gates e WHERE e.run = r.id)
       ELSE r.status IN (2, 4, 5) AND json_extract(r.flow, '$.retryAt') IS NULL AND NOT EXISTS (SELECT 1 FROM maps m WHERE m.run = r.id
         AND (m.closed IS NULL AND (m.next < m.n OR m.again > 0) OR m.next > m.ok + m.failed + m.cancelled + m.skipped + m.again))
+      AND NOT EXISTS (SELECT 1 FROM runs c WHERE c.parent = r.id AND c.parent IS NOT NULL AND c.parent_kind NOT IN (1, 4) AND (c.status < 6 OR c.recall = 3))
       AND NOT EXISTS (WITH RECURSIVE nodes(node) AS (SELECT min(node) FROM tasks WHERE run = r.id UNION ALL
         SELECT (SELECT min(node) FROM tasks WHERE run = r.id AND node > nodes.node) FROM nodes WHERE nodes.node IS NOT NULL)
         SELECT 1 FROM nodes CROSS JOIN tasks t ON t.run = r.id AND t.node = nodes.node AND t.item = -1

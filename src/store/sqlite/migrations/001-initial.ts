@@ -48,6 +48,8 @@ CREATE TABLE runs (
   parent_name TEXT,
   parent_kind INTEGER,
   tree INTEGER,
+  -- while the run at the top is there, this one stays too
+  kept INTEGER CHECK (kept = 1),
   -- 1: its parent waits for it no more, it is to be cancelled; 2: it ended, and its parent does not know; 3: its parent wants it undone;
   -- 4: its parent waits until it has cleaned up
   recall INTEGER,
@@ -78,7 +80,8 @@ CREATE INDEX runs_untold ON runs (id) WHERE recall = 2;
 CREATE INDEX runs_unclaimed ON runs (definition, rank, id) WHERE unclaimed = 1;
 CREATE INDEX runs_open ON runs (definition) WHERE status < 6;
 CREATE INDEX runs_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;
-CREATE INDEX runs_ended ON runs (status, finished_at) WHERE finished_at IS NOT NULL AND quarantined IS NULL;
+CREATE INDEX runs_kept ON runs (tree) WHERE kept = 1;
+CREATE INDEX runs_ended ON runs (status, finished_at) WHERE finished_at IS NOT NULL AND quarantined IS NULL AND kept IS NULL;
 CREATE INDEX runs_quarantined ON runs (id) WHERE quarantined IS NOT NULL;
 CREATE INDEX runs_scheduled ON runs (schedule) WHERE schedule IS NOT NULL AND status < 6 AND quarantined IS NULL;
 -- runs that have rows and are no runs: pruned in part, or imported in part; from this instant on the rows may be deleted
@@ -389,14 +392,19 @@ CREATE TABLE audit (
   at INTEGER NOT NULL,
   actor TEXT NOT NULL,
   action TEXT NOT NULL,
-  run INTEGER NOT NULL,
+  run INTEGER,
   -- outlives the run
-  uid BLOB NOT NULL,
+  uid BLOB,
+  -- of what is about no run: queue:media
+  subject TEXT,
   request TEXT,
   facts TEXT NOT NULL CHECK (json_valid(facts)),
-  note TEXT
+  note TEXT,
+  CHECK ((run IS NULL) = (uid IS NULL)),
+  CHECK ((run IS NULL) = (subject IS NOT NULL))
 ) STRICT;
-CREATE INDEX audit_run ON audit (run, id);
+CREATE INDEX audit_run ON audit (run, id) WHERE run IS NOT NULL;
+CREATE INDEX audit_subject ON audit (subject, id) WHERE subject IS NOT NULL;
 
 -- the same actor and request id: the same act, done once
 CREATE TABLE requests (
