@@ -1,4 +1,7 @@
 import type { Command } from 'commander';
+import type { AnswerReport } from '../client/approvals.ts';
+import { isPawlError } from '../core/errors.ts';
+import type { Engine } from '../facade.ts';
 import { acting } from './acts.ts';
 import { payload } from './args.ts';
 import type { Cli } from './cli.ts';
@@ -36,7 +39,16 @@ export async function answer(cli: Cli, id: string, decision: 'approved' | 'rejec
     ...(requestId === undefined ? {} : { requestId }),
     ...(form === undefined ? {} : { form: await payload(form, cli.io, 'form') }),
   };
-  const report = await (decision === 'approved' ? engine.approvals.approve(run.id, given) : engine.approvals.reject(run.id, given));
+  const say = async ({ approvals }: Engine): Promise<AnswerReport> =>
+    decision === 'approved' ? approvals.approve(run.id, given) : approvals.reject(run.id, given);
+  const report = await say(engine).catch(async (error: unknown) => {
+    if (!isPawlError(error, 'TASK_NO_CODE') || form !== undefined) throw error;
+    // It has a form, and none was given: the entry's schema says what is missing.
+    const entry = await cli.entry().catch(() => {
+      throw error;
+    });
+    return say(await cli.engine({ use: entry.use }));
+  });
   const { out } = cli;
   if (out.format !== 'text') return out.json({ ...report });
   out.line(`${decision} ${safe(report.task)} of ${run.id}`);

@@ -1,12 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
-import { tryDurationMs } from '../core/duration-text.ts';
+import { isDay, tryDurationMs } from '../core/duration-text.ts';
 import { PawlError } from '../core/errors.ts';
 import { usage } from './errors.ts';
 import type { Io } from './io.ts';
 
 /** Values of arguments and options, checked. */
+
+/** An instant as a person writes it: a day, with a time, with a zone (without one it is the terminal's); null for anything else. */
+export function instantIn(text: string): Date | null {
+  const [, day] = /^(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/.exec(text) ?? [];
+  const at = new Date(text);
+  return day === undefined || !isDay(day) || Number.isNaN(at.getTime()) ? null : at;
+}
 
 export function wholeNumber(text: string, option: string, { least = 1, most = 1_000_000_000 } = {}): number {
   const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;

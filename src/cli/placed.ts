@@ -1,6 +1,7 @@
 import type { Engine } from '../facade.ts';
 import { shellWord } from './args.ts';
 import type { Cli } from './cli.ts';
+import { usage } from './errors.ts';
 import { safe } from './text.ts';
 
 export const PLACED_HELP = 'queue:<name> and workflow:<name> mean a queue, and all runs of a workflow.';
@@ -12,7 +13,8 @@ interface Placed {
 
 /** `queue:media` and `workflow:order`; null for what means a run. */
 export function placedOf(text: string): Placed | null {
-  const match = /^(queue|workflow):(.+)$/s.exec(text);
+  const match = /^(queue|workflow):(.*)$/s.exec(text);
+  if (match?.[2] === '') throw usage(`${text} has no name.`);
   return match === null ? null : { what: match[1] as Placed['what'], name: match[2] ?? '' };
 }
 

@@ -1,5 +1,6 @@
 import type { RunQuery } from '../client/client.ts';
 import { tryDurationMs } from '../core/duration-text.ts';
+import { instantIn } from './args.ts';
 import { RUN_STATUSES, type RunStatus } from '../core/states.ts';
 import { usage } from './errors.ts';
 
@@ -61,8 +62,8 @@ function statusOf(word: string): RunStatus {
 function sinceOf(text: string): Date | number {
   const ms = tryDurationMs(text);
   if (ms !== null) return ms;
-  const at = new Date(text);
-  if (Number.isNaN(at.getTime()))
+  const at = instantIn(text);
+  if (at === null)
     throw usage(`since:${text} is neither a duration nor an instant.`, "Give '90s', '2h', '14d', or an instant such as 2026-01-31T08:00Z.");
   return at;
 }

@@ -117,6 +117,9 @@ export class Approvals {
     const by = options.actor ?? 'api';
     const node = this.approval(row, graph, state, options);
     const item = options.item ?? -1;
+    // One that was answered is refused as such, whatever is said of its form; given again by its request id it is the same answer.
+    const isOver = item < 0 && state.tasks[node.index]?.status !== 'waiting';
+    if (isOver && options.requestId === undefined) throw notWaiting(row, node);
     const form = await this.form(row, node, decision, options);
     const { comment, actor, requestId } = options;
     const answer = { decision, by, ...(comment === undefined ? {} : { comment }), form };

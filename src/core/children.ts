@@ -1,5 +1,5 @@
 import { noteCalled } from './calling.ts';
-import { putTask, taskAt, type RunEnd } from './changes.ts';
+import { isEnded, putTask, taskAt, type RunEnd } from './changes.ts';
 import { encode } from './codec.ts';
 import type { CompiledGraph, GraphNode } from './compile.ts';
 import { isPawlError, type ErrorRecord } from './errors.ts';
@@ -8,7 +8,7 @@ import type { HookFacts } from './hooks.ts';
 import { judged } from './judging.ts';
 import { firstFailed, runRootCauses } from './outcome.ts';
 import type { EndedTask, LinkKind, ParentLink, RunState, TaskFacts, WaitingTask, TaskState } from './run-state.ts';
-import type { RunOutcome } from './states.ts';
+import { REASONS, type Reason, type RunOutcome } from './states.ts';
 import { bareFacts, endTask, isAllowed, type Turn } from './turn.ts';
 import { parseError, settledError, taskInput } from './values.ts';
 import { childCame } from './suspending.ts';
@@ -46,6 +46,8 @@ export interface Recall {
 export interface ChildEnd {
   readonly run: string;
   readonly status: RunOutcome;
+  /** Of one that was cancelled: by whom, or what. */
+  readonly cancelled: Reason | null;
   readonly output: string | null;
   readonly hasOutput: boolean;
   /** An `ErrorRecord` as JSON. */
@@ -137,7 +139,7 @@ export function childEnded(turn: Turn, event: Extract<ChildEvent, { type: 'child
   const node = turn.graph.nodes[event.node];
   if (node === undefined || task?.status !== 'waiting' || task.generation !== event.generation) return null;
   if (event.type !== 'accepted' && event.name !== null) {
-    const refused = { run: '', status: 'failed', output: null, hasOutput: false, undoable: false } as const;
+    const refused = { run: '', status: 'failed', cancelled: null, output: null, hasOutput: false, undoable: false } as const;
     return childCame(turn, node, task, event.name, event.type === 'refused' ? { ...refused, error: event.error } : event.end);
   }
   if (event.type === 'accepted') return endTask(startedOf(task), { status: 'success', output: JSON.stringify(event.id) }, turn.now);
@@ -152,7 +154,7 @@ export function childEnded(turn: Turn, event: Extract<ChildEvent, { type: 'child
     case 'skipped':
       return endTask(startedOf(task), { status: 'skipped', reason: 'condition' }, turn.now);
     case 'cancelled':
-      return endTask(startedOf(task), { status: 'cancelled', reason: 'person', error }, turn.now);
+      return endTask(startedOf(task), { status: 'cancelled', reason: event.end.cancelled ?? 'person', error }, turn.now);
     case 'failed':
       // Its dead letters are in the child: this place is none of its own.
       return endTask(startedOf(task), { status: 'failed', reason: 'error', error, allowed: isAllowed(node) }, turn.now);
@@ -176,14 +178,22 @@ export function endNotice(graph: CompiledGraph, state: RunState, ended: Ended, r
   // What its place was redriven for can not be done here any more: it has been undone.
   if (state.flow.again && state.flow.compensated) return { type: 'anew', node, item, generation };
   const error = status === 'failed' || status === 'cancelled' ? failureOf(graph, state, run, status, reason) : null;
+  const cancelled = status === 'cancelled' ? cancelledBy(graph, state, reason) : null;
   return {
     type: 'child',
     node,
     item,
     generation,
     name,
-    end: { run, status, output, hasOutput, error, undoable: isUndoable(state, status) },
+    end: { run, status, cancelled, output, hasOutput, error, undoable: isUndoable(state, status) },
   };
+}
+
+/** Why a run was cancelled: nobody asked for it where tasks of it were. A place that is superseded would count for nothing in its run. */
+function cancelledBy(graph: CompiledGraph, state: RunState, reason: string | null): Reason | null {
+  const tasks = graph.nodes.map((node) => state.tasks[node.index]).filter((task) => isEnded(task) && task.status === 'cancelled');
+  const all = [reason, ...tasks.map((task) => (isEnded(task) ? task.reason : null))];
+  return REASONS.find((one) => one === all.find((why) => why !== null && why !== 'superseded')) ?? null;
 }
 
 const isUndoable = ({ flow, completions }: RunState, status: RunOutcome): boolean =>
@@ -199,7 +209,7 @@ export function abandonedNotice({ node, item, generation, name }: ParentLink, ru
     item,
     generation,
     name,
-    end: { run, status: 'failed', output: null, hasOutput: false, error, undoable: false },
+    end: { run, status: 'failed', cancelled: null, output: null, hasOutput: false, error, undoable: false },
   };
 }
 

@@ -62,7 +62,8 @@ export const RUN_FIELDS: Fields = {
 /** The place of a run in the one that started it, named by its id. */
 export const LINK_FIELDS: Fields = {
   parent: text(64),
-  node,
+  /** -1: of hooks, which stand for no task. */
+  node: item,
   item,
   generation: count,
   name: orNull(text(65_536)),

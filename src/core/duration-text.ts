@@ -21,3 +21,9 @@ function parse(value: unknown): number {
   const match = typeof value === 'string' && value.length < 40 ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$/.exec(value) : null;
   return match ? Number(match[1]) * MS[match[2] as Unit] : Number.NaN;
 }
+
+/** A day of the calendar: what `Date` makes of 30 February is one of March. */
+export function isDay(text: string): boolean {
+  const at = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(at.getTime()) && at.toISOString().startsWith(text);
+}

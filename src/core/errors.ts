@@ -241,7 +241,7 @@ function oneRecord(thrown: unknown, room: number, redactor: Redactor): ErrorReco
   const text = (key: string): string | undefined => {
     const value = safely(() => thrown[key]);
     if (typeof value === 'string') return redactor.text(value);
-    return typeof value === 'number' && key === 'code' ? redactor.text(String(value)) : undefined;
+    return typeof value === 'number' && key === 'code' && !isWebError(thrown) ? redactor.text(String(value)) : undefined;
   };
   const stack = text('stack');
   const code = text('code');
@@ -252,6 +252,9 @@ function oneRecord(thrown: unknown, room: number, redactor: Redactor): ErrorReco
     ...(stack === undefined ? {} : { stack: clip(stack, Math.min(LIMITS.stack, room)) }),
   };
 }
+
+/** Its number says nothing that its name does not say better: 20 is an AbortError. */
+const isWebError = (thrown: object): boolean => Object.prototype.toString.call(thrown) === '[object DOMException]';
 
 function describe(value: unknown, redactor: Redactor): string {
   if (typeof value === 'string') return value;

@@ -3,7 +3,8 @@ import { isWorkflow } from './child-verbs.ts';
 import { membersOf } from './building.ts';
 import { contractOf, isBag, mergeOpts, TASK_OPTIONS, type Contract } from './contract.ts';
 import { definitionOf, headerOf } from './definition.ts';
-import type { CaseKey, ContractData, Expr, Graph, GraphTask, Join, RefExpr, Role } from './graph.ts';
+import { hookGraphs, hookWorkflows, mapGraphEntry, placeParts, topLevel, type Level } from './from-graph-parts.ts';
+import type { CaseKey, ContractData, Expr, Graph, GraphTask, HookName, Join, RefExpr, Role } from './graph.ts';
 import { guardEntry } from './guard.ts';
 import { TEARDOWN_GRACE } from './handlers.ts';
 import { reporter, shown, type Problem, type ProblemCode, type Report } from './problems.ts';
@@ -72,6 +73,22 @@ export interface ChildDef<V = never> extends BaseDef {
 export interface ChildMapDef<V = never> extends Omit<MapDef<V>, 'task' | 'retry' | 'timeout' | 'effects' | 'priority'> {
   readonly workflow: Workflow<never, unknown> | string;
   readonly detached?: boolean;
+}
+
+/** A map whose items are runs of a graph: their input is what `each` makes, and they read it as `$input`. */
+export interface MapGraphDef<V = never> extends Omit<MapDef<V>, 'task' | 'contract' | keyof TaskOpts> {
+  readonly id: string;
+  readonly graph: PartDef;
+}
+
+/** A graph inside another one. */
+export interface PartDef {
+  readonly format?: 1;
+  /** Default, and nothing else: the name of the workflow around it, and the id of the map or the name of the hook, as in 'orders/each'. */
+  readonly workflow?: string;
+  readonly tasks: GraphDef['tasks'];
+  /** Default: undefined. */
+  readonly output?: Expr;
 }
 
 export interface WhenDef<V = never> extends BaseDef {
@@ -173,6 +190,7 @@ export interface GraphDef extends WorkflowOpts {
     | ChildDef
     | MapDef
     | ChildMapDef
+    | MapGraphDef
     | WhenDef
     | SwitchDef
     | FirstDef
@@ -184,16 +202,17 @@ export interface GraphDef extends WorkflowOpts {
   )[];
   /** Default: undefined. */
   readonly output?: Expr;
+  /** Graphs of what is told about a run, as a builder emits them; they get what a hook gets as `$input`. The options `onStart` and so on are shorter. */
+  readonly hooks?: Readonly<Partial<Record<HookName, PartDef>>>;
   /** Tasks that `task` may name, and workflows that `workflow` may. */
   readonly use?: readonly (AnyTask | Workflow<never, unknown>)[];
 }
 
 type Bag = Readonly<Record<string, unknown>>;
 
-interface Context {
+interface Context extends Level {
   readonly use: ReadonlyMap<string, AnyTask>;
   readonly workflows: ReadonlyMap<string, Workflow<unknown, unknown>>;
-  readonly code: Map<string, NodeCode>;
 }
 
 interface Entry {
@@ -212,20 +231,36 @@ export function fromGraph(
 export function fromGraph(def: unknown): Workflow<unknown, unknown> {
   const problems: Problem[] = [];
   const report = reporter(problems);
-  const header = headerOf(def, ['tasks', 'output', 'use'], report);
+  const header = headerOf(def, ['tasks', 'output', 'use', 'hooks'], report);
   const bag: Bag = isBag(def) ? def : {};
-  const context: Context = { use: usable(bag['use'], report), workflows: workflowsOf(bag['use']), code: new Map() };
+  const context: Context = { ...topLevel(header.name), use: usable(bag['use'], report), workflows: workflowsOf(bag['use']) };
   const given: unknown = bag['tasks'];
   // Behind the others: they keep the places that the author gave them.
   const entries = Array.isArray(given) ? [...(given as readonly unknown[]), ...guardEntry(bag['guard'])] : given;
-  const tasks = Array.isArray(entries) ? entries.map((entry, i) => taskOf(entry, i, context, report)) : entries;
-  const graph = { ...header.graph, tasks, output: bag['output'] === undefined ? { $undefined: true } : bag['output'] } as unknown as Graph;
-  for (const task of Array.isArray(tasks) ? (tasks as unknown[]) : []) giveOutput(task, context.code);
+  const tasks = Array.isArray(entries) ? entriesOf(entries as readonly unknown[], context, report) : entries;
+  const hooks = hookGraphs(bag, { outer: context, report, entries: entriesOf });
+  const graph = {
+    ...header.graph,
+    ...(hooks === undefined ? {} : { hooks: isBag(hooks.graphs) ? { ...header.graph.hooks, ...hooks.graphs } : hooks.graphs }),
+    tasks,
+    output: bag['output'] === undefined ? { $undefined: true } : bag['output'],
+  } as unknown as Graph;
+  if (context.budget.left < 0) return definitionOf({ header, graph, code: context.code, problems });
   // Members that were left out are found through the expressions, so only in a graph whose expressions are good.
   problems.push(...graphProblems(graph).filter((problem) => problem.code !== 'missing_member'));
   const complete = problems.length === 0 ? withMembers(graph) : graph;
   if (problems.length === 0) problems.push(...graphProblems(complete));
-  return definitionOf({ header, graph: complete, code: context.code, problems });
+  if (problems.length > 0) return definitionOf({ header, graph: complete, code: context.code, problems });
+  placeParts(complete, context);
+  const told =
+    hooks === undefined ? header : { ...header, hooks: new Map([...(header.hooks ?? []), ...hookWorkflows(complete.hooks, hooks.level)]) };
+  return definitionOf({ header: told, graph: complete, code: context.code, problems });
+}
+
+function entriesOf(list: readonly unknown[], context: Context, report: Report): readonly unknown[] {
+  const tasks = list.map((entry, i) => taskOf(entry, i, context, report));
+  for (const task of tasks) giveOutput(task, context.code);
+  return tasks;
 }
 
 /** What a `catch` gives must fit the task that it serves, unless it is a task that has a schema of its own. */
@@ -263,6 +298,10 @@ function taskOf(value: unknown, index: number, context: Context, report: Report)
     return data;
   }
   if (kind === 'branch') return { ...value, cases: Array.isArray(value['cases']) ? value['cases'].map(caseOf) : value['cases'] };
+  if (kind === 'map' && value['graph'] !== undefined) {
+    const within: Report = (code, at, message) => report(code, ['tasks', index, ...at], `${name}: ${message}`);
+    return mapGraphEntry({ bag: value, id, report: within }, { outer: context, entries: entriesOf });
+  }
   if (kind === 'child' || (kind === 'map' && value['workflow'] !== undefined))
     return childEntry(entry, kind, context.workflows, context.code);
   return kind === 'task' || kind === 'map' || kind === 'handler' ? bodyOf(entry, kind, context) : value;
@@ -400,11 +439,13 @@ function withMembers(graph: Graph): Graph {
   const madeIn = (when: string, is: CaseKey): string[] =>
     graph.tasks.filter((task) => task.if?.when === when && task.if.is === is).map((task) => task.id);
   const complete = (task: GraphTask): GraphTask => {
+    if (task.kind === 'map' && task.graph !== undefined) return { ...task, graph: withMembers(task.graph) };
     if (task.kind !== 'branch') return task;
     const cases = task.cases.map((one) =>
       one.members.length > 0 ? one : { ...one, members: membersOf(madeIn(task.when, one.is), one.value, graph.tasks) },
     );
     return { ...task, cases };
   };
-  return { ...graph, tasks: graph.tasks.map(complete) };
+  const hooks = Object.entries(graph.hooks ?? {}).map(([hook, part]) => [hook, withMembers(part)] as const);
+  return { ...graph, ...(hooks.length === 0 ? {} : { hooks: Object.fromEntries(hooks) }), tasks: graph.tasks.map(complete) };
 }

@@ -69,7 +69,7 @@ describe('what nobody needs once a first is won', () => {
   /** `ended`: beside the winner, which is `a`, and the first. */
   const lost = (tasks: readonly GraphTask[], output: Graph['output'] = {}, ...ended: readonly string[]): string[] => {
     const graph = compileGraph(graphOf(tasks, output));
-    const found = unneeded(graph, graph.races ?? expect.fail(), (index) => {
+    const found = unneeded(graph, graph.races?.firsts ?? expect.fail(), (index) => {
       const id = graph.nodes[index]?.id ?? '';
       return id === 'a' || id === 'f' ? 'success' : ended.includes(id) ? 'ended' : 'open';
     });

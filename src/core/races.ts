@@ -20,17 +20,15 @@ export function racesOf(nodes: readonly GraphNode[]): Races | null {
 export type Standing = 'open' | 'success' | 'ended';
 
 /**
- * What losers of won firsts need, themselves included, and nothing else does: no task that is open and stays so, and not the output of
+ * What losers of those firsts that are won need, themselves included, and nothing else does: no task that is open and stays so, and not the output of
  * the run. It shrinks from all that leads to a loser until that holds, so that neither the order of the graph nor of the firsts matters.
  */
-export function unneeded(graph: CompiledGraph, races: Races, standing: (index: number) => Standing): ReadonlySet<number> {
+export function unneeded(graph: CompiledGraph, firsts: readonly number[], standing: (index: number) => Standing): ReadonlySet<number> {
   const { nodes } = graph;
-  const lost: number[] = [];
-  for (const first of races.firsts) {
-    if (standing(first) !== 'success') continue;
-    lost.push(...partsOf(nodes[first]).filter((part) => standing(part) !== 'success'));
-  }
-  const found = leadingTo(nodes, lost);
+  const found = leadingTo(
+    nodes,
+    firsts.flatMap((first) => (standing(first) === 'success' ? lostOf(nodes, first, standing) : [])),
+  );
   if (found.size === 0) return found;
   const read = new Set(graph.outputReads.map(({ node }) => node));
   const isNeeded = (index: number): boolean =>
@@ -43,6 +41,13 @@ export function unneeded(graph: CompiledGraph, races: Races, standing: (index: n
   }
   return found;
 }
+
+/** Whether all that leads to the losers of a won first has ended: then it has nothing to cancel any more. */
+export const isSettled = ({ nodes }: CompiledGraph, first: number, standing: (index: number) => Standing): boolean =>
+  [...leadingTo(nodes, lostOf(nodes, first, standing))].every((index) => standing(index) !== 'open');
+
+const lostOf = (nodes: readonly GraphNode[], first: number, standing: (index: number) => Standing): number[] =>
+  partsOf(nodes[first]).filter((part) => standing(part) !== 'success');
 
 export const consumersOf = (nodes: readonly GraphNode[], index: number): number[] => [
   ...(nodes[index]?.out ?? []).map((edge) => edge.to),

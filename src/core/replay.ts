@@ -11,6 +11,7 @@ import { endTask, freshTask } from './turn.ts';
 export function replay(graph: CompiledGraph, state: RunState): void {
   const ended: EndedTask[] = [];
   state.open = graph.taskCount;
+  state.settledRaces = null;
   state.completions = Math.max(state.completions, state.flow.called ?? 0);
   state.tallies = graph.nodes.map(() => undefined);
   for (const node of graph.nodes) if (node.cases !== null) state.tasks[node.index] = undefined;

@@ -156,7 +156,7 @@ class Planning {
       if (standings[first] === 'open' && this.seen.has(first) && partsOf(nodes[first]).some((part) => standings[part] === 'success'))
         standings[first] = 'success';
     }
-    const lost = unneeded(this.graph, races, (index) => standings[index] ?? 'open');
+    const lost = unneeded(this.graph, races.firsts, (index) => standings[index] ?? 'open');
     for (const { index } of nodes) {
       const task = this.state.tasks[index];
       if (lost.has(index) || !isEnded(task) || task.reason !== 'superseded' || this.seen.has(index)) continue;

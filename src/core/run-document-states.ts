@@ -22,12 +22,16 @@ export function checkRuns(document: RunDocument, add: Add): void {
     checkRun(child, graph, (where, problem) => add(`${at}.${where}`, problem));
     const above = child.link === null ? undefined : graphs.get(String(child.link['parent']));
     if (above === undefined) add(`${at}.link`, 'it must name the run to which it belongs, and that must stand before it');
-    else if (Number(child.link?.['node']) >= above.tasks.length) add(`${at}.link.node`, 'the run to which it belongs has no such task');
+    else if (!isPlace(child.link, above)) add(`${at}.link.node`, 'the run to which it belongs has no such task');
     if (graphs.has(child.id)) add(`${at}.id`, 'two runs have it');
     graphs.set(child.id, graph);
   });
   checkPlaces(document, add);
 }
+
+/** Hooks stand for no task. */
+const isPlace = (link: DocumentRow | null, { tasks }: Graph): boolean =>
+  Number(link?.['node']) < tasks.length && Number(link?.['node']) >= (link?.['kind'] === 'hooks' ? -1 : 0);
 
 /** Whether the end of such a run is news for the run to which it belongs. */
 export function isWaitedFor({ run, link }: RunPart): boolean {

@@ -263,6 +263,8 @@ export interface RunState {
   undo: Undoing | null;
   /** Tasks that are not terminal. */
   open: number;
+  /** Firsts that have nothing to cancel any more, as far as somebody has looked; null: nobody has. */
+  settledRaces: Set<number> | null;
 }
 
 export interface RunFacts {
@@ -296,6 +298,7 @@ export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {
     completions: 0,
     undo: null,
     open: graph.taskCount,
+    settledRaces: null,
   };
 }
 

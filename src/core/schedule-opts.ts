@@ -1,6 +1,6 @@
 import { checkKeys, isBag } from './contract.ts';
 import { cronProblem, nextAfterOf, type CronRule, type ScheduleRule } from './cron.ts';
-import { LAST_INSTANT, tryDurationMs, type Duration } from './duration-text.ts';
+import { isDay, LAST_INSTANT, tryDurationMs, type Duration } from './duration-text.ts';
 import { encode } from './codec.ts';
 import { nameProblem, shown, type Report } from './problems.ts';
 import { CATCHUPS, OVERLAPS, WINDOW_MS, type Catchup, type Overlap, type SchedulePolicy } from './schedule.ts';
@@ -158,7 +158,8 @@ function intervalOf({ every, anchor }: Bag, at: string, report: Report): Schedul
 
 /** Milliseconds of a Date or an ISO text; null for what is none. */
 export function instantOf(value: unknown): number | null {
-  const isText = typeof value === 'string' && /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(value);
+  const isText =
+    typeof value === 'string' && isDay(value.slice(0, 10)) && /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(value);
   const at = value instanceof Date ? value.getTime() : isText ? Date.parse(value) : Number.NaN;
   return Number.isFinite(at) && Math.abs(at) <= LAST_INSTANT ? at : null;
 }

@@ -84,6 +84,7 @@ export class Attempt {
   private lastBeat: number;
   private overdue: TimeoutReason | null = null;
   private isDone = false;
+  private isInterrupted = false;
   private cancelGrace: (() => void) | null = null;
   private opened: Log | null = null;
   /** Set once a body has begun: before that nothing can have had an effect. */
@@ -191,7 +192,9 @@ export class Attempt {
 
   /** The worker drains: the body gets the abort signal. */
   interrupt(): void {
-    if (!this.isDone) this.abort(new DOMException('The worker is shutting down.', 'AbortError'));
+    if (this.isDone) return;
+    this.isInterrupted = true;
+    this.abort(new DOMException('The worker is shutting down.', 'AbortError'));
   }
 
   /** Hands the task back unfinished. */
@@ -267,12 +270,18 @@ export class Attempt {
     try {
       value = await this.host.invoke(this, code.body ?? noBody, input, context);
     } catch (error) {
+      if (this.isCutShort(error)) return { kind: 'released', began: true, ranMs: this.host.now() - this.task.startedAt };
       if (context.leaving === null) return this.failure(code, error);
       return context.isSuspension(error) ? context.leaving : this.swallow(code, context.leaving);
     }
     if (context.leaving !== null) return this.swallow(code, context.leaving);
     const { forgotten } = context;
     return forgotten === null ? this.output(code, value, context.isPartial) : this.failure(code, forgotten);
+  }
+
+  /** It heeded the abort signal of a worker that drains: it is unfinished, and has not failed. */
+  private isCutShort(error: unknown): boolean {
+    return this.isInterrupted && this.overdue === null && errorRecord(error).name === 'AbortError';
   }
 
   private async output(code: RunnableCode, returned: unknown, isPartial: boolean): Promise<Outcome> {

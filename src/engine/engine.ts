@@ -6,6 +6,7 @@ import { redacted, type Logger } from '../core/log.ts';
 import { shown } from '../core/problems.ts';
 import type { Signal, Workflow } from '../core/types.ts';
 import { REQUEST_MS } from '../core/reset.ts';
+import { isRunOver } from '../core/states.ts';
 import type { RunEvent } from '../core/turn.ts';
 import { pausedNames } from '../store/capacity.ts';
 import { Admission } from './admission.ts';
@@ -265,7 +266,10 @@ export class EngineRuntime {
     await refuseOther(store, act, clock.now());
     const row = await store.runRow(run);
     // why: from below, so that a crash leaves nothing set aside whose whole is gone
-    const parts = row?.isImported === true ? (await importedWith(store, row)).slice(1).toReversed() : [];
+    const parts =
+      row?.isImported === true
+        ? (await importedWith(store, row)).filter((one) => one.run !== run && !isRunOver[one.status]).toReversed()
+        : [];
     for (const part of parts) await store.abandonRun(part.run, { ...act, request: null, result: '{}' }, clock.now());
     await store.abandonRun(run, { ...act, result: '{}' }, clock.now());
     for (const one of [run, ...parts.map((part) => part.run)]) {

@@ -42,6 +42,7 @@ test('limits are listed, set and cleared', async () => {
   expect((await pawl(place, ['limit', 'clear', 'gpu'])).exit).toBe(3);
   expect((await pawl(place, ['limit', 'set', 'gpu', 'many'])).exit).toBe(2);
   expect((await pawl(place, ['limit', 'set', 'gpu', '1', '--kind', 'pile'])).exit).toBe(2);
+  expect(await pawl(place, ['limit', 'set', 'mail', '3'])).toMatchObject({ exit: 2, stderr: expect.stringContaining('is a rate') });
 });
 
 test('of a pool whose units go in turn the list says between what', async () => {

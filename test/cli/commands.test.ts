@@ -449,6 +449,10 @@ describe('start', () => {
     [['start', 'order', '--wait', '--watch']],
     [['start', 'order', '--timeout', '1s']],
     [['start', 'order', '--at', 'noon']],
+    [['start', 'order', '--at', '5']],
+    [['start', 'order', '--at', '2030-02-30']],
+    [['ls', 'since:2030']],
+    [['pause', 'queue:']],
     [['start', 'order', '--priority', '1.5']],
     [['start', 'order', '--wait', '--timeout', 'soon']],
   ])('%j is wrong usage', async (argv) => {

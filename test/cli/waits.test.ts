@@ -43,6 +43,7 @@ describe('a run that waits', () => {
     expect(await said('signal', 'paid', '--key', 'o-82', '{"cents": 5}')).toMatchObject({
       stdout: 'kept paid for o-82: nobody took it yet\n',
     });
+    expect(await said('approve', id)).toMatchObject({ exit: 2, stderr: expect.stringContaining('TASK_FORM_INVALID') });
     expect(await said('approve', id, '--form', '{}')).toMatchObject({ exit: 2, stderr: expect.stringContaining('form.limit') });
     expect(await said('approve', id, '--form', '{"limit": 9}', '--comment', 'fine')).toMatchObject({
       exit: 0,
@@ -50,6 +51,7 @@ describe('a run that waits', () => {
     });
     expect(await (await engine.get(id)).result()).toEqual({ cents: 5, limit: 9 });
     expect((await said('audit', id)).stdout).toMatch(/approve/);
+    expect(await said('approve', id)).toMatchObject({ exit: 4, stderr: expect.stringContaining('TASK_NOT_WAITING') });
   });
 
   test('is rejected, once', async () => {

@@ -37,6 +37,7 @@ describe('a document with runs below it', () => {
     ['that belong to themselves', /link/, (d) => Object.assign(at(d, 'children', 0, 'link'), { parent: at(d, 'children', 0)['id'] })],
     ['that belong to a later one', /link/, (d) => Object.assign(at(d, 'children', 0, 'link'), { parent: at(d, 'children', 2)['id'] })],
     ['that belong to no task of it', /link\.node/, (d) => Object.assign(at(d, 'children', 0, 'link'), { node: 99 })],
+    ['that belong to no task, and are no hooks', /link\.node/, (d) => Object.assign(at(d, 'children', 0, 'link'), { node: -1 })],
     ['by a kind that nobody knows', /link\.kind/, (d) => Object.assign(at(d, 'children', 0, 'link'), { kind: 'friend' })],
     ['with a mark that nobody knows', /link\.recall/, (d) => Object.assign(at(d, 'children', 0, 'link'), { recall: 9 })],
     ['with the id of the run itself', /two runs/, (d) => Object.assign(at(d, 'children', 1), { id: d.id })],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { NonRetryableError, signal, task, workflow, type Workflow } from '../../src/index.ts';
+import { NonRetryableError, signal, task, workflow } from '../../src/index.ts';
 import { flowOf, gate } from './capacity-kit.ts';
 import { carried, exported, imported, runsOf, two } from './import-kit.ts';
 
@@ -369,117 +369,5 @@ describe('capacity is never exceeded by runs that were imported', () => {
     expect(another.id).not.toBe(run.id);
     await to.settle();
     job.end('a');
-  });
-});
-
-describe('the runs below a run come along', () => {
-  const job = () => gate('job', { pools: { p: 1 } });
-
-  test('a child, the items of a map over a workflow, a call of a body, and one inside a child', async () => {
-    const work = job();
-    const leaf = flowOf('leaf', work.task);
-    const middle = workflow({ name: 'middle', input: z.string() }, (w, input) => w.run(leaf, input));
-    const flow = workflow({ name: 'flow' }, (w) => ({
-      one: w.run(middle, 'one'),
-      all: w.map(['x', 'y', 'z'], leaf, (id) => id, { concurrency: 2 }),
-      called: w.run('caller', {}, (_, ctx) => ctx.run('call', leaf, 'called')),
-    }));
-    const { from, to } = two({ use: [flow, middle, leaf as Workflow<never, unknown>], limits: { p: 1 } });
-    const run = await from.start(flow);
-    await from.settle();
-    const document = await exported(from, run);
-    expect(document.children).toHaveLength(5);
-    expect(document.definitions.map(({ workflow: of }) => of).toSorted()).toEqual(['leaf', 'middle']);
-    const copy = await carried(from, to, run);
-    expect(await runsOf(to)).toEqual(expect.arrayContaining(['flow running', 'middle running', 'leaf running']));
-    expect((await copy.inspect()).children).toHaveLength(4);
-    for (let i = 0; i < 6; i++) {
-      for (const id of work.running()) work.end(id);
-      await to.settle();
-    }
-    expect(await copy.result()).toEqual({ one: 'one', all: ['x', 'y', 'z'], called: 'called' });
-    expect(work.most()).toBe(1);
-  });
-
-  test('go on with it, and not alone; only the one at the top is listed', async () => {
-    const child = workflow({ name: 'child' }, (w) => void w.sleep('1h'));
-    const parent = workflow({ name: 'parent' }, (w) => void w.run(child, undefined));
-    const { from, to } = two({ use: [parent, child] });
-    const run = await from.start(parent);
-    await from.settle();
-    const copy = await imported(to, await exported(from, run));
-    const part = (await to.runs.list({ parts: true })).runs.find(({ workflow: of }) => of === 'child') ?? { id: '' };
-    await expect((await to.get(part.id)).release()).rejects.toMatchObject({ code: 'RUN_CANNOT_GO_ON', details: { run: run.id } });
-    expect((await (await to.storeOf).quarantinedRuns(9)).map(({ workflow: of }) => of)).toEqual(['parent']);
-    expect((await copy.why()).sentence).toContain('imported');
-    expect(await copy.release()).toBe(true);
-    expect(await runsOf(to)).toEqual(['child running', 'parent running']);
-    await to.clock.advance('1h');
-    expect(await runsOf(to)).toEqual(['child success', 'parent success']);
-    expect((await to.audit({ run: run.id })).entries).toHaveLength(1);
-  });
-
-  test('share the key of the run above them', async () => {
-    const work = gate('job');
-    const child = flowOf('child', work.task, { concurrency: { key: 'k', limit: 1 } });
-    const parent = workflow({ name: 'parent', concurrency: { key: 'k', limit: 1 } }, (w) => w.run(child, 'a'));
-    const { from, to } = two({ use: [parent, child as Workflow<never, unknown>] });
-    const copy = await carried(from, to, await from.start(parent));
-    const other = await to.start(child, 'other');
-    await to.settle();
-    expect(work.running()).toEqual(['a']);
-    work.end('a');
-    await to.settle();
-    expect(await copy.status()).toMatchObject({ status: 'success' });
-    expect(work.running()).toEqual(['other']);
-    work.end('other');
-    await to.settle();
-    expect(await other.status()).toMatchObject({ status: 'success' });
-  });
-
-  test('fail with it', async () => {
-    const child = workflow({ name: 'child' }, (w) => void w.sleep('1h'));
-    const parent = workflow({ name: 'parent' }, (w) => {
-      w.run(child, undefined);
-      w.run(child, undefined, { id: 'other', detached: true });
-    });
-    const { from, to } = two({ use: [parent, child] });
-    const run = await from.start(parent);
-    await from.settle();
-    const copy = await imported(to, await exported(from, run));
-    await (await to.acts()).abandon(copy.id);
-    await to.clock.advance('1m');
-    expect(await runsOf(to)).toEqual(['child failed', 'child failed', 'parent failed']);
-  });
-
-  test('that ended, so that a redrive finds their dead letters', async () => {
-    let isBroken = true;
-    const child = workflow({ name: 'child' }, (w) =>
-      w.run('job', {}, () => {
-        if (isBroken) throw new NonRetryableError('no');
-        return 'mended';
-      }),
-    );
-    const parent = workflow({ name: 'parent' }, (w) => w.run(child, undefined));
-    const { from, to } = two({ use: [parent, child] });
-    const run = await from.start(parent);
-    await from.settle();
-    const copy = await imported(to, await exported(from, run));
-    expect(await runsOf(to)).toEqual(['child failed', 'parent failed']);
-    isBroken = false;
-    await copy.redrive();
-    await to.settle();
-    expect(await copy.result()).toBe('mended');
-    expect(await runsOf(to)).toEqual(['child success', 'parent success']);
-  });
-
-  test('cancelled with it after they went on', async () => {
-    const child = workflow({ name: 'child' }, (w) => void w.sleep('1h'));
-    const parent = workflow({ name: 'parent' }, (w) => void w.run(child, undefined));
-    const { from, to } = two({ use: [parent, child] });
-    const copy = await carried(from, to, await from.start(parent));
-    await copy.cancel();
-    await to.clock.advance('1m');
-    expect(await runsOf(to)).toEqual(['child cancelled', 'parent cancelled']);
   });
 });

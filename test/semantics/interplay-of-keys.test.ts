@@ -224,3 +224,34 @@ describe('a gate', () => {
     expect((await stateOf(other)).run).toBe('success');
   });
 });
+
+describe('the place of a run that was cancelled', () => {
+  const busy = (naps: Naps, of: { readonly run?: object; readonly task?: object }) =>
+    sub('busy', (w) => void w.run('body', {}, () => naps.sleep(30), of.task ?? {}), of.run ?? {});
+
+  test.each([
+    ['the key of its workflow was taken', { run: { concurrency: { limit: 1, onLimit: 'cancel_new' } } }, [1, 'key_limit']],
+    ['a newer run took the key of its workflow', { run: { concurrency: { limit: 1, onLimit: 'cancel_old' } } }, [0, 'key_limit']],
+    ['the key of a task in it was taken', { task: { concurrency: { key: 'k', limit: 1, onLimit: 'cancel_new' } } }, [1, 'key_limit']],
+    ['a person cancelled it', {}, [0, 'person']],
+  ] as const)('says why, as far up as somebody waits: %s', async (_, of, [which, reason]) => {
+    const naps = new Naps();
+    const child = busy(naps, of);
+    const middle = sub('middle', (w) => void w.run(child, undefined));
+    const top = sub('top', (w) => void w.run(middle, undefined));
+    const kit = naps.on(engineOf(child, middle, top));
+    const runs = [await kit.start(top)];
+    await naps.pass(1);
+    runs.push(await kit.start(top));
+    await naps.pass(1);
+    if (reason === 'person') {
+      const { runs: all } = await kit.runs.list({ workflow: 'busy', parts: true });
+      await (await kit.get(all.at(-1)?.id ?? '')).cancel();
+      await naps.pass(1);
+    }
+    expect(await stateOf(runs[which] ?? expect.fail())).toMatchObject({ run: 'cancelled', tasks: { middle: `cancelled: ${reason}` } });
+    const { runs: middles } = await kit.runs.list({ workflow: 'middle', parts: true });
+    const states = await Promise.all(middles.map(async ({ id }) => stateOf(await kit.get(id))));
+    expect(states.map(({ tasks }) => tasks['busy']).filter((state) => state !== 'waiting')).toEqual([`cancelled: ${reason}`]);
+  });
+});

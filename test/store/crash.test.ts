@@ -1,18 +1,21 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { advance } from '../../src/core/advance.ts';
 import { JournalFold } from '../../src/core/checkpoint.ts';
+import { parseRunId, runIdText } from '../../src/core/ids.ts';
 import { readJournal } from '../../src/core/journal.ts';
+import type { RunDocument } from '../../src/core/run-document.ts';
+import type { Placed } from '../../src/store/acts.ts';
 import { RUN_TABLES } from '../../src/store/sqlite/statements.ts';
 import { SqliteStore } from '../../src/store/sqlite/store.ts';
 import type { KillPlan } from '../chaos/kill-switch.ts';
 import type { CrashTask } from './crash-child.ts';
-import { batch, define, folder, runWrite, SETTINGS, started, T0 } from './kit.ts';
+import { batch, define, folder, runWrite, SETTINGS, started, T0, uid } from './kit.ts';
 
 /** Real processes, killed with SIGKILL while they look after a store: what they leave must be whole, and be finished by others. */
 const child = fileURLToPath(new URL('./crash-child.ts', import.meta.url));
@@ -70,9 +73,13 @@ afterAll(() => dir.remove());
 
 let trials = 0;
 /** A store of its own, whose process was killed by this plan; false where it was done before. */
-function killedAt(act: CrashTask['act'], kill: Pick<KillPlan, 'statement' | 'where' | 'n'>): { path: string; wasKilled: boolean } {
+function killedAt(
+  act: CrashTask['act'],
+  kill: Pick<KillPlan, 'statement' | 'where' | 'n'>,
+  from = origin,
+): { path: string; wasKilled: boolean } {
   const path = join(dir.path, `trial-${++trials}.db`);
-  copyFileSync(origin, path);
+  copyFileSync(from, path);
   const plan: CrashTask = { path, act, kill: { ...kill, over: -1, delayMs: 0 } };
   const { signal, stderr } = spawnSync(process.execPath, [child, JSON.stringify(plan)], { encoding: 'utf8', timeout: 30_000 });
   expect(stderr).toBe('');
@@ -162,5 +169,87 @@ describe('a process that is killed while it backs up', () => {
       await store.care.backup(copy);
     });
     expect(sql(copy, 'SELECT count(*) AS n FROM ballast')).toEqual([{ n: 40 }]);
+  });
+});
+
+describe('a process that is killed while it takes in a run and those below it', () => {
+  const file = join(dir.path, 'run.json');
+  const empty = join(dir.path, 'empty.db');
+  const full = join(dir.path, 'full.db');
+  const CHILDREN = 3;
+  const gate = { need: { kind: 'key', name: 'k', limit: 9, onLimit: 'queue', serial: false }, rank: T0, isHeld: true } as const;
+  const lanes = [{ node: 0, item: -1, needs: [{ kind: 'pool', name: 'p', units: 1 }] }] as const;
+  let document: RunDocument;
+  let placed: Placed[];
+
+  beforeAll(async () => {
+    document = await use(origin, async (store) => {
+      const row = await store.runRow(open);
+      const {
+        definition,
+        pawl: _,
+        kind: __,
+        definitions: ___,
+        children: ____,
+        ...part
+      } = (await store.care.exportRun(row?.uid ?? new Uint8Array())) as RunDocument;
+      const link = { parent: part.id, node: 0, item: -1, generation: 1, name: null, kind: 'child', recall: null, completion: null };
+      const children = Array.from({ length: CHILDREN }, () => ({ ...part, id: runIdText(uid()), link, definition: 0 }));
+      return { ...part, pawl: 1, kind: 'run', definition, definitions: [definition], children };
+    });
+    writeFileSync(file, JSON.stringify(document));
+    await use(empty, async () => undefined);
+    copyFileSync(empty, full);
+    placed = await use(full, async (store) => {
+      await store.care.importRun(document, T0);
+      return (await store.listRuns({ limit: 9, parts: true })).toReversed().map(({ run }) => ({ run, lanes, gate }));
+    });
+  });
+
+  test.each([
+    ['INSERT', 'after', 3],
+    ['INSERT', 'before', 9],
+    ['COMMIT', 'before', 1],
+    ['COMMIT', 'after', 2],
+    ['COMMIT', 'after', 3],
+    ['COMMIT', 'before', 4],
+    ['COMMIT', 'before', 5],
+    ['COMMIT', 'after', 5],
+  ] as const)('an import, at %s, %s it, number %i', (statement, where, n) => {
+    const { path, wasKilled } = killedAt({ take: file }, { statement, where, n }, empty);
+    expect(wasKilled).toBe(true);
+    return use(path, async (store) => {
+      const runs = await store.listRuns({ limit: 99, parts: true });
+      expect([0, CHILDREN + 1]).toContain(runs.length);
+      const later = { now: T0 + 7_200_000, finishedBefore: null, failedBefore: null, rows: 1_000 };
+      while ((await store.care.prune(later)).more);
+      if (runs.length === 0) await store.care.importRun(document, T0);
+      expect(await store.listRuns({ limit: 99, parts: true })).toHaveLength(CHILDREN + 1);
+      for (const table of Object.keys(RUN_TABLES))
+        expect(sql(path, `SELECT count(*) AS n FROM ${table} WHERE run NOT IN (SELECT id FROM runs)`), table).toEqual([{ n: 0 }]);
+      expect(sql(path, 'SELECT count(*) AS n FROM leftovers')).toEqual([{ n: 0 }]);
+      const again = await store.care.exportRun(parseRunId(document.id) ?? new Uint8Array());
+      const withoutWhy = (value: unknown): string => JSON.stringify(value, (key, inner: unknown) => (key === 'quarantined' ? null : inner));
+      expect(JSON.parse(withoutWhy(again))).toEqual(JSON.parse(withoutWhy(document)));
+    });
+  });
+
+  test.each([
+    ['UPDATE', 'after', 1],
+    ['UPDATE', 'before', 6],
+    ['INSERT', 'after', 2],
+    ['COMMIT', 'before', 1],
+    ['COMMIT', 'after', 1],
+  ] as const)('a release, at %s, %s it, number %i', (statement, where, n) => {
+    const { path, wasKilled } = killedAt({ release: placed }, { statement, where, n }, full);
+    expect(wasKilled).toBe(true);
+    const isDone = statement === 'COMMIT' && where === 'after';
+    expect(sql(path, 'SELECT count(*) AS n FROM runs WHERE imported = 1')).toEqual([{ n: isDone ? 0 : CHILDREN + 1 }]);
+    expect(sql(path, 'SELECT count(*) AS n FROM runs WHERE quarantined IS NULL')).toEqual([{ n: isDone ? CHILDREN + 1 : 0 }]);
+    expect(sql(path, 'SELECT count(*) AS n FROM gates')).toEqual([{ n: isDone ? CHILDREN + 1 : 0 }]);
+    return use(path, async (store) => {
+      // What follows a release is done by whoever looks next.
+      expect(await store.strandedRuns(9)).toHaveLength(isDone ? CHILDREN + 1 : 0);
+    });
   });
 });

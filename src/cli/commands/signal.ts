@@ -33,7 +33,8 @@ async function send(
   { name, data, options }: { readonly name: string; readonly data: string | undefined; readonly options: Options },
 ): Promise<void> {
   const { key, run, all, dedupe } = options;
-  if ((key === undefined) === (run === undefined)) throw usage('Give --key or --run, one of the two.', HELP.trim());
+  if ((key === undefined) === (run === undefined))
+    throw usage('Give --key or --run, one of the two.', HELP.replaceAll('\n  ', '\n').trim());
   cli.requireStore();
   const engine = await cli.engine({ use: (await cli.entry()).use });
   const whole = run === undefined ? undefined : (await engine.runs.find(run)).id;

@@ -6,7 +6,7 @@ import { tryDurationMs, type Duration } from '../../core/duration-text.ts';
 import { isPawlError, PawlError } from '../../core/errors.ts';
 import { validate } from '../../core/schema.ts';
 import type { Engine } from '../../facade.ts';
-import { milliseconds, payload, wholeNumber } from '../args.ts';
+import { instantIn, milliseconds, payload, wholeNumber } from '../args.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
 import { shownPath, storeFile } from '../config.ts';
@@ -15,6 +15,7 @@ import { usage } from '../errors.ts';
 import { follow, interrupted } from '../follow.ts';
 import { plain } from '../plain.ts';
 import { safe, safeJson } from '../text.ts';
+import { lengthText } from '../time.ts';
 
 interface Options {
   readonly key?: string;
@@ -86,8 +87,8 @@ function optionsOf({ key, tag, at, priority }: Options): StartOptions {
 function timeOf(text: string): StartOptions {
   const delay = tryDurationMs(text);
   if (delay !== null) return { delay };
-  const startAt = new Date(text);
-  if (Number.isNaN(startAt.getTime()))
+  const startAt = instantIn(text);
+  if (startAt === null)
     throw usage(
       `--at ${JSON.stringify(text)} is neither a duration nor an instant.`,
       "Give '2h', '14d', or an instant such as 2026-01-31T08:00Z.",
@@ -131,11 +132,14 @@ async function dryRun(
     ...startOptions,
   };
   if (out.format !== 'text') out.json({ wouldStart: facts });
-  else
-    for (const [key, value] of Object.entries(facts))
-      out.line(`${key.padEnd(8)} ${typeof value === 'string' ? safe(value) : safeJson(JSON.stringify(plain(value)) ?? 'none')}`);
+  else for (const [key, value] of Object.entries(facts)) out.line(`${key.padEnd(8)} ${factText(key, value)}`);
   out.next('the same without --dry-run starts it');
   return 0;
+}
+
+function factText(key: string, value: unknown): string {
+  if (key === 'delay' && typeof value === 'number') return lengthText(value);
+  return typeof value === 'string' ? safe(value) : safeJson(JSON.stringify(plain(value)) ?? 'none');
 }
 
 interface Waiting {

@@ -9,6 +9,7 @@ import type { Act } from '../commands.ts';
 import { shownPath, storeFile } from '../config.ts';
 import { usage } from '../errors.ts';
 import { jsonLines, textLogger } from '../log.ts';
+import { count } from '../text.ts';
 
 interface Options {
   readonly concurrency?: string;
@@ -54,7 +55,7 @@ async function work(cli: Cli, options: Options): Promise<number> {
   logger.info('the worker is ready', {
     store: file === null ? cli.store : shownPath(file, cli.io.cwd),
     entry: shownPath(entry.file, cli.io.cwd),
-    workflows: workflows.map(({ name, version, tasks }) => `${name} (version ${version}, ${tasks} tasks)`),
+    workflows: workflows.map(({ name, version, tasks }) => `${name} (version ${version}, ${count(tasks, 'task')})`),
     pid: process.pid,
     ...(queues === undefined ? {} : { queues }),
   });

@@ -173,23 +173,25 @@ function insertRuns(connection: Connection, arrivals: readonly Arrival[], now: n
   connection.touched(now);
 }
 
+/** Its parent wants it undone: it is over, and will be open again for that. */
+const UNDO = 3;
 const ASIDE = 'It was imported while it was open: it may still run where it was exported.';
 
 /** `parent`: null where the run to which it belonged is not in the document. */
 function insertRun(sql: Statements, { part, run, uid, definition, isOver }: Arrival, parent: number | null, top: number): void {
   const { key, link, run: row } = part;
-  const quarantined = row['quarantined'] ?? (isOver ? null : ASIDE);
-  // why: what is to be told to nobody is not untold
-  const recall = link === null || (parent === null && link['recall'] === 2) ? null : (link['recall'] ?? null);
+  // why: who is not there wants nothing of it, but may have let go of it
+  const recall = link === null || (parent === null && link['recall'] !== 1) ? null : (link['recall'] ?? null);
+  // why: what is to be undone would be open again at once
+  const isAside = !isOver || recall === UNDO;
+  const quarantined = row['quarantined'] ?? (isAside ? ASIDE : null);
   const given = { ...row, quarantined, unclaimed: row['unclaimed'] === 1 && !isOver ? 0 : null };
   const values = Object.entries(RUN_FIELDS).map(([name, field]) => stored(field, (given as DocumentRow)[name] ?? null));
-  sql.importRun.run(run, uid, definition.id, 1, recall, isOver ? null : 1, ...values);
+  sql.importRun.run(run, uid, definition.id, 1, recall, isAside ? 1 : null, ...values);
   if (link !== null && parent !== null) {
     const place = [link['node'], link['item'], link['generation'], link['name']].map((value) => value ?? null);
     sql.linkChild.run(parent, ...place, stored(LINK_FIELDS['kind'] as Field, link['kind'] ?? null), top, run);
     if (link['completion'] != null) sql.numberChild.run(link['completion'], run);
-    // why: one that is open is woken when it is released
-    if (recall === 3 && isOver) sql.askUndo.run(0, run);
   }
   // why: a key that somebody holds here stays theirs
   if (key !== null && sql.keyTaken.get(definition.workflow, String(row['key'])) === undefined)
