@@ -61,19 +61,22 @@ describe('the tables of the kernel', () => {
   test.each([
     ['tasks', TASK_TRANSITIONS, isTerminal],
     ['runs', RUN_TRANSITIONS, isRunOver],
-  ])('let only a person leave a state in which %s are over, or the parent that is undone', (_, transitions, isOver: Readonly<Record<string, boolean>>) => {
-    const acts = [
-      'redrive or rerun',
-      'mark success',
-      'left as it is by a redrive',
-      'redrive in the child run',
-      'discard',
-      'redrive, rerun or mark',
-      'redrive of a compensation',
-      'its parent compensates',
-    ];
-    expect(transitions.filter(({ from, event }) => isOver[from] && !acts.includes(event))).toEqual([]);
-  });
+  ])(
+    'let only a person leave a state in which %s are over, or the parent that is undone',
+    (_, transitions, isOver: Readonly<Record<string, boolean>>) => {
+      const acts = [
+        'redrive or rerun',
+        'mark success',
+        'left as it is by a redrive',
+        'redrive in the child run',
+        'discard',
+        'redrive, rerun or mark',
+        'redrive of a compensation',
+        'its parent compensates',
+      ];
+      expect(transitions.filter(({ from, event }) => isOver[from] && !acts.includes(event))).toEqual([]);
+    },
+  );
 
   test('have the open states before the terminal ones, so that one partial index can hold just them', () => {
     const order = [TASK_STATUSES.map((status) => isTerminal[status]), RUN_STATUSES.map((status) => isRunOver[status])];
