@@ -52,6 +52,9 @@ export class EngineRuntime {
   private opened: Promise<Opened> | null = null;
   private worker: Worker | null = null;
   private isClosed = false;
+  /** It drains: a lease that is lost now is given up, and no other worker begins. */
+  private isClosing = false;
+  private booting: Promise<void> | null = null;
   private broken: Error | null = null;
   private tellBroken: (error: Error) => void = () => undefined;
   /** Resolves when this process has stopped working because a rule of the engine or the store is broken. */
@@ -110,7 +113,7 @@ export class EngineRuntime {
     committer.onGate = (keys) => admission.hint(keys);
     committer.onReset = () => this.worker?.runReset();
     committer.onBroken = (error) => void this.breakDown(error);
-    committer.onUnknown = () => void this.opened?.then((parts) => this.rebirth(parts, null));
+    committer.onUnknown = () => void this.opened?.then((parts) => this.rebirth(parts, this.worker));
     committer.onRunEnd = (run, end) => {
       ends.ended(run, end);
       this.worker?.runEnded();
@@ -371,17 +374,22 @@ export class EngineRuntime {
 
   async work(concurrency = this.parts.settings.concurrency, queues = this.parts.queues): Promise<void> {
     this.writable();
+    if (this.booting !== null) return this.booting;
     if (this.worker !== null) return;
     if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 100_000) {
       throw new PawlError('CONFIG_OPTION', `concurrency: must be a whole number from 1 to 100000, not ${shown(concurrency)}.`);
     }
-    const opened = await this.open();
-    this.registry.serve(queues);
-    this.worker = await this.bootWorker(opened, concurrency);
-    opened.follower.keepOn(true);
+    const boot = async (): Promise<void> => {
+      const opened = await this.open();
+      this.registry.serve(queues);
+      await this.bootWorker(opened, concurrency);
+      opened.follower.keepOn(true);
+    };
+    this.booting = boot().finally(() => (this.booting = null));
+    await this.booting;
   }
 
-  private async bootWorker(opened: Opened, concurrency: number): Promise<Worker> {
+  private async bootWorker(opened: Opened, concurrency: number): Promise<void> {
     const { ports, host, redactor, settings, intercept, classifyError } = this.parts;
     const { store, committer, deliverer, clock, logs, runner, admission } = opened;
     const options = {
@@ -403,29 +411,33 @@ export class EngineRuntime {
       intercept,
       classifyError,
     };
-    return Worker.boot(options, () => void this.rebirth(opened, concurrency));
+    const worker = await Worker.boot(options, () => void this.rebirth(opened, worker));
+    if (this.isClosing || this.isClosed) {
+      await worker.abandon('The engine was closed.');
+      return;
+    }
+    this.worker = worker;
+    // why: from here on a lease that is lost finds the worker that lost it, also while it looks for the first time at what is due
+    await worker.begin();
   }
 
   /** The lease ran out, perhaps because this process stood still: its work may already be somebody else's. A new identity goes on. */
-  private async rebirth(opened: Opened, size: number | null): Promise<void> {
-    const lost = this.worker;
-    if (lost === null || this.isClosed) return;
-    const concurrency = size ?? lost.concurrency;
-    this.logger.warn('the lease was lost: attempts are aborted, the worker starts anew', { worker: lost.id });
+  private async rebirth(opened: Opened, lost: Worker | null): Promise<void> {
+    if (lost === null || this.worker !== lost || this.isClosed) return;
+    const { concurrency, id } = lost;
+    this.logger.warn('the lease was lost: attempts are aborted, the worker starts anew', { worker: id });
     this.worker = null;
     await lost.abandon('The worker lost its lease.');
-    await this.revive(opened, concurrency, lost.id);
+    await this.revive(opened, concurrency, id);
   }
 
   /** Boots the next worker; tried again while the store does not let it. */
   private async revive(opened: Opened, concurrency: number, lost: number): Promise<void> {
-    if (this.isClosed || this.worker !== null) return;
+    if (this.isClosing || this.isClosed || this.worker !== null) return;
     try {
       // Nothing of the old identity is running any more: its work need not wait for its lease to end.
       await opened.store.fence(lost, { dead: true });
-      const worker = await this.bootWorker(opened, concurrency);
-      if (this.isClosed) await worker.abandon('The engine was closed.');
-      else this.worker = worker;
+      await this.bootWorker(opened, concurrency);
     } catch (error) {
       if (!isPawlError(error)) return this.breakDown(error);
       this.parts.ports.timer(REBIRTH_MS, () => void this.revive(opened, concurrency, lost));
@@ -450,7 +462,9 @@ export class EngineRuntime {
   /** Stops claiming, gives bodies the abort signal and the drain time, hands back what is unfinished, closes the store. */
   async close(): Promise<void> {
     if (this.isClosed) return;
+    this.isClosing = true;
     const opened = this.opened === null ? null : await this.opened.catch(() => null);
+    await this.booting?.catch(() => undefined);
     await this.worker?.stop();
     this.worker = null;
     this.isClosed = true;

@@ -129,15 +129,19 @@ export class Worker {
     if (settings.background) this.answer();
   }
 
+  /** An identity with a lease; nothing happens under it before it begins. */
   static async boot(options: WorkerOptions, onLost: () => void): Promise<Worker> {
     const { store, clock, host, settings } = options;
     const now = clock.now();
     const facts = { ...host.facts(now), slots: settings.concurrency, serves: [...options.registry.bodies] };
     const id = await store.boot(facts, now + settings.leaseMs);
-    const worker = new Worker(options, id, onLost);
-    await worker.sweep();
-    worker.dispatcher.poll();
-    return worker;
+    return new Worker(options, id, onLost);
+  }
+
+  /** Looks at what is due, then for work. Its lease may be lost meanwhile. */
+  async begin(): Promise<void> {
+    await this.sweep();
+    if (!this.isStopped) this.dispatcher.poll();
   }
 
   get concurrency(): number {
