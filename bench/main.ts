@@ -1,5 +1,5 @@
 /**
- * The benchmark: `npm run bench`, `-- --json`, `-- --only w1,w2`, `-- --runs 5`, `-- --size w1=2000`. Every round of every workload is a process
+ * The benchmark: `npm run bench`, `-- --json`, `-- --only w1,w2`, `-- --runs 5`, `-- --size w1=2000`, `-- --peers`. Every round of every workload is a process
  * of its own with a folder of its own. stdout carries the answer, stderr the progress.
  */
 import { spawn } from 'node:child_process';
@@ -9,19 +9,23 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { asJson, asTable, type Result } from './report.ts';
-import { median, type Metrics, type Workload } from './workload.ts';
+import { medians } from './medians.ts';
+import { Beside } from './peers/beside.ts';
+import { installPeers } from './peers/install.ts';
+import type { Metrics, Workload } from './workload.ts';
 import { workloads } from './workloads.ts';
 
 /** A round that takes longer hangs. */
 const ROUND_LIMIT_MS = 600_000;
 
-const USAGE = `usage: npm run bench -- [--json] [--only w1,w2] [--runs repetitions] [--size w1=2000,w4=1000,w4=10000]`;
+const USAGE = `usage: npm run bench -- [--json] [--peers] [--only w1,w2] [--runs repetitions] [--size w1=2000,w4=1000,w4=10000]`;
 
 interface Wanted {
   readonly names: readonly string[];
   readonly repetitions: number;
   readonly sizes: ReadonlyMap<string, readonly number[]>;
   readonly json: boolean;
+  readonly peers: boolean;
 }
 
 function wanted(): Wanted {
@@ -29,6 +33,7 @@ function wanted(): Wanted {
     options: {
       json: { type: 'boolean', default: false },
       only: { type: 'string' },
+      peers: { type: 'boolean', default: false },
       runs: { type: 'string', default: '3' },
       size: { type: 'string' },
     },
@@ -41,7 +46,7 @@ function wanted(): Wanted {
   }
   for (const name of [...names, ...sizes.keys()])
     if (!Object.hasOwn(workloads, name)) throw new Error(`there is no workload ${name}; ${USAGE}`);
-  return { names, repetitions: count(values.runs), sizes, json: values.json };
+  return { names, repetitions: count(values.runs), sizes, json: values.json, peers: values.peers };
 }
 
 function count(text = ''): number {
@@ -94,15 +99,7 @@ async function repetition(name: string, workload: Workload, sizes: readonly numb
   return workload.derive?.(bySize) ?? bySize;
 }
 
-function medians(repetitions: readonly Metrics[]): Metrics {
-  const names = Object.keys(repetitions[0] ?? {});
-  return Object.fromEntries(names.map((name) => [name, rounded(median(repetitions.map((one) => one[name] ?? NaN)))]));
-}
-
-/** Five digits are more than the noise leaves meaning to; counts keep all of theirs. */
-const rounded = (value: number): number => (Number.isInteger(value) ? value : Number(value.toPrecision(5)));
-
-async function measure(name: string, { repetitions, sizes }: Wanted): Promise<Result[]> {
+async function measure(name: string, { repetitions, sizes }: Wanted, beside?: Beside): Promise<Result[]> {
   const workload = workloads[name];
   if (workload === undefined) return [];
   const wantedSizes = sizes.get(name) ?? workload.sizes;
@@ -110,17 +107,22 @@ async function measure(name: string, { repetitions, sizes }: Wanted): Promise<Re
   for (let i = 1; i <= repetitions; i++) {
     process.stderr.write(`${name}: repetition ${i} of ${repetitions}\n`);
     measured.push(await repetition(name, workload, wantedSizes));
+    await beside?.repetition(name, wantedSizes);
   }
-  return wantedSizes.map((_, at) => {
+  const own = wantedSizes.map((_, at) => {
     const ofSize = measured.map((bySize) => bySize[at] ?? {});
-    return { workload: name, metrics: medians(ofSize), repetitions: ofSize };
+    return { workload: name, engine: 'pawl', store: 'sqlite', metrics: medians(ofSize), repetitions: ofSize };
   });
+  const smallest = own[wantedSizes.indexOf(Math.min(...wantedSizes))]?.metrics ?? {};
+  return [...own, ...(beside?.results(name, smallest) ?? [])];
 }
 
 try {
   const what = wanted();
+  if (what.peers) await installPeers();
+  const beside = what.peers ? new Beside() : undefined;
   const results: Result[] = [];
-  for (const name of what.names) results.push(...(await measure(name, what)));
+  for (const name of what.names) results.push(...(await measure(name, what, beside)));
   process.stdout.write(what.json ? `${asJson(results)}\n` : asTable(results));
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

@@ -1,14 +1,19 @@
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
+import { peerLines } from './peers/table.ts';
 import type { Figure, Metrics } from './workload.ts';
 import { workloads } from './workloads.ts';
 
 /** One workload at one size: what each repetition measured. */
 export interface Result {
   readonly workload: string;
+  readonly engine: string;
+  readonly store: string;
   /** The median of each metric over the repetitions. */
   readonly metrics: Metrics;
   readonly repetitions: readonly Metrics[];
+  /** Where it is a peer's. One that failed has no metrics. */
+  readonly peer?: { readonly key: string; readonly title: string; readonly version: string; readonly failed?: string };
 }
 
 export function asJson(results: readonly Result[]): string {
@@ -18,7 +23,13 @@ export function asJson(results: readonly Result[]): string {
     sqlite: process.versions.sqlite,
     platform: `${process.platform}-${process.arch}`,
   };
-  const rows = results.map(({ workload, metrics }) => ({ workload, engine: 'pawl', store: 'sqlite', metrics }));
+  const rows = results.map(({ workload, engine, store, metrics, peer }) => ({
+    workload,
+    engine,
+    store,
+    metrics,
+    ...(peer && { version: peer.version, ...(peer.failed !== undefined && { failed: peer.failed }) }),
+  }));
   return JSON.stringify({ v: 1, machine, commit: commit(), results: rows });
 }
 
@@ -33,7 +44,13 @@ function commit(): string | null {
 
 export function asTable(results: readonly Result[]): string {
   const head = `${availableParallelism()} CPUs, Node ${process.versions.node}, SQLite ${process.versions.sqlite} (WAL, synchronous=FULL), ${process.platform}-${process.arch}, commit ${commit() ?? 'unknown'}`;
-  return `${[head, ...results.map(block)].join('\n\n')}\n`;
+  const own = results.filter(({ peer }) => peer === undefined);
+  const blocks = own.map((result, at) => {
+    const isLastOfItsKind = own[at + 1]?.workload !== result.workload;
+    const peers = isLastOfItsKind ? results.filter(({ workload, peer }) => peer !== undefined && workload === result.workload) : [];
+    return [block(result), ...peerLines(peers)].join('\n');
+  });
+  return `${[head, ...blocks].join('\n\n')}\n`;
 }
 
 function block({ workload, metrics, repetitions }: Result): string {
