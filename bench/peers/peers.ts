@@ -18,7 +18,7 @@ export interface Peer {
 }
 
 const queue = { w1: 10_000, w2: 300, w3: 1_000 };
-const engine = { w1: 2_000, w2: 300, w3: 1_000, w5: 500 };
+const engine = { w1: 500, w2: 300, w3: 1_000, w5: 500 };
 
 export const peers: readonly Peer[] = [
   {

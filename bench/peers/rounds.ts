@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Metrics } from '../workload.ts';
 
 /** A round of a peer that takes longer is given up. The slowest that ends takes half of it. */
-export const ROUND_LIMIT_MS = 120_000;
+const ROUND_LIMIT_MS = 120_000;
 
 const ROUND = fileURLToPath(import.meta.resolve('./round.ts'));
 const CLEAN_LIMIT_MS = 20_000;
@@ -20,37 +20,33 @@ export async function peerRound(key: string, workload: string, size: number): Pr
   };
   process.once('exit', clean);
   try {
-    return JSON.parse(await answerOf([ROUND, key, workload, String(size), folder], ROUND_LIMIT_MS)) as Metrics;
+    return JSON.parse(await answerOf([ROUND, key, workload, String(size), folder], AbortSignal.timeout(ROUND_LIMIT_MS))) as Metrics;
   } finally {
     process.off('exit', clean);
     clean();
   }
 }
 
-/** What a Node process wrote to stdout. It is killed with all that it started when it takes longer than the limit; its last words tell why it failed. */
-export function answerOf(args: readonly string[], limitMs: number): Promise<string> {
+/** What a Node process wrote to stdout. At the limit it is killed with all that it started; its last words tell why it failed. */
+export function answerOf(args: readonly string[], limit: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     let output = '';
     let complaints = '';
-    let isLate = false;
     const kill = (): void => {
       if (child.pid === undefined || child.exitCode !== null) return;
       process.kill(-child.pid, 'SIGKILL');
     };
-    const timer = setTimeout(() => {
-      isLate = true;
-      kill();
-    }, limitMs);
+    limit.addEventListener('abort', kill, { once: true });
     process.prependOnceListener('exit', kill); // before its leftovers are removed
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (complaints = (complaints + chunk.toString()).slice(-10_000)));
     child.once('error', reject);
     child.once('close', (code, signal) => {
-      clearTimeout(timer);
+      limit.removeEventListener('abort', kill);
       process.off('exit', kill);
       if (code === 0) resolve(output);
-      else if (isLate) reject(new Error(`did not finish in ${limitMs / 1_000} s`));
+      else if (limit.aborted) reject(new Error(`did not finish in ${ROUND_LIMIT_MS / 1_000} s`));
       else reject(new Error(`ended with ${signal ?? `exit code ${code}`}: ${reasonIn(complaints)}`));
     });
   });
