@@ -77,7 +77,7 @@ export interface ClientWriter {
   move(run: number, definition: number, how: { readonly staysUntil: number | null; readonly act: Act }): Promise<Moved>;
   delay(ms: number): Promise<void>;
   /** How the run ended, null where the store must be asked for that; `'timeout'` when `ms` have passed first. */
-  ended(run: number, ms: number | null): Promise<RunEnd | null | 'timeout'>;
+  ended(run: number, ms: number | null): Promise<Pick<RunEnd, 'hasOutput' | 'output'> | null | 'timeout'>;
   graph(definition: number): Promise<CompiledGraph | null>;
 }
 

@@ -1,6 +1,5 @@
 import type { OperatorAct } from '../store/acts.ts';
 import type { CompiledGraph } from '../core/compile.ts';
-import type { RunEnd } from '../core/changes.ts';
 import { messageOf, isPawlError, PawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import { redacted, type Logger } from '../core/log.ts';
@@ -19,7 +18,7 @@ import { stateFromRows } from './cache.ts';
 import { LogBook } from './attempt-log.ts';
 import { StoreClock } from './clock.ts';
 import { Committer } from './committer.ts';
-import { Ends } from './ends.ts';
+import { Ends, type Ended } from './ends.ts';
 import { boxesOf, Deliverer } from './mailbox.ts';
 import { EventReader } from './events.ts';
 import { Follower } from './follower.ts';
@@ -340,7 +339,7 @@ export class EngineRuntime {
     return row?.quarantined === null;
   }
 
-  async ended(run: number, ms: number | null): Promise<RunEnd | null | 'timeout'> {
+  async ended(run: number, ms: number | null): Promise<Ended | 'timeout'> {
     return (await this.open()).ends.wait(run, ms);
   }
 

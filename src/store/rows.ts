@@ -72,6 +72,13 @@ export interface RunRow {
   readonly dueAt: number | null;
 }
 
+/** A run that is over, or gone. */
+export interface EndedRun {
+  readonly run: number;
+  readonly hasOutput: boolean;
+  readonly output: string | null;
+}
+
 export interface DeadRow {
   readonly row: RunRow;
   readonly task: EndedTask;
