@@ -76,7 +76,7 @@ export interface RunEnd {
 export interface Changes {
   readonly tasks: TaskChange[];
   readonly attempts: AttemptRecord[];
-  readonly maps: Map<number, MapChange>;
+  maps: Map<number, MapChange>;
   /** Where the run went before its end, if it ended: admitted, paused, resumed, reopened. */
   moves: readonly RunMove[];
   /** Maps whose items are history: the list is made anew. */
@@ -107,6 +107,8 @@ export interface Changes {
   readonly refused: number[];
 }
 
+/** Never written to: most commits touch no map, and each makes a `Changes`. */
+const NO_MAPS = new Map<number, MapChange>();
 const NO_MOVES: readonly RunMove[] = [];
 const NO_RECORDS: readonly RecordChange[] = [];
 const NO_NODES: readonly number[] = [];
@@ -116,7 +118,7 @@ const NO_RECALLS: readonly Recall[] = [];
 export const noChanges = (): Changes => ({
   tasks: [],
   attempts: [],
-  maps: new Map(),
+  maps: NO_MAPS,
   moves: NO_MOVES,
   cleared: NO_NODES,
   records: NO_RECORDS,
@@ -138,6 +140,7 @@ export function mapChange(changes: Changes, node: number): MapChange {
   let change = changes.maps.get(node);
   if (change === undefined) {
     change = { node, n: null, next: 0, ok: 0, failed: 0, cancelled: 0, skipped: 0, again: 0, reopened: false, dead: null, stopped: false };
+    if (changes.maps === NO_MAPS) changes.maps = new Map();
     changes.maps.set(node, change);
   }
   return change;

@@ -85,6 +85,7 @@ export interface CompiledGraph {
   readonly caches: boolean;
   /** Some of its tasks take more than a slot. */
   readonly hasNeeds: boolean;
+  readonly hasMaps: boolean;
   /** The key that its runs hold from admission to end. */
   readonly gate: CompiledKey | null;
 }
@@ -163,6 +164,7 @@ export function compileGraph(graph: Graph): CompiledGraph {
     plainRoots: plain ? roots.map((node) => node.index) : null,
     caches: graph.tasks.some((task) => 'contract' in task && task.contract.cache !== undefined),
     hasNeeds: nodes.some((node) => node.needs !== null),
+    hasMaps: nodes.some((node) => node.task.kind === 'map'),
     gate: graph.concurrency === undefined ? null : compileKey(graph.concurrency, `workflow:${graph.workflow}`),
   };
 }

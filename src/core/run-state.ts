@@ -290,7 +290,7 @@ export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {
     parent: facts.parent ?? null,
     tasks: graph.nodes.map(() => undefined),
     tallies: graph.nodes.map(() => undefined),
-    maps: new Map(),
+    maps: graph.hasMaps ? new Map() : NO_MAPS,
     values: new Map(),
     inputValue: null,
     flow: facts.flow ?? NO_FLOW,
@@ -302,6 +302,8 @@ export function emptyRunState(graph: CompiledGraph, facts: RunFacts): RunState {
   };
 }
 
+/** Never written to: a graph without maps has none. */
+const NO_MAPS: RunState['maps'] = new Map();
 const NONE_SERVED: RunState['served'] = new Map();
 
 export function servedOf(graph: CompiledGraph): RunState['served'] {

@@ -1,5 +1,4 @@
 import { runIdText } from '../core/ids.ts';
-import { NumberMap } from '../core/number-map.ts';
 import type { FailureFacts } from '../core/retry.ts';
 import type { RunningTask } from '../core/run-state.ts';
 import type { Outcome } from '../core/turn.ts';
@@ -57,7 +56,7 @@ export class Dispatcher implements Claims, AttemptHost {
   readonly graceMs: number;
   private readonly options: DispatcherOptions;
   readonly slots: Slots;
-  private readonly active = new NumberMap<Attempt>();
+  private readonly active = new Map<number, Attempt>();
   private readonly records: RecordCache;
   private launched: [Attempt, CachedRun][] = [];
   /** What the last look left behind. */

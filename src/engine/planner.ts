@@ -255,13 +255,19 @@ export class Planner {
         this.goOn(plan, { entry, units, changes, cache: null }, capacity);
         return;
       }
-      const cache = this.kept(known, state, changes, now);
-      const finish = (): void => this.guarded(plan, entry, units, () => this.goOn(plan, { entry, units, changes, cache }, capacity));
-      const fail = (error: unknown): void => this.failed(plan, entry, units, error);
-      plan.lookups.push({ known, state, changes, seen: 0, misses: 0, rounds: 0, finish, fail });
+      this.lookUp(plan, { entry, units, changes, cache: this.kept(known, state, changes, now) }, capacity);
     } catch (error) {
       this.failed(plan, entry, units, error);
     }
+  }
+
+  /** Before it goes on, what is kept of its tasks may end them. */
+  private lookUp(plan: Plan, planned: Pick<PlannedRun, 'entry' | 'units' | 'changes' | 'cache'>, capacity: Capacity): void {
+    const { entry, units, changes } = planned;
+    const { known, state } = entry;
+    const finish = (): void => this.guarded(plan, entry, units, () => this.goOn(plan, planned, capacity));
+    const fail = (error: unknown): void => this.failed(plan, entry, units, error);
+    plan.lookups.push({ known, state, changes, seen: 0, misses: 0, rounds: 0, finish, fail });
   }
 
   /** What of the run goes on in this process. */
