@@ -1,7 +1,7 @@
-import type { RunEnd } from '../core/changes.ts';
+import type { RunEnd } from '../core/kernel/changes.ts';
 import { PawlError } from '../core/errors.ts';
-import { readJournal } from '../core/journal.ts';
-import { isRunOver } from '../core/states.ts';
+import { readJournal } from '../core/kernel/journal.ts';
+import { isRunOver } from '../core/kernel/states.ts';
 import type { Store } from '../store/store.ts';
 import type { Follower } from './follower.ts';
 import type { Ports } from './ports.ts';

@@ -1,6 +1,6 @@
 /** What the store gives back when it is asked. */
-import type { EndedTask, MapState, ParentLink, RunFacts, TaskState } from '../core/run-state.ts';
-import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
+import type { EndedTask, MapState, ParentLink, RunFacts, TaskState } from '../core/kernel/run-state.ts';
+import type { AttemptOutcome, Reason, RunStatus } from '../core/kernel/states.ts';
 import type { StoredLine } from './batch.ts';
 
 export interface TaskKey {

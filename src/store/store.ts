@@ -1,6 +1,6 @@
-import type { KinFacts } from '../core/children.ts';
-import type { Graph } from '../core/graph.ts';
-import type { TaskState } from '../core/run-state.ts';
+import type { KinFacts } from '../core/kernel/children.ts';
+import type { Graph } from '../core/graph/graph.ts';
+import type { TaskState } from '../core/kernel/run-state.ts';
 import type { CapacityStore } from './capacity.ts';
 import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask, Placed } from './acts.ts';
 import type { Care } from './care.ts';

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { advance, takeMore } from '../../src/core/advance.ts';
-import { claimInPlace } from '../../src/core/claiming.ts';
-import { noChanges, type Changes, type RecordChange } from '../../src/core/changes.ts';
-import { readJournal } from '../../src/core/journal.ts';
-import type { TaskState } from '../../src/core/run-state.ts';
-import type { RunEvent } from '../../src/core/turn.ts';
+import { advance, takeMore } from '../../src/core/kernel/advance.ts';
+import { claimInPlace } from '../../src/core/kernel/claiming.ts';
+import { noChanges, type Changes, type RecordChange } from '../../src/core/kernel/changes.ts';
+import { readJournal } from '../../src/core/kernel/journal.ts';
+import type { TaskState } from '../../src/core/kernel/run-state.ts';
+import type { RunEvent } from '../../src/core/kernel/turn.ts';
 import type { CommitResult, LogQuery, LogWrite, OpenCursor, Store, StoredDefinition } from '../../src/store/store.ts';
 import {
   batch,

@@ -1,7 +1,7 @@
-import { claimTask } from '../../core/claiming.ts';
-import type { JournalWriter } from '../../core/journal.ts';
-import type { QueuedTask, RunFacts, TaskState } from '../../core/run-state.ts';
-import type { Place } from '../../core/capacity.ts';
+import { claimTask } from '../../core/kernel/claiming.ts';
+import type { JournalWriter } from '../../core/kernel/journal.ts';
+import type { QueuedTask, RunFacts, TaskState } from '../../core/kernel/run-state.ts';
+import type { Place } from '../../core/capacity/capacity.ts';
 import type { ClaimedRun, ClaimedTask, ClaimRequest, CommitResult } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { Granter, type Granted, type Slots } from './grants.ts';

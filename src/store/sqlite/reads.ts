@@ -1,5 +1,5 @@
-import type { KinFacts } from '../../core/children.ts';
-import type { TaskState } from '../../core/run-state.ts';
+import type { KinFacts } from '../../core/kernel/children.ts';
+import type { TaskState } from '../../core/kernel/run-state.ts';
 import type * as acts from '../acts.ts';
 import type * as port from '../store.ts';
 import { readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
