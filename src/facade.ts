@@ -38,8 +38,8 @@ import {
   type Checks,
 } from './core/options.ts';
 import type { EngineEvent, WatchOptions } from './core/events.ts';
-import type { RunDocument } from './core/run-document.ts';
-import type { Signal, Task, Workflow } from './core/types.ts';
+import type { RunDocument } from './core/documents/run-document.ts';
+import type { Signal, Task, Workflow } from './core/types/types.ts';
 import { EngineRuntime, type EngineParts } from './engine/engine.ts';
 import type { PruneCounts, PruneOptions } from './engine/retention.ts';
 import type { RegisteredDefinitions } from './engine/registry.ts';

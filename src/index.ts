@@ -22,13 +22,13 @@ export type { LimitOptions, LimitView, PausedView } from './client/capacity.ts';
 export type { RunView, TaskView } from './client/views.ts';
 export { tryDurationMs as parseDuration, type Duration } from './core/duration.ts';
 export { ERRORS, isPawlError, NonRetryableError, PawlError, RetryAfterError, type ErrorCode, type ErrorRecord } from './core/errors.ts';
-export type { Effects, Expr, Graph, GraphTask, Join } from './core/graph.ts';
-export type { Limits, PoolLimit } from './core/limits.ts';
-export type { ScheduleOpts, ScheduleTiming } from './core/schedule-opts.ts';
-export type { Schema, SIn, SOut } from './core/schema.ts';
-export { signal } from './core/signal.ts';
-export type { Reason, RunStatus, TaskStatus } from './core/states.ts';
-export { task } from './core/task.ts';
+export type { Effects, Expr, Graph, GraphTask, Join } from './core/graph/graph.ts';
+export type { Limits, PoolLimit } from './core/capacity/limits.ts';
+export type { ScheduleOpts, ScheduleTiming } from './core/define/schedule-opts.ts';
+export type { Schema, SIn, SOut } from './core/values/schema.ts';
+export { signal } from './core/define/signal.ts';
+export type { Reason, RunStatus, TaskStatus } from './core/kernel/states.ts';
+export { task } from './core/define/task.ts';
 export type {
   Build,
   ChildMapOpts,
@@ -57,11 +57,11 @@ export type {
   Timeouts,
   Workflow,
   WorkflowOpts,
-} from './core/types.ts';
-export type { Approval, ApproveOpts, SignalOpts, WaitOpts } from './core/wait-types.ts';
-export type { Why } from './core/why.ts';
-export type { WaitReason } from './core/why-capacity.ts';
-export { workflow } from './core/workflow.ts';
+} from './core/types/types.ts';
+export type { Approval, ApproveOpts, SignalOpts, WaitOpts } from './core/types/wait-types.ts';
+export type { Why } from './core/why/why.ts';
+export type { WaitReason } from './core/why/why-capacity.ts';
+export { workflow } from './core/define/workflow.ts';
 export type { FindOptions } from './client/find.ts';
 export type { AttemptView, Compensation, InspectOptions, ItemCounts, RunDetail, TaskDetail } from './client/inspect.ts';
 export type { LogFilter, LogLine, LogPage, LogQuery } from './client/logs.ts';
@@ -70,7 +70,7 @@ export type { EngineEvent, TaskAlert, WatchOptions } from './core/events.ts';
 export type { Logger, LogLevel } from './core/log.ts';
 export type { RedactOptions } from './core/redact.ts';
 export type { Check } from './client/doctor.ts';
-export type { RunDocument } from './core/run-document.ts';
+export type { RunDocument } from './core/documents/run-document.ts';
 export type { PruneCounts, PruneOptions, Retention } from './engine/retention.ts';
 export type { ClassifyError, ErrorFacts, ErrorVerdict } from './engine/classify.ts';
 export type { TaskProgress } from './engine/engine.ts';

@@ -1,6 +1,6 @@
 import type { RunDetail, TaskDetail } from '../client/inspect.ts';
-import type { Graph } from '../core/graph.ts';
-import type { TaskStatus } from '../core/states.ts';
+import type { Graph } from '../core/graph/graph.ts';
+import type { TaskStatus } from '../core/kernel/states.ts';
 import { drawnGraph, type DrawnGraph, type DrawnState } from './graph/model.ts';
 import { drawTerm } from './graph/term.ts';
 import type { Output } from './output.ts';

@@ -1,7 +1,7 @@
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Registrable } from '../compose.ts';
 import { PawlError, type ErrorCode, ERRORS } from '../core/errors.ts';
-import type { Workflow } from '../core/types.ts';
+import type { Workflow } from '../core/types/types.ts';
 import { shownPath } from './config.ts';
 
 export type AnyWorkflow = Workflow<never, unknown>;

@@ -1,6 +1,6 @@
 import type { Run } from '../client/run.ts';
 import type { RunDetail } from '../client/inspect.ts';
-import { isRunOver } from '../core/states.ts';
+import { isRunOver } from '../core/kernel/states.ts';
 import type { Cli } from './cli.ts';
 import { eventLine } from './events.ts';
 import { Live } from './live.ts';

@@ -1,7 +1,7 @@
 import type { RunQuery } from '../client/client.ts';
 import { tryDurationMs } from '../core/duration-text.ts';
 import { instantIn } from './args.ts';
-import { RUN_STATUSES, type RunStatus } from '../core/states.ts';
+import { RUN_STATUSES, type RunStatus } from '../core/kernel/states.ts';
 import { usage } from './errors.ts';
 
 const TOKENS = ['wf', 'status', 'tag', 'since', 'key'] as const;

@@ -1,4 +1,4 @@
-import type { RunStatus, TaskStatus } from '../core/states.ts';
+import type { RunStatus, TaskStatus } from '../core/kernel/states.ts';
 import type { Painter, Colour } from './output.ts';
 
 interface Look {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { RunDetail, TaskDetail } from '../client/inspect.ts';
-import type { TaskStatus } from '../core/states.ts';
+import type { TaskStatus } from '../core/kernel/states.ts';
 import { Screen } from '../../test/support/screen.ts';
 import { Output } from './output.ts';
 import { runLines } from './tree.ts';

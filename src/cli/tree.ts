@@ -1,6 +1,6 @@
 import type { ItemCounts, RunDetail, TaskDetail } from '../client/inspect.ts';
-import type { WaitReason } from '../core/why-capacity.ts';
-import { isTerminal, TASK_STATUSES, type TaskStatus } from '../core/states.ts';
+import type { WaitReason } from '../core/why/why-capacity.ts';
+import { isTerminal, TASK_STATUSES, type TaskStatus } from '../core/kernel/states.ts';
 import type { Output } from './output.ts';
 import { plain } from './plain.ts';
 import { STATUS, statusText } from './status.ts';

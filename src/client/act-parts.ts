@@ -1,10 +1,10 @@
 /** What acts have in common: the run that they look at, its names, how a refusal and a report are put. */
-import type { CompiledGraph, GraphNode } from '../core/compile.ts';
+import type { CompiledGraph, GraphNode } from '../core/kernel/compile.ts';
 import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
-import type { ResetRefusal, ResetResult } from '../core/reset.ts';
-import type { RunState } from '../core/run-state.ts';
-import { itemNumber } from '../core/values.ts';
+import type { ResetRefusal, ResetResult } from '../core/kernel/reset.ts';
+import type { RunState } from '../core/kernel/run-state.ts';
+import { itemNumber } from '../core/kernel/values.ts';
 import type { RunRow } from '../store/store.ts';
 import type { ItemName, ResetReport } from './acts.ts';
 

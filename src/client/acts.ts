@@ -1,5 +1,5 @@
-import { canonical, encode } from '../core/codec.ts';
-import type { GraphNode } from '../core/compile.ts';
+import { canonical, encode } from '../core/values/codec.ts';
+import type { GraphNode } from '../core/kernel/compile.ts';
 import { isPawlError, PawlError, type ErrorCode } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
 import {
@@ -11,11 +11,11 @@ import {
   type ResetResult,
   type ResetTarget,
   type ResetWhy,
-} from '../core/reset.ts';
-import { takeoverAcross } from '../core/moving.ts';
-import { isRunOver, type TaskStatus } from '../core/states.ts';
-import type { RunEvent } from '../core/turn.ts';
-import { verdictsOf, verdictText, type Verdict } from '../core/verdict.ts';
+} from '../core/kernel/reset.ts';
+import { takeoverAcross } from '../core/kernel/moving.ts';
+import { isRunOver, type TaskStatus } from '../core/kernel/states.ts';
+import type { RunEvent } from '../core/kernel/turn.ts';
+import { verdictsOf, verdictText, type Verdict } from '../core/kernel/verdict.ts';
 import type { RunRow } from '../store/store.ts';
 import { changed, checkText, itemOf, nameOf, nodeOf, priorityOf, refusal, report, setAside, type Looked, type Seen } from './act-parts.ts';
 import { checkedValue } from './checked-value.ts';

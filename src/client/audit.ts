@@ -1,5 +1,5 @@
 import { PawlError } from '../core/errors.ts';
-import { shown } from '../core/problems.ts';
+import { shown } from '../core/graph/problems.ts';
 import { runIdText } from '../core/ids.ts';
 import type { Store } from '../store/store.ts';
 import { subjectOf, type ActSubject } from './operator-acts.ts';

@@ -1,8 +1,8 @@
 import { PawlError } from '../core/errors.ts';
-import type { Fair } from '../core/fair.ts';
-import { limitOf, type Declared, type LimitKind, type LimitValue } from '../core/limits.ts';
-import { rateText } from '../core/needs-options.ts';
-import { nameProblem, shown } from '../core/problems.ts';
+import type { Fair } from '../core/capacity/fair.ts';
+import { limitOf, type Declared, type LimitKind, type LimitValue } from '../core/capacity/limits.ts';
+import { rateText } from '../core/define/needs-options.ts';
+import { nameProblem, shown } from '../core/graph/problems.ts';
 import type { Store } from '../store/store.ts';
 import { checkOptions } from '../core/options.ts';
 import { operatorAct, type ActorOptions } from './operator-acts.ts';

@@ -1,7 +1,7 @@
-import { encode } from '../core/codec.ts';
-import type { GraphNode } from '../core/compile.ts';
+import { encode } from '../core/values/codec.ts';
+import type { GraphNode } from '../core/kernel/compile.ts';
 import { PawlError } from '../core/errors.ts';
-import { validate, type Schema } from '../core/schema.ts';
+import { validate, type Schema } from '../core/values/schema.ts';
 
 /** A value that a person gives for a task or item. */
 interface Given {

@@ -1,21 +1,21 @@
-import { canonical, decode, encode } from '../core/codec.ts';
-import type { RunEnd } from '../core/changes.ts';
-import type { CompiledGraph } from '../core/compile.ts';
+import { canonical, decode, encode } from '../core/values/codec.ts';
+import type { RunEnd } from '../core/kernel/changes.ts';
+import type { CompiledGraph } from '../core/kernel/compile.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { tryDurationMs, durationMs, type Duration } from '../core/duration.ts';
 import { PawlError } from '../core/errors.ts';
-import { exprRefs } from '../core/expr.ts';
-import type { Graph } from '../core/graph.ts';
-import { shown } from '../core/problems.ts';
+import { exprRefs } from '../core/graph/expr.ts';
+import type { Graph } from '../core/graph/graph.ts';
+import { shown } from '../core/graph/problems.ts';
 import { newRunId, parseRunId, runIdText } from '../core/ids.ts';
-import type { Obstacle } from '../core/moving.ts';
-import type { EndedTask, RunState } from '../core/run-state.ts';
-import { validate, type Schema } from '../core/schema.ts';
-import { hasSucceeded } from '../core/changes.ts';
-import { isRunOver, isTerminal, RUN_STATUSES, type RunStatus } from '../core/states.ts';
-import type { RunEvent } from '../core/turn.ts';
-import type { Workflow } from '../core/types.ts';
-import { RunScope, settledError } from '../core/values.ts';
+import type { Obstacle } from '../core/kernel/moving.ts';
+import type { EndedTask, RunState } from '../core/kernel/run-state.ts';
+import { validate, type Schema } from '../core/values/schema.ts';
+import { hasSucceeded } from '../core/kernel/changes.ts';
+import { isRunOver, isTerminal, RUN_STATUSES, type RunStatus } from '../core/kernel/states.ts';
+import type { RunEvent } from '../core/kernel/turn.ts';
+import type { Workflow } from '../core/types/types.ts';
+import { RunScope, settledError } from '../core/kernel/values.ts';
 import type { KeyClaim, ListQuery, RunRow, Store, VersionRow } from '../store/store.ts';
 import type { Act } from './acts.ts';
 import { checkArgument, checkOptions } from '../core/options.ts';
@@ -77,7 +77,7 @@ export interface ClientWriter {
   move(run: number, definition: number, how: { readonly staysUntil: number | null; readonly act: Act }): Promise<Moved>;
   delay(ms: number): Promise<void>;
   /** How the run ended, null where the store must be asked for that; `'timeout'` when `ms` have passed first. */
-  ended(run: number, ms: number | null): Promise<RunEnd | null | 'timeout'>;
+  ended(run: number, ms: number | null): Promise<Pick<RunEnd, 'hasOutput' | 'output'> | null | 'timeout'>;
   graph(definition: number): Promise<CompiledGraph | null>;
 }
 

@@ -1,8 +1,8 @@
 import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
-import { REQUEST_MS } from '../core/reset.ts';
+import { REQUEST_MS } from '../core/kernel/reset.ts';
 import { checkOptions } from '../core/options.ts';
-import { shown } from '../core/problems.ts';
+import { shown } from '../core/graph/problems.ts';
 import type { Store } from '../store/store.ts';
 import type { Seen } from './act-parts.ts';
 import { DEFAULT_ACTOR, type Acts } from './acts.ts';

@@ -1,11 +1,11 @@
-import { decode } from '../core/codec.ts';
-import type { CompiledGraph, GraphNode } from '../core/compile.ts';
+import { decode } from '../core/values/codec.ts';
+import type { CompiledGraph, GraphNode } from '../core/kernel/compile.ts';
 import type { Duration } from '../core/duration.ts';
 import { isPawlError, PawlError, type ErrorRecord } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
-import type { EndedTask } from '../core/run-state.ts';
-import type { AttemptOutcome, Reason } from '../core/states.ts';
-import { itemKey, mapList, parseError, taskInput } from '../core/values.ts';
+import type { EndedTask } from '../core/kernel/run-state.ts';
+import type { AttemptOutcome, Reason } from '../core/kernel/states.ts';
+import { itemKey, mapList, parseError, taskInput } from '../core/kernel/values.ts';
 import type { DeadCursor } from '../store/acts.ts';
 import type { DeadRow, RunRow, Store } from '../store/store.ts';
 import type { ActOptions, Acts, RedriveOptions, ResetReport } from './acts.ts';

@@ -1,11 +1,11 @@
 import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
-import type { CompiledGraph } from '../core/compile.ts';
-import { planMove } from '../core/moving.ts';
-import type { RunState, TaskState } from '../core/run-state.ts';
-import { isRunOver } from '../core/states.ts';
-import { isWhole, itemNumber } from '../core/values.ts';
-import { whyRun, whyTask, type Why, type WhyFacts, type WorkerFact } from '../core/why.ts';
+import type { CompiledGraph } from '../core/kernel/compile.ts';
+import { planMove } from '../core/kernel/moving.ts';
+import type { RunState, TaskState } from '../core/kernel/run-state.ts';
+import { isRunOver } from '../core/kernel/states.ts';
+import { isWhole, itemNumber } from '../core/kernel/values.ts';
+import { whyRun, whyTask, type Why, type WhyFacts, type WorkerFact } from '../core/why/why.ts';
 import type { RunRow, Store, WorkerRow } from '../store/store.ts';
 import { obstaclesText } from './versions.ts';
 import type { ItemName } from './acts.ts';

@@ -1,4 +1,4 @@
-import type { CompiledGraph } from '../core/compile.ts';
+import type { CompiledGraph } from '../core/kernel/compile.ts';
 import { nodeOf, type Looked } from './act-parts.ts';
 import type { Client, ClientWriter } from './client.ts';
 

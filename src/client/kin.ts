@@ -1,8 +1,8 @@
 /** The runs around a run: the one that it is a part of, and those that are parts of it. */
-import type { CompiledGraph } from '../core/compile.ts';
+import type { CompiledGraph } from '../core/kernel/compile.ts';
 import { runIdText } from '../core/ids.ts';
-import type { LinkKind, RunState, TaskState } from '../core/run-state.ts';
-import { isRunOver, type RunStatus } from '../core/states.ts';
+import type { LinkKind, RunState, TaskState } from '../core/kernel/run-state.ts';
+import { isRunOver, type RunStatus } from '../core/kernel/states.ts';
 import type { RunRow, Store } from '../store/store.ts';
 
 export interface ChildView {

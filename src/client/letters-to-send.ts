@@ -1,7 +1,7 @@
-import type { CompiledGraph } from '../core/compile.ts';
+import type { CompiledGraph } from '../core/kernel/compile.ts';
 import { PawlError } from '../core/errors.ts';
-import { isRefusal, planReset, type ResetRefusal, type ResetTarget } from '../core/reset.ts';
-import type { RunState } from '../core/run-state.ts';
+import { isRefusal, planReset, type ResetRefusal, type ResetTarget } from '../core/kernel/reset.ts';
+import type { RunState } from '../core/kernel/run-state.ts';
 
 /** A dead letter by its names, with another input where it gets one. */
 export interface LetterToSend {

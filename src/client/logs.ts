@@ -1,4 +1,4 @@
-import type { CompiledGraph } from '../core/compile.ts';
+import type { CompiledGraph } from '../core/kernel/compile.ts';
 import { PawlError } from '../core/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../core/log.ts';
 import type { LogQuery as StoreQuery, LogRow, Store } from '../store/store.ts';

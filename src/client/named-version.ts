@@ -1,5 +1,5 @@
 import { PawlError } from '../core/errors.ts';
-import { shown } from '../core/problems.ts';
+import { shown } from '../core/graph/problems.ts';
 import type { VersionRow } from '../store/store.ts';
 
 const SHOWN = 10;

@@ -1,4 +1,4 @@
-import { encode } from '../core/codec.ts';
+import { encode } from '../core/values/codec.ts';
 import type { OperatorAct } from '../store/acts.ts';
 import { DEFAULT_ACTOR } from './acts.ts';
 import { checkText } from './act-parts.ts';

@@ -1,6 +1,6 @@
 import type { Duration } from '../core/duration.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
-import type { Graph } from '../core/graph.ts';
+import type { Graph } from '../core/graph/graph.ts';
 import type {
   ActOptions,
   Acts,
@@ -18,7 +18,7 @@ import type { Explainer } from './explain.ts';
 import type { InspectOptions, RunDetail } from './inspect.ts';
 import type { MoveOptions, MoveReport, Versions } from './versions.ts';
 import type { RunView, TaskView } from './views.ts';
-import type { Why } from '../core/why.ts';
+import type { Why } from '../core/why/why.ts';
 import type { LogFilter, LogLine, LogPage, LogQuery } from './logs.ts';
 import { ARGUMENT, OPTIONS } from './options.ts';
 import { checkArgument, checkOptions, either } from '../core/options.ts';

@@ -1,13 +1,13 @@
-import { encode } from '../core/codec.ts';
+import { encode } from '../core/values/codec.ts';
 import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
 import { anything, checkOptions, type Checks } from '../core/options.ts';
-import { shown } from '../core/problems.ts';
-import { validate } from '../core/schema.ts';
-import { isSignal } from '../core/signal.ts';
-import { isRunOver } from '../core/states.ts';
-import type { Signal } from '../core/types.ts';
-import { keyProblem } from '../core/waits.ts';
+import { shown } from '../core/graph/problems.ts';
+import { validate } from '../core/values/schema.ts';
+import { isSignal } from '../core/define/signal.ts';
+import { isRunOver } from '../core/kernel/states.ts';
+import type { Signal } from '../core/types/types.ts';
+import { keyProblem } from '../core/kernel/waits.ts';
 import type { Box, NewMessage, Sent } from '../store/mailbox.ts';
 import type { RunRow } from '../store/store.ts';
 

@@ -1,6 +1,6 @@
 import { PawlError } from '../core/errors.ts';
 import { parseRunId } from '../core/ids.ts';
-import { checkRunDocument, type RunDocument } from '../core/run-document.ts';
+import { checkRunDocument, type RunDocument } from '../core/documents/run-document.ts';
 import type { Store } from '../store/store.ts';
 
 export async function exportRun({ care }: Store, id: string): Promise<RunDocument> {

@@ -1,19 +1,19 @@
-import { canonical } from '../core/codec.ts';
-import { compileGraph, type CompiledGraph } from '../core/compile.ts';
+import { canonical } from '../core/values/codec.ts';
+import { compileGraph, type CompiledGraph } from '../core/kernel/compile.ts';
 import { namedVersion } from './named-version.ts';
 import { isPawlError, PawlError } from '../core/errors.ts';
-import type { Graph } from '../core/graph.ts';
+import type { Graph } from '../core/graph/graph.ts';
 import { runIdText } from '../core/ids.ts';
-import { isHeld, planMove, type Obstacle } from '../core/moving.ts';
-import { shown } from '../core/problems.ts';
-import { isRunOver, RUN_STATUSES } from '../core/states.ts';
+import { isHeld, planMove, type Obstacle } from '../core/kernel/moving.ts';
+import { shown } from '../core/graph/problems.ts';
+import { isRunOver, RUN_STATUSES } from '../core/kernel/states.ts';
 import { checkArgument } from '../core/options.ts';
 import { ARGUMENT } from './options.ts';
 import type { RunRow, Store, VersionRow, WorkerRow } from '../store/store.ts';
 import { checkAside, type ActMaker, type ActOptions } from './acts.ts';
 import type { Client, ClientWriter, RunQuery } from './client.ts';
 
-export type { Obstacle, ObstacleWhy } from '../core/moving.ts';
+export type { Obstacle, ObstacleWhy } from '../core/kernel/moving.ts';
 
 export interface MoveOptions extends ActOptions {
   /** A version of the run's workflow that is in the store. */

@@ -1,9 +1,9 @@
-import type { CompiledGraph, GraphNode } from '../core/compile.ts';
+import type { CompiledGraph, GraphNode } from '../core/kernel/compile.ts';
 import { runIdText } from '../core/ids.ts';
-import type { EndedTask, TaskState } from '../core/run-state.ts';
-import { isRunOver, type Reason, type RunStatus, type TaskStatus } from '../core/states.ts';
-import type { TaskError } from '../core/types.ts';
-import { parseError } from '../core/values.ts';
+import type { EndedTask, TaskState } from '../core/kernel/run-state.ts';
+import { isRunOver, type Reason, type RunStatus, type TaskStatus } from '../core/kernel/states.ts';
+import type { TaskError } from '../core/types/types.ts';
+import { parseError } from '../core/kernel/values.ts';
 import type { RunRow, Store } from '../store/store.ts';
 
 export interface TaskView {

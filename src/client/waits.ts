@@ -1,8 +1,8 @@
-import { compileGraph, type CompiledGraph } from '../core/compile.ts';
-import type { LimitValue } from '../core/limits.ts';
-import type { Need } from '../core/needs.ts';
-import { DEFAULT_QUEUE } from '../core/needs-options.ts';
-import { limitWait, type CapacityFacts } from '../core/why-capacity.ts';
+import { compileGraph, type CompiledGraph } from '../core/kernel/compile.ts';
+import type { LimitValue } from '../core/capacity/limits.ts';
+import type { Need } from '../core/capacity/needs.ts';
+import { DEFAULT_QUEUE } from '../core/define/needs-options.ts';
+import { limitWait, type CapacityFacts } from '../core/why/why-capacity.ts';
 import type { RunRow, Store } from '../store/store.ts';
 import type { TaskDetail } from './inspect.ts';
 

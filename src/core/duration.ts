@@ -1,6 +1,6 @@
 import { tryDurationMs, type Duration } from './duration-text.ts';
 import { PawlError } from './errors.ts';
-import { shown } from './problems.ts';
+import { shown } from './graph/problems.ts';
 
 export { tryDurationMs };
 export type { Duration };

@@ -1,4 +1,4 @@
-import type { Reason, RunStatus, TaskStatus } from './states.ts';
+import type { Reason, RunStatus, TaskStatus } from './kernel/states.ts';
 
 interface Base {
   /** Where this event stands in the journal; `watch({ after })` goes on behind it. */

@@ -1,5 +1,5 @@
 import { PawlError } from './errors.ts';
-import { shown } from './problems.ts';
+import { shown } from './graph/problems.ts';
 
 /** What a value must be, in words that follow "must be"; null where it is that. */
 export type OptionCheck = (value: unknown) => string | null;

@@ -1,5 +1,5 @@
 import { PawlError } from '../core/errors.ts';
-import { REQUEST_MS } from '../core/reset.ts';
+import { REQUEST_MS } from '../core/kernel/reset.ts';
 import type { DoneRequest } from '../store/acts.ts';
 import type { Store } from '../store/store.ts';
 import type { Moved } from './moves.ts';

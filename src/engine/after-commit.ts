@@ -1,8 +1,8 @@
-import { setTask } from '../core/changes.ts';
-import { wakeOf } from '../core/run-flow.ts';
-import type { RunEnd } from '../core/changes.ts';
-import { startable } from '../core/maps.ts';
-import { emptyRunState, type WaitingTask } from '../core/run-state.ts';
+import { setTask } from '../core/kernel/changes.ts';
+import { wakeOf } from '../core/kernel/run-flow.ts';
+import type { RunEnd } from '../core/kernel/changes.ts';
+import { startable } from '../core/kernel/maps.ts';
+import { emptyRunState, type WaitingTask } from '../core/kernel/run-state.ts';
 import type { CommitResult } from '../store/store.ts';
 import { movedOn, repeatedStart } from './acts.ts';
 import type { Chain } from './attempt.ts';

@@ -1,6 +1,6 @@
-import type { Changes } from '../core/changes.ts';
+import type { Changes } from '../core/kernel/changes.ts';
 import { lineData, type Logger, type LogLevel, type Redactor } from '../core/log.ts';
-import type { Log } from '../core/types.ts';
+import type { Log } from '../core/types/types.ts';
 import type { LogWrite, TaskKey } from '../store/store.ts';
 
 /** How long a line may wait for a commit that takes it along. */

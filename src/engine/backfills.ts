@@ -1,6 +1,6 @@
-import type { NextAfter } from '../core/cron.ts';
-import { isReprocessed } from '../core/schedule.ts';
-import { isRunOver, type RunStatus } from '../core/states.ts';
+import type { NextAfter } from '../core/schedules/cron.ts';
+import { isReprocessed } from '../core/schedules/schedule.ts';
+import { isRunOver, type RunStatus } from '../core/kernel/states.ts';
 import type { BackfillRow, ScheduleLook, Schedules } from '../store/schedules.ts';
 import type { StepChain } from './schedule-steps.ts';
 

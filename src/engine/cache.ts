@@ -1,8 +1,8 @@
-import { setTask } from '../core/changes.ts';
-import type { CompiledGraph } from '../core/compile.ts';
-import { NumberMap } from '../core/number-map.ts';
-import { replay } from '../core/replay.ts';
-import { emptyRunState, type RunState } from '../core/run-state.ts';
+import { setTask } from '../core/kernel/changes.ts';
+import type { CompiledGraph } from '../core/kernel/compile.ts';
+import { NumberMap } from '../core/kernel/number-map.ts';
+import { replay } from '../core/kernel/replay.ts';
+import { emptyRunState, type RunState } from '../core/kernel/run-state.ts';
 import type { LoadedRun } from '../store/store.ts';
 import type { Known } from './registry.ts';
 

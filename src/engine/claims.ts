@@ -1,4 +1,4 @@
-import type { RunningTask } from '../core/run-state.ts';
+import type { RunningTask } from '../core/kernel/run-state.ts';
 import type { ClaimRequest, CommitResult } from '../store/store.ts';
 import type { Chain } from './attempt.ts';
 import type { CachedRun } from './cache.ts';

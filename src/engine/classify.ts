@@ -1,8 +1,8 @@
 import { tryDurationMs, type Duration } from '../core/duration.ts';
 import { RetryAfterError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { shown } from '../core/problems.ts';
-import type { FailureFacts } from '../core/retry.ts';
+import { shown } from '../core/graph/problems.ts';
+import type { FailureFacts } from '../core/kernel/retry.ts';
 import type { Attempt } from './attempt.ts';
 
 /** Of which attempt an error is. */

@@ -1,8 +1,8 @@
 import type { PawlError } from '../core/errors.ts';
 import { isPawlError } from '../core/errors.ts';
-import type { RunEnd } from '../core/changes.ts';
-import type { WaitingTask } from '../core/run-state.ts';
-import type { KernelSettings, Outcome } from '../core/turn.ts';
+import type { RunEnd } from '../core/kernel/changes.ts';
+import type { WaitingTask } from '../core/kernel/run-state.ts';
+import type { KernelSettings, Outcome } from '../core/kernel/turn.ts';
 import type { Logger, Redactor } from '../core/log.ts';
 import type { Placed } from '../store/acts.ts';
 import { RunAtFault } from '../store/batch.ts';

@@ -1,5 +1,5 @@
 import type { PawlError } from '../core/errors.ts';
-import type { Ctx, Log } from '../core/types.ts';
+import type { Ctx, Log } from '../core/types/types.ts';
 import type { Attempt, AttemptHost, Progress } from './attempt.ts';
 import { Records } from './records.ts';
 import type { Leaving } from './suspend.ts';

@@ -1,9 +1,9 @@
-import { encode } from '../core/codec.ts';
-import { nextAfterOf } from '../core/cron.ts';
+import { encode } from '../core/values/codec.ts';
+import { nextAfterOf } from '../core/schedules/cron.ts';
 import { PawlError } from '../core/errors.ts';
-import type { DeclaredSchedule } from '../core/schedule-opts.ts';
-import { stretch, type FireRecord } from '../core/schedule.ts';
-import type { Workflow } from '../core/types.ts';
+import type { DeclaredSchedule } from '../core/define/schedule-opts.ts';
+import { stretch, type FireRecord } from '../core/schedules/schedule.ts';
+import type { Workflow } from '../core/types/types.ts';
 import type { NewSchedule, ScheduleRow, Schedules, ScheduleTerms, ScheduleWrite } from '../store/schedules.ts';
 import { stateOf } from './schedule-steps.ts';
 

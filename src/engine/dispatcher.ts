@@ -1,10 +1,9 @@
 import { runIdText } from '../core/ids.ts';
-import { NumberMap } from '../core/number-map.ts';
-import type { FailureFacts } from '../core/retry.ts';
-import type { RunningTask } from '../core/run-state.ts';
-import type { Outcome } from '../core/turn.ts';
-import type { Ctx, Log } from '../core/types.ts';
-import { ItemsNeeded, mapList, RunScope, taskInput } from '../core/values.ts';
+import type { FailureFacts } from '../core/kernel/retry.ts';
+import type { RunningTask } from '../core/kernel/run-state.ts';
+import type { Outcome } from '../core/kernel/turn.ts';
+import type { Ctx, Log } from '../core/types/types.ts';
+import { ItemsNeeded, mapList, RunScope, taskInput } from '../core/kernel/values.ts';
 import type { Logger, Redactor } from '../core/log.ts';
 import { isPaused, type PausedNames } from '../store/capacity.ts';
 import { RecordCache, type BodyRecords, type BodyTurn } from './record-cache.ts';
@@ -57,7 +56,7 @@ export class Dispatcher implements Claims, AttemptHost {
   readonly graceMs: number;
   private readonly options: DispatcherOptions;
   readonly slots: Slots;
-  private readonly active = new NumberMap<Attempt>();
+  private readonly active = new Map<number, Attempt>();
   private readonly records: RecordCache;
   private launched: [Attempt, CachedRun][] = [];
   /** What the last look left behind. */

@@ -1,14 +1,16 @@
-import type { RunEnd } from '../core/changes.ts';
+import type { RunEnd } from '../core/kernel/changes.ts';
 import { PawlError } from '../core/errors.ts';
-import { readJournal } from '../core/journal.ts';
-import { isRunOver } from '../core/states.ts';
+import { readJournal } from '../core/kernel/journal.ts';
+import { isRunOver } from '../core/kernel/states.ts';
 import type { Store } from '../store/store.ts';
 import type { Follower } from './follower.ts';
 import type { Ports } from './ports.ts';
 
 const AT_ONCE = 500;
 
-type Waiter = (end: RunEnd | null) => void;
+/** What a run gave; null where the store must be asked for that. */
+export type Ended = Pick<RunEnd, 'hasOutput' | 'output'> | null;
+type Waiter = (end: Ended) => void;
 
 /**
  * Who waits for which run's end. This process's own commits say it at once; other processes' are read from the journal, once for all
@@ -19,6 +21,8 @@ export class Ends {
   private readonly follower: Follower;
   private readonly ports: Ports;
   private readonly waiters = new Map<number, Set<Waiter>>();
+  /** Waited for since the last look whether they are over already. */
+  private readonly unseen = new Set<number>();
   private readonly rejects = new Set<(error: Error) => void>();
   private stopListening: (() => void) | null = null;
   private seen = 0;
@@ -31,9 +35,9 @@ export class Ends {
   }
 
   /** How the run ended, null where the store must be asked for that; `'timeout'` when `ms` have passed first. A run that is gone has ended. */
-  async wait(run: number, ms: number | null): Promise<RunEnd | null | 'timeout'> {
+  async wait(run: number, ms: number | null): Promise<Ended | 'timeout'> {
     await this.listen();
-    return new Promise<RunEnd | null | 'timeout'>((resolve, reject) => {
+    return new Promise<Ended | 'timeout'>((resolve, reject) => {
       const cancel = ms === null ? () => undefined : this.ports.timer(ms, () => finish(() => resolve('timeout')));
       const waiter: Waiter = (end) => finish(() => resolve(end));
       const finish = (act: () => void): void => {
@@ -46,12 +50,12 @@ export class Ends {
       this.rejects.add(refuse);
       this.add(run, waiter);
       // After the registration: an end between a look and a registration would be missed.
-      this.isOver(run).then((over) => over && waiter(null), refuse);
+      this.lookSoon(run);
     });
   }
 
   /** A run ended in a commit of this process. */
-  ended(run: number, end: RunEnd | null): void {
+  ended(run: number, end: Ended): void {
     for (const waiter of this.waiters.get(run) ?? []) waiter(end);
   }
 
@@ -64,9 +68,21 @@ export class Ends {
     for (const reject of this.rejects) reject(error);
   }
 
-  private async isOver(run: number): Promise<boolean> {
-    const status = await this.store.runStatus(run);
-    return status === null || isRunOver[status];
+  /** Of all that begin to be waited for together the store is asked once. */
+  private lookSoon(run: number): void {
+    if (this.unseen.size === 0) queueMicrotask(() => void this.look().catch((error: Error) => this.refuseAll(error)));
+    this.unseen.add(run);
+  }
+
+  private async look(): Promise<void> {
+    const runs = [...this.unseen];
+    this.unseen.clear();
+    await this.ask(runs);
+  }
+
+  private async ask(runs: readonly number[]): Promise<void> {
+    for (let i = 0; i < runs.length; i += AT_ONCE)
+      for (const end of await this.store.endsOf(runs.slice(i, i + AT_ONCE))) this.ended(end.run, end);
   }
 
   private add(run: number, waiter: Waiter): void {
@@ -98,7 +114,7 @@ export class Ends {
     try {
       for (;;) {
         const { entries, gone } = await this.store.journal(this.seen, AT_ONCE);
-        if (gone) await this.askAll();
+        if (gone) await this.ask([...this.waiters.keys()]);
         for (const { seq, changes } of entries) {
           this.seen = seq;
           for (const one of readJournal(changes)) if (one.kind === 'run' && isRunOver[one.to]) this.ended(one.run, null);
@@ -108,9 +124,5 @@ export class Ends {
     } finally {
       this.isReading = false;
     }
-  }
-
-  private async askAll(): Promise<void> {
-    for (const run of this.waiters.keys()) if (await this.isOver(run)) this.ended(run, null);
   }
 }

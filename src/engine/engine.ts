@@ -1,14 +1,13 @@
 import type { OperatorAct } from '../store/acts.ts';
-import type { CompiledGraph } from '../core/compile.ts';
-import type { RunEnd } from '../core/changes.ts';
+import type { CompiledGraph } from '../core/kernel/compile.ts';
 import { messageOf, isPawlError, PawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import { redacted, type Logger } from '../core/log.ts';
-import { shown } from '../core/problems.ts';
-import type { Signal, Workflow } from '../core/types.ts';
-import { REQUEST_MS } from '../core/reset.ts';
-import { isRunOver } from '../core/states.ts';
-import type { RunEvent } from '../core/turn.ts';
+import { shown } from '../core/graph/problems.ts';
+import type { Signal, Workflow } from '../core/types/types.ts';
+import { REQUEST_MS } from '../core/kernel/reset.ts';
+import { isRunOver } from '../core/kernel/states.ts';
+import type { RunEvent } from '../core/kernel/turn.ts';
 import { pausedNames } from '../store/capacity.ts';
 import { Admission } from './admission.ts';
 import type { ScheduleRow } from '../store/schedules.ts';
@@ -19,11 +18,11 @@ import { stateFromRows } from './cache.ts';
 import { LogBook } from './attempt-log.ts';
 import { StoreClock } from './clock.ts';
 import { Committer } from './committer.ts';
-import { Ends } from './ends.ts';
+import { Ends, type Ended } from './ends.ts';
 import { boxesOf, Deliverer } from './mailbox.ts';
 import { EventReader } from './events.ts';
 import { Follower } from './follower.ts';
-import { checkLimits } from '../core/limits.ts';
+import { checkLimits } from '../core/capacity/limits.ts';
 import { pulse } from './pulse.ts';
 import { asked, pruneBatches, runsToPrune, type PruneCounts, type PruneOptions } from './retention.ts';
 import { refuseOther } from './acts.ts';
@@ -340,7 +339,7 @@ export class EngineRuntime {
     return row?.quarantined === null;
   }
 
-  async ended(run: number, ms: number | null): Promise<RunEnd | null | 'timeout'> {
+  async ended(run: number, ms: number | null): Promise<Ended | 'timeout'> {
     return (await this.open()).ends.wait(run, ms);
   }
 

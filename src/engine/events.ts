@@ -1,9 +1,9 @@
 import { PawlError } from '../core/errors.ts';
 import { runIdText } from '../core/ids.ts';
-import { readEntries, type MessageNote, type RunTransition, type Transition } from '../core/journal.ts';
+import { readEntries, type MessageNote, type RunTransition, type Transition } from '../core/kernel/journal.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
-import { shown } from '../core/problems.ts';
-import { isRunOver, isTerminal } from '../core/states.ts';
+import { shown } from '../core/graph/problems.ts';
+import { isRunOver, isTerminal } from '../core/kernel/states.ts';
 import type { JournalRow, MoveRow, RunRow, Store } from '../store/store.ts';
 import type { Follower } from './follower.ts';
 import type { Registry } from './registry.ts';

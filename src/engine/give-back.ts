@@ -1,6 +1,6 @@
-import { advance } from '../core/advance.ts';
-import { compileGraph } from '../core/compile.ts';
-import type { KernelSettings } from '../core/turn.ts';
+import { advance } from '../core/kernel/advance.ts';
+import { compileGraph } from '../core/kernel/compile.ts';
+import type { KernelSettings } from '../core/kernel/turn.ts';
 import { isBroken, type Store, type TaskKey } from '../store/store.ts';
 import { stateFromRows } from './cache.ts';
 

@@ -1,4 +1,4 @@
-import type { KernelSettings } from '../core/turn.ts';
+import type { KernelSettings } from '../core/kernel/turn.ts';
 import type { Store } from '../store/store.ts';
 import type { StoreClock } from './clock.ts';
 import type { Ports } from './ports.ts';

@@ -1,9 +1,9 @@
-import { advanceMore, takeMore } from '../core/advance.ts';
-import { cacheQuestions, isCached, type CacheQuestion } from '../core/caching.ts';
-import type { Changes } from '../core/changes.ts';
-import { startable } from '../core/maps.ts';
-import type { RunState } from '../core/run-state.ts';
-import type { KernelSettings } from '../core/turn.ts';
+import { advanceMore, takeMore } from '../core/kernel/advance.ts';
+import { cacheQuestions, isCached, type CacheQuestion } from '../core/kernel/caching.ts';
+import type { Changes } from '../core/kernel/changes.ts';
+import { startable } from '../core/kernel/maps.ts';
+import type { RunState } from '../core/kernel/run-state.ts';
+import type { KernelSettings } from '../core/kernel/turn.ts';
 import type { Store } from '../store/store.ts';
 import type { Capacity } from './planner.ts';
 import type { Known } from './registry.ts';

@@ -1,7 +1,7 @@
-import { decode } from '../core/codec.ts';
+import { decode } from '../core/values/codec.ts';
 import { errorRecord } from '../core/errors.ts';
 import type { Logger, Redactor } from '../core/log.ts';
-import type { WaitingTask } from '../core/run-state.ts';
+import type { WaitingTask } from '../core/kernel/run-state.ts';
 import {
   MAILBOX_SIZE,
   MESSAGE_MS,

@@ -1,7 +1,7 @@
-import { advanceMoved } from '../core/advance.ts';
-import { isHeld, movedState, planMove, type Obstacle } from '../core/moving.ts';
-import { isRunOver } from '../core/states.ts';
-import type { KernelSettings } from '../core/turn.ts';
+import { advanceMoved } from '../core/kernel/advance.ts';
+import { isHeld, movedState, planMove, type Obstacle } from '../core/kernel/moving.ts';
+import { isRunOver } from '../core/kernel/states.ts';
+import type { KernelSettings } from '../core/kernel/turn.ts';
 import type { ActWrite } from '../store/acts.ts';
 import type { CachedRun } from './cache.ts';
 import type { PlannedRun } from './planner.ts';

@@ -1,20 +1,20 @@
-import { advance, advanceMore, openFork, openRun, takeMore } from '../core/advance.ts';
-import { claimInPlace } from '../core/claiming.ts';
-import { cacheEntries, isCached } from '../core/caching.ts';
-import type { GraphNode } from '../core/compile.ts';
-import { noChanges, taskAt, type Changes, type TaskChange } from '../core/changes.ts';
+import { advance, advanceMore, openFork, openRun, takeMore } from '../core/kernel/advance.ts';
+import { claimInPlace } from '../core/kernel/claiming.ts';
+import { cacheEntries, isCached } from '../core/kernel/caching.ts';
+import type { GraphNode } from '../core/kernel/compile.ts';
+import { noChanges, taskAt, type Changes, type TaskChange } from '../core/kernel/changes.ts';
 import { PawlError } from '../core/errors.ts';
-import { enterGate, sharesKey } from '../core/gates.ts';
-import { BadKey } from '../core/needs.ts';
+import { enterGate, sharesKey } from '../core/kernel/gates.ts';
+import { BadKey } from '../core/capacity/needs.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { runIdText } from '../core/ids.ts';
-import { isChecked, startable } from '../core/maps.ts';
-import type { ParentLink, RunFacts, RunningTask, RunState } from '../core/run-state.ts';
-import { emptyRunState, NO_FLOW } from '../core/run-state.ts';
-import { resetResult } from '../core/reset.ts';
-import { isTerminal } from '../core/states.ts';
-import { isAdmitted, type KernelSettings, type RunEvent } from '../core/turn.ts';
-import { ItemsNeeded } from '../core/values.ts';
+import { isChecked, startable } from '../core/kernel/maps.ts';
+import type { ParentLink, RunFacts, RunningTask, RunState } from '../core/kernel/run-state.ts';
+import { emptyRunState, NO_FLOW } from '../core/kernel/run-state.ts';
+import { resetResult } from '../core/kernel/reset.ts';
+import { isTerminal } from '../core/kernel/states.ts';
+import { isAdmitted, type KernelSettings, type RunEvent } from '../core/kernel/turn.ts';
+import { ItemsNeeded } from '../core/kernel/values.ts';
 import type { ActWrite } from '../store/acts.ts';
 import type { CacheWrite, MoveWrite, StartLink, StartWrite } from '../store/store.ts';
 import type { Chain } from './attempt.ts';
@@ -255,13 +255,19 @@ export class Planner {
         this.goOn(plan, { entry, units, changes, cache: null }, capacity);
         return;
       }
-      const cache = this.kept(known, state, changes, now);
-      const finish = (): void => this.guarded(plan, entry, units, () => this.goOn(plan, { entry, units, changes, cache }, capacity));
-      const fail = (error: unknown): void => this.failed(plan, entry, units, error);
-      plan.lookups.push({ known, state, changes, seen: 0, misses: 0, rounds: 0, finish, fail });
+      this.lookUp(plan, { entry, units, changes, cache: this.kept(known, state, changes, now) }, capacity);
     } catch (error) {
       this.failed(plan, entry, units, error);
     }
+  }
+
+  /** Before it goes on, what is kept of its tasks may end them. */
+  private lookUp(plan: Plan, planned: Pick<PlannedRun, 'entry' | 'units' | 'changes' | 'cache'>, capacity: Capacity): void {
+    const { entry, units, changes } = planned;
+    const { known, state } = entry;
+    const finish = (): void => this.guarded(plan, entry, units, () => this.goOn(plan, planned, capacity));
+    const fail = (error: unknown): void => this.failed(plan, entry, units, error);
+    plan.lookups.push({ known, state, changes, seen: 0, misses: 0, rounds: 0, finish, fail });
   }
 
   /** What of the run goes on in this process. */

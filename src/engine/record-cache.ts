@@ -1,4 +1,4 @@
-import type { WaitRecord } from '../core/waits.ts';
+import type { WaitRecord } from '../core/kernel/waits.ts';
 import type { StepRecord, Store, TaskKey } from '../store/store.ts';
 
 /** So many characters of records are held for bodies that wait. */

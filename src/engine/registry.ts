@@ -1,14 +1,14 @@
-import { canonical, encode } from '../core/codec.ts';
-import { isWorkflow, singleTask } from '../core/child-verbs.ts';
-import { validate } from '../core/schema.ts';
-import { isTask } from '../core/task.ts';
+import { canonical, encode } from '../core/values/codec.ts';
+import { isWorkflow, singleTask } from '../core/define/child-verbs.ts';
+import { validate } from '../core/values/schema.ts';
+import { isTask } from '../core/define/task.ts';
 import type { Callable } from './attempt.ts';
-import { compileGraph, type CompiledGraph } from '../core/compile.ts';
-import { isBag } from '../core/contract.ts';
+import { compileGraph, type CompiledGraph } from '../core/kernel/compile.ts';
+import { isBag } from '../core/define/contract.ts';
 import { PawlError } from '../core/errors.ts';
-import type { Graph } from '../core/graph.ts';
-import { shown } from '../core/problems.ts';
-import type { AnyTask, Ctx, NodeCode, Signal, Workflow } from '../core/types.ts';
+import type { Graph } from '../core/graph/graph.ts';
+import { shown } from '../core/graph/problems.ts';
+import type { AnyTask, Ctx, NodeCode, Signal, Workflow } from '../core/types/types.ts';
 import type { BodyPlace } from '../store/capacity.ts';
 import type { ClaimableDefinition, Store, StoredDefinition } from '../store/store.ts';
 

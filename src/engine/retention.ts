@@ -1,6 +1,6 @@
 import type { Duration } from '../core/duration.ts';
 import { durationMs } from '../core/duration.ts';
-import { REQUEST_MS } from '../core/reset.ts';
+import { REQUEST_MS } from '../core/kernel/reset.ts';
 import type { Care, PruneRequest } from '../store/care.ts';
 import type { Schedules } from '../store/schedules.ts';
 import type { Ports } from './ports.ts';

@@ -1,12 +1,12 @@
-import { decode, encode } from '../core/codec.ts';
-import { nextAfterOf, type NextAfter } from '../core/cron.ts';
+import { decode, encode } from '../core/values/codec.ts';
+import { nextAfterOf, type NextAfter } from '../core/schedules/cron.ts';
 import { messageOf, isPawlError, PawlError } from '../core/errors.ts';
 import { newRunId } from '../core/ids.ts';
 import type { OperatorAct } from '../store/acts.ts';
 import type { Logger, Redactor } from '../core/log.ts';
-import { isWatched, skipped, type FireRecord } from '../core/schedule.ts';
-import { validate } from '../core/schema.ts';
-import type { Workflow } from '../core/types.ts';
+import { isWatched, skipped, type FireRecord } from '../core/schedules/schedule.ts';
+import { validate } from '../core/values/schema.ts';
+import type { Workflow } from '../core/types/types.ts';
 import {
   BY_HAND,
   OWN,

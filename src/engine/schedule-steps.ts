@@ -1,6 +1,6 @@
-import type { NextAfter } from '../core/cron.ts';
-import { isWatched, planFires, type FirePlan, type FireRecord } from '../core/schedule.ts';
-import type { Reason } from '../core/states.ts';
+import type { NextAfter } from '../core/schedules/cron.ts';
+import { isWatched, planFires, type FirePlan, type FireRecord } from '../core/schedules/schedule.ts';
+import type { Reason } from '../core/kernel/states.ts';
 import { OWN, type FireWrite, type ScheduleLook, type ScheduleState, type ScheduleWrite } from '../store/schedules.ts';
 
 /** One transaction of a schedule: with a run that begins, or without. */

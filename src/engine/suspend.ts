@@ -1,5 +1,5 @@
 import { PawlError } from '../core/errors.ts';
-import type { BodyWait } from '../core/waits.ts';
+import type { BodyWait } from '../core/kernel/waits.ts';
 
 /** Why a body is to leave: it waits for these, or begins anew. */
 export type Leaving =

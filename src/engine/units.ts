@@ -1,5 +1,5 @@
-import type { RunState } from '../core/run-state.ts';
-import type { RunEvent } from '../core/turn.ts';
+import type { RunState } from '../core/kernel/run-state.ts';
+import type { RunEvent } from '../core/kernel/turn.ts';
 import type { FireWrite } from '../store/schedules.ts';
 import type { KeyClaim, StepWrite } from '../store/store.ts';
 import type { Attempt } from './attempt.ts';

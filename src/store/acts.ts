@@ -1,5 +1,5 @@
-import type { Standing } from '../core/standing.ts';
-import type { Reason, TaskStatus } from '../core/states.ts';
+import type { Standing } from '../core/kernel/standing.ts';
+import type { Reason, TaskStatus } from '../core/kernel/states.ts';
 
 /** An act of a person, written in the transaction of what it does. */
 export interface ActWrite {

@@ -1,6 +1,6 @@
 /** What one commit takes, and what it says. */
-import type { Changes } from '../core/changes.ts';
-import type { QueuedTask, RunFacts, RunningTask, RunState } from '../core/run-state.ts';
+import type { Changes } from '../core/kernel/changes.ts';
+import type { QueuedTask, RunFacts, RunningTask, RunState } from '../core/kernel/run-state.ts';
 import type { LogLevel } from '../core/log.ts';
 import type { BodyPlace, LimitedTask, PausedNames } from './capacity.ts';
 import type { ActWrite, DoneRequest } from './acts.ts';

@@ -1,8 +1,8 @@
 import type { OperatorAct } from './acts.ts';
-import type { Declared, LimitName, LimitValue } from '../core/limits.ts';
-import type { Bucket } from '../core/capacity.ts';
-import type { Fair } from '../core/fair.ts';
-import type { KeyNeed, Need } from '../core/needs.ts';
+import type { Declared, LimitName, LimitValue } from '../core/capacity/limits.ts';
+import type { Bucket } from '../core/capacity/capacity.ts';
+import type { Fair } from '../core/capacity/fair.ts';
+import type { KeyNeed, Need } from '../core/capacity/needs.ts';
 import type { TaskKey } from './store.ts';
 
 export interface LimitRow extends LimitName {

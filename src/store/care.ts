@@ -1,6 +1,6 @@
-import type { JournaledTask } from '../core/checkpoint.ts';
-import type { RunDocument } from '../core/run-document.ts';
-import type { RunStatus } from '../core/states.ts';
+import type { JournaledTask } from '../core/kernel/checkpoint.ts';
+import type { RunDocument } from '../core/documents/run-document.ts';
+import type { RunStatus } from '../core/kernel/states.ts';
 
 /**
  * What a store needs besides running: retention, checkpoints of its journal, backups, runs that are carried from store to store, facts for

@@ -1,6 +1,6 @@
 /** What the store gives back when it is asked. */
-import type { EndedTask, MapState, ParentLink, RunFacts, TaskState } from '../core/run-state.ts';
-import type { AttemptOutcome, Reason, RunStatus } from '../core/states.ts';
+import type { EndedTask, MapState, ParentLink, RunFacts, TaskState } from '../core/kernel/run-state.ts';
+import type { AttemptOutcome, Reason, RunStatus } from '../core/kernel/states.ts';
 import type { StoredLine } from './batch.ts';
 
 export interface TaskKey {
@@ -70,6 +70,13 @@ export interface RunRow {
   /** The schedule that started it, and the instant that it was due at. */
   readonly schedule: string | null;
   readonly dueAt: number | null;
+}
+
+/** A run that is over, or gone. */
+export interface EndedRun {
+  readonly run: number;
+  readonly hasOutput: boolean;
+  readonly output: string | null;
 }
 
 export interface DeadRow {

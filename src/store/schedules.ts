@@ -1,7 +1,7 @@
 import type { OperatorAct } from './acts.ts';
-import type { ScheduleRule } from '../core/cron.ts';
-import type { FireRecord, NoRunReason, Reprocess, SchedulePolicy } from '../core/schedule.ts';
-import type { RunStatus } from '../core/states.ts';
+import type { ScheduleRule } from '../core/schedules/cron.ts';
+import type { FireRecord, NoRunReason, Reprocess, SchedulePolicy } from '../core/schedules/schedule.ts';
+import type { RunStatus } from '../core/kernel/states.ts';
 
 /**
  * Schedules as rows. A schedule has a revision: whoever writes gives the one that was read, and a write that meets another changes nothing

@@ -1,7 +1,6 @@
-import type { KinFacts } from '../core/children.ts';
-import type { Graph } from '../core/graph.ts';
-import type { TaskState } from '../core/run-state.ts';
-import type { RunStatus } from '../core/states.ts';
+import type { KinFacts } from '../core/kernel/children.ts';
+import type { Graph } from '../core/graph/graph.ts';
+import type { TaskState } from '../core/kernel/run-state.ts';
 import type { CapacityStore } from './capacity.ts';
 import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask, Placed } from './acts.ts';
 import type { Care } from './care.ts';
@@ -15,6 +14,7 @@ import type {
   BrokenRun,
   RunRow,
   DeadRow,
+  EndedRun,
   WorkerFacts,
   WorkerRow,
   HeldTask,
@@ -121,7 +121,8 @@ export interface Store {
   journal(after: number, limit: number): Promise<{ readonly entries: readonly JournalRow[]; readonly gone: boolean }>;
   findRun(uid: Uint8Array): Promise<RunRow | null>;
   runRow(run: number): Promise<RunRow | null>;
-  runStatus(run: number): Promise<RunStatus | null>;
+  /** Those of these runs that are over, with what they gave, or gone. */
+  endsOf(runs: readonly number[]): Promise<EndedRun[]>;
   listRuns(query: ListQuery): Promise<RunRow[]>;
   /** The ids of the newest runs, newest first. */
   newestIds(limit: number): Promise<Uint8Array[]>;

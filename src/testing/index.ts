@@ -15,7 +15,7 @@ import { LAST_INSTANT } from '../core/duration-text.ts';
 import { isPawlError } from '../core/errors.ts';
 import type { EngineEvent, WatchOptions } from '../core/events.ts';
 import { checkOptions } from '../core/options.ts';
-import type { Ctx, Signal, Task, Workflow } from '../core/types.ts';
+import type { Ctx, Signal, Task, Workflow } from '../core/types/types.ts';
 import type { EngineParts } from '../engine/engine.ts';
 import { Engine, type StartArgs } from '../facade.ts';
 import { scheduleVerbs } from '../client/schedule-verbs.ts';

@@ -1,9 +1,9 @@
 /** Reads the store's file beside the engine, read-only: what was really committed. */
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import type { Graph } from '../../src/core/graph.ts';
+import type { Graph } from '../../src/core/graph/graph.ts';
 import { runIdText } from '../../src/core/ids.ts';
-import { isRunOver, isTerminal, RUN_STATUSES, TASK_STATUSES } from '../../src/core/states.ts';
+import { isRunOver, isTerminal, RUN_STATUSES, TASK_STATUSES } from '../../src/core/kernel/states.ts';
 import type { FinalState, Outcome, Outcomes, Snapshot, StoredRun } from './history.ts';
 import { clock, taskKey } from './records.ts';
 

@@ -1,7 +1,7 @@
 /** Small workflows that people act on, and that wait for capacity. */
 import { z } from 'zod';
 import { NonRetryableError, task, workflow } from '../../src/index.ts';
-import type { OnLimit } from '../../src/core/graph.ts';
+import type { OnLimit } from '../../src/core/graph/graph.ts';
 import type { Plotter } from './life.ts';
 
 const start = { key: 'k' } as const;

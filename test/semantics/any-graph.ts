@@ -1,7 +1,7 @@
 /** Random graphs of every kind of task, under every policy. What their tasks come to is left to whoever drives them. */
 import fc from 'fast-check';
-import type { Expr, FailurePolicy, Graph, GraphTask, HandlerTask, Join } from '../../src/core/graph.ts';
-import { graphProblems } from '../../src/core/validate.ts';
+import type { Expr, FailurePolicy, Graph, GraphTask, HandlerTask, Join } from '../../src/core/graph/graph.ts';
+import { graphProblems } from '../../src/core/graph/validate.ts';
 import { contract } from './graphs.ts';
 
 const KINDS = ['task', 'task', 'task', 'task', 'map', 'when', 'switch', 'first', 'first', 'sleep', 'wait', 'approve'] as const;

@@ -1,12 +1,12 @@
 /** Random graphs of switches, firsts and a guard, in random orders: they end, and each part keeps its word. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isEnded } from '../../src/core/changes.ts';
-import type { BodyTask, Graph, GraphTask } from '../../src/core/graph.ts';
-import { rootCauses, runRootCauses } from '../../src/core/outcome.ts';
-import type { EndedTask, RunningTask } from '../../src/core/run-state.ts';
-import type { Outcome, RunEvent } from '../../src/core/turn.ts';
-import { graphProblems } from '../../src/core/validate.ts';
+import { isEnded } from '../../src/core/kernel/changes.ts';
+import type { BodyTask, Graph, GraphTask } from '../../src/core/graph/graph.ts';
+import { rootCauses, runRootCauses } from '../../src/core/kernel/outcome.ts';
+import type { EndedTask, RunningTask } from '../../src/core/kernel/run-state.ts';
+import type { Outcome, RunEvent } from '../../src/core/kernel/turn.ts';
+import { graphProblems } from '../../src/core/graph/validate.ts';
 import { contract } from './graphs.ts';
 import { randomFrom, World } from './world.ts';
 

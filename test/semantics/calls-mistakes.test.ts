@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { isPawlError, NonRetryableError, signal, task, workflow } from '../../src/index.ts';
-import type { Ctx, Task } from '../../src/core/types.ts';
+import type { Ctx, Task } from '../../src/core/types/types.ts';
 import { testEngine, type TestEngine } from '../../src/testing/index.ts';
 import { z } from 'zod';
 

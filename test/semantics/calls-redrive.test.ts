@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { NonRetryableError, task, workflow } from '../../src/index.ts';
-import type { Ctx, Task } from '../../src/core/types.ts';
+import type { Ctx, Task } from '../../src/core/types/types.ts';
 import { testEngine, type TestEngine } from '../../src/testing/index.ts';
 import { stateOf } from './kit.ts';
 

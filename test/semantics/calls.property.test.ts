@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { signal, task, workflow } from '../../src/index.ts';
-import type { Ctx, Task } from '../../src/core/types.ts';
+import type { Ctx, Task } from '../../src/core/types/types.ts';
 import { testEngine, type TestEngine } from '../../src/testing/index.ts';
 
 /** A body as data: what it does, one after the other, at once, or in runs of its own. */

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { workflow, type Run } from '../../src/index.ts';
-import type { AnyRef } from '../../src/core/types.ts';
+import type { AnyRef } from '../../src/core/types/types.ts';
 import { closeAll, engineOf, fail, flow, Naps, ok, ran, stateOf } from './kit.ts';
 
 afterEach(closeAll);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { task, workflow } from '../../src/index.ts';
-import type { Build, WorkflowOpts } from '../../src/core/types.ts';
+import type { Build, WorkflowOpts } from '../../src/core/types/types.ts';
 import { closeAll, engineOf, fail, Naps, ok, quick, ran, stateOf } from './kit.ts';
 
 afterEach(closeAll);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { isPawlError } from '../../src/core/errors.ts';
-import { backoffMs } from '../../src/core/retry.ts';
+import { backoffMs } from '../../src/core/kernel/retry.ts';
 import { task, workflow } from '../../src/index.ts';
 import { closeAll, engineOf, fail, flow, joined, Naps, ok, quick, ran, stateOf } from './kit.ts';
 

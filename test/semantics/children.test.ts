@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { NonRetryableError, workflow } from '../../src/index.ts';
-import type { Build } from '../../src/core/types.ts';
+import type { Build } from '../../src/core/types/types.ts';
 import { closeAll, engineOf, fail, flow, Naps, ok, ran, stateOf } from './kit.ts';
 
 afterEach(closeAll);

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { signal, task, workflow } from '../../src/index.ts';
-import type { AnyRef, Build, RefBase } from '../../src/core/types.ts';
+import type { AnyRef, Build, RefBase } from '../../src/core/types/types.ts';
 import { closeAll, engineOf, fail, Naps, ok, ran, stateOf } from './kit.ts';
 
 afterEach(closeAll);

@@ -1,11 +1,11 @@
 /** Random graphs with failure policies, brackets and catch handlers, driven by hand in random orders. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isEnded } from '../../src/core/changes.ts';
-import type { ContractData, FailurePolicy, Graph, GraphTask, HandlerTask } from '../../src/core/graph.ts';
-import { graphProblems } from '../../src/core/validate.ts';
-import { runRootCauses, rootCauses } from '../../src/core/outcome.ts';
-import type { RunningTask } from '../../src/core/run-state.ts';
+import { isEnded } from '../../src/core/kernel/changes.ts';
+import type { ContractData, FailurePolicy, Graph, GraphTask, HandlerTask } from '../../src/core/graph/graph.ts';
+import { graphProblems } from '../../src/core/graph/validate.ts';
+import { runRootCauses, rootCauses } from '../../src/core/kernel/outcome.ts';
+import type { RunningTask } from '../../src/core/kernel/run-state.ts';
 import { randomFrom, World } from './world.ts';
 
 interface Spec {

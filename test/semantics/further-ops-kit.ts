@@ -1,7 +1,7 @@
 /** What the cases of redrives share: bodies that fail until they are mended, and acts whose previews are compared with what they do. */
 import { expect } from 'vitest';
 import { isPawlError, NonRetryableError, workflow, type Run } from '../../src/index.ts';
-import type { Build, Workflow } from '../../src/core/types.ts';
+import type { Build, Workflow } from '../../src/core/types/types.ts';
 import type { TestEngine } from '../../src/testing/index.ts';
 import { engineWith } from './capacity-kit.ts';
 

@@ -1,7 +1,7 @@
 /** Redrive and rerun: what is reset is what the preview says, and nothing else. */
 import { expect, test } from 'vitest';
 import { NonRetryableError, task } from '../../src/index.ts';
-import type { Build } from '../../src/core/types.ts';
+import type { Build } from '../../src/core/types/types.ts';
 import { broken, chainOf, codeOf, World } from './further-ops-kit.ts';
 
 test('two dead letters, one redriven: the other stays, and what needs both stays upstream_failed', async () => {

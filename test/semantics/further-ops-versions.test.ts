@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { NonRetryableError, workflow, type Run, type WorkflowOpts } from '../../src/index.ts';
 import { codeOf } from './further-ops-kit.ts';
 import { engineWith } from './capacity-kit.ts';
-import type { AnyRef, Build, Workflow } from '../../src/core/types.ts';
+import type { AnyRef, Build, Workflow } from '../../src/core/types/types.ts';
 
 const flowOf = (version: string, build: (w: Build) => unknown, options: Partial<WorkflowOpts> = {}): Workflow<void, unknown> =>
   workflow({ name: 'flow', version, ...options }, (w) => {

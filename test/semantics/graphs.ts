@@ -3,9 +3,9 @@
  * of the semantics, over final states alone: nothing of the kernel but the form of a graph is used.
  */
 import fc from 'fast-check';
-import { membersOf } from '../../src/core/building.ts';
-import type { ContractData, Expr, Graph, GraphTask, Join } from '../../src/core/graph.ts';
-import type { RunOutcome, TerminalStatus } from '../../src/core/states.ts';
+import { membersOf } from '../../src/core/define/building.ts';
+import type { ContractData, Expr, Graph, GraphTask, Join } from '../../src/core/graph/graph.ts';
+import type { RunOutcome, TerminalStatus } from '../../src/core/kernel/states.ts';
 
 export type ReadKind = 'required' | 'optional' | 'settle';
 

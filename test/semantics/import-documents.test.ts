@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { task, workflow } from '../../src/index.ts';
-import type { RunDocument } from '../../src/core/run-document.ts';
+import type { RunDocument } from '../../src/core/documents/run-document.ts';
 import { engineWith, exported, imported, runsOf, two } from './import-kit.ts';
 
 /** What a document may hold that was not written by an export. */

@@ -1,7 +1,7 @@
 import { afterEach, expect } from 'vitest';
 import type { Run } from '../../src/index.ts';
 import { exportRun, importRun } from '../../src/client/transfer.ts';
-import type { RunDocument } from '../../src/core/run-document.ts';
+import type { RunDocument } from '../../src/core/documents/run-document.ts';
 import { realPorts } from '../../src/engine/ports.ts';
 import { testEngine, type TestEngine, type TestEngineOptions } from '../../src/testing/index.ts';
 

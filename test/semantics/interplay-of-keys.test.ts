@@ -1,7 +1,7 @@
 /** Keys of workflows where they meet the rest: redrives, maps, versions, children. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { NonRetryableError, task, workflow } from '../../src/index.ts';
-import type { Build, Workflow } from '../../src/core/types.ts';
+import type { Build, Workflow } from '../../src/core/types/types.ts';
 import { closeAll, engineOf, fail, Naps, stateOf } from './kit.ts';
 
 afterEach(closeAll);

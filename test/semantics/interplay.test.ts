@@ -1,7 +1,7 @@
 /** What happens where two parts of the kernel meet: policies and children, gates and redrives, bodies that wait and whatever ends them. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { NonRetryableError, signal, task, workflow } from '../../src/index.ts';
-import type { Build, Workflow } from '../../src/core/types.ts';
+import type { Build, Workflow } from '../../src/core/types/types.ts';
 import { testEngine, type TestEngine } from '../../src/testing/index.ts';
 import { closeAll, engineOf, fail, flow, Naps, ok, stateOf } from './kit.ts';
 

@@ -1,9 +1,9 @@
 /** The same through an engine: the order that its journal records, played to the sequential model, comes to the same states. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readJournal, type TaskTransition, type Transition } from '../../src/core/journal.ts';
-import type { Graph, GraphTask } from '../../src/core/graph.ts';
-import { graphProblems } from '../../src/core/validate.ts';
+import { readJournal, type TaskTransition, type Transition } from '../../src/core/kernel/journal.ts';
+import type { Graph, GraphTask } from '../../src/core/graph/graph.ts';
+import { graphProblems } from '../../src/core/graph/validate.ts';
 import { NonRetryableError, signal, task, workflow, type Run, type Workflow } from '../../src/index.ts';
 import { testEngine, type TestEngine } from '../../src/testing/index.ts';
 import { anyGraph } from './any-graph.ts';

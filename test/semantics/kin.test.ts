@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { NonRetryableError, workflow, type Run } from '../../src/index.ts';
-import type { Build } from '../../src/core/types.ts';
+import type { Build } from '../../src/core/types/types.ts';
 import type { TestEngine } from '../../src/testing/index.ts';
 import { closeAll, engineOf, flow, Naps, stateOf } from './kit.ts';
 

@@ -1,7 +1,7 @@
 /** What the cases share: engines on virtual time, bodies that take a while of it, upstreams that end in a given state. */
 import { expect } from 'vitest';
 import { NonRetryableError, workflow, type Run } from '../../src/index.ts';
-import type { AnyRef, Build, Retry, Workflow } from '../../src/core/types.ts';
+import type { AnyRef, Build, Retry, Workflow } from '../../src/core/types/types.ts';
 import { testEngine, type TestEngine } from '../../src/testing/index.ts';
 
 const open: TestEngine[] = [];

@@ -10,7 +10,7 @@ import {
   TASK_STATUSES,
   TASK_TRANSITIONS,
   type Transition,
-} from '../../src/core/states.ts';
+} from '../../src/core/kernel/states.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const doc = readFileSync(`${root}docs/lifecycle.md`, 'utf8');

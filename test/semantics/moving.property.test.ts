@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { advance, advanceMoved, openRun } from '../../src/core/advance.ts';
-import { claimTask } from '../../src/core/claiming.ts';
-import { isEnded, isUnderway, setTask } from '../../src/core/changes.ts';
-import { compileGraph, type CompiledGraph } from '../../src/core/compile.ts';
-import type { Join } from '../../src/core/graph.ts';
-import { decideJoin } from '../../src/core/joins.ts';
-import { movedState, planMove, renameSteps } from '../../src/core/moving.ts';
-import type { RunState } from '../../src/core/run-state.ts';
-import type { TerminalStatus } from '../../src/core/states.ts';
+import { advance, advanceMoved, openRun } from '../../src/core/kernel/advance.ts';
+import { claimTask } from '../../src/core/kernel/claiming.ts';
+import { isEnded, isUnderway, setTask } from '../../src/core/kernel/changes.ts';
+import { compileGraph, type CompiledGraph } from '../../src/core/kernel/compile.ts';
+import type { Join } from '../../src/core/graph/graph.ts';
+import { decideJoin } from '../../src/core/kernel/joins.ts';
+import { movedState, planMove, renameSteps } from '../../src/core/kernel/moving.ts';
+import type { RunState } from '../../src/core/kernel/run-state.ts';
+import type { TerminalStatus } from '../../src/core/kernel/states.ts';
 import { workflow } from '../../src/index.ts';
 import { factsOf, SETTINGS } from './world.ts';
 

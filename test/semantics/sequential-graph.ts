@@ -1,5 +1,5 @@
 /** What the sequential model reads off a graph: who serves whom, what is inside a bracket, what only the losers of a first need. */
-import type { Graph, GraphTask, HandlerTask } from '../../src/core/graph.ts';
+import type { Graph, GraphTask, HandlerTask } from '../../src/core/graph/graph.ts';
 import { readsOf, readsOfTask } from './sequential-table.ts';
 
 /** The task of this name, or of this item. */

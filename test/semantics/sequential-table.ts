@@ -1,6 +1,6 @@
 /** What the sequential model knows of events and single tasks: their states, what they read, and the table of joins (semantics, section 4). */
-import type { Expr, GraphTask } from '../../src/core/graph.ts';
-import type { Reason, TaskStatus } from '../../src/core/states.ts';
+import type { Expr, GraphTask } from '../../src/core/graph/graph.ts';
+import type { Reason, TaskStatus } from '../../src/core/kernel/states.ts';
 
 /** What nobody but the world decides. A task is named by its id, an item by `id[3]`. */
 export type Primary =

@@ -1,9 +1,9 @@
 /** Every history is one that the sequential model allows: both decide the same after every commit, whatever arrives in whatever order. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Graph } from '../../src/core/graph.ts';
-import type { RunningTask, TaskState, WaitingTask } from '../../src/core/run-state.ts';
-import type { Outcome, RunEvent } from '../../src/core/turn.ts';
+import type { Graph } from '../../src/core/graph/graph.ts';
+import type { RunningTask, TaskState, WaitingTask } from '../../src/core/kernel/run-state.ts';
+import type { Outcome, RunEvent } from '../../src/core/kernel/turn.ts';
 import { anyGraph } from './any-graph.ts';
 import type { Primary } from './sequential-table.ts';
 import { Sequential } from './sequential.ts';

@@ -2,8 +2,8 @@
  * A run as the text of the semantics describes it: one event at a time, every join asked anew over the states of all tasks after each of
  * them. Slow, small, and without a line of the kernel: of that it knows the form of a graph and the names of states, no more.
  */
-import type { BodyTask, Graph, GraphTask, HandlerTask, MapTask } from '../../src/core/graph.ts';
-import type { Reason, RunStatus, TaskStatus } from '../../src/core/states.ts';
+import type { BodyTask, Graph, GraphTask, HandlerTask, MapTask } from '../../src/core/graph/graph.ts';
+import type { Reason, RunStatus, TaskStatus } from '../../src/core/kernel/states.ts';
 import { handlerOf, insideOf, leadsTo, onlyFor, taskOf } from './sequential-graph.ts';
 import {
   beyondSkip,

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { signal, task, workflow } from '../../src/index.ts';
-import type { Ctx } from '../../src/core/types.ts';
+import type { Ctx } from '../../src/core/types/types.ts';
 import { closeAll, engineOf, stateOf } from './kit.ts';
 
 afterEach(closeAll);

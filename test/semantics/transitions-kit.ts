@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { vi } from 'vitest';
 import { openSqlite } from '../../src/compose.ts';
-import { readJournal, type Transition } from '../../src/core/journal.ts';
+import { readJournal, type Transition } from '../../src/core/kernel/journal.ts';
 import { createEngine, signal, type Run, type Workflow } from '../../src/index.ts';
 import { testEngine, type TestEngine, type TestEngineOptions } from '../../src/testing/index.ts';
 import type { Store } from '../../src/store/store.ts';

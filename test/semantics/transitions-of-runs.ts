@@ -1,5 +1,5 @@
 import { task, workflow, type Run, type Workflow } from '../../src/index.ts';
-import type { Build } from '../../src/core/types.ts';
+import type { Build } from '../../src/core/types/types.ts';
 import { fail, ok } from './kit.ts';
 import { hang, type Place, type Scenario } from './transitions-kit.ts';
 

@@ -1,6 +1,6 @@
 /** Every move of both tables is taken through what a user calls, and no other one is. */
 import { describe, expect, test } from 'vitest';
-import { RUN_TRANSITIONS, TASK_TRANSITIONS } from '../../src/core/states.ts';
+import { RUN_TRANSITIONS, TASK_TRANSITIONS } from '../../src/core/kernel/states.ts';
 import { parts, Place, type Scenario } from './transitions-kit.ts';
 import { OF_RUNS } from './transitions-of-runs.ts';
 import { OF_TASKS } from './transitions-of-tasks.ts';

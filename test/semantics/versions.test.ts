@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { task, workflow, type Run, type StartOptions } from '../../src/index.ts';
-import type { Task, Workflow } from '../../src/core/types.ts';
+import type { Task, Workflow } from '../../src/core/types/types.ts';
 import { testEngine, type TestEngine } from '../../src/testing/index.ts';
 import { closeAll, engineOf } from './kit.ts';
 

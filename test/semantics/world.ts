@@ -3,15 +3,15 @@
  * every step. All three must decide the same; what they decide is written to the rows under the guards of a store.
  */
 import { expect } from 'vitest';
-import { advance, openRun, takeMore } from '../../src/core/advance.ts';
-import { claimInPlace, claimTask } from '../../src/core/claiming.ts';
-import { isEnded, setTask, taskAt, type Changes } from '../../src/core/changes.ts';
-import { compileGraph, type CompiledGraph } from '../../src/core/compile.ts';
-import type { Graph } from '../../src/core/graph.ts';
-import { startable } from '../../src/core/maps.ts';
-import { NumberMap } from '../../src/core/number-map.ts';
-import { flowText, readFlow } from '../../src/core/run-flow.ts';
-import { replay } from '../../src/core/replay.ts';
+import { advance, openRun, takeMore } from '../../src/core/kernel/advance.ts';
+import { claimInPlace, claimTask } from '../../src/core/kernel/claiming.ts';
+import { isEnded, setTask, taskAt, type Changes } from '../../src/core/kernel/changes.ts';
+import { compileGraph, type CompiledGraph } from '../../src/core/kernel/compile.ts';
+import type { Graph } from '../../src/core/graph/graph.ts';
+import { startable } from '../../src/core/kernel/maps.ts';
+import { NumberMap } from '../../src/core/kernel/number-map.ts';
+import { flowText, readFlow } from '../../src/core/kernel/run-flow.ts';
+import { replay } from '../../src/core/kernel/replay.ts';
 import {
   emptyRunState,
   type EndedTask,
@@ -20,10 +20,10 @@ import {
   type RunningTask,
   type RunState,
   type TaskState,
-} from '../../src/core/run-state.ts';
-import { isTerminal, RUN_TRANSITIONS, TASK_TRANSITIONS } from '../../src/core/states.ts';
-import type { KernelSettings, RunEvent } from '../../src/core/turn.ts';
-import { ItemsNeeded, taskInput } from '../../src/core/values.ts';
+} from '../../src/core/kernel/run-state.ts';
+import { isTerminal, RUN_TRANSITIONS, TASK_TRANSITIONS } from '../../src/core/kernel/states.ts';
+import type { KernelSettings, RunEvent } from '../../src/core/kernel/turn.ts';
+import { ItemsNeeded, taskInput } from '../../src/core/kernel/values.ts';
 
 export const SETTINGS: KernelSettings = { maxPayload: 1_048_576, maxLost: 3 };
 const START = 1_900_000_000_000;

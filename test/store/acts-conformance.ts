@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { advance, openFork, takeMore } from '../../src/core/advance.ts';
-import type { Changes } from '../../src/core/changes.ts';
-import { REQUEST_MS, type ResetRequest } from '../../src/core/reset.ts';
-import type { RunEvent } from '../../src/core/turn.ts';
+import { advance, openFork, takeMore } from '../../src/core/kernel/advance.ts';
+import type { Changes } from '../../src/core/kernel/changes.ts';
+import { REQUEST_MS, type ResetRequest } from '../../src/core/kernel/reset.ts';
+import type { RunEvent } from '../../src/core/kernel/turn.ts';
 import { stateFromRows } from '../../src/engine/cache.ts';
 import type { ActWrite } from '../../src/store/acts.ts';
 import { type CommitResult, isBroken, type Store } from '../../src/store/store.ts';

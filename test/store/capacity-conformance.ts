@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { openRun } from '../../src/core/advance.ts';
-import { compileGraph } from '../../src/core/compile.ts';
-import { emptyRunState } from '../../src/core/run-state.ts';
+import { openRun } from '../../src/core/kernel/advance.ts';
+import { compileGraph } from '../../src/core/kernel/compile.ts';
+import { emptyRunState } from '../../src/core/kernel/run-state.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Place } from './conformance.ts';
 import { batch, operatorAct, SETTINGS, T0, uid } from './kit.ts';

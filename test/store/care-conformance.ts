@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { advance } from '../../src/core/advance.ts';
-import { JournalFold } from '../../src/core/checkpoint.ts';
-import { noChanges } from '../../src/core/changes.ts';
-import { canonical } from '../../src/core/codec.ts';
-import { DOCUMENT_TABLES } from '../../src/core/document-fields.ts';
+import { advance } from '../../src/core/kernel/advance.ts';
+import { JournalFold } from '../../src/core/kernel/checkpoint.ts';
+import { noChanges } from '../../src/core/kernel/changes.ts';
+import { canonical } from '../../src/core/values/codec.ts';
+import { DOCUMENT_TABLES } from '../../src/core/documents/document-fields.ts';
 import { runIdText } from '../../src/core/ids.ts';
-import { readJournal } from '../../src/core/journal.ts';
-import { checkRunDocument, type RunDocument } from '../../src/core/run-document.ts';
-import type { RunEvent } from '../../src/core/turn.ts';
+import { readJournal } from '../../src/core/kernel/journal.ts';
+import { checkRunDocument, type RunDocument } from '../../src/core/documents/run-document.ts';
+import type { RunEvent } from '../../src/core/kernel/turn.ts';
 import { realPorts } from '../../src/engine/ports.ts';
 import type { PruneRequest } from '../../src/store/care.ts';
 import type { Store, StoredDefinition } from '../../src/store/store.ts';
@@ -333,7 +333,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         const state = { ...write.state, ...row.facts };
         for (const task of row.tasks) state.tasks[task.node] = task;
         // As the engine does it, the tallies of joins are derived from the rows.
-        const { replay } = await import('../../src/core/replay.ts');
+        const { replay } = await import('../../src/core/kernel/replay.ts');
         const fresh = { ...state, open: chain.graph.taskCount, tallies: chain.graph.nodes.map(() => undefined) };
         replay(chain.graph, fresh);
         return { write, state: fresh, run, epoch: row.epoch };

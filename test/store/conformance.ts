@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { advance, takeMore } from '../../src/core/advance.ts';
-import { claimInPlace } from '../../src/core/claiming.ts';
-import { noChanges, type Changes, type RecordChange } from '../../src/core/changes.ts';
-import { readJournal } from '../../src/core/journal.ts';
-import type { TaskState } from '../../src/core/run-state.ts';
-import type { RunEvent } from '../../src/core/turn.ts';
+import { advance, takeMore } from '../../src/core/kernel/advance.ts';
+import { claimInPlace } from '../../src/core/kernel/claiming.ts';
+import { noChanges, type Changes, type RecordChange } from '../../src/core/kernel/changes.ts';
+import { readJournal } from '../../src/core/kernel/journal.ts';
+import type { TaskState } from '../../src/core/kernel/run-state.ts';
+import type { RunEvent } from '../../src/core/kernel/turn.ts';
 import type { CommitResult, LogQuery, LogWrite, OpenCursor, Store, StoredDefinition } from '../../src/store/store.ts';
 import {
   batch,
@@ -198,11 +198,11 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         });
         expect(await store.findRun(write.uid)).toEqual(row);
         expect(Buffer.from(row?.uid ?? []).equals(Buffer.from(write.uid))).toBe(true);
-        expect(await store.runStatus(write.state.run)).toBe('running');
+        expect((await store.runRow(write.state.run))?.status).toBe('running');
       });
 
       test('of no run is null', async () => {
-        expect([await store.findRun(uid()), await store.runRow(12_345), await store.runStatus(12_345)]).toEqual([null, null, null]);
+        expect([await store.findRun(uid()), await store.runRow(12_345)]).toEqual([null, null]);
       });
 
       test('that never ends anywhere is seen by another process at once', async () => {
@@ -245,7 +245,7 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         const token = (write.state.tasks[0] as { lease?: { token: number } }).lease?.token ?? 0;
         const held = { write, state: write.state, run: write.state.run, epoch };
         expect((await commitRun(held, decide(held, single, ok(0, token)))).conflicts).toEqual([]);
-        expect(await store.runStatus(held.run)).toBe('success');
+        expect((await store.runRow(held.run))?.status).toBe('success');
       };
 
       test('that is held gives the run that holds it, its input hash, and writes nothing', async () => {
@@ -833,7 +833,7 @@ export function storeConformance(kind: string, newPlace: () => Promise<Place>): 
         await commitRun(held, take(held, 2, 10));
         await commitRun(held, decide(held, mapped, { type: 'cancel', reason: 'person' }));
         expect(await openMaps()).toEqual([]);
-        expect(await store.runStatus(held.run)).toBe('cancelled');
+        expect((await store.runRow(held.run))?.status).toBe('cancelled');
         expect((await store.tasksOf(held.run, true)).map((task) => task.status)).toEqual(['cancelled', 'cancelled', 'cancelled']);
       });
 

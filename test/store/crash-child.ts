@@ -1,6 +1,6 @@
 /** Looks after a store, or takes runs into it, and is killed while it does. */
 import { readFileSync } from 'node:fs';
-import type { RunDocument } from '../../src/core/run-document.ts';
+import type { RunDocument } from '../../src/core/documents/run-document.ts';
 import type { Placed } from '../../src/store/acts.ts';
 import { SqliteStore } from '../../src/store/sqlite/store.ts';
 import { armKillSwitch, type KillPlan } from '../chaos/kill-switch.ts';

@@ -115,7 +115,7 @@ describe('opening', () => {
     const store = await opened();
     const { run } = await started(store, await define(store, 'single'));
     await store.close();
-    expect(await (await opened()).runStatus(run)).toBe('running');
+    expect((await (await opened()).runRow(run))?.status).toBe('running');
   });
 
   const refusals: [string, string[], (path: string) => void][] = [
@@ -356,7 +356,7 @@ describe('another process that holds the write lock', () => {
     const [a, b] = await ended;
     // SQLite's own wait would last two seconds.
     expect(longest()).toBeLessThan(1_500);
-    expect([await store.runStatus(a ?? 0), await store.runStatus(b ?? 0)]).toEqual(['running', 'running']);
+    expect([(await store.runRow(a ?? 0))?.status, (await store.runRow(b ?? 0))?.status]).toEqual(['running', 'running']);
   });
 
   test('killed in the middle of its transaction leaves nothing of it, and the lock is free', async () => {
@@ -401,7 +401,7 @@ describe('a commit that fails', () => {
     expect(reached()).toBe(true);
     expect(result.starts).toEqual([{ created: true }]);
     expect(result.claimedRuns).toHaveLength(1);
-    expect(await store.runStatus(write.state.run)).toBe('running');
+    expect((await store.runRow(write.state.run))?.status).toBe('running');
     expect((await store.journal(0, 100)).entries.at(-1)?.seq).toBe(result.seq);
   });
 
@@ -413,7 +413,7 @@ describe('a commit that fails', () => {
       ({ starts }) => starts[0],
       (error: unknown) => (isPawlError(error) ? error.code : String(error)),
     );
-    expect(await store.runStatus(write.state.run)).toBe('running');
+    expect((await store.runRow(write.state.run))?.status).toBe('running');
     expect([{ created: true }, 'STORE_UNKNOWN_OUTCOME']).toContainEqual(told);
   });
 
@@ -554,7 +554,7 @@ describe('a commit that fails', () => {
     await coded(store.commit(batch({ starts: [write] })), 'STORE_UNKNOWN_OUTCOME');
     expect(reached()).toBe(true);
     stopFailing();
-    expect(await store.runStatus(write.state.run)).toBe('running');
+    expect((await store.runRow(write.state.run))?.status).toBe('running');
     await expect(store.head()).resolves.toBeDefined();
   });
 });

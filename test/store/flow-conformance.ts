@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { advance, takeMore } from '../../src/core/advance.ts';
-import type { Changes } from '../../src/core/changes.ts';
-import { compileGraph, type CompiledGraph } from '../../src/core/compile.ts';
-import { NO_FLOW } from '../../src/core/run-state.ts';
-import type { RunEvent } from '../../src/core/turn.ts';
+import { advance, takeMore } from '../../src/core/kernel/advance.ts';
+import type { Changes } from '../../src/core/kernel/changes.ts';
+import { compileGraph, type CompiledGraph } from '../../src/core/kernel/compile.ts';
+import { NO_FLOW } from '../../src/core/kernel/run-state.ts';
+import type { RunEvent } from '../../src/core/kernel/turn.ts';
 import { task, workflow } from '../../src/index.ts';
 import { stateFromRows } from '../../src/engine/cache.ts';
 import { isBroken, type LoadedRun, type Store } from '../../src/store/store.ts';

@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openRun } from '../../src/core/advance.ts';
-import { claimInPlace } from '../../src/core/claiming.ts';
-import { noChanges, type Changes, type TaskChange } from '../../src/core/changes.ts';
-import { compileGraph, type CompiledGraph } from '../../src/core/compile.ts';
+import { openRun } from '../../src/core/kernel/advance.ts';
+import { claimInPlace } from '../../src/core/kernel/claiming.ts';
+import { noChanges, type Changes, type TaskChange } from '../../src/core/kernel/changes.ts';
+import { compileGraph, type CompiledGraph } from '../../src/core/kernel/compile.ts';
 import {
   emptyRunState,
   type EndedTask,
@@ -14,7 +14,7 @@ import {
   type RunningTask,
   type RunState,
   type TaskState,
-} from '../../src/core/run-state.ts';
+} from '../../src/core/kernel/run-state.ts';
 import { task, workflow, type Schema } from '../../src/index.ts';
 import {
   isBroken,

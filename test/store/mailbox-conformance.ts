@@ -1,6 +1,6 @@
 import { beforeEach, afterEach, describe, expect, test } from 'vitest';
-import type { Wait } from '../../src/core/waits.ts';
-import type { WaitingTask } from '../../src/core/run-state.ts';
+import type { Wait } from '../../src/core/kernel/waits.ts';
+import type { WaitingTask } from '../../src/core/kernel/run-state.ts';
 import { MAILBOX_SIZE, MESSAGE_MS, type Box, type NewMessage } from '../../src/store/mailbox.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Place } from './conformance.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { skipped } from '../../src/core/schedule.ts';
+import { skipped } from '../../src/core/schedules/schedule.ts';
 import { BY_HAND, OWN, type FireWrite, type NewSchedule, type ScheduleRow, type ScheduleWrite } from '../../src/store/schedules.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Place } from './conformance.ts';

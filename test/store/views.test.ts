@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { RUN_STATUSES, TASK_STATUSES } from '../../src/core/states.ts';
+import { RUN_STATUSES, TASK_STATUSES } from '../../src/core/kernel/states.ts';
 import { createEngine, NonRetryableError, task, workflow, type Engine } from '../../src/index.ts';
 import { anything, folder } from './kit.ts';
 

@@ -1,8 +1,8 @@
 // What branches, guards and joins make of types. Compiled by `npm run typecheck`; never run.
 import { z } from 'zod';
-import { task } from '../../src/core/task.ts';
-import { workflow } from '../../src/core/workflow.ts';
-import type { MaybeRef, Ref, Settled } from '../../src/core/types.ts';
+import { task } from '../../src/core/define/task.ts';
+import { workflow } from '../../src/core/define/workflow.ts';
+import type { MaybeRef, Ref, Settled } from '../../src/core/types/types.ts';
 
 type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const yes = <_T extends true>(): void => {};

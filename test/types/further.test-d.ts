@@ -1,7 +1,7 @@
 // What compiles and what must not, of bodies that always throw, using, options kept in constants, and refs that may be skipped.
 import { z } from 'zod';
 import { signal, task, workflow, type NodeOpts, type TaskImpl } from '../../src/index.ts';
-import type { MaybeRef, Ref } from '../../src/core/types.ts';
+import type { MaybeRef, Ref } from '../../src/core/types/types.ts';
 
 type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const yes = <_T extends true>(): void => {};

@@ -1,10 +1,10 @@
 // What compiles and what must not, as of now. Compiled by `npm run typecheck`; never run.
 import * as v from 'valibot';
 import { z } from 'zod';
-import { signal } from '../../src/core/signal.ts';
-import { task } from '../../src/core/task.ts';
-import { workflow } from '../../src/core/workflow.ts';
-import type { MaybeRef, Ref, RefBase, Settled, Workflow } from '../../src/core/types.ts';
+import { signal } from '../../src/core/define/signal.ts';
+import { task } from '../../src/core/define/task.ts';
+import { workflow } from '../../src/core/define/workflow.ts';
+import type { MaybeRef, Ref, RefBase, Settled, Workflow } from '../../src/core/types/types.ts';
 
 type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const yesOf = (): boolean => true;

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { ActOptions } from '../../client/acts.ts';
-import { isRunOver, RUN_STATUSES } from '../../core/states.ts';
+import { isRunOver, RUN_STATUSES } from '../../core/kernel/states.ts';
 import type { Engine } from '../../facade.ts';
 import { acting, actOptions, type ActFlags } from '../acts.ts';
 import type { Cli } from '../cli.ts';

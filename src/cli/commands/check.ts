@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { obstaclesText, type RunVerdict, type VersionCheck } from '../../client/versions.ts';
-import { collectInvalid } from '../../core/collecting.ts';
-import { graphWarnings } from '../../core/graph-exclusive.ts';
+import { collectInvalid } from '../../core/define/collecting.ts';
+import { graphWarnings } from '../../core/graph/graph-exclusive.ts';
 import { isPawlError, type PawlError } from '../../core/errors.ts';
 import type { RegisteredWorkflow } from '../../facade.ts';
 import { shellWord } from '../args.ts';

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { isWaitedFor } from '../../core/run-document-states.ts';
+import { isWaitedFor } from '../../core/documents/run-document-states.ts';
 import { shellWord } from '../args.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';

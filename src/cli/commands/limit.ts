@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { LimitOptions, LimitView } from '../../client/capacity.ts';
-import type { LimitKind } from '../../core/limits.ts';
+import type { LimitKind } from '../../core/capacity/limits.ts';
 import { operating } from '../acts.ts';
 import { shellWord } from '../args.ts';
 import type { Cli } from '../cli.ts';

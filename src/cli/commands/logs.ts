@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import type { LogFilter, LogLine } from '../../client/logs.ts';
 import type { Run } from '../../client/run.ts';
 import { LOG_LEVELS, type LogLevel } from '../../core/log.ts';
-import { isRunOver } from '../../core/states.ts';
+import { isRunOver } from '../../core/kernel/states.ts';
 import { shellWord, wholeNumber } from '../args.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { RunMoved } from '../../client/versions.ts';
 import { obstaclesText } from '../../client/versions.ts';
-import { isRunOver, RUN_STATUSES } from '../../core/states.ts';
+import { isRunOver, RUN_STATUSES } from '../../core/kernel/states.ts';
 import type { Engine } from '../../facade.ts';
 import { acting, actOptions, type ActFlags } from '../acts.ts';
 import { shellWord } from '../args.ts';

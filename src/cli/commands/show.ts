@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { PawlError } from '../../core/errors.ts';
-import { isRunOver } from '../../core/states.ts';
+import { isRunOver } from '../../core/kernel/states.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
 import { usage } from '../errors.ts';

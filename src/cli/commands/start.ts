@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import type { StartOptions } from '../../client/client.ts';
 import type { Run } from '../../client/run.ts';
-import { encode } from '../../core/codec.ts';
+import { encode } from '../../core/values/codec.ts';
 import { tryDurationMs, type Duration } from '../../core/duration-text.ts';
 import { isPawlError, PawlError } from '../../core/errors.ts';
-import { validate } from '../../core/schema.ts';
+import { validate } from '../../core/values/schema.ts';
 import type { Engine } from '../../facade.ts';
 import { instantIn, milliseconds, payload, wholeNumber } from '../args.ts';
 import type { Cli } from '../cli.ts';

@@ -1,11 +1,21 @@
 /** What is drawn of a workflow's graph: nodes with their facts, edges with what they mean, and, of a run, how each task stands. */
-import { spanText } from '../../core/words.ts';
+import { spanText } from '../../core/why/words.ts';
 import { clipMiddle, safe } from '../text.ts';
-import { compileGraph, type CompiledGraph, type Edge, type GraphNode, type ReadMode } from '../../core/compile.ts';
-import { DEFAULTS } from '../../core/contract.ts';
-import type { ApproveTask, BodyTask, CaseKey, ChildTask, ContractData, Graph, GraphTask, MapTask, WaitTask } from '../../core/graph.ts';
-import { TASK_STATUSES, type TaskStatus } from '../../core/states.ts';
-import { caseKeys } from '../../core/verdict.ts';
+import { compileGraph, type CompiledGraph, type Edge, type GraphNode, type ReadMode } from '../../core/kernel/compile.ts';
+import { DEFAULTS } from '../../core/define/contract.ts';
+import type {
+  ApproveTask,
+  BodyTask,
+  CaseKey,
+  ChildTask,
+  ContractData,
+  Graph,
+  GraphTask,
+  MapTask,
+  WaitTask,
+} from '../../core/graph/graph.ts';
+import { TASK_STATUSES, type TaskStatus } from '../../core/kernel/states.ts';
+import { caseKeys } from '../../core/kernel/verdict.ts';
 import { STATUS } from '../status.ts';
 
 /** `branch` leads from a decision to what it decides about; its label is the verdict. The guard of a run is drawn as a decision about its roots. */

@@ -1,4 +1,4 @@
-import { contractOf } from '../../core/turn.ts';
+import { contractOf } from '../../core/kernel/turn.ts';
 import type { HeldTask, TaskKey } from '../../store/store.ts';
 import type { SweepContext } from './sweep.ts';
 

@@ -1,4 +1,4 @@
-import type { Outcome } from '../../core/turn.ts';
+import type { Outcome } from '../../core/kernel/turn.ts';
 import type { SweepContext } from './sweep.ts';
 
 const AT_ONCE = 100;

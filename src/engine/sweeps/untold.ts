@@ -1,4 +1,4 @@
-import { abandonedNotice } from '../../core/children.ts';
+import { abandonedNotice } from '../../core/kernel/children.ts';
 import { runIdText } from '../../core/ids.ts';
 import type { SweepContext } from './sweep.ts';
 

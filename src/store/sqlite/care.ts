@@ -1,8 +1,8 @@
-import type { JournaledTask } from '../../core/checkpoint.ts';
+import type { JournaledTask } from '../../core/kernel/checkpoint.ts';
 import { PawlError } from '../../core/errors.ts';
 import { parseRunId } from '../../core/ids.ts';
-import type { DocumentDefinition, RunDocument } from '../../core/run-document.ts';
-import { RUN_STATUSES, TASK_STATUSES } from '../../core/states.ts';
+import type { DocumentDefinition, RunDocument } from '../../core/documents/run-document.ts';
+import { RUN_STATUSES, TASK_STATUSES } from '../../core/kernel/states.ts';
 import type * as port from '../care.ts';
 import type { NewDefinition, Reserved, StoredDefinition } from '../store.ts';
 import { backupTo } from './backup.ts';

@@ -1,7 +1,7 @@
-import { claimTask } from '../../core/claiming.ts';
-import type { JournalWriter } from '../../core/journal.ts';
-import type { QueuedTask, RunFacts, TaskState } from '../../core/run-state.ts';
-import type { Place } from '../../core/capacity.ts';
+import { claimTask } from '../../core/kernel/claiming.ts';
+import type { JournalWriter } from '../../core/kernel/journal.ts';
+import type { QueuedTask, RunFacts, TaskState } from '../../core/kernel/run-state.ts';
+import type { Place } from '../../core/capacity/capacity.ts';
 import type { ClaimedRun, ClaimedTask, ClaimRequest, CommitResult } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { Granter, type Granted, type Slots } from './grants.ts';
@@ -65,6 +65,7 @@ export class Claimer {
     const { candidates, hasLanes } = this.candidates(request);
     const pass = hasLanes ? this.granter.open(request, now) : null;
     const runs: ClaimedRun[] = [];
+    const rows = new Map<number, Row | undefined>();
     const tasks: ClaimedTask[] = [];
     const openMaps: { run: number; node: number; rank: number }[] = [];
     let slots = request.limit;
@@ -79,7 +80,7 @@ export class Claimer {
       return true;
     };
     const free: Slots = { isFree: () => slots > 0, claim: claimTask };
-    for (const candidate of candidates) {
+    for (const [i, candidate] of candidates.entries()) {
       pass?.grant(candidate.rank, free);
       if (slots <= 0) {
         left = candidate.rank;
@@ -91,7 +92,8 @@ export class Claimer {
       } else if (candidate.kind === 'task') {
         claimTask(candidate);
       } else {
-        const claimed = this.claimRun(candidate, request, { token, worker, slots }, now, journal);
+        if (!rows.has(candidate.run)) this.claimRuns(rows, worker, pass === null ? candidates.slice(i) : [candidate], request, slots);
+        const claimed = this.claimRun(candidate, rows.get(candidate.run), request, { token, worker, slots }, now, journal);
         if (claimed === null) continue;
         runs.push(claimed);
         const started = claimed.tasks.filter((task) => task.status === 'running').length;
@@ -175,15 +177,33 @@ export class Claimer {
     }
   }
 
+  /** Runs that follow each other in the line, as many as have a slot: they are claimed together. */
+  private claimRuns(
+    rows: Map<number, Row | undefined>,
+    worker: number,
+    line: readonly Candidate[],
+    { definitions }: ClaimRequest,
+    slots: number,
+  ): void {
+    const ids: number[] = [];
+    for (let i = 0, left = slots; left > 0 && line[i]?.kind === 'run'; i++) {
+      const { run, definition } = line[i] as Candidate;
+      ids.push(run);
+      rows.set(run, undefined);
+      left -= definitions.get(definition)?.roots.length ?? 0;
+    }
+    for (const row of this.sql.claimRuns.all(worker, JSON.stringify(ids))) rows.set(Number(row['id']), row);
+  }
+
   private claimRun(
     at: Candidate,
+    row: Row | undefined,
     request: ClaimRequest,
     lease: { token: number; worker: number; slots: number },
     now: number,
     journal: JournalWriter,
   ): ClaimedRun | null {
     const definition = request.definitions.get(at.definition);
-    const row = this.sql.claimRun.get(lease.worker, at.run);
     if (definition === undefined || row === undefined) return null;
     const facts = readFacts(row, at.run);
     journal.run(facts);

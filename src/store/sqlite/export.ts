@@ -6,10 +6,10 @@ import {
   type DocumentTable,
   type Field,
   type Fields,
-} from '../../core/document-fields.ts';
-import type { Graph } from '../../core/graph.ts';
+} from '../../core/documents/document-fields.ts';
+import type { Graph } from '../../core/graph/graph.ts';
 import { runIdText } from '../../core/ids.ts';
-import type { ChildPart, DocumentDefinition, DocumentRow, RunDocument, RunPart } from '../../core/run-document.ts';
+import type { ChildPart, DocumentDefinition, DocumentRow, RunDocument, RunPart } from '../../core/documents/run-document.ts';
 import type { Connection } from './connection.ts';
 import { openToRead } from './open-to-read.ts';
 import type { Row, Value } from './rows.ts';

@@ -1,6 +1,6 @@
-import { CapacityPass, isBefore, type Asker, type Place } from '../../core/capacity.ts';
-import { FairTurns } from '../../core/fair.ts';
-import type { Need } from '../../core/needs.ts';
+import { CapacityPass, isBefore, type Asker, type Place } from '../../core/capacity/capacity.ts';
+import { FairTurns } from '../../core/capacity/fair.ts';
+import type { Need } from '../../core/capacity/needs.ts';
 import type { LimitedTask } from '../capacity.ts';
 import type { ClaimRequest } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';

@@ -1,4 +1,4 @@
-import type { Need } from '../../core/needs.ts';
+import type { Need } from '../../core/capacity/needs.ts';
 import type { LimitBook } from './limits.ts';
 import type { Statements } from './statements.ts';
 

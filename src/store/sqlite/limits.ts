@@ -1,9 +1,9 @@
-import type { Rate } from '../../core/capacity.ts';
-import type { Fair } from '../../core/fair.ts';
-import { admit, type GateAsker } from '../../core/gates.ts';
-import type { KeyNeed, Need } from '../../core/needs.ts';
-import type { Declared, LimitKind, LimitName, LimitValue } from '../../core/limits.ts';
-import { parseRate, rateText } from '../../core/needs-options.ts';
+import type { Rate } from '../../core/capacity/capacity.ts';
+import type { Fair } from '../../core/capacity/fair.ts';
+import { admit, type GateAsker } from '../../core/kernel/gates.ts';
+import type { KeyNeed, Need } from '../../core/capacity/needs.ts';
+import type { Declared, LimitKind, LimitName, LimitValue } from '../../core/capacity/limits.ts';
+import { parseRate, rateText } from '../../core/define/needs-options.ts';
 import * as port from '../capacity.ts';
 import type { OperatorAct } from '../acts.ts';
 import { recordAct } from './audit.ts';

@@ -1,5 +1,5 @@
-import type { Graph } from '../../core/graph.ts';
-import type { EndedTask, TaskState } from '../../core/run-state.ts';
+import type { Graph } from '../../core/graph/graph.ts';
+import type { EndedTask, TaskState } from '../../core/kernel/run-state.ts';
 import type * as port from '../store.ts';
 import { readFacts, readMap, readRun, readTask, runCode, type Row } from './rows.ts';
 import type { Statements } from './statements.ts';

@@ -1,6 +1,6 @@
-import { JournalWriter } from '../../core/journal.ts';
-import type { WaitingTask } from '../../core/run-state.ts';
-import type { Wait } from '../../core/waits.ts';
+import { JournalWriter } from '../../core/kernel/journal.ts';
+import type { WaitingTask } from '../../core/kernel/run-state.ts';
+import type { Wait } from '../../core/kernel/waits.ts';
 import {
   MAILBOX_SIZE,
   MESSAGE_MS,

@@ -1,8 +1,8 @@
 import type { StatementSync } from 'node:sqlite';
-import { isOver, JournalFold, type JournaledRun } from '../../core/checkpoint.ts';
-import { renameSteps } from '../../core/moving.ts';
-import { readJournal } from '../../core/journal.ts';
-import { isRunOver, RUN_STATUSES, type RunStatus } from '../../core/states.ts';
+import { isOver, JournalFold, type JournaledRun } from '../../core/kernel/checkpoint.ts';
+import { renameSteps } from '../../core/kernel/moving.ts';
+import { readJournal } from '../../core/kernel/journal.ts';
+import { isRunOver, RUN_STATUSES, type RunStatus } from '../../core/kernel/states.ts';
 import type { ActsPruned, ActsPruneRequest, JournalPruned, JournalPruneRequest, Pruned, PruneRequest } from '../care.ts';
 import type { Connection } from './connection.ts';
 import { runCode, taskCode } from './rows.ts';

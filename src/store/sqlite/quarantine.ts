@@ -1,5 +1,5 @@
-import { JournalWriter } from '../../core/journal.ts';
-import { RUN_STATUSES } from '../../core/states.ts';
+import { JournalWriter } from '../../core/kernel/journal.ts';
+import { RUN_STATUSES } from '../../core/kernel/states.ts';
 import type { ActWrite, Placed } from '../acts.ts';
 import type { ParkedOutcome, ParkedRow } from '../store.ts';
 import type { Placer } from './placing.ts';

@@ -1,6 +1,5 @@
-import type { KinFacts } from '../../core/children.ts';
-import type { TaskState } from '../../core/run-state.ts';
-import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
+import type { KinFacts } from '../../core/kernel/children.ts';
+import type { TaskState } from '../../core/kernel/run-state.ts';
 import type * as acts from '../acts.ts';
 import type * as port from '../store.ts';
 import { readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
@@ -94,9 +93,10 @@ export abstract class SqliteReads {
     return row === undefined ? null : readRun(row);
   }
 
-  async runStatus(run: number): Promise<RunStatus | null> {
-    const row = this.reading().runStatus.get(run);
-    return row === undefined ? null : (RUN_STATUSES[Number(row['status'])] ?? null);
+  async endsOf(runs: readonly number[]): Promise<port.EndedRun[]> {
+    return this.reading()
+      .endsOf.all(JSON.stringify(runs))
+      .map((row) => ({ run: Number(row['run']), hasOutput: row['has_output'] === 1, output: row['output'] as string | null }));
   }
 
   async listRuns(query: port.ListQuery): Promise<port.RunRow[]> {

@@ -1,10 +1,10 @@
 import { PawlError } from '../../core/errors.ts';
-import { decode } from '../../core/codec.ts';
-import { LINK_KINDS, type EndedTask, type ParentLink, type RunFacts, type TaskFacts, type TaskState } from '../../core/run-state.ts';
-import { callsOf } from '../../core/open-calls.ts';
-import { readFlow } from '../../core/run-flow.ts';
-import { isRunOver, RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/states.ts';
-import { readWaits } from '../../core/waits.ts';
+import { decode } from '../../core/values/codec.ts';
+import { LINK_KINDS, type EndedTask, type ParentLink, type RunFacts, type TaskFacts, type TaskState } from '../../core/kernel/run-state.ts';
+import { callsOf } from '../../core/kernel/open-calls.ts';
+import { readFlow } from '../../core/kernel/run-flow.ts';
+import { isRunOver, RUN_STATUSES, TASK_STATUSES, type Reason, type RunStatus, type TaskStatus } from '../../core/kernel/states.ts';
+import { readWaits } from '../../core/kernel/waits.ts';
 import type { PastTask } from '../acts.ts';
 import type { DeadRow, LogRow, MapCounts, RunRow, StoredLine, WorkerRow } from '../store.ts';
 

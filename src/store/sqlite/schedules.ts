@@ -1,6 +1,6 @@
-import type { ScheduleRule } from '../../core/cron.ts';
-import type { FireRecord, NoRunReason, SchedulePolicy } from '../../core/schedule.ts';
-import { RUN_STATUSES, type RunStatus } from '../../core/states.ts';
+import type { ScheduleRule } from '../../core/schedules/cron.ts';
+import type { FireRecord, NoRunReason, SchedulePolicy } from '../../core/schedules/schedule.ts';
+import { RUN_STATUSES, type RunStatus } from '../../core/kernel/states.ts';
 import type * as port from '../schedules.ts';
 import { BACKFILL_STATES, OWN } from '../schedules.ts';
 import type { OperatorAct } from '../acts.ts';

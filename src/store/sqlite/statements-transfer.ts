@@ -1,4 +1,4 @@
-import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '../../core/document-fields.ts';
+import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '../../core/documents/document-fields.ts';
 
 /** SQL that carries runs from store to store, made from the fields of a document: a part of the list in `statements.ts`. */
 

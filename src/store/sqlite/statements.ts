@@ -189,6 +189,8 @@ const SQL = {
   coverTasks: 'UPDATE tasks SET body = -body WHERE run = ? AND body > 0 AND status <= 4',
   uncoverTasks: 'UPDATE tasks SET body = -body WHERE run = ? AND body < 0 AND status <= 4',
   uncoverMaps: 'UPDATE maps SET body = -body WHERE run = ? AND body < 0',
+  // why: of a run that nothing would wake, and nobody called, these columns alone change
+  endPlain: 'UPDATE runs SET status = ?, reason = ?, output = ?, has_output = ?, finished_at = ? WHERE id = ?',
   endRun: `UPDATE runs SET status = ?, reason = ?, output = ?, has_output = ?, finished_at = ?,
     wake_at = CASE WHEN recall = 3 THEN wake_at END, recall = CASE WHEN recall = 3 THEN 3 END, unclaimed = NULL WHERE id = ?`,
   dropOpenKey: 'DELETE FROM keys WHERE run = ? AND while_open = 1',
@@ -235,8 +237,9 @@ const SQL = {
   // claims: what is in the queue for a body or definition, best first
   nextUnclaimedDefinition: 'SELECT definition FROM runs WHERE unclaimed = 1 AND definition > ? ORDER BY definition LIMIT 1',
   unclaimedRuns: `SELECT id, rank FROM runs WHERE unclaimed = 1 AND definition = ? AND format <= ? ORDER BY rank, id LIMIT ?`,
-  claimRun: `UPDATE runs SET unclaimed = NULL, owner = ?, rev = rev + 1 WHERE id = ? AND unclaimed = 1
-    RETURNING uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, traceparent, due_at, input, flow,
+  // why: of a hundred runs at once the statement itself costs nothing; `+` keeps the planner from going over all that are unclaimed
+  claimRuns: `UPDATE runs SET unclaimed = NULL, owner = ?, rev = rev + 1 WHERE id IN (SELECT value FROM json_each(?)) AND +unclaimed = 1
+    RETURNING id, uid, status, generation, rev, rank, accepted_at, start_at, deadline_at, traceparent, due_at, input, flow,
     parent, parent_node, parent_item, parent_generation, parent_name, parent_kind, tree, recall, completion`,
   nextQueuedBody: 'SELECT body FROM tasks WHERE status <= 4 AND status = 1 AND body > ? ORDER BY body LIMIT 1',
   queuedTasks: `SELECT t.run, t.node, t.item, t.rank FROM tasks t CROSS JOIN runs r ON r.id = t.run AND r.format <= ?2 WHERE t.status <= 4 AND t.status = 1 AND t.body = ?1 ORDER BY t.rank, t.run, t.node, t.item LIMIT ?3`,
@@ -254,6 +257,7 @@ const SQL = {
   // reads
   runById: `SELECT ${RUN} WHERE r.id = ?`,
   runStatus: 'SELECT status FROM runs WHERE id = ?',
+  endsOf: `SELECT j.value AS run, r.has_output, r.output FROM json_each(?) j LEFT JOIN runs r ON r.id = j.value WHERE r.id IS NULL OR r.status >= 6`,
   runGeneration: 'SELECT generation FROM runs WHERE id = ?',
   runByUid: `SELECT ${RUN} WHERE r.uid = ?`,
   // why: `+` keeps the order by id, and the planner from the partial index, whatever the statistics say

@@ -1,7 +1,7 @@
 import { SqliteReads } from './reads.ts';
 import type { DatabaseSync } from 'node:sqlite';
 import { PawlError } from '../../core/errors.ts';
-import { JournalWriter } from '../../core/journal.ts';
+import { JournalWriter } from '../../core/kernel/journal.ts';
 import type * as acts from '../acts.ts';
 import { RunAtFault } from '../batch.ts';
 import type * as port from '../store.ts';

@@ -6,10 +6,10 @@ import {
   type DocumentTable,
   type Field,
   type Fields,
-} from '../../core/document-fields.ts';
+} from '../../core/documents/document-fields.ts';
 import { PawlError } from '../../core/errors.ts';
-import type { DocumentRow, RunDocument, RunPart } from '../../core/run-document.ts';
-import { isRunOver, isTerminal, type RunStatus, type TaskStatus } from '../../core/states.ts';
+import type { DocumentRow, RunDocument, RunPart } from '../../core/documents/run-document.ts';
+import { isRunOver, isTerminal, type RunStatus, type TaskStatus } from '../../core/kernel/states.ts';
 import type { StoredDefinition } from '../store.ts';
 import type { Connection } from './connection.ts';
 import { STATE_FORMAT } from './driver.ts';

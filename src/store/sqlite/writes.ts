@@ -1,11 +1,11 @@
-import type { AttemptRecord, Changes, RecordChange } from '../../core/changes.ts';
-import { ALL_ITEMS } from '../../core/letting-go.ts';
-import type { JournalWriter } from '../../core/journal.ts';
-import { LINK_KINDS, type RunningTask, type RunState, type TaskState } from '../../core/run-state.ts';
-import { renameSteps } from '../../core/moving.ts';
-import { REQUEST_MS } from '../../core/reset.ts';
-import { flowText, wakeOf } from '../../core/run-flow.ts';
-import { isRunOver } from '../../core/states.ts';
+import type { AttemptRecord, Changes, RecordChange } from '../../core/kernel/changes.ts';
+import { ALL_ITEMS } from '../../core/kernel/letting-go.ts';
+import type { JournalWriter } from '../../core/kernel/journal.ts';
+import { LINK_KINDS, NO_FLOW, type RunningTask, type RunState, type TaskState } from '../../core/kernel/run-state.ts';
+import { renameSteps } from '../../core/kernel/moving.ts';
+import { REQUEST_MS } from '../../core/kernel/reset.ts';
+import { flowText, wakeOf } from '../../core/kernel/run-flow.ts';
+import { isRunOver } from '../../core/kernel/states.ts';
 import type { ActWrite } from '../acts.ts';
 import type { CacheWrite, KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
@@ -98,6 +98,8 @@ const isPlainStart = (task: RunningTask): boolean =>
   task.losses === 0 && task.phase === 'body' && task.draws.length === 0 && task.effect === 1 && task.edited === null;
 
 const NOTHING: readonly CacheWrite[] = [];
+
+const hasRun = ({ from }: Changes['tasks'][number]): boolean => from?.status === 'running';
 
 /** What the kernel decided about runs, as rows. */
 export class RunWriter {
@@ -245,7 +247,7 @@ export class RunWriter {
     if (changes.moves.some((move) => move.from === 'paused' || move.to === 'paused')) this.cover(state);
     for (const { key, task, output, expiresAt } of write.cache ?? NOTHING) this.sql.putCache.run(key, task, output, expiresAt);
     if (write.shared) this.sql.bumpRev.run(state.run);
-    if (changes.end !== null) this.endRun(state.run, changes.end, journal);
+    if (changes.end !== null) this.endRun(state, changes, changes.end, journal);
     // why: a redrive goes on with the maps of a run that ended while it was paused
     if (changes.end?.from === 'paused') this.sql.uncoverMaps.run(state.run);
     if (write.untold === true) this.sql.leaveUntold.run(state.run);
@@ -393,9 +395,12 @@ export class RunWriter {
     if (a.attempt > 13) this.sql.trimAttempts.run(run, a.node, a.item, a.generation, a.attempt - 10);
   }
 
-  private endRun(run: number, end: NonNullable<Changes['end']>, journal: JournalWriter): void {
-    this.sql.endRun.run(runCode(end.status), end.reason, end.output, end.hasOutput ? 1 : 0, end.finishedAt, run);
-    this.sql.dropOpenKey.run(run);
+  private endRun(state: RunState, { tasks }: Changes, end: NonNullable<Changes['end']>, journal: JournalWriter): void {
+    // why: what has run has been claimed, and where nothing would wake it no mark of a parent stands either
+    const isPlain = state.parent === null && state.deadlineAt === null && state.startAt === null && state.flow === NO_FLOW;
+    const statement = isPlain && end.from === 'running' && tasks.some(hasRun) ? this.sql.endPlain : this.sql.endRun;
+    statement.run(runCode(end.status), end.reason, end.output, end.hasOutput ? 1 : 0, end.finishedAt, state.run);
+    this.sql.dropOpenKey.run(state.run);
     journal.runMoved(end.from, end.status, end.reason);
   }
 
