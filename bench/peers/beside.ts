@@ -56,6 +56,7 @@ export class Beside {
         workload,
         engine: peer.name,
         store: peer.store,
+        variant: '',
         metrics: failed === undefined && headline ? { ...metrics, timesAsFast: round(timesAsFast(headline, own, metrics)) } : metrics,
         repetitions,
         peer: { key: keyOf(peer), title: `${peer.title} ${version}`, version, ...(failed !== undefined && { failed }) },
