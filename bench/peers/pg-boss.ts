@@ -27,7 +27,7 @@ export const open: OpenPeer = async ({ url, space }, ran) => {
         QUEUE,
         batch.map((flow) => ({ data: { ...flow, n: 0 } satisfies StepOfRun })),
       );
-      loops.wake();
+      loops.wake(batch.length);
     }
     return Promise.all(ends);
   };
@@ -49,6 +49,7 @@ class Loops {
   private readonly waiting = new Map<number, (output: Output) => void>();
   private sleepers: (() => void)[] = [];
   private stopped = false;
+  private submissions = 0;
   private readonly running: readonly Promise<void>[];
 
   constructor(boss: PgBoss, ran: Ran) {
@@ -61,21 +62,24 @@ class Loops {
     return new Promise((resolve) => this.waiting.set(run, resolve));
   }
 
-  wake(): void {
-    for (const wake of this.sleepers.splice(0)) wake();
+  /** As many loops as the jobs fill: a second fetch for a single job would only be in the way of the first. */
+  wake(jobs: number): void {
+    this.submissions++;
+    for (const wake of this.sleepers.splice(0, Math.ceil(jobs / BATCH))) wake();
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
-    this.wake();
+    this.wake(Infinity);
     await Promise.all(this.running);
   }
 
   private async loop(): Promise<void> {
     while (!this.stopped) {
+      const { submissions } = this;
       const jobs = await this.boss.fetch<StepOfRun>(QUEUE, { batchSize: BATCH, ignoreStartAfter: true });
       if (jobs.length > 0) await this.run(jobs);
-      else await this.sleep();
+      else if (submissions === this.submissions) await this.sleep(); // else something came while it asked
     }
   }
 
@@ -90,7 +94,6 @@ class Loops {
         QUEUE,
         next.map((data) => ({ data })),
       );
-      this.wake();
     }
     await this.boss.complete(
       QUEUE,
