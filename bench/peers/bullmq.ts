@@ -15,6 +15,7 @@ interface StepOfRun {
 }
 
 export const open: OpenPeer = async (place, ran) => {
+  await (await connected(place)).quit();
   const connection = new Redis(place.url, { maxRetriesPerRequest: null });
   const settings = { connection, prefix: place.space };
   const producer = new FlowProducer(settings);
@@ -72,9 +73,21 @@ async function body(job: Job<StepOfRun>, producer: FlowProducer, ran: Ran): Prom
   return { n: (below?.n ?? NaN) + 1 };
 }
 
+/** Tried once: a worker would try for ever, and say nothing. */
+async function connected({ url }: Place): Promise<Redis> {
+  const redis = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: null, retryStrategy: () => null });
+  let reason: Error | undefined;
+  redis.on('error', (error) => (reason = error));
+  await redis.connect().catch((error: unknown) => {
+    throw reason ?? error;
+  });
+  return redis;
+}
+
 /** Removes every key of a round. */
-export async function remove({ url, space }: Place): Promise<void> {
-  const redis = new Redis(url, { maxRetriesPerRequest: null });
+export async function remove(place: Place): Promise<void> {
+  const { space } = place;
+  const redis = await connected(place);
   let cursor = '0';
   do {
     const [next, keys] = await redis.scan(cursor, 'MATCH', `${space}:*`, 'COUNT', 1_000);

@@ -115,7 +115,9 @@ declare module 'bullmq' {
 
 declare module 'ioredis' {
   export class Redis {
-    constructor(url: string, options: { maxRetriesPerRequest: null });
+    constructor(url: string, options: { maxRetriesPerRequest: null; lazyConnect?: boolean; retryStrategy?: () => null });
+    on(event: 'error', listener: (error: Error) => void): void;
+    connect(): Promise<void>;
     scan(cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', size: number): Promise<[string, string[]]>;
     unlink(...keys: string[]): Promise<number>;
     quit(): Promise<unknown>;
