@@ -1,3 +1,4 @@
+import { runIdText } from '../core/ids.ts';
 import { clone, encode } from '../core/values/codec.ts';
 import { errorRecord, isPawlError, NonRetryableError, PawlError, RetryAfterError } from '../core/errors.ts';
 import type { TimeoutData } from '../core/graph/graph.ts';
@@ -67,11 +68,11 @@ type TimeoutReason = 'timeout' | 'heartbeat_timeout' | 'total_timeout';
 /** One claim of a task in this process, from its commit to its settlement. */
 export class Attempt {
   readonly run: number;
-  readonly runId: string;
   readonly task: RunningTask;
   readonly known: Known;
   readonly chain: Chain;
   readonly token: number;
+  private readonly uid: Uint8Array;
   /** The item's key, where the map names its items. */
   itemKey: string | null = null;
   /** Its place among the worker's slots. */
@@ -92,11 +93,11 @@ export class Attempt {
 
   constructor(
     host: AttemptHost,
-    at: { run: number; runId: string; task: RunningTask; known: Known; chain: Chain; traceparent: string | null; dueAt: number | null },
+    at: { run: number; uid: Uint8Array; task: RunningTask; known: Known; chain: Chain; traceparent: string | null; dueAt: number | null },
   ) {
     this.host = host;
     this.run = at.run;
-    this.runId = at.runId;
+    this.uid = at.uid;
     this.task = at.task;
     this.known = at.known;
     this.chain = at.chain;
@@ -104,6 +105,10 @@ export class Attempt {
     this.dueAt = at.dueAt;
     this.token = at.task.lease?.token ?? 0;
     this.lastBeat = at.task.startedAt;
+  }
+
+  get runId(): string {
+    return runIdText(this.uid);
   }
 
   get id(): string {
@@ -225,8 +230,15 @@ export class Attempt {
       return;
     }
     this.began = true;
-    void (this.task.phase === 'evaluate' ? this.evaluate(code, input) : this.runBody(code, input)).then(
-      (outcome) => this.finish(outcome),
+    if (this.task.phase === 'evaluate') this.follow(this.evaluate(code, input));
+    else if (code.input === undefined) this.runBody(code, input);
+    else void this.checkInput(code, code.input, input);
+  }
+
+  /** Whatever went wrong in a check is an outcome too. */
+  private follow(outcome: Promise<Outcome>): void {
+    outcome.then(
+      (one) => this.finish(one),
       (error: unknown) => this.finish({ kind: 'error', error: this.recordText(error), facts: {} }),
     );
   }
@@ -257,23 +269,51 @@ export class Attempt {
     return { kind: 'verdict', verdict: true, input: encode(result.value, { maxBytes: this.host.maxPayload, root: 'input' }) ?? null };
   }
 
-  private async runBody(code: RunnableCode, given: unknown): Promise<Outcome> {
-    let input = given;
-    if (code.input !== undefined) {
-      const checked = checkedBy(code.input, given);
-      const result = checked instanceof Promise ? await checked : checked;
-      if (!result.ok) return { kind: 'refused', reason: 'error', error: this.issuesText('INPUT_INVALID', 'input', result) };
-      input = result.value;
-    }
-    let value: unknown;
-    const context = new BodyContext(this, this.host);
+  private async checkInput(code: RunnableCode, schema: NonNullable<RunnableCode['input']>, given: unknown): Promise<void> {
     try {
-      value = await this.host.invoke(this, code.body ?? noBody, input, context);
+      const checked = checkedBy(schema, given);
+      const result = checked instanceof Promise ? await checked : checked;
+      if (result.ok) this.runBody(code, result.value);
+      else this.finish({ kind: 'refused', reason: 'error', error: this.issuesText('INPUT_INVALID', 'input', result) });
     } catch (error) {
-      if (this.isCutShort(error)) return { kind: 'released', began: true, ranMs: this.host.now() - this.task.startedAt };
-      if (context.leaving === null) return this.failure(code, error);
-      return context.isSuspension(error) ? context.leaving : this.swallow(code, context.leaving);
+      this.finish({ kind: 'error', error: this.recordText(error), facts: {} });
     }
+  }
+
+  /** why: no async function: of the promises between a body's end and its settlement each task pays for each. */
+  private runBody(code: RunnableCode, input: unknown): void {
+    const context = new BodyContext(this, this.host);
+    let returned: unknown;
+    try {
+      returned = this.host.invoke(this, code.body ?? noBody, input, context);
+    } catch (error) {
+      queueMicrotask(() => this.conclude(() => this.threw(code, context, error)));
+      return;
+    }
+    Promise.resolve(returned).then(
+      (value) => this.conclude(() => this.returned(code, context, value)),
+      (error: unknown) => this.conclude(() => this.threw(code, context, error)),
+    );
+  }
+
+  private conclude(outcomeOf: () => Outcome | Promise<Outcome>): void {
+    let outcome: Outcome | Promise<Outcome>;
+    try {
+      outcome = outcomeOf();
+    } catch (error) {
+      outcome = { kind: 'error', error: this.recordText(error), facts: {} };
+    }
+    if (outcome instanceof Promise) this.follow(outcome);
+    else this.finish(outcome);
+  }
+
+  private threw(code: RunnableCode, context: BodyContext, error: unknown): Outcome {
+    if (this.isCutShort(error)) return { kind: 'released', began: true, ranMs: this.host.now() - this.task.startedAt };
+    if (context.leaving === null) return this.failure(code, error);
+    return context.isSuspension(error) ? context.leaving : this.swallow(code, context.leaving);
+  }
+
+  private returned(code: RunnableCode, context: BodyContext, value: unknown): Outcome | Promise<Outcome> {
     if (context.leaving !== null) return this.swallow(code, context.leaving);
     const { forgotten } = context;
     return forgotten === null ? this.output(code, value, context.isPartial) : this.failure(code, forgotten);
@@ -284,14 +324,18 @@ export class Attempt {
     return this.isInterrupted && this.overdue === null && errorRecord(error).name === 'AbortError';
   }
 
-  private async output(code: RunnableCode, returned: unknown, isPartial: boolean): Promise<Outcome> {
-    let value = returned;
-    if (code.output !== undefined) {
-      const checked = checkedBy(code.output, returned);
-      const result = checked instanceof Promise ? await checked : checked;
-      if (!result.ok) return { kind: 'refused', reason: 'output_invalid', error: this.issuesText('OUTPUT_INVALID', 'output', result) };
-      value = result.value;
-    }
+  private output(code: RunnableCode, returned: unknown, isPartial: boolean): Outcome | Promise<Outcome> {
+    if (code.output === undefined) return this.stored(returned, isPartial);
+    const checked = checkedBy(code.output, returned);
+    return checked instanceof Promise ? checked.then((result) => this.valid(result, isPartial)) : this.valid(checked, isPartial);
+  }
+
+  private valid(result: Validated, isPartial: boolean): Outcome {
+    if (result.ok) return this.stored(result.value, isPartial);
+    return { kind: 'refused', reason: 'output_invalid', error: this.issuesText('OUTPUT_INVALID', 'output', result) };
+  }
+
+  private stored(value: unknown, isPartial: boolean): Outcome {
     try {
       const output = encode(value, { maxBytes: this.host.maxPayload, root: 'output' }) ?? null;
       return isPartial ? { kind: 'ok', output, partial: true } : { kind: 'ok', output };

@@ -6,7 +6,6 @@ import type { Leaving } from './suspend.ts';
 
 /** What a body is given beside its input. Everything is made when it is asked for: most bodies use little of it. May be destructured. */
 export class BodyContext implements Ctx {
-  readonly runId: string;
   readonly attempt: number;
   declare readonly traceparent?: string;
   declare readonly dueAt?: Date;
@@ -15,12 +14,15 @@ export class BodyContext implements Ctx {
   private kept: Records | null = null;
 
   constructor(attempt: Attempt, host: AttemptHost) {
-    this.runId = attempt.runId;
     this.attempt = attempt.task.attempt;
     this.of = attempt;
     this.host = host;
     if (attempt.traceparent !== null) this.traceparent = attempt.traceparent;
     if (attempt.dueAt !== null) this.dueAt = new Date(attempt.dueAt);
+  }
+
+  get runId(): string {
+    return this.of.runId;
   }
 
   get task(): string {

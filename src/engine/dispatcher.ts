@@ -1,4 +1,3 @@
-import { runIdText } from '../core/ids.ts';
 import type { FailureFacts } from '../core/kernel/retry.ts';
 import type { RunningTask } from '../core/kernel/run-state.ts';
 import type { Outcome } from '../core/kernel/turn.ts';
@@ -156,7 +155,7 @@ export class Dispatcher implements Claims, AttemptHost {
   launch(entry: CachedRun, task: RunningTask, chain: Chain): void {
     const attempt = new Attempt(this, {
       run: entry.state.run,
-      runId: runIdText(entry.uid),
+      uid: entry.uid,
       task,
       known: entry.known,
       chain,
