@@ -4,7 +4,7 @@ import { fill } from './filling.ts';
 import { throughput } from './w1.ts';
 import { CONCURRENCY, type Metrics, type Round, type Workload } from './workload.ts';
 
-/** Does history cost anything? w1 on a store that holds many finished runs, against w1 on a new one right before. */
+/** Does history cost anything? w1 on a store that holds many finished runs, against w1 on new ones right before and after. */
 const RUNS = 10_000;
 
 const runsOf = (size: number): number => Math.min(RUNS, size);
@@ -14,11 +14,11 @@ async function measureFill({ folder, size }: Round): Promise<Metrics> {
   return { runs: runsOf(size), concurrency: CONCURRENCY, finishedRuns: size, storeMb: statSync(join(folder, 'pawl.db')).size / 1e6 };
 }
 
-async function measureEmpty({ folder, size }: Round): Promise<Metrics> {
-  const empty = join(folder, 'empty');
-  mkdirSync(empty);
-  const { tasksPerSecond = NaN } = await throughput({ folder: empty, size: runsOf(size) });
-  return { emptyTasksPerSecond: tasksPerSecond };
+async function measureNew({ folder, size }: Round, place: string): Promise<number> {
+  const own = join(folder, place);
+  mkdirSync(own);
+  const { tasksPerSecond = NaN } = await throughput({ folder: own, size: runsOf(size) });
+  return tasksPerSecond;
 }
 
 async function measureFull({ folder, size }: Round): Promise<Metrics> {
@@ -26,12 +26,23 @@ async function measureFull({ folder, size }: Round): Promise<Metrics> {
   return { tasksPerSecond };
 }
 
+function withRatio({ newBefore = NaN, newAfter = NaN, ...m }: Metrics): Metrics {
+  const emptyTasksPerSecond = (newBefore + newAfter) / 2;
+  return { ...m, emptyTasksPerSecond, ratioToEmpty: (m['tasksPerSecond'] ?? NaN) / emptyTasksPerSecond };
+}
+
 export const w7: Workload = {
   title: (m) =>
     `w1 (${m['runs']?.toLocaleString('en-US')} runs) with ${m['finishedRuns']?.toLocaleString('en-US')} finished runs in the store`,
   sizes: [200_000, 1_000_000],
-  parts: { fill: measureFill, empty: measureEmpty, engine: measureFull },
-  derive: (bySize) => bySize.map((m) => ({ ...m, ratioToEmpty: (m['tasksPerSecond'] ?? NaN) / (m['emptyTasksPerSecond'] ?? NaN) })),
+  // A new store before and after: what the filling leaves to the disk, and a machine that gets slower, weigh on both sides.
+  parts: {
+    fill: measureFill,
+    newBefore: async (round) => ({ newBefore: await measureNew(round, 'before') }),
+    engine: measureFull,
+    newAfter: async (round) => ({ newAfter: await measureNew(round, 'after') }),
+  },
+  derive: (bySize) => bySize.map(withRatio),
   figures: [
     { metric: 'storeMb', label: 'the store before, MB' },
     { metric: 'emptyTasksPerSecond', label: 'tasks/s, new store' },

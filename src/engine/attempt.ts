@@ -287,7 +287,8 @@ export class Attempt {
     try {
       returned = this.host.invoke(this, code.body ?? noBody, input, context);
     } catch (error) {
-      returned = Promise.reject(error);
+      queueMicrotask(() => this.conclude(() => this.threw(code, context, error)));
+      return;
     }
     Promise.resolve(returned).then(
       (value) => this.conclude(() => this.returned(code, context, value)),

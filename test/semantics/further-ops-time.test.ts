@@ -1,5 +1,6 @@
 /** Idempotency keys, starts in the future, deadlines and timeouts, retries by rule, the cache. */
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { createEngine, isPawlError, task, workflow, type Run } from '../../src/index.ts';
 import { codeOf } from './further-ops-kit.ts';
 import { anyText, endAll, engineWith, flowOf, gate } from './capacity-kit.ts';
@@ -132,6 +133,18 @@ test.each([
   const engine = engineWith({ use: [echo] });
   expect(await codeOf(() => engine.start(echo, {}, { key: key as never }))).toMatch(/^(CONFIG|RUN|PAYLOAD)_/);
   expect((await engine.runs.list()).runs).toEqual([]);
+});
+
+test('startMany: of thousands the results stand in the order of the items, the refused ones among them', async () => {
+  const numbers = workflow({ name: 'numbers', input: z.object({ n: z.number().max(1_500) }) }, (w, input) => ({ n: input.n }));
+  const engine = createEngine({ store: 'sqlite::memory:', use: [numbers] });
+  await engine.work();
+  const items = Array.from({ length: 1_700 }, (_, i) => ({ input: { n: (i * 7) % 1_700 } }));
+  const results = await engine.startMany(numbers, items);
+  expect(results.map(({ error }) => error?.code ?? 'ok')).toEqual(items.map(({ input }) => (input.n > 1_500 ? 'RUN_INPUT_INVALID' : 'ok')));
+  const at = [0, 499, 500, 999, 1_000, 1_699].filter((i) => (items[i]?.input.n ?? 0) <= 1_500);
+  for (const i of at) expect(await results[i]?.run?.result()).toEqual({ n: items[i]?.input.n });
+  await engine.close();
 });
 
 test('startMany: each item its own result; a key twice among them gives one run, or a conflict', async () => {

@@ -6,7 +6,7 @@ import type { ClaimedRun, ClaimedTask, ClaimRequest, CommitResult } from '../sto
 import { STATE_FORMAT } from './driver.ts';
 import { Granter, type Granted, type Slots } from './grants.ts';
 import type { LimitBook } from './limits.ts';
-import { readFacts, readTask, type Row } from './rows.ts';
+import { readFacts, readTask, type Row, type Value } from './rows.ts';
 import { FIRST_LANE } from './statements-limits.ts';
 import type { Statements } from './statements.ts';
 import type { TaskWriter } from './writes.ts';
@@ -124,7 +124,7 @@ export class Claimer {
       const definition = Number(row['definition']);
       const claimable = request.definitions.get(definition);
       if (claimable === undefined || this.isPaused(request, claimable.firstBody + (claimable.roots[0] ?? 0))) continue;
-      for (const { id, rank } of this.sql.unclaimedRuns.all(definition, STATE_FORMAT, limit)) {
+      for (const [id, rank] of listed(this.sql.unclaimedRuns.all(definition, STATE_FORMAT, limit))) {
         found.push({ kind: 'run', run: Number(id), rank: Number(rank), definition, node: -1, item: -1 });
       }
     }
@@ -134,7 +134,7 @@ export class Claimer {
         break;
       }
       if (!request.bodies.has(Number(row['body'])) || this.isPaused(request, Number(row['body']))) continue;
-      for (const { run, node, item, rank } of this.sql.queuedTasks.all(Number(row['body']), STATE_FORMAT, limit)) {
+      for (const [run, node, item, rank] of listed(this.sql.queuedTasks.all(Number(row['body']), STATE_FORMAT, limit))) {
         found.push({ kind: 'task', run: Number(run), node: Number(node), item: Number(item), rank: Number(rank), definition: -1 });
       }
     }
@@ -192,7 +192,7 @@ export class Claimer {
       rows.set(run, undefined);
       left -= definitions.get(definition)?.roots.length ?? 0;
     }
-    for (const row of this.sql.claimRuns.all(worker, JSON.stringify(ids))) rows.set(Number(row['id']), row);
+    for (const values of listed(this.sql.claimRuns.all(worker, JSON.stringify(ids)))) rows.set(Number(values[0]), claimedRow(values));
   }
 
   private claimRun(
@@ -246,5 +246,34 @@ function rootTask(facts: RunFacts, node: number): QueuedTask {
     phase: 'body',
     next: 'start',
     expiresAt: null,
+  };
+}
+
+const listed = (rows: readonly unknown[]): readonly (readonly Value[])[] => rows as readonly (readonly Value[])[];
+
+/** In the order of `claimRuns`. */
+function claimedRow(values: readonly Value[]): Row {
+  return {
+    uid: values[1] ?? null,
+    status: values[2] ?? null,
+    generation: values[3] ?? null,
+    rev: values[4] ?? null,
+    rank: values[5] ?? null,
+    accepted_at: values[6] ?? null,
+    start_at: values[7] ?? null,
+    deadline_at: values[8] ?? null,
+    traceparent: values[9] ?? null,
+    due_at: values[10] ?? null,
+    input: values[11] ?? null,
+    flow: values[12] ?? null,
+    parent: values[13] ?? null,
+    parent_node: values[14] ?? null,
+    parent_item: values[15] ?? null,
+    parent_generation: values[16] ?? null,
+    parent_name: values[17] ?? null,
+    parent_kind: values[18] ?? null,
+    tree: values[19] ?? null,
+    recall: values[20] ?? null,
+    completion: values[21] ?? null,
   };
 }
