@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { createEngine, workflow, type Engine, type Registrable } from '../../src/index.ts';
+import { createEngine, NonRetryableError, workflow, type Engine, type Registrable } from '../../src/index.ts';
 import { folder } from '../store/kit.ts';
 import { silent } from './kit.ts';
 
@@ -90,5 +90,82 @@ describe('a quarantined run that is failed', () => {
     await engine.quarantine.fail(id);
     const run = await engine.get(childId);
     await expect(run.result({ timeout: '5s' })).rejects.toMatchObject({ code: 'RUN_CANCELLED' });
+  });
+});
+
+describe('a parent that compensates', () => {
+  const log: string[] = [];
+  let hold: (() => void) | null = null;
+  const done = workflow({ name: 'child' }, (w) => {
+    w.run('book', {}, () => 1, {
+      compensate: () =>
+        new Promise<void>((resolve) => {
+          hold = () => {
+            log.push('undone');
+            resolve();
+          };
+        }),
+    });
+  });
+  const failing = workflow({ name: 'parent' }, (w) => {
+    const booked = w.run(done, undefined);
+    w.run(
+      'last',
+      {},
+      () => {
+        throw new NonRetryableError('for good');
+      },
+      { after: [booked] },
+    );
+  });
+  const held = async (): Promise<void> => {
+    for await (const _ of ticks()) if (hold !== null) return;
+  };
+  const aside = (name: string): string => `UPDATE runs SET quarantined = 'spoilt', wake_at = NULL, owner = NULL, rev = rev + 1
+    WHERE definition = (SELECT id FROM definitions WHERE workflow = '${name}')`;
+
+  test('goes on when its child, set aside while it was to be undone, is released', async () => {
+    const at = file();
+    const first = open(at.file, done, failing);
+    await first.work({ drainOn: [] });
+    const { id } = await first.start(failing);
+    await held();
+    await first.close();
+    hold = null;
+    // As if the parent had asked, and nobody had begun.
+    at.sql(`${aside('child')};
+      UPDATE runs SET status = 6, recall = 3, completion = 1, flow = NULL, finished_at = accepted_at WHERE parent IS NOT NULL;
+      DELETE FROM tasks WHERE run = 2 AND node = 1`);
+    const engine = open(at.file, done, failing);
+    await engine.work({ drainOn: [] });
+    const run = await engine.get(id);
+    await expect(run.result({ timeout: '600ms' })).rejects.toMatchObject({ code: 'RUN_TIMEOUT' });
+    await engine.quarantine.retry((await engine.runs.find('@last:child')).id);
+    await held();
+    (hold as (() => void) | null)?.();
+    await expect(run.result({ timeout: '5s' })).rejects.toMatchObject({ code: 'RUN_FAILED', details: { compensation: 'complete' } });
+    expect(log.splice(0)).toEqual(['undone']);
+  });
+
+  test('hears what its child has undone while it was set aside itself', async () => {
+    const at = file();
+    hold = null;
+    const first = open(at.file, done, failing);
+    await first.work({ drainOn: [] });
+    const { id } = await first.start(failing);
+    await held();
+    await first.close();
+    at.sql(aside('parent'));
+    hold = null;
+    const engine = open(at.file, done, failing);
+    await engine.work({ drainOn: [] });
+    await held();
+    (hold as (() => void) | null)?.();
+    const child = await engine.runs.find('@last:child');
+    await expect(child.result({ timeout: '5s' })).resolves.toBeUndefined();
+    await engine.quarantine.retry(id);
+    const run = await engine.get(id);
+    await expect(run.result({ timeout: '5s' })).rejects.toMatchObject({ code: 'RUN_FAILED', details: { compensation: 'complete' } });
+    expect(log.splice(0)).toEqual(['undone']);
   });
 });
