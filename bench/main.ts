@@ -1,33 +1,29 @@
 /**
- * The benchmark: `npm run bench`, `-- --json`, `-- --only w1,w2`, `-- --runs 5`, `-- --size w1=2000`. Every round of every workload is a process
+ * The benchmark: `npm run bench`, `-- --json`, `-- --only w1,w2`, `-- --runs 5`, `-- --size w1=2000`, `-- --keep file`. Every round of every workload is a process
  * of its own with a folder of its own. stdout carries the answer, stderr the progress.
  */
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { appendFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { measure } from './measure.ts';
 import { asJson, asTable, type Result } from './report.ts';
-import { median, type Metrics, type Workload } from './workload.ts';
 import { workloads } from './workloads.ts';
 
-/** A round that takes longer hangs. */
-const ROUND_LIMIT_MS = 600_000;
-
-const USAGE = `usage: npm run bench -- [--json] [--only w1,w2] [--runs repetitions] [--size w1=2000,w4=1000,w4=10000]`;
+const USAGE = `usage: npm run bench -- [--json] [--keep file] [--only w1,w2] [--runs repetitions] [--size w1=2000,w4=1000,w4=10000]`;
 
 interface Wanted {
   readonly names: readonly string[];
   readonly repetitions: number;
   readonly sizes: ReadonlyMap<string, readonly number[]>;
   readonly json: boolean;
+  /** Where a line with the figures is added. */
+  readonly keep: string | undefined;
 }
 
 function wanted(): Wanted {
   const { values } = parseArgs({
     options: {
       json: { type: 'boolean', default: false },
+      keep: { type: 'string' },
       only: { type: 'string' },
       runs: { type: 'string', default: '3' },
       size: { type: 'string' },
@@ -41,7 +37,7 @@ function wanted(): Wanted {
   }
   for (const name of [...names, ...sizes.keys()])
     if (!Object.hasOwn(workloads, name)) throw new Error(`there is no workload ${name}; ${USAGE}`);
-  return { names, repetitions: count(values.runs), sizes, json: values.json };
+  return { names, repetitions: count(values.runs), sizes, json: values.json, keep: values.keep };
 }
 
 function count(text = ''): number {
@@ -49,79 +45,17 @@ function count(text = ''): number {
   return Number(text);
 }
 
-const base = mkdtempSync(join(tmpdir(), 'pawl-bench-'));
-process.once('exit', () => rmSync(base, { recursive: true, force: true }));
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
-
-async function round(workload: string, part: string, size: number): Promise<Metrics> {
-  const folder = join(base, `${workload}-${part}-${size}`);
-  mkdirSync(folder, { mode: 0o700 });
-  try {
-    return await inProcess([workload, part, String(size), folder]);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-function inProcess(args: readonly string[]): Promise<Metrics> {
-  const file = fileURLToPath(import.meta.resolve('./round.ts'));
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [file, ...args], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      timeout: ROUND_LIMIT_MS,
-      killSignal: 'SIGKILL',
-    });
-    const abandon = (): boolean => child.kill('SIGKILL');
-    process.once('exit', abandon);
-    let output = '';
-    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    child.once('error', reject);
-    child.once('close', (code, signal) => {
-      process.off('exit', abandon);
-      if (code === 0) resolve(JSON.parse(output) as Metrics);
-      else reject(new Error(`the round ${args.slice(0, 3).join(' ')} ended with ${signal ?? `exit code ${code}`}`));
-    });
-  });
-}
-
-async function repetition(name: string, workload: Workload, sizes: readonly number[]): Promise<readonly Metrics[]> {
-  const bySize: Metrics[] = [];
-  for (const size of sizes) {
-    let metrics: Metrics = {};
-    for (const part of Object.keys(workload.parts)) metrics = { ...metrics, ...(await round(name, part, size)) };
-    bySize.push(metrics);
-  }
-  return workload.derive?.(bySize) ?? bySize;
-}
-
-function medians(repetitions: readonly Metrics[]): Metrics {
-  const names = Object.keys(repetitions[0] ?? {});
-  return Object.fromEntries(names.map((name) => [name, rounded(median(repetitions.map((one) => one[name] ?? NaN)))]));
-}
-
-/** Five digits are more than the noise leaves meaning to; counts keep all of theirs. */
-const rounded = (value: number): number => (Number.isInteger(value) ? value : Number(value.toPrecision(5)));
-
-async function measure(name: string, { repetitions, sizes }: Wanted): Promise<Result[]> {
-  const workload = workloads[name];
-  if (workload === undefined) return [];
-  const wantedSizes = sizes.get(name) ?? workload.sizes;
-  const measured: (readonly Metrics[])[] = [];
-  for (let i = 1; i <= repetitions; i++) {
-    process.stderr.write(`${name}: repetition ${i} of ${repetitions}\n`);
-    measured.push(await repetition(name, workload, wantedSizes));
-  }
-  return wantedSizes.map((_, at) => {
-    const ofSize = measured.map((bySize) => bySize[at] ?? {});
-    return { workload: name, metrics: medians(ofSize), repetitions: ofSize };
-  });
-}
-
 try {
   const what = wanted();
   const results: Result[] = [];
-  for (const name of what.names) results.push(...(await measure(name, what)));
-  process.stdout.write(what.json ? `${asJson(results)}\n` : asTable(results));
+  for (const name of what.names) {
+    const workload = workloads[name];
+    if (workload !== undefined)
+      results.push(...(await measure(name, workload, { repetitions: what.repetitions, sizes: what.sizes.get(name) })));
+  }
+  const document = asJson(results);
+  if (what.keep !== undefined) appendFileSync(what.keep, `${JSON.stringify({ at: new Date().toISOString(), ...document })}\n`);
+  process.stdout.write(what.json ? `${JSON.stringify(document)}\n` : asTable(results));
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

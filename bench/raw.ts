@@ -46,6 +46,14 @@ export function rawLimit(options: { folder: string; runs: number; tasks: number;
   };
 }
 
+/** What a flush takes on a file of the store, alone. */
+export function flushOf(folder: string): Metrics {
+  const db = openDatabase({ path: `${folder}/flush.db`, durability: 'full', patienceMs: 10_000 });
+  const flushMs = measureFlush(prepareStatements(db));
+  db.close();
+  return { flushMs };
+}
+
 /** One commit of a single small row: what the disk takes, and little else. */
 function measureFlush(sql: Statements): number {
   const times = Array.from({ length: FLUSHES }, () => {

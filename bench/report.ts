@@ -3,23 +3,31 @@ import { availableParallelism } from 'node:os';
 import type { Figure, Metrics } from './workload.ts';
 import { workloads } from './workloads.ts';
 
-/** One workload at one size: what each repetition measured. */
+/** One workload at one size, in one variant: what each repetition measured. */
 export interface Result {
   readonly workload: string;
+  readonly engine: string;
+  readonly store: string;
+  /** An empty text where the workload has none. */
+  readonly variant: string;
   /** The median of each metric over the repetitions. */
   readonly metrics: Metrics;
   readonly repetitions: readonly Metrics[];
 }
 
-export function asJson(results: readonly Result[]): string {
+/** The document of `--json`; in its metrics numbers, and the name of the variant. */
+export function asJson(results: readonly Result[]): Readonly<Record<string, unknown>> {
   const machine = {
     cpus: availableParallelism(),
     node: process.versions.node,
     sqlite: process.versions.sqlite,
     platform: `${process.platform}-${process.arch}`,
   };
-  const rows = results.map(({ workload, metrics }) => ({ workload, engine: 'pawl', store: 'sqlite', metrics }));
-  return JSON.stringify({ v: 1, machine, commit: commit(), results: rows });
+  const rows = results.map(({ workload, engine, store, variant, metrics }) => {
+    const variants = workloads[workload]?.variants;
+    return { workload, engine, store, metrics: variants === undefined ? metrics : { [variants.metric]: variant, ...metrics } };
+  });
+  return { v: 1, machine, commit: commit(), results: rows };
 }
 
 /** With `-dirty` where the sources are not those of the commit; null outside a checkout. */
@@ -36,19 +44,19 @@ export function asTable(results: readonly Result[]): string {
   return `${[head, ...results.map(block)].join('\n\n')}\n`;
 }
 
-function block({ workload, metrics, repetitions }: Result): string {
+function block(result: Result): string {
+  const { workload, metrics, variant, repetitions } = result;
   const known = workloads[workload];
-  const title = `${workload}  ${known?.title(metrics) ?? ''}; median of ${repetitions.length} (least – most)`;
-  const rows = (known?.figures ?? []).map((figure) => row(figure, metrics, repetitions));
-  return [title, ...rows].join('\n');
+  const title = `${workload}  ${known?.title(metrics, variant) ?? ''}; median of ${repetitions.length} (least – most)`;
+  return [title, ...(known?.figures ?? []).map((figure) => row(figure, result))].join('\n');
 }
 
-function row(figure: Figure, metrics: Metrics, repetitions: readonly Metrics[]): string {
+function row(figure: Figure, { metrics, variant, repetitions }: Result): string {
   const { metric, label, digits = 0, target } = figure;
   const text = (value: number): string => value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
   const value = metrics[metric] ?? NaN;
   const all = repetitions.map((one) => one[metric] ?? NaN);
   const spread = all.length < 2 ? '' : `${text(Math.min(...all))} – ${text(Math.max(...all))}`;
-  const verdict = target === undefined ? '' : `target ${target.text}: ${target.holds(value, metrics) ? 'met' : 'MISSED'}`;
+  const verdict = target === undefined ? '' : `target ${target.text}: ${target.holds(value, metrics, variant) ? 'met' : 'MISSED'}`;
   return `    ${label.padEnd(34)} ${text(value).padStart(12)}   ${spread.padEnd(26)} ${verdict}`.trimEnd();
 }

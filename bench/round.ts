@@ -1,7 +1,8 @@
-/** One round of one part of a workload, in a process of its own: `node bench/round.ts w1 engine 10000 <folder>`; its metrics go to stdout as JSON. */
+/** One round of one part of a workload, in a process of its own: `node bench/round.ts w1 engine 10000 <folder> [variant]`; its metrics go to stdout as JSON. */
 import { workloads } from './workloads.ts';
 
-const [workload = '', part = '', size = '', folder = ''] = process.argv.slice(2);
-const measure = workloads[workload]?.parts[part];
+const [name = '', part = '', size = '', folder = '', variant = ''] = process.argv.slice(2);
+const workload = workloads[name];
+const measure = workload?.parts[part] ?? workload?.before?.[part];
 if (measure === undefined || folder === '') throw new Error(`no such round: ${process.argv.slice(2).join(' ')}`);
-process.stdout.write(JSON.stringify(await measure({ folder, size: Number(size) })));
+process.stdout.write(JSON.stringify(await measure({ folder, size: Number(size), variant })));

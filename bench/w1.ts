@@ -1,20 +1,19 @@
 import { task, workflow, type Engine } from '../src/index.ts';
 import { rawLimit } from './raw.ts';
-import { CONCURRENCY, mustBe, workingEngine, type Metrics, type Round, type Workload } from './workload.ts';
+import { CONCURRENCY, mustBe, TASKS_PER_RUN, workingEngine, type Metrics, type Round, type Workload } from './workload.ts';
 
 /** Throughput: runs of a chain of 3, all submitted up front, against the raw limit of the store right before. */
-const TASKS = 3;
 const WARM_UP_RUNS = 1_000;
 
 const step = task({ name: 'step', run: async (input: { readonly n: number }) => ({ n: input.n + 1 }) });
 
-const chain = workflow({ name: 'chain-of-3' }, (w) => {
+export const chain = workflow({ name: 'chain-of-3' }, (w) => {
   const a = w.run(step, { n: 0 }, { id: 'a' });
   const b = w.run(step, a, { id: 'b' });
   return w.run(step, b, { id: 'c' });
 });
 
-async function submitAll(engine: Engine, count: number): Promise<void> {
+export async function submitAll(engine: Engine, count: number): Promise<void> {
   const started = await engine.startMany(
     chain,
     Array.from({ length: count }, () => ({ input: undefined })),
@@ -25,25 +24,26 @@ async function submitAll(engine: Engine, count: number): Promise<void> {
       return run.result();
     }),
   );
-  for (const output of outputs) mustBe(output, { n: TASKS }, 'the output of a run');
+  for (const output of outputs) mustBe(output, { n: TASKS_PER_RUN }, 'the output of a run');
 }
 
-async function measureEngine({ folder, size }: Round): Promise<Metrics> {
+export async function throughput({ folder, size }: Pick<Round, 'folder' | 'size'>): Promise<Metrics> {
   const engine = await workingEngine(folder, [chain]);
   await submitAll(engine, Math.min(size, WARM_UP_RUNS));
   const startMs = performance.now();
   await submitAll(engine, size);
   const seconds = (performance.now() - startMs) / 1_000;
   await engine.close();
-  return { runs: size, concurrency: CONCURRENCY, runsPerSecond: size / seconds, tasksPerSecond: (size * TASKS) / seconds };
+  return { runs: size, concurrency: CONCURRENCY, runsPerSecond: size / seconds, tasksPerSecond: (size * TASKS_PER_RUN) / seconds };
 }
 
 export const w1: Workload = {
-  title: (m) => `${m['runs']?.toLocaleString('en-US')} runs of a chain of ${TASKS}, submitted up front, concurrency ${m['concurrency']}`,
+  title: (m) =>
+    `${m['runs']?.toLocaleString('en-US')} runs of a chain of ${TASKS_PER_RUN}, submitted up front, concurrency ${m['concurrency']}`,
   sizes: [10_000],
   parts: {
-    raw: async ({ folder, size }) => rawLimit({ folder, runs: size, tasks: TASKS, warmUpRuns: Math.min(size, WARM_UP_RUNS) }),
-    engine: measureEngine,
+    raw: async ({ folder, size }) => rawLimit({ folder, runs: size, tasks: TASKS_PER_RUN, warmUpRuns: Math.min(size, WARM_UP_RUNS) }),
+    engine: throughput,
   },
   derive: (bySize) => bySize.map((m) => ({ ...m, ratioToRaw: (m['tasksPerSecond'] ?? NaN) / (m['rawLimitTasksPerSecond'] ?? NaN) })),
   figures: [

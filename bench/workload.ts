@@ -3,11 +3,15 @@ import { createEngine, type Engine, type Registrable } from '../src/index.ts';
 /** What a workload measured: numbers under the names of the JSON output. Units stand at the end of the name. */
 export type Metrics = Readonly<Record<string, number>>;
 
-/** One measurement in a process of its own. `folder` is empty and removed afterwards. */
+/** One measurement in a process of its own. `folder` is empty at the first part of a repetition, shared by all its parts, and then removed. */
 export interface Round {
   readonly folder: string;
   readonly size: number;
+  /** Which of the workload's variants, or an empty text. */
+  readonly variant: string;
 }
+
+export type Part = (round: Round) => Metrics | Promise<Metrics>;
 
 /** One line of the table. */
 export interface Figure {
@@ -15,22 +19,31 @@ export interface Figure {
   readonly label: string;
   /** Digits behind the point. */
   readonly digits?: number;
-  readonly target?: { readonly text: string; readonly holds: (value: number, metrics: Metrics) => boolean };
+  readonly target?: { readonly text: string; readonly holds: (value: number, metrics: Metrics, variant: string) => boolean };
 }
 
 export interface Workload {
-  readonly title: (metrics: Metrics) => string;
+  readonly title: (metrics: Metrics, variant: string) => string;
   /** How much of it: runs, tasks or items; each size is a result of its own. */
   readonly sizes: readonly number[];
+  /** What differs otherwise, and the name of that among the metrics; each is a result of its own. */
+  readonly variants?: { readonly metric: string; readonly values: readonly string[] };
+  /** Measured once per repetition, before its parts and at its first size: what they are compared with. */
+  readonly before?: Readonly<Record<string, Part>>;
   /** What one repetition consists of, in this order, each in a fresh process. */
-  readonly parts: Readonly<Record<string, (round: Round) => Promise<Metrics>>>;
+  readonly parts: Readonly<Record<string, Part>>;
+  /** Options of Node for these processes. */
+  readonly nodeOptions?: readonly string[];
   /** What follows from one repetition: its metrics by size, in the order of the sizes. */
-  readonly derive?: (bySize: readonly Metrics[]) => readonly Metrics[];
+  readonly derive?: (bySize: readonly Metrics[], variant: string) => readonly Metrics[];
   readonly figures: readonly Figure[];
 }
 
 /** Slots of the engine under test: performance.md, "Workloads". */
 export const CONCURRENCY = 100;
+
+/** Of the short runs of w1, w5, w6 and w7. */
+export const TASKS_PER_RUN = 3;
 
 /** An engine that works, on a new file with default durability (`synchronous=FULL`). */
 export async function workingEngine(folder: string, use: readonly Registrable[]): Promise<Engine> {

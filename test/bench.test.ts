@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +18,7 @@ function bench(...args: string[]): { status: number | null; stdout: string; stde
     cwd: root,
     encoding: 'utf8',
     env: { ...process.env, TMPDIR: temp },
-    timeout: 60_000,
+    timeout: 230_000,
   });
   return { status, stdout, stderr };
 }
@@ -62,6 +62,55 @@ describe('the benchmark', () => {
       ],
     });
     for (const { metrics } of answer.results) for (const value of Object.values(metrics)) expect(value).toBeGreaterThan(0);
+    expect(readdirSync(temp)).toEqual([]);
+  });
+
+  test('measures every workload, each in all its variants', { timeout: 240_000 }, () => {
+    const names = ['w3', 'w4', 'w5', 'w6', 'w7', 'w8', 'w10', 'w11'];
+    const sizes = 'w3=20,w4=30,w5=20,w6=1,w7=50,w8=64,w10=30,w11=1';
+    const history = join(temp, 'history.jsonl');
+    const { status, stdout, stderr } = bench('--json', '--keep', history, '--runs', '1', '--only', names.join(','), '--size', sizes);
+    expect({ status, stderr }).toEqual({
+      status: 0,
+      stderr: names.map((name) => `${name}: repetition 1 of 1\n`).join(''),
+    });
+    const answer = JSON.parse(stdout) as { results: { workload: string; metrics: Record<string, unknown> }[] };
+    const edges = { perTaskFirstUs: some, perTaskLastUs: some };
+    const ofPattern = { concurrency: 100, metgUs: some, flushMs: some, metgToFlush: some };
+    const ofBound = { w1TasksPerSecond: some, flushMs: some, boundMs: some, ratioToBound: some };
+    const ofFile = { runs: 1, concurrency: 100, makespanMs: some, tasksPerSecond: some, ...ofBound };
+    expect(answer.results.map(({ workload, metrics }) => [workload, metrics])).toEqual([
+      ['w3', { tasks: 20, concurrency: 100, totalMs: some, ...edges, lastToFirst: some }],
+      ['w4', { items: 30, concurrency: 100, totalMs: some, perItemUs: some, ...edges, growth: some, peakMb: some }],
+      ['w5', { runs: 20, concurrency: 100, recoveryMs: some, bodiesBeforeKill: some, inFlight: some, repeated: some, lost: 0 }],
+      ['w6', { runs: 1, concurrency: 100, peakRssMb: some, bytesPerRun: some, coldStartMs: some, packages: some, installedMb: some }],
+      [
+        'w7',
+        {
+          runs: 50,
+          finishedRuns: 50,
+          concurrency: 100,
+          storeMb: some,
+          emptyTasksPerSecond: some,
+          tasksPerSecond: some,
+          ratioToEmpty: some,
+        },
+      ],
+      ['w8', { pattern: 'chain', width: 64, levels: 1, tasks: 64, ...ofPattern }],
+      ['w8', { pattern: 'stencil', width: 64, levels: 1, tasks: 64, ...ofPattern }],
+      ['w8', { pattern: 'fan', width: 64, levels: 2, tasks: 65, ...ofPattern }],
+      ['w8', { pattern: 'single', width: 1, levels: 64, tasks: 64, ...ofPattern }],
+      ['w10', { runs: 30, concurrency: 100, seconds: some, statementsPerSecond: some, cpuPercent: some }],
+      ['w11', { file: '1000genome-chameleon-2ch-100k-001', tasks: 52, levels: 3, ...ofFile }],
+      ['w11', { file: 'blast-chameleon-small-001', tasks: 43, levels: 3, ...ofFile }],
+      ['w11', { file: 'helloworld-forkjoin-10-chameleon', tasks: 10, levels: 3, ...ofFile }],
+      ['w11', { file: 'rnaseq-dirt02-001', tasks: 197, levels: 10, ...ofFile }],
+    ]);
+    // What a history keeps is what was printed, and when.
+    const kept = readFileSync(history, 'utf8');
+    expect(kept.split('\n')).toHaveLength(2);
+    expect(JSON.parse(kept)).toEqual({ at: expect.stringMatching(/^\d{4}-/) as string, ...answer });
+    rmSync(history);
     expect(readdirSync(temp)).toEqual([]);
   });
 
