@@ -43,6 +43,19 @@ const ask = (over: Partial<PruneRequest> = {}): PruneRequest => ({
   ...over,
 });
 
+/** Until nothing is left: how much goes in one transaction is a matter of time too. */
+async function pruneAll(
+  store: Store,
+  request: Parameters<Store['care']['prune']>[0],
+): Promise<{ runs: number; rows: number; more: boolean }> {
+  const all = { runs: 0, rows: 0, more: true };
+  while (all.more) {
+    const { runs, rows, more } = await store.care.prune(request);
+    Object.assign(all, { runs: all.runs + runs, rows: all.rows + rows, more });
+  }
+  return all;
+}
+
 /** What every store must do for those who look after it. */
 export function careConformance(kind: string, newPlace: () => Promise<Place>): void {
   describe(`care of ${kind}:`, () => {
@@ -110,17 +123,17 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         const young = await ended(T0 + 60 * DAY);
         expect(await store.care.prunable(ask({ failedBefore: T0 }))).toBe(1);
         const failed = (await store.listRuns({ limit: 9, statuses: ['failed'] }))[0];
-        expect(await store.care.prune(ask({ failedBefore: T0 }))).toMatchObject({ runs: 1, more: false });
+        expect(await pruneAll(store, ask({ failedBefore: T0 }))).toMatchObject({ runs: 1, more: false });
         expect(await idsLeft()).toEqual([failed?.run, young.run]);
-        expect(await store.care.prune(ask())).toMatchObject({ runs: 1, more: false });
-        expect(await store.care.prune(ask())).toEqual({ runs: 0, rows: 0, more: false });
+        expect(await pruneAll(store, ask())).toMatchObject({ runs: 1, more: false });
+        expect(await pruneAll(store, ask())).toEqual({ runs: 0, rows: 0, more: false });
         expect(await idsLeft()).toEqual([young.run]);
       });
 
       test('deletes nothing of a class whose instant is null', async () => {
         await ended(T0);
         await ended(T0, {}, 'failed');
-        expect(await store.care.prune(ask({ failedBefore: null, finishedBefore: null }))).toEqual({ runs: 0, rows: 0, more: false });
+        expect(await pruneAll(store, ask({ failedBefore: null, finishedBefore: null }))).toEqual({ runs: 0, rows: 0, more: false });
         expect(await idsLeft()).toHaveLength(2);
       });
 
@@ -128,7 +141,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         const open = await started(store, chain, { lease: { token: ++tokens, worker: 1 } });
         const aside = await ended(T0);
         await store.quarantine(aside.run, 'cannot be read', [], T0);
-        expect((await store.care.prune(ask())).runs).toBe(0);
+        expect((await pruneAll(store, ask())).runs).toBe(0);
         expect(await idsLeft()).toEqual([open.run, aside.run]);
       });
 
@@ -140,7 +153,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
             INSERT INTO steps SELECT run, node, item, 1, 's', 'step', NULL, NULL, '1', 1 FROM tasks WHERE run = ${run};
             INSERT INTO parked (run, node, item, token, outcome, at) VALUES (${run}, 0, 0, 1, '{}', 1)`);
         }
-        const { rows } = await store.care.prune(ask());
+        const { rows } = await pruneAll(store, ask());
         expect(rows).toBe(1 + 31 + 1 + 31 + 31 + 1);
         expect(await store.tasksOf(gone.run, true)).toEqual([]);
         expect(await store.attemptsOf({ run: gone.run, node: 0, item: 3 })).toEqual([]);
@@ -178,13 +191,13 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         const again = async (): Promise<unknown> =>
           (await store.commit(batch({ now: T0, starts: [await newStart(store, single, { key })] }))).starts[0];
         expect(await again()).toMatchObject({ created: false, run: first.run });
-        await store.care.prune(ask());
+        await pruneAll(store, ask());
         expect(await again()).toEqual({ created: true });
 
         const until = { value: 'u', inputHash: 'h', until: T0 + 1 };
         await ended(T0, { key: until });
         const holder = await started(store, single, { at: T0 + 60 * DAY, key: { ...until, until: 'kept' } });
-        expect((await store.care.prune(ask())).runs).toBe(1);
+        expect((await pruneAll(store, ask())).runs).toBe(1);
         const [met] = (await store.commit(batch({ now: T0, starts: [await newStart(store, single, { key: until })] }))).starts;
         expect(met).toMatchObject({ created: false, run: holder.run });
       });
@@ -193,7 +206,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
         const here = await ended(T0);
         const other = await place.connect();
         const [seen] = await other.load([{ run: here.run, items: [] }]);
-        await store.care.prune(ask());
+        await pruneAll(store, ask());
         const late = noChanges();
         for (const [at, epoch] of [
           [store, here.epoch],
@@ -247,7 +260,9 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
 
       test('does no more in one transaction than it may', async () => {
         for (let i = 0; i < 20; i++) await ended(T0);
-        const first = await store.care.pruneJournal({ before: T0 + DAY, rows: 10 });
+        let first = await store.care.pruneJournal({ before: T0 + DAY, rows: 10 });
+        // On a machine that is busy its time may be over before its first row.
+        while (first.rows === 0 && first.more) first = await store.care.pruneJournal({ before: T0 + DAY, rows: 10 });
         expect(first.more).toBe(true);
         expect(first.rows).toBeLessThan(10);
         expect(first.rows).toBeGreaterThan(0);
@@ -379,7 +394,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
 
       test('keeps the audit for ever where it is asked to, and of a run that was pruned', async () => {
         await actAt(T0, 'a');
-        expect((await store.care.prune(ask())).runs).toBe(1);
+        expect((await pruneAll(store, ask())).runs).toBe(1);
         expect(await store.care.pruneActs({ now: 0, auditBefore: null, requestsBefore: T0, workersBefore: null, rows: 9 })).toEqual({
           entries: 0,
           more: false,
@@ -476,7 +491,7 @@ export function careConformance(kind: string, newPlace: () => Promise<Place>): v
           (await on.commit(batch({ starts: [await newStart(on, there, { key })] }))).starts[0];
         expect(await met(target, here)).toMatchObject({ created: false, run });
 
-        await target.care.prune(ask());
+        await pruneAll(target, ask());
         expect(await met(target, here)).toEqual({ created: true });
         const again = await into(document);
         const holder = await met(target, here);

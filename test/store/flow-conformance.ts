@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { advance, takeMore } from '../../src/core/kernel/advance.ts';
-import type { Changes } from '../../src/core/kernel/changes.ts';
+import { noChanges, type Changes } from '../../src/core/kernel/changes.ts';
 import { compileGraph, type CompiledGraph } from '../../src/core/kernel/compile.ts';
-import { NO_FLOW } from '../../src/core/kernel/run-state.ts';
+import { NO_FLOW, type LinkKind } from '../../src/core/kernel/run-state.ts';
 import type { RunEvent } from '../../src/core/kernel/turn.ts';
 import { task, workflow } from '../../src/index.ts';
 import { stateFromRows } from '../../src/engine/cache.ts';
@@ -15,6 +15,9 @@ const undone = workflow({ name: 'undone', input: anything<{ list: number[] }>() 
   const m = w.map(input.list, item, (n) => ({ n }), { compensate: () => undefined });
   const a = w.run('a', {}, () => 1, { compensate: () => undefined });
   w.run('last', { m, a }, () => 1);
+});
+const saga = workflow({ name: 'saga' }, (w) => {
+  w.run('a', {}, () => 1, { compensate: () => undefined, retry: { maxAttempts: 1 } });
 });
 const again = workflow({ name: 'again', retry: { maxAttempts: 2, initial: '1m', jitter: 'none' } }, (w) => {
   w.run('a', {}, () => 1, { retry: { maxAttempts: 1 } });
@@ -150,6 +153,58 @@ export function flowConformance(kind: string, newPlace: () => Promise<Place>): v
       await end(held, defined, 'a.compensate', true, T0 + 2);
       await end(held, defined, 'item.compensate', true, T0 + 3, 1);
       expect(await store.runRow(held.run)).toMatchObject({ status: 'cancelled' });
+    });
+
+    test('what of the children of a run is to be undone: what is open first, then what succeeded last', async () => {
+      const defined = await define(saga);
+      const top = await started(store, defined);
+      const kid = (kind: LinkKind) =>
+        started(store, defined, {
+          parent: { run: top.run, node: 0, item: -1, generation: 1, name: null, kind, tree: top.run, recalled: false, completion: null },
+        });
+      const of = { run: top.run, tree: top.run };
+      const kin = (...without: Held[]) =>
+        store.kinOf(
+          of,
+          without.map(({ run }) => run),
+        );
+      let last = 0;
+      /** With its end its parent gives it its place. */
+      const succeeded = async (kind: LinkKind): Promise<Held> => {
+        const held = await kid(kind);
+        await end(held, defined, 'a', true, T0 + 1);
+        last = kind === 'detached' ? last : last + 1;
+        if (kind !== 'detached') await store.commit(batch({ now: T0 + 1, runs: [runWrite(held, { ...noChanges(), completion: last })] }));
+        return held;
+      };
+      await succeeded('detached');
+      const a = await succeeded('child');
+      const b = await succeeded('body');
+      const c = await kid('item');
+      expect(await kin()).toEqual({ open: { run: c.run, isAsked: false }, due: { run: b.run, completion: 2 }, incomplete: false });
+      expect(await kin(c)).toEqual({ open: null, due: { run: b.run, completion: 2 }, incomplete: false });
+      expect(await kin(b, c)).toMatchObject({ due: { run: a.run, completion: 1 } });
+      await end(c, defined, 'a', true, T0 + 1);
+      await store.commit(batch({ now: T0 + 1, runs: [runWrite(c, { ...noChanges(), completion: 3 })] }));
+      expect(await kin()).toEqual({ open: null, due: { run: c.run, completion: 3 }, incomplete: false });
+
+      const asks = { ...noChanges(), undo: c.run };
+      await store.commit(batch({ now: T0 + 2, runs: [runWrite(top, asks)] }));
+      expect((await store.due(T0 + 2, 9)).runs).toEqual([{ run: c.run, event: 'undo', dueAt: T0 + 2 }]);
+      expect((await kin()).open).toEqual({ run: c.run, isAsked: true });
+      await apply(c, defined, T0 + 3, { type: 'undo' });
+      expect((await store.due(T0 + 3, 9)).runs).toEqual([]);
+      expect(await kin()).toEqual({ open: { run: c.run, isAsked: true }, due: { run: b.run, completion: 2 }, incomplete: false });
+      expect((await store.runRow(c.run))?.compensation).toBe('running');
+      await end(c, defined, 'a.compensate', false, T0 + 4);
+      expect(await store.runRow(c.run)).toMatchObject({ status: 'failed', compensation: 'incomplete' });
+      expect(await kin()).toEqual({ open: null, due: { run: b.run, completion: 2 }, incomplete: false });
+      for (const held of [b, a]) {
+        await apply(held, defined, T0 + 5, { type: 'undo' });
+        await end(held, defined, 'a.compensate', true, T0 + 6);
+        expect(await store.runRow(held.run)).toMatchObject({ status: 'success', compensation: 'complete' });
+      }
+      expect(await kin()).toEqual({ open: null, due: null, incomplete: true });
     });
 
     test('what a run remembers that is none of it sets the run aside, and no other', async () => {

@@ -14,6 +14,7 @@ import {
   type RunningTask,
   type RunState,
   type TaskState,
+  type ParentLink,
 } from '../../src/core/kernel/run-state.ts';
 import { task, workflow, type Schema } from '../../src/index.ts';
 import {
@@ -95,6 +96,7 @@ export interface StartOver extends Partial<Omit<StartWrite, 'state' | 'changes'>
   readonly input?: string | null;
   readonly startAt?: number | null;
   readonly deadlineAt?: number | null;
+  readonly parent?: ParentLink | null;
   /** Claims every root at once, under these tokens. */
   readonly lease?: { readonly token: number; readonly worker: number };
 }
@@ -108,6 +110,7 @@ export async function newStart(store: Store, { stored, graph }: Defined, over: S
     input = null,
     startAt = null,
     deadlineAt = null,
+    parent = null,
     lease,
     ...rest
   } = over;
@@ -117,6 +120,7 @@ export async function newStart(store: Store, { stored, graph }: Defined, over: S
     rev: 1,
     status: startAt === null ? 'running' : 'scheduled',
     resumeTo: null,
+    parent,
     rank,
     startAt,
     acceptedAt: at,
