@@ -45,7 +45,12 @@ describe('a planted fault is found', () => {
   test.each(CONTROLS)(
     '$name',
     async (control) => {
-      const { found, report } = await runControl(control);
+      let { found, report } = await runControl(control);
+      // A fault that shows by chance, and less often where the machine is slow, has more than one chance to.
+      for (let more = 1; !found && more < 4; more++) {
+        rmSync(report.folder, { recursive: true });
+        ({ found, report } = await runControl(control, seed()));
+      }
       const rules = [...new Set(report.violations.map(({ rule }) => rule))];
       expect(found, `violated were: ${rules.join(', ')}`).toBe(true);
       rmSync(report.folder, { recursive: true });

@@ -106,9 +106,9 @@ const ROUND_MS = 5_000;
 const DRAIN_MS = 2_500;
 
 /** Whether the harness found the fault that was planted for it. */
-export async function runControl(control: Control): Promise<{ found: boolean; report: Report }> {
+export async function runControl(control: Control, seed = SEED): Promise<{ found: boolean; report: Report }> {
   return withSources(control.patch, async (src) => {
-    const options: TrialOptions & { seed: number } = { src, seed: SEED, drainMs: DRAIN_MS };
+    const options: TrialOptions & { seed: number } = { src, seed, drainMs: DRAIN_MS };
     const report =
       control.harness === 'kill'
         ? await kill({ ...options, ...control.kill, roundMs: ROUND_MS })
