@@ -21,8 +21,8 @@ export class Ends {
   private readonly follower: Follower;
   private readonly ports: Ports;
   private readonly waiters = new Map<number, Set<Waiter>>();
-  /** Waited for since the last look whether they are over already. */
-  private readonly unseen = new Set<number>();
+  /** Waited for since the last look whether they are over already; whom to tell that it failed. */
+  private unseen = new Map<number, (error: Error) => void>();
   private readonly rejects = new Set<(error: Error) => void>();
   private stopListening: (() => void) | null = null;
   private seen = 0;
@@ -50,7 +50,7 @@ export class Ends {
       this.rejects.add(refuse);
       this.add(run, waiter);
       // After the registration: an end between a look and a registration would be missed.
-      this.lookSoon(run);
+      this.lookSoon(run, refuse);
     });
   }
 
@@ -69,15 +69,23 @@ export class Ends {
   }
 
   /** Of all that begin to be waited for together the store is asked once. */
-  private lookSoon(run: number): void {
-    if (this.unseen.size === 0) queueMicrotask(() => void this.look().catch((error: Error) => this.refuseAll(error)));
-    this.unseen.add(run);
+  private lookSoon(run: number, refuse: (error: Error) => void): void {
+    if (this.unseen.size === 0) queueMicrotask(() => void this.look());
+    const before = this.unseen.get(run);
+    this.unseen.set(run, (error) => {
+      before?.(error);
+      refuse(error);
+    });
   }
 
   private async look(): Promise<void> {
-    const runs = [...this.unseen];
-    this.unseen.clear();
-    await this.ask(runs);
+    const asked = this.unseen;
+    this.unseen = new Map();
+    try {
+      await this.ask([...asked.keys()]);
+    } catch (error) {
+      for (const refuse of asked.values()) refuse(error as Error);
+    }
   }
 
   private async ask(runs: readonly number[]): Promise<void> {

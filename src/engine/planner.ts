@@ -73,9 +73,9 @@ export interface Plan {
   readonly steps: StepUnit[];
   /** Runs whose events the kernel could not take: their own data is at fault. */
   readonly broken: { readonly run: number; readonly units: readonly EventUnit[]; readonly error: unknown }[];
-  /** Runs that need the items of these maps before they can be decided. */
   /** Runs of workflows with a cache: what is kept may end tasks of them, before the rest of them is decided. */
   readonly lookups: Lookup[];
+  /** Runs that need the items of these maps before they can be decided. */
   readonly needItems: { readonly run: number; readonly nodes: readonly number[]; readonly units: RunUnits }[];
 }
 

@@ -161,3 +161,26 @@ test('what the kernel decided in memory is void where the store could not be rea
     await engine.close();
   }
 });
+
+test('who waits for a run already is not refused because a later look at another one fails', async () => {
+  const word = signal('word', z.string());
+  const one = workflow({ name: 'one' }, (w) => ({ said: w.wait(word, { key: 'k' }) }));
+  const engine = testEngine({ use: [one, word], logger: silent });
+  try {
+    const [first, second] = [await engine.start(one), await engine.start(one)];
+    const waiting = first.result();
+    await engine.settle();
+    const store = await engine.storeOf;
+    const endsOf = store.endsOf.bind(store);
+    let failures = 1;
+    store.endsOf = (runs) => (failures-- > 0 ? Promise.reject(new PawlError('STORE_IO', 'the disk failed')) : endsOf(runs));
+    const refused = Promise.allSettled([second.result(), second.result()]);
+    expect(await refused).toMatchObject([{ reason: { code: 'STORE_IO' } }, { reason: { code: 'STORE_IO' } }]);
+    await engine.send(word, { key: 'k', data: 'a' });
+    await engine.send(word, { key: 'k', data: 'b' });
+    await engine.settle();
+    expect(await waiting).toMatchObject({ said: expect.any(String) as string });
+  } finally {
+    await engine.close();
+  }
+});
