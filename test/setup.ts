@@ -1,10 +1,14 @@
 /**
- * Runs in every test file: whenever a store is closed, no run in it may be left open without something that would wake it, no task without
- * what it waits for, and no wait without its task. What a test breaks on purpose it says by `mayStrand`.
+ * Runs in every test file. Property tests take one seed, unless `PAWL_SEED` gives another: a check is the same each time it runs, and
+ * `npm run hunt` looks for more. And whenever a store is closed, no run in it may be left open without something that would wake it, no
+ * task without what it waits for, and no wait without its task. What a test breaks on purpose it says by `mayStrand`.
  */
+import fc from 'fast-check';
 import { afterEach, expect } from 'vitest';
 import { SqliteStore } from '../src/store/sqlite/store.ts';
 import { strandedRuns } from './support/stranded.ts';
+
+fc.configureGlobal({ seed: Number(process.env['PAWL_SEED'] ?? 20_261_123) });
 
 const found: string[] = [];
 const close = Object.getOwnPropertyDescriptor(SqliteStore.prototype, 'close')?.value as (this: SqliteStore) => Promise<void>;

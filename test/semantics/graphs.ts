@@ -376,9 +376,14 @@ function mapEnd(spec: Spec, map: MapSpec, specs: readonly Spec[], statusOf: (of:
   const failedItems = fails.filter((each) => !succeeds({ ...spec, unsafe: false }, each)).length;
   const items = { failedItems, okItems: count - failedItems };
   if (failedItems === 0 || map.settle) return { status: 'success', partial: false, ...items };
-  const { count: most, ratio } = map.tolerate ?? { count: 0 };
-  const isBreached = (most !== undefined && failedItems > most) || (ratio !== undefined && failedItems / count > ratio);
-  return { status: isBreached ? 'failed' : 'success', partial: !isBreached, ...items };
+  const isBeyond = isBeyondTolerance(map, failedItems, count);
+  return { status: isBeyond ? 'failed' : 'success', partial: !isBeyond, ...items };
+}
+
+/** Whether so many failed items fail this map: with nothing written down, one does. */
+export function isBeyondTolerance({ settle, tolerate }: MapSpec, failed: number, count: number): boolean {
+  const { count: most, ratio } = tolerate ?? { count: 0 };
+  return !settle && ((most !== undefined && failed > most) || (ratio !== undefined && failed / count > ratio));
 }
 
 function listLength(source: MapSpec['source'], specs: readonly Spec[], statusOf: (of: number) => TerminalStatus): number | null {

@@ -256,5 +256,5 @@ test('what an engine did, in the order of its journal, is what the sequential mo
   const count = async (...args: Parameters<typeof check>): Promise<void> => void (events += await check(...args));
   await fc.assert(fc.asyncProperty(graphs, fc.integer(), plans, count), { numRuns: RUNS });
   // A journal that tells of nothing would agree with anything.
-  expect(events).toBeGreaterThan(5 * RUNS);
+  expect(events).toBeGreaterThan(2 * RUNS);
 }, 120_000);

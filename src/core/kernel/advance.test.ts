@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { cases, expected, expectedOutcome, graphOf, idOf, outputOf, type Case } from '../../../test/semantics/graphs.ts';
+import { cases, expected, expectedOutcome, graphOf, idOf, isBeyondTolerance, outputOf, type Case } from '../../../test/semantics/graphs.ts';
 import { randomFrom, textOf, World } from '../../../test/semantics/world.ts';
 import { runRootCauses, rootCauses } from './outcome.ts';
-import type { RunFacts, RunningTask } from './run-state.ts';
+import type { EndedTask, RunFacts, RunningTask } from './run-state.ts';
 import { isTerminal } from './states.ts';
 import type { Outcome, RunEvent } from './turn.ts';
 
@@ -256,7 +256,7 @@ describe('cancel and deadline', () => {
       if (old !== undefined && isTerminal[old.status]) expect(row).toBe(old);
       else expect(row).toMatchObject({ status: 'cancelled', reason });
     }
-    const failed = world.ended().some((row) => row.status === 'failed' && row.item < 0 && !row.allowed);
+    const failed = world.ended().some((row) => (row.status === 'failed' && row.item < 0 && !row.allowed) || isFailedMap(world, given, row));
     if (ending.type === 'fail') expect(world.end).toMatchObject({ status: 'failed', reason });
     else expect(world.end).toMatchObject({ status: failed ? 'failed' : 'cancelled' });
     expect(world.end?.hasOutput).toBe(false);
@@ -266,6 +266,14 @@ describe('cancel and deadline', () => {
       row.status === 'running' && row.lease !== null ? [endOf(row, outcomeOf(given, row))] : [],
     );
     nothingChanges(world, late);
+  }
+
+  /** A map cut short when more of its items had failed than it tolerates: nothing excuses these failures. */
+  function isFailedMap(world: World, { specs }: Case, { node, item, status }: EndedTask): boolean {
+    const spec = specs[node];
+    if (item >= 0 || status !== 'cancelled' || spec?.map === undefined || spec.allow) return false;
+    const failed = world.ended().filter((row) => row.node === node && row.item >= 0 && row.status === 'failed').length;
+    return isBeyondTolerance(spec.map, failed, world.live.maps.get(node)?.n ?? 0);
   }
 
   test('of a run that has not started yet end it at once', () => {
