@@ -11,6 +11,7 @@ const ENGINE_PUBLIC = '^src/engine/(engine|ports)\\.ts$';
 const WIRE = '^src/server/wire\\.ts$';
 const ENTRIES = '^src/(index|testing/index|lint/index|observe/pino)\\.ts$';
 
+const OWN_FILES = '^src/own-files\\.ts$'; // where threads find the modules that they start with
 const NODE = 'core'; // Node's own modules: a type of dependency, for dependency-cruiser reports node:fs as `fs`
 const CRON = '(^|/)node_modules/croner/'; // arithmetic over the calendar: it is given the instant, and asks no clock
 const LIBRARIES = '(^|/)node_modules/'; // which of them is settled by `no-dev-dependency`, `driver-only-in-its-store` and package.json
@@ -41,7 +42,7 @@ module.exports = {
     only(
       'store-sqlite',
       '^src/store/sqlite/',
-      [CORE, STORE_PORT, '^src/store/sqlite/', NODE, '(^|/)node_modules/better-sqlite3/'],
+      [CORE, STORE_PORT, OWN_FILES, '^src/store/sqlite/', NODE, '(^|/)node_modules/better-sqlite3/'],
       'An adapter imports core, the port and its own driver; never the other adapter or the engine.',
     ),
     only(

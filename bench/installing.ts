@@ -32,8 +32,7 @@ export async function install(folder: string): Promise<Installed> {
   // What the tools keep for the next time goes too.
   const env = { TMPDIR: folder };
   const npm = (args: readonly string[], cwd: string): Promise<unknown> => program(['npm', ...args, '--loglevel', 'error'], { cwd, env });
-  const compiler = join(root, 'node_modules/ts7/bin/tsc');
-  await program([process.execPath, compiler, '-p', 'tsconfig.build.json', '--outDir', join(source, 'dist')], { cwd: root, env });
+  await program([process.execPath, join(root, 'scripts/build.ts'), join(source, 'dist')], { cwd: root, env });
   const { files } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { files: readonly string[] };
   for (const file of [...ALWAYS, ...files].filter((name) => name !== 'dist'))
     cpSync(join(root, file), join(source, file), { recursive: true });

@@ -17,6 +17,7 @@ import { retentionMs, type Retention } from './engine/retention.ts';
 import type { Registrable } from './engine/registry.ts';
 import { Engine } from './facade.ts';
 import { jsonLogger } from './observe/log.ts';
+import { ownModule } from './own-files.ts';
 import type { StoreVersion } from './store/sqlite/readonly.ts';
 import type { Store } from './store/store.ts';
 
@@ -207,8 +208,7 @@ function storePath(store: string): string {
 /** A heart that user code cannot block: a thread with a connection of its own. */
 function threadHeart(path: string): HeartFactory {
   return ({ onLost, ...data }) => {
-    const file = import.meta.url.endsWith('.ts') ? './heart-thread.ts' : './heart-thread.js';
-    const thread = new Thread(new URL(file, import.meta.url), { workerData: { path, ...data } });
+    const thread = new Thread(ownModule('heart-thread'), { workerData: { path, bootedAt: Date.now(), ...data } });
     let isStopped = false;
     thread.on('message', () => {
       if (!isStopped) onLost();

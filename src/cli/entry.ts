@@ -2,6 +2,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Registrable } from '../compose.ts';
 import { PawlError, type ErrorCode, ERRORS } from '../core/errors.ts';
 import type { Workflow } from '../core/types/types.ts';
+import { codeFolder } from '../own-files.ts';
 import { shownPath } from './config.ts';
 
 export type AnyWorkflow = Workflow<never, unknown>;
@@ -55,7 +56,7 @@ function entryError(error: unknown, name: string, cwd: string): PawlError {
   });
 }
 
-const OWN_FOLDER = fileURLToPath(new URL('../', import.meta.url));
+const OWN_FOLDER = fileURLToPath(codeFolder);
 
 /** The first line of the stack that is in a file of the user: for a syntax error the file stands alone above the stack. */
 function placeOf(error: Error, cwd: string): string | null {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { packageFolder } from '../own-files.ts';
 import { Cli, type GlobalOptions } from './cli.ts';
 import { COMMANDS, type Act } from './commands.ts';
 import type { Io } from './io.ts';
@@ -56,6 +57,6 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 
 /** Of the package that this file lies in, as source or built. */
 export function version(): string {
-  const { version: text } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+  const { version: text } = JSON.parse(readFileSync(new URL('package.json', packageFolder), 'utf8')) as { version: string };
   return text;
 }

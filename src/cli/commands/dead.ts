@@ -9,6 +9,7 @@ import { usage } from '../errors.ts';
 import { plain } from '../plain.ts';
 import { table, type Column } from '../table.ts';
 import { clip, clipMiddle, count, safe, safeJson, safeLines } from '../text.ts';
+import { codeFolder } from '../../own-files.ts';
 import { ageText, lengthText } from '../time.ts';
 import { deadQuery, findLetter, type DeadFlags } from '../dead-query.ts';
 import { redriveDead, type RedriveFlags } from '../dead-redrive.ts';
@@ -112,7 +113,7 @@ async function show(cli: Cli, id: string, { input }: { readonly input?: boolean 
 const STACK_LINES = 6;
 
 /** What Pawl itself does to call a body tells nothing of its failure. */
-const PAWL = fileURLToPath(new URL('../../', import.meta.url));
+const PAWL = fileURLToPath(codeFolder);
 const isOurs = (frame: string): boolean => frame.includes(PAWL) || frame.includes('node:internal/');
 
 function detailLines({ out, io }: Cli, letter: DeadLetterDetail): string[] {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Cli } from '../cli.ts';
+import { ownModule } from '../../own-files.ts';
 import type { Act } from '../commands.ts';
 import { entryFile, shownPath } from '../config.ts';
 import { watchSources } from '../sources.ts';
@@ -57,7 +58,7 @@ async function dev(cli: Cli, given: string | undefined, { concurrency, drain }: 
 }
 
 function startWorker(args: readonly string[], cwd: string): ChildProcess {
-  const main = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url));
+  const main = fileURLToPath(ownModule('cli/main'));
   return fork(main, [...args], { cwd, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
 }
 

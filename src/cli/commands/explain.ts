@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ERRORS, type ErrorCode } from '../../core/errors.ts';
+import { packageFolder } from '../../own-files.ts';
 import type { Cli } from '../cli.ts';
 import type { Act } from '../commands.ts';
 import { usage } from '../errors.ts';
@@ -32,7 +33,7 @@ function explain({ out }: Cli, given: string): void {
   const code = Object.keys(ERRORS).find((one): one is ErrorCode => one === given.toUpperCase());
   if (code === undefined) throw usage(`${JSON.stringify(given.slice(0, 60))} is no code of an error.`, 'See all of them: pawl explain');
   const { exit, fix } = ERRORS[code];
-  const page = readFileSync(new URL(`../../../docs/errors/${code}.md`, import.meta.url), 'utf8');
+  const page = readFileSync(new URL(`docs/errors/${code}.md`, packageFolder), 'utf8');
   if (out.format !== 'text') return out.json({ code, exit, fix, page });
   out.line(page.trimEnd());
 }
