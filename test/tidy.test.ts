@@ -120,6 +120,9 @@ const runsEverything: Rule = (file) =>
     return start ? `${start[0]}.${node.name.text}` : undefined;
   });
 
+const asksWhereItLies: Rule = (file) =>
+  complaints(file, (node) => (ts.isMetaProperty(node) ? `asks for ${node.getText(file)}` : undefined));
+
 const apply = (files: readonly ts.SourceFile[], rules: readonly Rule[]): string[] =>
   files.flatMap((file) => rules.flatMap((rule) => rule(file)));
 const published = sources.filter((file) => !isTest(file.fileName));
@@ -143,6 +146,14 @@ describe('the sources', () => {
   test('SQL stands only in files of statements and in migrations', () => {
     const files = published.filter((file) => !/^src\/store\/\w+\/(statements(-\w+)?\.ts|migrations\/.*)$/.test(file.fileName));
     expect(apply(files, [hasNoSql])).toEqual([]);
+  });
+
+  test('only one file asks where it lies: bundles move the others', () => {
+    expect(apply(published, [asksWhereItLies]).map((complaint) => complaint.replace(/:\d+ .*/, ''))).toEqual([
+      'src/own-files.ts',
+      'src/own-files.ts',
+      'src/own-files.ts',
+    ]);
   });
 
   test(`no file has more than ${maxLines} lines, tables with a reason excepted`, () => {
