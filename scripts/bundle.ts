@@ -39,7 +39,7 @@ function filesOf(graph: Graph): (id: string) => string | null {
     return reached;
   };
   const library = closure('index', 'testing/index');
-  const thread = closure('heart-thread');
+  const thread = closure('beating');
   const store = closure('store/sqlite/store');
   const start = closure('cli/main');
   const commands = closure('cli/program', 'cli/errors', 'cli/args', 'cli/find', 'cli/table', 'cli/time');
@@ -74,7 +74,7 @@ export async function bundle(folder: string): Promise<void> {
     dir: folder,
     format: 'esm',
     entryFileNames: '[name].js',
-    chunkFileNames: ({ moduleIds }) => (moduleIds.every((id) => nameOf(id).startsWith('cli/')) ? 'cli/[name].js' : '[name].js'),
+    chunkFileNames: ({ moduleIds }) => (moduleIds.some((id) => nameOf(id).startsWith('cli/')) ? 'cli/[name].js' : '[name].js'),
     sourcemap: true,
     comments: false,
     codeSplitting: {
