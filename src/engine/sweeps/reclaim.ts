@@ -4,13 +4,13 @@ import type { SweepContext } from './sweep.ts';
 const AT_ONCE = 200;
 
 /**
- * Takes back what dead workers held: their process is proven dead on this host, or their lease ran out by the store's clock. First the
+ * Takes back what dead workers of these held: their process is proven dead on this host, or their lease ran out by the store's clock. First the
  * worker is fenced, so that it cannot renew; then each of its tasks is lost, by the kernel's rules.
  */
-export async function reclaim(context: SweepContext, now: number): Promise<number> {
+export async function reclaim(context: SweepContext, workers: readonly WorkerRow[], now: number): Promise<number> {
   const { store, clock, host, worker, logger } = context;
   let taken = 0;
-  for (const other of await store.workers()) {
+  for (const other of workers) {
     if (other.id === worker) continue;
     const dead = host.isDead(other);
     const expired = other.fenced || (other.leaseUntil < now && clock.isTrusted);
