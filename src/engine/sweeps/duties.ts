@@ -75,7 +75,6 @@ export class Duties {
     const { clock, deliverer } = context;
     const given = (is: boolean, when: When): When => (is ? when : 'never');
     return [
-      { when: ({ others }) => given(others.length > 0, 'now'), act: () => this.takeBack() },
       {
         when: ({ gates }) => (gates.granted || admission.isBehind ? 'now' : given(gates.waiting, 'commit')),
         act: () => admission.hint(),
@@ -103,11 +102,12 @@ export class Duties {
     const { context, pruner } = this.parts;
     const { clock, store } = context;
     clock.watch();
-    const outlook = await this.look();
+    let outlook = await this.look();
+    if (outlook.others.length === 0) this.beside = [];
+    else if ((await this.takeBack()) > 0) outlook = await this.look();
     const others = String(outlook.others);
     const isFull = this.sweeps++ % FULL_EVERY === 0 || others !== this.lastOthers;
     this.lastOthers = others;
-    if (outlook.others.length === 0) this.beside = [];
     for (const duty of this.table) {
       const when = duty.when(outlook, clock.now());
       if (when === 'never' || (when === 'full' && !isFull)) continue;
@@ -150,13 +150,13 @@ export class Duties {
     this.takeBack().catch((error: unknown) => logger.error('what a dead worker held could not be taken back', { error: messageOf(error) }));
   }
 
-  /** One after the other: two at once would be in each other's way. */
-  private takeBack(): Promise<void> {
+  /** What dead workers held; one look after the other, since two at once would be in each other's way. Gives how many are gone. */
+  private takeBack(): Promise<number> {
     const take = this.taking.then(async () => {
       const { context } = this.parts;
       const workers = await context.store.workers();
       this.beside = workers.filter((other) => other.id !== context.worker && !other.fenced);
-      await reclaim(context, workers, context.clock.now());
+      return reclaim(context, workers, context.clock.now());
     });
     this.taking = take.catch(() => undefined);
     return take;
