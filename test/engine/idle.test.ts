@@ -215,6 +215,18 @@ describe('what another process commits is seen within a second by one that has n
   });
 });
 
+test('a key that another process gave up, and then died, is seen within a second', async () => {
+  const at = await worker();
+  const [first, second] = [await at.start(one), await at.start(one)];
+  await pass(10_300);
+  const client = await process();
+  const { store } = await client.runtime.open();
+  store.capacity.admit = () => Promise.resolve({ granted: [], displaced: [] });
+  await (await client.get(first.id)).cancel();
+  await pass(700);
+  expect(['running', 'waiting']).toContain(await statusOf(second));
+});
+
 describe('what no commit tells a process that has nothing to do:', () => {
   test('a timer is due, on time', async () => {
     const at = await worker();
@@ -323,14 +335,17 @@ describe('what no commit tells a process that has nothing to do:', () => {
   test('a wake-up is missed: a full sweep finds what the journal does not tell', async () => {
     const at = await worker();
     const run = await at.start(waits);
-    await pass(30_000);
+    await at.send(go, { key: 'nobody', data: 'x' });
+    await pass(20_500);
     const db = new DatabaseSync(join(dir, 'app.db'));
     db.prepare("INSERT INTO messages (signal, run, key, at, expires_at, data) VALUES ('go', NULL, 'all', ?, ?, '\"x\"')").run(
       time.now(),
       LAST_INSTANT,
     );
     db.close();
-    await pass(10_500);
+    await pass(7_000);
+    expect(await statusOf(run)).not.toBe('success');
+    await pass(3_500);
     expect(await statusOf(run)).toBe('success');
   });
 });
