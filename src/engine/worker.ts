@@ -124,6 +124,7 @@ export class Worker {
       mover: this.mover,
       pruner: this.pruner,
       fire: () => this.fire(),
+      fireSchedules: () => this.fireSchedules(),
       expect: (at) => this.expect(at),
       onWatched: (isWatched) => (this.schedules.isWatching = isWatched),
     });
@@ -206,6 +207,10 @@ export class Worker {
   private async fire(): Promise<void> {
     const next = await fireTimers(this.context, this.options.clock.now());
     if (next !== null) this.expect(next);
+    await this.fireSchedules();
+  }
+
+  private async fireSchedules(): Promise<void> {
     const due = await this.schedules.runOnce(this.options.clock.now());
     if (due !== null) this.expect(due);
   }

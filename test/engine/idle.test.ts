@@ -126,6 +126,23 @@ describe('a process with nothing to do', () => {
     ['a run that waits for the key of its workflow', async (engine) => [await engine.start(one), await engine.start(one)]],
     ['a task that waits until a time', (engine) => engine.start(naps)],
     ['a schedule that is not due', (engine) => engine.schedules.create({ name: 's', workflow: 'quick', cron: '0 0 1 1 *', tz: 'UTC' })],
+    [
+      'a schedule that waits for the end of a run',
+      async (engine) => {
+        await engine.schedules.create({ name: 's', workflow: 'waits', every: '10s', overlap: 'queue' });
+        await pass(25_000);
+        await engine.schedules.pause('s', { actor: 'ada' });
+      },
+    ],
+    [
+      'runs of versions that nobody has',
+      async () => {
+        const flows = [1, 2, 3].map((n) => workflow({ name: `old${n}` }, (w) => ({ said: w.wait(go), done: w.run('done', {}, () => n) })));
+        const old = await process({ use: [...flows, go] });
+        for (const flow of flows) await old.start(flow);
+        await old.close();
+      },
+    ],
   ])('runs no more than 5 a second beside %s', async (_, prepare) => {
     const engine = await worker();
     await prepare(engine);

@@ -28,6 +28,8 @@ export interface DutyParts {
   readonly pruner: Pruner;
   /** Moves what is due, and goes on with schedules. */
   readonly fire: () => Promise<void>;
+  /** Goes on with schedules alone. */
+  readonly fireSchedules: () => Promise<void>;
   /** Something is due at this instant. */
   readonly expect: (at: number) => void;
   /** Whether some schedule waits for the end of a run. */
@@ -43,8 +45,10 @@ type When = 'now' | 'commit' | 'full' | 'never';
 interface Duty {
   readonly when: (outlook: Outlook, now: number) => When;
   /** True: there is more than was done, and the next sweep goes on. */
-  readonly act: () => Promise<boolean> | Promise<void> | void;
+  readonly act: (outlook: Outlook) => Promise<boolean> | Promise<void> | void;
 }
+
+const isPast = (at: number | null, now: number): boolean => at !== null && at <= now;
 
 /**
  * What any worker sees to beside running tasks: at its sweeps, and when another process has committed. One read says what there is, so that a
@@ -71,7 +75,7 @@ export class Duties {
     this.table = this.duties(parts);
   }
 
-  private duties({ context, admission, dispatcher, mover, fire }: DutyParts): readonly Duty[] {
+  private duties({ context, admission, dispatcher, mover, fire, fireSchedules }: DutyParts): readonly Duty[] {
     const { clock, deliverer } = context;
     const given = (is: boolean, when: When): When => (is ? when : 'never');
     return [
@@ -80,7 +84,9 @@ export class Duties {
         act: () => admission.hint(),
       },
       { when: (outlook) => given(this.hasWork(outlook), 'now'), act: () => dispatcher.poll() },
-      { when: ({ dueAt, watched }, now) => (dueAt !== null && dueAt <= now ? 'now' : given(watched, 'commit')), act: fire },
+      { when: ({ dueAt }, now) => given(isPast(dueAt, now), 'now'), act: fire },
+      // why: where something is due that has looked at them
+      { when: ({ dueAt, watched }, now) => given(watched && !isPast(dueAt, now), 'commit'), act: fireSchedules },
       {
         // why: what this worker runs it ends itself; without others there should be nothing else
         when: ({ running, others }) => given(running, others.length > 0 ? 'now' : 'full'),
@@ -89,10 +95,16 @@ export class Duties {
       { when: ({ stranded }) => given(stranded, 'now'), act: () => applyStranded(context) },
       { when: ({ untold }) => given(untold, 'now'), act: () => tellParents(context) },
       { when: ({ messages }) => (deliverer.isBehind ? 'now' : given(messages, 'commit')), act: () => deliverer.sweep() },
-      { when: (outlook) => given(this.hasOtherVersions(outlook), 'commit'), act: () => mover.runOnce(context).then(() => mover.isBehind) },
+      {
+        when: (outlook) => given(this.hasOtherVersions(outlook), 'commit'),
+        act: async ({ open }) => {
+          await mover.runOnce(context, open);
+          return mover.isBehind;
+        },
+      },
       {
         when: (outlook) => given(this.hasOtherVersions(outlook), 'full'),
-        act: async () => void (await this.unserved.runOnce(context, clock.now())),
+        act: async ({ open }) => void (await this.unserved.runOnce(context, open, clock.now())),
       },
     ];
   }
@@ -113,7 +125,7 @@ export class Duties {
       if (when === 'never' || (when === 'full' && !isFull)) continue;
       if (when === 'commit' && !isFull && this.doneAt.get(duty) === outlook.seq) continue;
       this.doneAt.delete(duty);
-      if ((await duty.act()) !== true) this.doneAt.set(duty, outlook.seq);
+      if ((await duty.act(outlook)) !== true) this.doneAt.set(duty, outlook.seq);
     }
     if (this.sweeps % WATCHDOG_EVERY === 0) {
       await this.watchdog.runOnce(context);
@@ -124,14 +136,15 @@ export class Duties {
 
   /** Another process has written: there may be work, something to time, or an attempt that is no longer this worker's. */
   async heard(): Promise<void> {
-    const { context, admission, dispatcher, fire } = this.parts;
+    const { context, admission, dispatcher, fire, fireSchedules } = this.parts;
     const outlook = await this.look();
     const { gates, dueAt, watched } = outlook;
     if (gates.waiting || gates.granted) admission.hint();
     // why: a look at the queue also tells what was paused, and whether something better waits than what goes on here
     if (dispatcher.isBusy || this.hasWork(outlook)) dispatcher.poll();
     await dispatcher.checkHeld();
-    if (watched || (dueAt !== null && dueAt <= context.clock.now())) await fire();
+    if (isPast(dueAt, context.clock.now())) await fire();
+    else if (watched) await fireSchedules();
   }
 
   private async look(): Promise<Outlook> {

@@ -23,9 +23,9 @@ export class Mover {
     return this.after.definition >= 0;
   }
 
-  /** The number of runs that were moved. */
-  async runOnce(context: SweepContext): Promise<number> {
-    const open = (await context.store.openDefinitions()).filter((id) => !context.registry.isCurrent(id));
+  /** The number of runs that were moved. Without the definitions that have open runs it reads them. */
+  async runOnce(context: SweepContext, all?: readonly number[]): Promise<number> {
+    const open = (all ?? (await context.store.openDefinitions())).filter((id) => !context.registry.isCurrent(id));
     if (open.length === 0) return 0;
     const targets = await newestHere(context, open);
     let moved = 0;
