@@ -13,6 +13,8 @@ export class Admission {
   private readonly logger: Logger;
   private running: Promise<void> | null = null;
   private isWanted = false;
+  /** The last look failed: there may be somebody to let in. */
+  isBehind = false;
   /** The keys that are to be looked at; null: all. */
   private wanted: Set<string> | null = new Set();
 
@@ -39,9 +41,11 @@ export class Admission {
       while (this.isWanted) {
         this.isWanted = false;
         await this.admit();
+        this.isBehind = false;
       }
     } catch (error) {
       // The next sweep tries again.
+      this.isBehind = true;
       this.logger.error('runs that wait for a key could not be admitted', {
         error: messageOf(error),
       });

@@ -139,6 +139,10 @@ export class Dispatcher implements Claims, AttemptHost {
     });
   }
 
+  get isBusy(): boolean {
+    return this.active.size > 0;
+  }
+
   queued(rank: number): void {
     this.mayHaveWork = true;
     this.leftRank = this.leftRank === null ? rank : Math.min(this.leftRank, rank);

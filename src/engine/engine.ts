@@ -106,6 +106,7 @@ export class EngineRuntime {
     const deliverer = new Deliverer({ store, committer, registry, clock, ports, logger, redactor });
     committer.onWait = (run, task) => deliverer.began(boxesOf(run, task));
     const follower = new Follower(store, ports, settings.background, () => void this.worker?.look());
+    follower.onPoll = () => this.worker?.polled();
     const ends = new Ends(store, follower, ports);
     committer.onCommit = (seq) => follower.committed(seq);
     const admission = new Admission(store, committer, logger);

@@ -4,6 +4,7 @@ import type { Ports } from './ports.ts';
 /** While something happens the journal is looked at so often, otherwise twice a second. */
 const BUSY_MS = 15;
 const IDLE_MS = 500;
+const JITTER = 0.2;
 /** So long after the last change counts as busy. */
 const BUSY_FOR_MS = 1_000;
 
@@ -24,6 +25,9 @@ export class Follower {
   private isRunning = false;
   private isClosed = false;
   private cancel = (): void => undefined;
+  private polledAt = -Infinity;
+  /** Called with the polls of an idle process, and as often while it is busy. */
+  onPoll: () => void = () => undefined;
 
   /** `polls` false: nobody else writes to the store. */
   constructor(store: Store, ports: Ports, polls: boolean, onForeign: () => void) {
@@ -71,8 +75,13 @@ export class Follower {
       return;
     }
     await this.look();
-    const busy = this.listeners.size > 0 && this.ports.monotonic() - this.changedAt < BUSY_FOR_MS;
-    this.cancel = this.ports.timer(busy ? BUSY_MS : IDLE_MS * (0.8 + 0.4 * this.ports.random()), () => void this.tick());
+    const now = this.ports.monotonic();
+    if (now - this.polledAt >= IDLE_MS * (1 - JITTER)) {
+      this.polledAt = now;
+      this.onPoll();
+    }
+    const busy = this.listeners.size > 0 && now - this.changedAt < BUSY_FOR_MS;
+    this.cancel = this.ports.timer(busy ? BUSY_MS : IDLE_MS * (1 - JITTER + 2 * JITTER * this.ports.random()), () => void this.tick());
   }
 
   private async look(): Promise<void> {

@@ -47,6 +47,7 @@ export class Deliverer {
   private isClosed = false;
   /** Up to here the last sweep looked: mailboxes whose messages nobody takes hide no others. */
   private swept: FittingCursor = { key: null, run: null };
+  private hasFailed = false;
   /** Whether this process runs user code. */
   evaluates = false;
 
@@ -91,10 +92,16 @@ export class Deliverer {
       }
     } catch (error) {
       // The sweep finds what was left.
+      this.hasFailed = true;
       if (!this.isClosed) this.options.logger.error('messages could not be delivered', { error: String(error) });
     } finally {
       this.round = null;
     }
+  }
+
+  /** The last sweep did not come to the end of what there was, or what it found could not be delivered. */
+  get isBehind(): boolean {
+    return this.hasFailed || this.swept.key !== null || this.swept.run !== null;
   }
 
   /** What a crash, or a process that could not ask a predicate, left. Does not wait: a predicate may be slow, and the other sweeps are not. */
@@ -102,6 +109,7 @@ export class Deliverer {
     const { store, clock } = this.options;
     const { boxes, next } = await store.mailbox.fitting(clock.now(), AT_ONCE, this.swept);
     this.swept = next;
+    this.hasFailed = false;
     if (boxes.length > 0) this.began(boxes);
   }
 

@@ -255,6 +255,12 @@ export class Registry {
     return this.workflows.get(workflow)?.known ?? undefined;
   }
 
+  /** Whether it is the registered version of its workflow: where that is not the newest one, the process of the newest takes its runs. */
+  isCurrent(definition: number): boolean {
+    const known = this.known.get(definition);
+    return known !== undefined && this.find(known.stored.workflow) === known;
+  }
+
   /** Names of the workflows that are registered. */
   get names(): readonly string[] {
     return [...this.workflows.keys()];

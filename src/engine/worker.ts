@@ -14,18 +14,13 @@ import type { Host } from './host.ts';
 import type { Ports } from './ports.ts';
 import type { Registry } from './registry.ts';
 import type { RetentionMs } from './retention.ts';
-import { endOverdue } from './sweeps/overdue.ts';
+import { Duties } from './sweeps/duties.ts';
 import { Pruner } from './sweeps/prune.ts';
-import { applyStranded } from './sweeps/parked.ts';
-import { tellParents } from './sweeps/untold.ts';
-import { reclaim } from './sweeps/reclaim.ts';
 import type { SweepContext } from './sweeps/sweep.ts';
 import type { ScheduleRunner } from './schedule-runner.ts';
 import { ScheduleSweep } from './sweeps/schedules.ts';
 import { fireTimers } from './sweeps/timers.ts';
-import { Unserved } from './sweeps/unserved.ts';
 import { Mover } from './sweeps/versions.ts';
-import { Watchdog } from './sweeps/watchdog.ts';
 
 export interface WorkerSettings {
   readonly concurrency: number;
@@ -61,10 +56,6 @@ export interface WorkerOptions {
   readonly classifyError: ClassifyError | undefined;
 }
 
-/** The watchdog looks at every so many sweeps. */
-const WATCHDOG_EVERY = 15;
-/** Lanes without tasks that go at once. */
-const TIDIED = 500;
 const ANSWER_MS = 500;
 
 /** One identity of this process as a worker: booted with a lease, ended by a drain, or abandoned when the lease is gone. */
@@ -72,9 +63,9 @@ export class Worker {
   readonly dispatcher: Dispatcher;
   private readonly options: WorkerOptions;
   private readonly heart: Heart;
-  private readonly watchdog = new Watchdog();
   private readonly mover = new Mover();
-  private readonly unserved = new Unserved();
+  private readonly context: SweepContext;
+  private readonly duties: Duties;
   private readonly pruner: Pruner;
   private readonly schedules: ScheduleSweep;
   private isStopped = false;
@@ -82,7 +73,6 @@ export class Worker {
   private cancelTimer = (): void => undefined;
   private cancelAnswer = (): void => undefined;
   private timerAt = Infinity;
-  private sweeps = 0;
 
   private constructor(options: WorkerOptions, id: number, onLost: () => void) {
     const { store, committer, registry, clock, ports, logger, settings } = options;
@@ -126,6 +116,18 @@ export class Worker {
       onFull: (ms) => this.expect(options.clock.now() + ms),
     });
     this.pruner = new Pruner({ store, clock, ports, keep: settings.retention });
+    this.context = this.sweepContext();
+    this.duties = new Duties({
+      context: this.context,
+      admission: options.admission,
+      dispatcher: this.dispatcher,
+      mover: this.mover,
+      pruner: this.pruner,
+      fire: () => this.fire(),
+      fireSchedules: () => this.fireSchedules(),
+      expect: (at) => this.expect(at),
+      onWatched: (isWatched) => (this.schedules.isWatching = isWatched),
+    });
     if (settings.background) this.answer();
   }
 
@@ -152,7 +154,7 @@ export class Worker {
     return this.dispatcher.worker;
   }
 
-  private context(): SweepContext {
+  private sweepContext(): SweepContext {
     const { store, committer, deliverer, clock, registry, host, logger, settings } = this.options;
     return {
       store,
@@ -168,27 +170,11 @@ export class Worker {
     };
   }
 
-  /** Reclaim, timers, overdue attempts, watchdog, retention; again after the sweep interval, give or take a fifth. */
+  /** Again after the sweep interval, give or take a fifth. */
   private async sweep(): Promise<void> {
-    const { clock, ports, settings, logger } = this.options;
+    const { ports, settings, logger } = this.options;
     try {
-      clock.watch();
-      await reclaim(this.context(), clock.now());
-      this.options.admission.hint();
-      // Whatever was missed, this finds.
-      this.dispatcher.poll();
-      await this.fire();
-      await endOverdue(this.context(), clock.now());
-      await applyStranded(this.context());
-      await tellParents(this.context());
-      await this.options.deliverer.sweep();
-      await this.mover.runOnce(this.context());
-      await this.unserved.runOnce(this.context(), clock.now());
-      if (++this.sweeps % WATCHDOG_EVERY === 0) {
-        await this.watchdog.runOnce(this.context());
-        await this.options.store.capacity.tidy(TIDIED);
-      }
-      await this.pruner.runOnce(clock.now());
+      await this.duties.sweep();
     } catch (error) {
       // The sweep comes again; what it found undone stays undone until then.
       logger.error('a sweep failed', { error: messageOf(error) });
@@ -201,13 +187,15 @@ export class Worker {
   async look(): Promise<void> {
     if (this.isStopped) return;
     try {
-      this.options.admission.hint();
-      this.dispatcher.poll();
-      await this.dispatcher.checkHeld();
-      await this.fire();
+      await this.duties.heard();
     } catch (error) {
       this.options.logger.error('a look at the store failed', { error: messageOf(error) });
     }
+  }
+
+  /** The store was looked at, and there may have been nothing new. */
+  polled(): void {
+    if (!this.isStopped) this.duties.polled();
   }
 
   /** Tells the heart's thread that the main thread is there. */
@@ -217,8 +205,12 @@ export class Worker {
   }
 
   private async fire(): Promise<void> {
-    const next = await fireTimers(this.context(), this.options.clock.now());
+    const next = await fireTimers(this.context, this.options.clock.now());
     if (next !== null) this.expect(next);
+    await this.fireSchedules();
+  }
+
+  private async fireSchedules(): Promise<void> {
     const due = await this.schedules.runOnce(this.options.clock.now());
     if (due !== null) this.expect(due);
   }
@@ -232,7 +224,7 @@ export class Worker {
   runReset(): void {
     if (this.isStopped) return;
     this.mover
-      .runOnce(this.context())
+      .runOnce(this.context)
       .catch((error: unknown) => this.options.logger.error('runs could not be moved to a newer version', { error: messageOf(error) }));
   }
 

@@ -5,6 +5,7 @@ import type { CapacityStore } from './capacity.ts';
 import type { ActWrite, AuditRow, DeadCursor, DoneRequest, PastTask, Placed } from './acts.ts';
 import type { Care } from './care.ts';
 import type { Mailbox } from './mailbox.ts';
+import type { Outlook } from './outlook.ts';
 import type { Schedules } from './schedules.ts';
 import type { StepRecord, Batch, CommitResult } from './batch.ts';
 import type {
@@ -95,6 +96,8 @@ export interface Store {
    * Afterwards the worker cannot renew.
    */
   fence(worker: number, proof: { readonly now: number } | { readonly dead: true }): Promise<boolean>;
+  /** What somebody may have to see to: a worker that serves these workflows. */
+  outlook(workflows: readonly string[], worker: number): Promise<Outlook>;
   /** What is due at `now`, oldest first: retries, queue timeouts, delayed starts, deadlines; and when the next thing is. */
   due(now: number, limit: number): Promise<Due>;
   /** Running tasks, for the sweep that ends overdue attempts; ordered by key, after `after`. */

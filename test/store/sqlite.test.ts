@@ -9,6 +9,7 @@ import { careConformance } from './care-conformance.ts';
 import { schedulesConformance } from './schedules-conformance.ts';
 import { storeConformance, type Place } from './conformance.ts';
 import { flowConformance } from './flow-conformance.ts';
+import { outlookConformance } from './outlook-conformance.ts';
 import { folder } from './kit.ts';
 
 async function newPlace(): Promise<Place> {
@@ -43,3 +44,4 @@ mailboxConformance('sqlite', newPlace);
 flowConformance('sqlite', newPlace);
 schedulesConformance('sqlite', newPlace);
 capacityConformance('sqlite', newPlace);
+outlookConformance('sqlite', newPlace);

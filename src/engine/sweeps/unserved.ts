@@ -9,10 +9,8 @@ const ENDED_SEEN = 50;
 export class Unserved {
   private readonly told = new Set<number>();
 
-  async runOnce({ store, registry, logger }: SweepContext, now: number): Promise<number> {
-    const open = (await store.openDefinitions()).filter(
-      (id) => registry.find(registry.get(id)?.stored.workflow ?? '') !== registry.get(id),
-    );
+  async runOnce({ store, registry, logger }: SweepContext, all: readonly number[], now: number): Promise<number> {
+    const open = all.filter((id) => !registry.isCurrent(id));
     let told = 0;
     if (open.length === 0) return told;
     const workers = await store.workers();

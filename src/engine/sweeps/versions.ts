@@ -18,9 +18,14 @@ export class Mover {
   private readonly refused = new Map<number, number>();
   private after = { definition: -1, run: -1 };
 
-  /** The number of runs that were moved. */
-  async runOnce(context: SweepContext): Promise<number> {
-    const open = (await context.store.openDefinitions()).filter((id) => !this.isOurs(context, id));
+  /** The last look did not come to the end of the open runs. */
+  get isBehind(): boolean {
+    return this.after.definition >= 0;
+  }
+
+  /** The number of runs that were moved. Without the definitions that have open runs it reads them. */
+  async runOnce(context: SweepContext, all?: readonly number[]): Promise<number> {
+    const open = (all ?? (await context.store.openDefinitions())).filter((id) => !context.registry.isCurrent(id));
     if (open.length === 0) return 0;
     const targets = await newestHere(context, open);
     let moved = 0;
@@ -48,12 +53,6 @@ export class Mover {
     }
     this.after = { definition: -1, run: -1 };
     return moved;
-  }
-
-  /** Whether it is the registered version of its workflow: where that is not the newest one, the process of the newest takes its runs. */
-  private isOurs({ registry }: SweepContext, definition: number): boolean {
-    const known = registry.get(definition);
-    return known !== undefined && registry.find(known.stored.workflow) === known;
   }
 
   private async movePage(context: SweepContext, page: readonly OpenRun[], to: Known): Promise<number> {

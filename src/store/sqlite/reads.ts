@@ -3,6 +3,8 @@ import type { TaskState } from '../../core/kernel/run-state.ts';
 import type * as acts from '../acts.ts';
 import type * as port from '../store.ts';
 import { readLog, readMap, readPast, readRun, readTask, readWorker, type Row } from './rows.ts';
+import type { Outlook } from '../outlook.ts';
+import { readOutlook } from './outlook.ts';
 import { listRuns, readDefinition, readStuck, withEndedCalls } from './lookups.ts';
 import { type Statements } from './statements.ts';
 
@@ -48,6 +50,10 @@ export abstract class SqliteReads {
   async steps(task: port.TaskKey, after?: { readonly generation: number; readonly place: number }): Promise<port.StepRecord[]> {
     const { generation = null, place = 0 } = after ?? {};
     return this.reading().readSteps.all(task.run, task.node, task.item, generation, place) as unknown as port.StepRecord[];
+  }
+
+  async outlook(workflows: readonly string[], worker: number): Promise<Outlook> {
+    return readOutlook(this.reading().outlook.get(JSON.stringify(workflows), worker) as Row);
   }
 
   async workers(): Promise<port.WorkerRow[]> {

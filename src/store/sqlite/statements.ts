@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { recordStatements } from './statements-records.ts';
 import { CARE_SQL, dropRow, keysOf } from './statements-care.ts';
 import { LIMIT_SQL } from './statements-limits.ts';
+import { OUTLOOK_SQL } from './statements-outlook.ts';
 import { SCHEDULE_SQL } from './statements-schedules.ts';
 import { transferStatements } from './statements-transfer.ts';
 import { waitStatements } from './statements-waits.ts';
@@ -339,6 +340,7 @@ const SQL = {
     ORDER BY t.run, t.node, t.item LIMIT ?`,
 
   ...SCHEDULE_SQL,
+  ...OUTLOOK_SQL,
   // versions
   moveDefinition: 'UPDATE runs SET definition = ?, stays_until = ? WHERE id = ?',
   insertMove: 'INSERT INTO moves (run, seq, from_definition, to_definition) VALUES (?,?,?,?)',
