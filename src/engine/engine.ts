@@ -203,7 +203,7 @@ export class EngineRuntime {
   async prune(options: PruneOptions): Promise<PruneCounts> {
     const keep = asked(options, this.parts.settings.retention);
     if (options.dryRun !== true) this.writable();
-    const { store, clock } = await this.open();
+    const { store, clock, committer } = await this.open();
     const { ports } = this.parts;
     const now = clock.now();
     if (options.dryRun === true) {
@@ -211,7 +211,9 @@ export class EngineRuntime {
       return { runs, journalRows: keep.journalMs === null ? 0 : await store.care.prunableJournal(now - keep.journalMs) };
     }
     const isOver = (): boolean => options.signal?.aborted === true || this.closing.signal.aborted;
-    const { runs, journalRows } = await pruneBatches({ care: store.care, schedules: store.schedules, ports, keep, now, isOver });
+    const isBusy = (): boolean => !committer.isIdle;
+    const { care, schedules } = store;
+    const { runs, journalRows } = await pruneBatches({ care, schedules, ports, keep, now, isOver, isBusy });
     return { runs, journalRows };
   }
 
