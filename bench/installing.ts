@@ -1,7 +1,7 @@
 /** The package as its users get it: built, packed, and installed by npm into a folder where nothing else is. */
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, readdirSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { program } from './program.ts';
 
@@ -30,15 +30,14 @@ export interface Installed {
  * The program beside the package, which is installed once for all rounds of a benchmark; a round that is started alone installs it into its
  * own folder.
  */
-export async function install(folder: string, name: 'installed.ts' | 'backlog.ts'): Promise<Installed> {
+export async function install(folder: string, source: URL): Promise<Installed> {
   const place = process.env['PAWL_BENCH_SHARED'] ?? join(folder, 'installed');
   const app = join(place, 'app');
   if (!existsSync(join(app, LOCK))) await installInto(place);
   const modules = join(app, 'node_modules');
   const { packages } = JSON.parse(readFileSync(join(app, LOCK), 'utf8')) as Lock;
-  const code = readFileSync(new URL(`./programs/${name}`, import.meta.url), 'utf8');
-  const file = join(app, name.replace(/\.ts$/, '.js'));
-  writeFileSync(file, stripTypeScriptTypes(code));
+  const file = join(app, basename(source.pathname, '.ts').concat('.js'));
+  writeFileSync(file, stripTypeScriptTypes(readFileSync(source, 'utf8')));
   return { packages: Object.keys(packages).length, installedMb: bytesUnder(modules) / 1e6, program: file, entry: 'pawl' };
 }
 

@@ -11,7 +11,7 @@ import { CONCURRENCY, type Metrics, type Round, type Workload } from './workload
 const OPTIONS: Readonly<Record<string, readonly string[]>> = { default: [], 'semi-space 16 MB': ['--max-semi-space-size=16'] };
 
 async function measure({ folder, size, variant }: Round): Promise<Metrics> {
-  const installed = await install(folder, 'backlog.ts');
+  const installed = await install(folder, new URL('./programs/backlog.ts', import.meta.url));
   const place = join(folder, 'store');
   mkdirSync(place);
   const life = async (which: string): Promise<Metrics> => {
