@@ -31,8 +31,8 @@ async function pauses(batchMs: number, isBusy?: () => boolean): Promise<number[]
 }
 
 test('pruning leaves other work most of the time: each batch is followed by a pause that is many times as long, within bounds', async () => {
-  expect(await pauses(2, () => true)).toEqual([30, 30, 30]);
-  expect(await pauses(40, () => true)).toEqual([100, 100, 100]);
+  expect(await pauses(2, () => true)).toEqual([60, 60, 60]);
+  expect(await pauses(40, () => true)).toEqual([200, 200, 200]);
 });
 
 test('where nothing else is to be written it makes no pause', async () => {
