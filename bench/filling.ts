@@ -20,8 +20,8 @@ interface Original {
   readonly tasks: readonly Row[];
 }
 
-/** The last copy ended just now, and none is old enough to be pruned. */
-export async function fill(folder: string, runs: number): Promise<void> {
+/** The last copy ended so long ago. With nothing said none is old enough to be pruned. */
+export async function fill(folder: string, runs: number, agoMs = 0): Promise<void> {
   const engine = await workingEngine(folder, [chain]);
   await submitAll(engine, 1);
   await engine.close();
@@ -29,7 +29,7 @@ export async function fill(folder: string, runs: number): Promise<void> {
   const db = openDatabase({ path: `${folder}/pawl.db`, durability: 'fast', patienceMs: 10_000 });
   const sql = prepareStatements(db);
   const original = read(sql);
-  const firstAt = Date.now() - runs * STEP_MS;
+  const firstAt = Date.now() - agoMs - runs * STEP_MS;
   const first = Number(sql.takeNumbers.get(runs, 'next_run')?.['value']) - runs;
   for (let done = 0; done < runs;) {
     sql.beginWrite.run();

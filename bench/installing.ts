@@ -1,11 +1,14 @@
 /** The package as its users get it: built, packed, and installed by npm into a folder where nothing else is. */
-import { cpSync, mkdirSync, readFileSync, statSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, readdirSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { program } from './program.ts';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
+
+/** Written by npm when all is in place. */
+const LOCK = 'node_modules/.package-lock.json';
 
 /** What a tarball holds beside the files that package.json names. */
 const ALWAYS = ['package.json', 'README.md', 'LICENSE'];
@@ -24,11 +27,29 @@ export interface Installed {
 }
 
 /**
+ * The program beside the package, which is installed once for all rounds of a benchmark; a round that is started alone installs it into its
+ * own folder.
+ */
+export async function install(folder: string, source: URL): Promise<Installed> {
+  const place = process.env['PAWL_BENCH_SHARED'] ?? join(folder, 'installed');
+  const app = join(place, 'app');
+  if (!existsSync(join(app, LOCK))) await installInto(place);
+  const modules = join(app, 'node_modules');
+  const { packages } = JSON.parse(readFileSync(join(app, LOCK), 'utf8')) as Lock;
+  const file = join(app, basename(source.pathname, '.ts').concat('.js'));
+  writeFileSync(file, stripTypeScriptTypes(readFileSync(source, 'utf8')));
+  return { packages: Object.keys(packages).length, installedMb: bytesUnder(modules) / 1e6, program: file, entry: 'pawl' };
+}
+
+/**
  * Built into `folder`, so that what stands in the checkout stays as it is. What the package depends on is packed from the checkout, in the versions
  * of the lock file: npm needs no registry, and two measurements of one commit install the same.
  */
-export async function install(folder: string): Promise<Installed> {
+async function installInto(folder: string): Promise<void> {
   const [source, app] = [join(folder, 'package'), join(folder, 'app')];
+  // What an install that failed has left is no package.
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
   // What the tools keep for the next time goes too.
   const env = { TMPDIR: folder };
   const npm = (args: readonly string[], cwd: string): Promise<unknown> => program(['npm', ...args, '--loglevel', 'error'], { cwd, env });
@@ -41,16 +62,6 @@ export async function install(folder: string): Promise<Installed> {
   mkdirSync(app);
   writeFileSync(join(app, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
   await npm(['install', '--offline', '--no-audit', '--no-fund', ...tarballs.map((name) => join(folder, name))], app);
-  const modules = join(app, 'node_modules');
-  const { packages } = JSON.parse(readFileSync(join(modules, '.package-lock.json'), 'utf8')) as Lock;
-  const code = readFileSync(new URL('./programs/installed.ts', import.meta.url), 'utf8');
-  writeFileSync(join(app, 'program.js'), stripTypeScriptTypes(code));
-  return {
-    packages: Object.keys(packages).length,
-    installedMb: bytesUnder(modules) / 1e6,
-    program: join(app, 'program.js'),
-    entry: 'pawl',
-  };
 }
 
 /** The folders of what the package needs where it runs. */

@@ -10,6 +10,8 @@ import type { Metrics } from './workload.ts';
 const ROUND_LIMIT_MS = 600_000;
 
 const base = mkdtempSync(join(tmpdir(), 'pawl-bench-'));
+/** Of all rounds, until the benchmark is over: what they need not make twice. */
+const shared = join(base, 'shared');
 process.once('exit', () => rmSync(base, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
@@ -28,7 +30,11 @@ export async function inFolder<T>(name: string, work: (folder: string) => Promis
 export function round(args: readonly string[], nodeOptions: readonly string[] = []): Promise<Metrics> {
   const file = fileURLToPath(import.meta.resolve('./round.ts'));
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...nodeOptions, file, ...args], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+    const child = spawn(process.execPath, [...nodeOptions, file, ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+      env: { ...process.env, PAWL_BENCH_SHARED: shared },
+    });
     const abandon = (): void => {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
     };

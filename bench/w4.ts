@@ -1,5 +1,5 @@
 import { task, workflow, type Workflow } from '../src/index.ts';
-import { CONCURRENCY, edges, mustBe, workingEngine, type Metrics, type Round, type Workload } from './workload.ts';
+import { CONCURRENCY, edges, mustBe, peakMb, workingEngine, type Metrics, type Round, type Workload } from './workload.ts';
 
 /** Does an item cost more the more there are? 1 → map of n → 1; each item's body notes when it ran. */
 const WARM_UP_ITEMS = 1_000;
@@ -43,7 +43,7 @@ async function measure({ folder, size }: Round): Promise<Metrics> {
     totalMs,
     perItemUs: (totalMs / size) * 1_000,
     ...edges(plan.ran, Math.ceil(size / 10)),
-    peakMb: (process.resourceUsage().maxRSS * 1_024) / 1e6,
+    peakMb: peakMb(),
   };
 }
 

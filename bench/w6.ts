@@ -14,7 +14,7 @@ interface Report {
 }
 
 async function measureInstalled({ folder, size }: Round): Promise<Metrics> {
-  const { packages, installedMb, ...installed } = await install(folder);
+  const { packages, installedMb, ...installed } = await install(folder, new URL('./programs/installed.ts', import.meta.url));
   let next = 0;
   const runs = async (count: number): Promise<Report & { firstLineMs: number }> => {
     const place = join(folder, `store-${next++}`);

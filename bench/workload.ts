@@ -1,4 +1,4 @@
-import { createEngine, type Engine, type Registrable } from '../src/index.ts';
+import { createEngine, type Engine, type EngineOptions, type Registrable } from '../src/index.ts';
 
 /** What a workload measured: numbers under the names of the JSON output. Units stand at the end of the name. */
 export type Metrics = Readonly<Record<string, number>>;
@@ -45,9 +45,13 @@ export const CONCURRENCY = 100;
 /** Of the short runs of w1, w5, w6 and w7. */
 export const TASKS_PER_RUN = 3;
 
-/** An engine that works, on a new file with default durability (`synchronous=FULL`). */
-export async function workingEngine(folder: string, use: readonly Registrable[]): Promise<Engine> {
-  const engine = createEngine({ store: `sqlite:${folder}/pawl.db`, use, concurrency: CONCURRENCY, durability: 'full' });
+/** An engine that works, on a file with default durability (`synchronous=FULL`). */
+export async function workingEngine(
+  folder: string,
+  use: readonly Registrable[],
+  options: Pick<EngineOptions, 'retention'> = {},
+): Promise<Engine> {
+  const engine = createEngine({ store: `sqlite:${folder}/pawl.db`, use, concurrency: CONCURRENCY, durability: 'full', ...options });
   await engine.work();
   return engine;
 }
@@ -68,6 +72,9 @@ export function median(values: readonly number[]): number {
   const half = inOrder.length / 2;
   return ((inOrder[Math.ceil(half) - 1] ?? NaN) + (inOrder[Math.floor(half)] ?? NaN)) / 2;
 }
+
+/** The most that this process ever had resident. */
+export const peakMb = (): number => (process.resourceUsage().maxRSS * 1_024) / 1e6;
 
 /** The smallest value that is not below `share` of all (nearest rank). */
 export function percentile(inOrder: readonly number[], share: number): number {

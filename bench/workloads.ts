@@ -8,6 +8,8 @@ import { w7 } from './w7.ts';
 import { w8 } from './w8.ts';
 import { w10 } from './w10.ts';
 import { w11 } from './w11.ts';
+import { w12 } from './w12.ts';
+import { w13 } from './w13.ts';
 import type { Workload } from './workload.ts';
 
-export const workloads: Readonly<Record<string, Workload>> = { w1, w2, w3, w4, w5, w6, w7, w8, w10, w11 };
+export const workloads: Readonly<Record<string, Workload>> = { w1, w2, w3, w4, w5, w6, w7, w8, w10, w11, w12, w13 };

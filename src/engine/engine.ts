@@ -24,7 +24,7 @@ import { EventReader } from './events.ts';
 import { Follower } from './follower.ts';
 import { checkLimits } from '../core/capacity/limits.ts';
 import { pulse } from './pulse.ts';
-import { asked, pruneBatches, runsToPrune, type PruneCounts, type PruneOptions } from './retention.ts';
+import { asked, countPrunable, pruneBatches, type PruneCounts, type PruneOptions } from './retention.ts';
 import { refuseOther } from './acts.ts';
 import { importedWith, refuseFull } from './release.ts';
 import { applyParked } from './sweeps/parked.ts';
@@ -51,6 +51,7 @@ export class EngineRuntime {
   private opened: Promise<Opened> | null = null;
   private worker: Worker | null = null;
   private isClosed = false;
+  private commits = 0;
   /** It drains: a lease that is lost now is given up, and no other worker begins. */
   private isClosing = false;
   private booting: Promise<void> | null = null;
@@ -108,7 +109,10 @@ export class EngineRuntime {
     const follower = new Follower(store, ports, settings.background, () => void this.worker?.look());
     follower.onPoll = () => this.worker?.polled();
     const ends = new Ends(store, follower, ports);
-    committer.onCommit = (seq) => follower.committed(seq);
+    committer.onCommit = (seq) => {
+      this.commits++;
+      follower.committed(seq);
+    };
     const admission = new Admission(store, committer, logger);
     committer.onGate = (keys) => admission.hint(keys);
     committer.onReset = () => this.worker?.runReset();
@@ -204,15 +208,14 @@ export class EngineRuntime {
   async prune(options: PruneOptions): Promise<PruneCounts> {
     const keep = asked(options, this.parts.settings.retention);
     if (options.dryRun !== true) this.writable();
-    const { store, clock } = await this.open();
-    const { ports } = this.parts;
+    const { store, clock, committer } = await this.open();
+    const { care, schedules } = store;
     const now = clock.now();
-    if (options.dryRun === true) {
-      const runs = await store.care.prunable(runsToPrune(keep, now));
-      return { runs, journalRows: keep.journalMs === null ? 0 : await store.care.prunableJournal(now - keep.journalMs) };
-    }
+    if (options.dryRun === true) return countPrunable(care, keep, now);
     const isOver = (): boolean => options.signal?.aborted === true || this.closing.signal.aborted;
-    const { runs, journalRows } = await pruneBatches({ care: store.care, schedules: store.schedules, ports, keep, now, isOver });
+    let seen = this.commits;
+    const isBusy = (): boolean => seen !== (seen = this.commits) || !committer.isIdle;
+    const { runs, journalRows } = await pruneBatches({ care, schedules, ports: this.parts.ports, keep, now, isOver, isBusy });
     return { runs, journalRows };
   }
 

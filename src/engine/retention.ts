@@ -43,6 +43,12 @@ export interface PruneCounts {
 
 /** Rows of one transaction: a few milliseconds, so that no claim and no commit waits long behind it. */
 export const BATCH_ROWS = 500;
+/**
+ * Beside other work a batch is followed by a pause of so many times its own duration, or it would take half of what the store can do. After each
+ * batch the runs in hand are looked up once more, which costs about as much again: measured at 15, w1 lost a sixth.
+ */
+const PAUSE_FACTOR = 30;
+const LONGEST_PAUSE_MS = 200;
 
 export function retentionMs(retention: Retention | false = {}): RetentionMs {
   if (retention === false) return { finishedMs: null, failedMs: null, journalMs: null, auditMs: null };
@@ -66,7 +72,7 @@ export function asked(options: PruneOptions, set: RetentionMs): RetentionMs {
   };
 }
 
-export function runsToPrune({ finishedMs, failedMs }: RetentionMs, now: number): PruneRequest {
+function runsToPrune({ finishedMs, failedMs }: RetentionMs, now: number): PruneRequest {
   return {
     now,
     finishedBefore: finishedMs === null ? null : now - finishedMs,
@@ -75,14 +81,22 @@ export function runsToPrune({ finishedMs, failedMs }: RetentionMs, now: number):
   };
 }
 
+/** What pruning would delete. */
+export async function countPrunable(care: Care, keep: RetentionMs, now: number): Promise<PruneCounts> {
+  const runs = await care.prunable(runsToPrune(keep, now));
+  return { runs, journalRows: keep.journalMs === null ? 0 : await care.prunableJournal(now - keep.journalMs) };
+}
+
 export interface Pruning {
   readonly care: Care;
   readonly schedules: Pick<Schedules, 'prune'>;
-  readonly ports: Pick<Ports, 'turn'>;
+  readonly ports: Pick<Ports, 'turn' | 'timer' | 'monotonic'>;
   readonly keep: RetentionMs;
   readonly now: number;
   /** Asked between batches. */
   readonly isOver: () => boolean;
+  /** Whether this process has written other things since the batch before, or is about to; asked after each batch: then the next one waits. Default: it never does. */
+  readonly isBusy?: () => boolean;
 }
 
 /** Batch after batch, each in a turn of the event loop of its own; `more` where it was stopped before the end. */
@@ -93,40 +107,45 @@ export async function pruneBatches({
   keep,
   now,
   isOver,
+  isBusy = () => false,
 }: Pruning): Promise<PruneCounts & { readonly more: boolean }> {
   const request = runsToPrune(keep, now);
-  const nextTurn = (): Promise<void> => new Promise((resolve) => ports.turn(resolve));
+  const batch = async <T>(work: () => Promise<T>): Promise<T> => {
+    const startMs = ports.monotonic();
+    const result = await work();
+    const pauseMs = isBusy() ? Math.min(LONGEST_PAUSE_MS, (ports.monotonic() - startMs) * PAUSE_FACTOR) : 0;
+    await new Promise<void>((resolve) => void (pauseMs > 0 ? ports.timer(pauseMs, resolve) : ports.turn(resolve)));
+    return result;
+  };
   let [runs, journalRows] = [0, 0];
   let more = true;
   while (more && !isOver()) {
-    const pruned = await care.prune(request);
+    const pruned = await batch(() => care.prune(request));
     runs += pruned.runs;
     ({ more } = pruned);
-    await nextTurn();
   }
   let moreActs = true;
   while (moreActs && !isOver()) {
     // The journal names workers by their numbers: they stay as long as it does.
     const workersBefore = keep.journalMs === null ? null : now - keep.journalMs;
     const auditBefore = keep.auditMs === null ? null : now - keep.auditMs;
-    ({ more: moreActs } = await care.pruneActs({ now, auditBefore, requestsBefore: now - REQUEST_MS, workersBefore, rows: BATCH_ROWS }));
-    await nextTurn();
+    const acts = { now, auditBefore, requestsBefore: now - REQUEST_MS, workersBefore, rows: BATCH_ROWS };
+    ({ more: moreActs } = await batch(() => care.pruneActs(acts)));
   }
   // why: a record tells of a run as long as any of them may be there
   const firesMs = keep.finishedMs === null || keep.failedMs === null ? null : Math.max(keep.finishedMs, keep.failedMs);
   let moreFires = firesMs !== null;
   while (firesMs !== null && moreFires && !isOver()) {
-    moreFires = await schedules.prune(now - firesMs, BATCH_ROWS);
-    await nextTurn();
+    moreFires = await batch(() => schedules.prune(now - firesMs, BATCH_ROWS));
   }
   const moreOthers = moreActs || moreFires;
   if (keep.journalMs === null) return { runs, journalRows, more: more || moreOthers };
   let moreJournal = true;
   while (moreJournal && !isOver()) {
-    const pruned = await care.pruneJournal({ before: now - keep.journalMs, rows: BATCH_ROWS });
+    const request = { before: now - keep.journalMs, rows: BATCH_ROWS };
+    const pruned = await batch(() => care.pruneJournal(request));
     journalRows += pruned.rows;
     moreJournal = pruned.more;
-    await nextTurn();
   }
   return { runs, journalRows, more: more || moreOthers || moreJournal };
 }

@@ -117,7 +117,9 @@ function clearLeftovers(sql: Statements, now: number, budget: Budget): boolean {
 }
 
 function clearRun(sql: Statements, run: number, budget: Budget): boolean {
-  return TABLES.every((table) => budget.clears(sql[`keys_${table}`], sql[`drop_${table}`], run)) && budget.frees(sql, run);
+  const held = Number(sql.tablesHeld.get(run)?.['held']);
+  const isClear = TABLES.every((table, i) => (held & (1 << i)) === 0 || budget.clears(sql[`keys_${table}`], sql[`drop_${table}`], run));
+  return isClear && budget.frees(sql, run);
 }
 
 export async function prunable({ sql }: Connection, request: PruneRequest): Promise<number> {

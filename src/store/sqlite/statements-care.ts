@@ -6,6 +6,10 @@ export const dropRow = (table: string, key: string): string =>
     .map((column) => `${column} = ?`)
     .join(' AND ')}`;
 
+/** In which of these tables a run has rows: a bit each, in their order. Most runs have some in one or two. */
+export const tablesHeld = (tables: readonly string[]): string =>
+  `SELECT ${tables.map((table, i) => `(EXISTS (SELECT 1 FROM ${table} WHERE run = ?1) << ${i})`).join(' | ')} AS held`;
+
 /** Retention: a run leaves with its row; its other rows follow, at once or as leftovers. */
 export const CARE_SQL = {
   // why: a child stays as long as the run at the top, and that as long as anything below it is open; children that stay are not in the index

@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { recordStatements } from './statements-records.ts';
-import { CARE_SQL, dropRow, keysOf } from './statements-care.ts';
+import { CARE_SQL, dropRow, keysOf, tablesHeld } from './statements-care.ts';
 import { LIMIT_SQL } from './statements-limits.ts';
 import { OUTLOOK_SQL } from './statements-outlook.ts';
 import { SCHEDULE_SQL } from './statements-schedules.ts';
@@ -300,6 +300,7 @@ const SQL = {
   journalHead: 'SELECT seq, at FROM journal ORDER BY seq DESC LIMIT 1',
 
   ...CARE_SQL,
+  tablesHeld: tablesHeld(Object.keys(RUN_TABLES)),
 
   ...transferStatements(RUN_TABLES),
   // facts for a diagnosis
