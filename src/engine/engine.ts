@@ -23,6 +23,7 @@ import { boxesOf, Deliverer } from './mailbox.ts';
 import { EventReader } from './events.ts';
 import { Follower } from './follower.ts';
 import { checkLimits } from '../core/capacity/limits.ts';
+import { noteOpened } from './opening.ts';
 import { pulse } from './pulse.ts';
 import { asked, pruneBatches, runsToPrune, type PruneCounts, type PruneOptions } from './retention.ts';
 import { refuseOther } from './acts.ts';
@@ -148,8 +149,7 @@ export class EngineRuntime {
     try {
       const info = await store.open();
       clock.raise(info.clock);
-      if (info.isImmutable)
-        this.logger.warn('the store cannot be read beside a writer: what is committed from now on is not seen', { path: info.path });
+      noteOpened(this.logger, info);
       if (this.parts.access !== 'write') return;
       await this.define(store, clock.now());
       await store.capacity.declare(this.parts.limits, clock.now());
