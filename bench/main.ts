@@ -1,5 +1,6 @@
 /**
- * The benchmark: `npm run bench`, `-- --json`, `-- --only w1,w2`, `-- --runs 5`, `-- --size w1=2000`, `-- --keep file`, `-- --peers`. Every
+ * The benchmark: `npm run bench`, `-- --json`, `-- --only w1,w2`, `-- --runs 5`, `-- --size w1=2000`, `-- --keep file`, `-- --peers`, `-- --writer thread`,
+ * `-- --flush-ms 5`. Every
  * round of every workload is a process of its own with a folder of its own. stdout carries the answer, stderr the progress.
  */
 import { appendFileSync } from 'node:fs';
@@ -8,9 +9,10 @@ import { measure } from './measure.ts';
 import { Beside } from './peers/beside.ts';
 import { installPeers } from './peers/install.ts';
 import { asJson, asTable, type Result } from './report.ts';
+import type { Asked } from './workload.ts';
 import { workloads } from './workloads.ts';
 
-const USAGE = `usage: npm run bench -- [--json] [--peers] [--keep file] [--only w1,w2] [--runs repetitions] [--size w1=2000,w4=1000,w4=10000]`;
+const USAGE = `usage: npm run bench -- [--json] [--peers] [--keep file] [--only w1,w2] [--runs repetitions] [--size w1=2000,w4=1000,w4=10000] [--writer auto|main|thread] [--flush-ms added]`;
 
 interface Wanted {
   readonly names: readonly string[];
@@ -20,6 +22,7 @@ interface Wanted {
   readonly peers: boolean;
   /** Where a line with the figures is added. */
   readonly keep: string | undefined;
+  readonly asked: Asked;
 }
 
 function wanted(): Wanted {
@@ -31,6 +34,8 @@ function wanted(): Wanted {
       peers: { type: 'boolean', default: false },
       runs: { type: 'string', default: '3' },
       size: { type: 'string' },
+      writer: { type: 'string' },
+      'flush-ms': { type: 'string' },
     },
   });
   const names = values.only?.split(',') ?? Object.keys(workloads);
@@ -41,7 +46,21 @@ function wanted(): Wanted {
   }
   for (const name of [...names, ...sizes.keys()])
     if (!Object.hasOwn(workloads, name)) throw new Error(`there is no workload ${name}; ${USAGE}`);
-  return { names, repetitions: count(values.runs), sizes, json: values.json, peers: values.peers, keep: values.keep };
+  return {
+    names,
+    repetitions: count(values.runs),
+    sizes,
+    json: values.json,
+    peers: values.peers,
+    keep: values.keep,
+    asked: askedOf(values),
+  };
+}
+
+function askedOf({ writer, 'flush-ms': flushMs }: { readonly writer?: string; readonly 'flush-ms'?: string }): Asked {
+  if (writer !== undefined && writer !== 'auto' && writer !== 'main' && writer !== 'thread')
+    throw new Error(`there is no writer ${writer}; ${USAGE}`);
+  return { ...(writer !== undefined && { writer }), ...(flushMs !== undefined && { flushMs: count(flushMs) }) };
 }
 
 function count(text = ''): number {
@@ -57,7 +76,9 @@ try {
   for (const name of what.names) {
     const workload = workloads[name];
     if (workload !== undefined)
-      results.push(...(await measure(name, workload, { repetitions: what.repetitions, sizes: what.sizes.get(name), beside })));
+      results.push(
+        ...(await measure(name, workload, { repetitions: what.repetitions, sizes: what.sizes.get(name), beside, asked: what.asked })),
+      );
   }
   const document = asJson(results);
   if (what.keep !== undefined) appendFileSync(what.keep, `${JSON.stringify({ at: new Date().toISOString(), ...document })}\n`);

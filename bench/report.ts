@@ -55,10 +55,12 @@ export function asTable(results: readonly Result[]): string {
 }
 
 function block(result: Result): string {
-  const { workload, metrics, variant, repetitions } = result;
+  const { workload, store, metrics, variant, repetitions } = result;
   const known = workloads[workload];
-  const title = `${workload}  ${known?.title(metrics, variant) ?? ''}; median of ${repetitions.length} (least – most)`;
-  return [title, ...(known?.figures ?? []).map((figure) => row(figure, result))].join('\n');
+  const shown = (known?.figures ?? []).filter(({ metric, ifMeasured }) => ifMeasured !== true || metrics[metric] !== undefined);
+  const on = store === 'sqlite' ? '' : `, ${store}`;
+  const title = `${workload}  ${known?.title(metrics, variant) ?? ''}${on}; median of ${repetitions.length} (least – most)`;
+  return [title, ...shown.map((figure) => row(figure, result))].join('\n');
 }
 
 function row(figure: Figure, { metrics, variant, repetitions }: Result): string {

@@ -1,6 +1,6 @@
 import { task, workflow, type Engine } from '../src/index.ts';
 import { rawLimit } from './raw.ts';
-import { CONCURRENCY, mustBe, TASKS_PER_RUN, workingEngine, type Metrics, type Round, type Workload } from './workload.ts';
+import { CONCURRENCY, mustBe, TASKS_PER_RUN, watchLoop, workingEngine, type Metrics, type Round, type Workload } from './workload.ts';
 
 /** Throughput: runs of a chain of 3, all submitted up front, against the raw limit of the store right before. */
 const WARM_UP_RUNS = 1_000;
@@ -30,11 +30,13 @@ export async function submitAll(engine: Engine, count: number): Promise<void> {
 export async function throughput({ folder, size }: Pick<Round, 'folder' | 'size'>): Promise<Metrics> {
   const engine = await workingEngine(folder, [chain]);
   await submitAll(engine, Math.min(size, WARM_UP_RUNS));
+  const stop = watchLoop();
   const startMs = performance.now();
   await submitAll(engine, size);
   const seconds = (performance.now() - startMs) / 1_000;
+  const loop = stop();
   await engine.close();
-  return { runs: size, concurrency: CONCURRENCY, runsPerSecond: size / seconds, tasksPerSecond: (size * TASKS_PER_RUN) / seconds };
+  return { ...loop, runs: size, concurrency: CONCURRENCY, runsPerSecond: size / seconds, tasksPerSecond: (size * TASKS_PER_RUN) / seconds };
 }
 
 export const w1: Workload = {
@@ -54,6 +56,16 @@ export const w1: Workload = {
     { metric: 'rawRows', label: 'raw limit: rows written' },
     { metric: 'batchSize', label: 'raw limit: tasks per commit' },
     { metric: 'flushMs', label: 'flush, ms', digits: 3 },
+    { metric: 'loopP99Ms', label: 'event loop late, ms, p99', digits: 1, ifMeasured: true },
+    { metric: 'loopMaxMs', label: 'event loop late, ms, at most', digits: 1, ifMeasured: true },
+    {
+      metric: 'commitP99Ms',
+      label: 'a commit keeps the loop, ms, p99',
+      digits: 1,
+      ifMeasured: true,
+      target: { text: '≤ 10', holds: (value) => value <= 10 },
+    },
+    { metric: 'commits', label: 'commits', ifMeasured: true },
     { metric: 'ratioToRaw', label: 'engine / raw limit', digits: 3, target: { text: '≥ 0.5', holds: (value) => value >= 0.5 } },
   ],
 };

@@ -1,4 +1,7 @@
-import { createEngine, type Engine, type EngineOptions, type Registrable } from '../src/index.ts';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Engine, Registrable } from '../src/index.ts';
+import type { Batch, CommitResult } from '../src/store/store.ts';
+import { engineOver, openSqlite, type EngineOptions } from '../src/compose.ts';
 
 /** What a workload measured: numbers under the names of the JSON output. Units stand at the end of the name. */
 export type Metrics = Readonly<Record<string, number>>;
@@ -19,6 +22,8 @@ export interface Figure {
   readonly label: string;
   /** Digits behind the point. */
   readonly digits?: number;
+  /** It is measured only where that was asked for, and else left out. */
+  readonly ifMeasured?: true;
   readonly target?: { readonly text: string; readonly holds: (value: number, metrics: Metrics, variant: string) => boolean };
 }
 
@@ -45,15 +50,66 @@ export const CONCURRENCY = 100;
 /** Of the short runs of w1, w5, w6 and w7. */
 export const TASKS_PER_RUN = 3;
 
-/** An engine that works, on a file with default durability (`synchronous=FULL`). */
+/** Of the store under test, what was asked for on the command line. */
+export interface Asked {
+  /** Default: as an engine chooses. */
+  readonly writer?: NonNullable<EngineOptions['writer']>;
+  /** Each commit takes so many milliseconds longer. */
+  readonly flushMs?: number;
+}
+
+let asked: Asked = {};
+/** How long each commit kept the event loop, in milliseconds. */
+let blocksMs: number[] = [];
+
+export function ask(what: Asked): void {
+  asked = what;
+}
+
+/** An engine that works, on a new file with default durability (`synchronous=FULL`). */
 export async function workingEngine(
   folder: string,
   use: readonly Registrable[],
-  options: Pick<EngineOptions, 'retention'> = {},
+  more: Pick<EngineOptions, 'retention'> = {},
 ): Promise<Engine> {
-  const engine = createEngine({ store: `sqlite:${folder}/pawl.db`, use, concurrency: CONCURRENCY, durability: 'full', ...options });
+  const { writer = 'auto', flushMs } = asked;
+  const options: EngineOptions = { store: `sqlite:${folder}/pawl.db`, use, concurrency: CONCURRENCY, durability: 'full', writer, ...more };
+  const engine = engineOver(options, async (path, choices) => {
+    const store = await openSqlite(path, { ...choices, ...(flushMs !== undefined && { flushDelayMs: flushMs }) });
+    if (!measuresLoop()) return store;
+    const commit = (batch: Batch): Promise<CommitResult> => {
+      const started = performance.now();
+      const committing = store.commit(batch);
+      blocksMs.push(performance.now() - started);
+      return committing;
+    };
+    return { ...store, commit };
+  });
   await engine.work();
   return engine;
+}
+
+/** Only where somebody asks about the writer: a timer every millisecond is not free. */
+const measuresLoop = (): boolean => asked.writer !== undefined || asked.flushMs !== undefined;
+
+/** Measures from now on for how long the event loop stands still. */
+export function watchLoop(): () => Metrics {
+  if (!measuresLoop()) return () => ({});
+  blocksMs = [];
+  const resolution = 1;
+  const delay = monitorEventLoopDelay({ resolution });
+  delay.enable();
+  return () => {
+    delay.disable();
+    // why: what it counts is from one tick of its timer to the next
+    const late = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - resolution);
+    return {
+      loopP99Ms: late(delay.percentile(99)),
+      loopMaxMs: late(delay.max),
+      commitP99Ms: percentile(sorted(blocksMs), 0.99),
+      commits: blocksMs.length,
+    };
+  };
 }
 
 /** A benchmark that computed something else measured something else. */

@@ -19,6 +19,7 @@ import { Engine } from './facade.ts';
 import { jsonLogger } from './observe/log.ts';
 import { ownModule } from './own-files.ts';
 import type { StoreVersion } from './store/sqlite/readonly.ts';
+import type { WriterChoice } from './store/sqlite/split.ts';
 import type { Store } from './store/store.ts';
 
 export interface EngineOptions {
@@ -33,6 +34,12 @@ export interface EngineOptions {
    * `STORE_READONLY`, and workflows of `use` are not stored. A file with an older schema is refused with `STORE_OLDER`. Default `'write'`.
    */
   readonly access?: 'read' | 'write';
+  /**
+   * Where commits are made. `'main'`: in the thread of the bodies, which costs least, and holds the event loop up for as long as the disk takes
+   * to flush. `'thread'`: in one of their own. `'auto'` (default): in a thread where the disk, measured when the store is opened, takes over
+   * 1 ms; where no thread can be started, in the main one, with a warning. A store in memory, or one that is only read, has no such choice.
+   */
+  readonly writer?: 'auto' | 'main' | 'thread';
   /** How long finished runs and the journal are kept; workers delete what is older, a little at a time. `false`: for ever. */
   readonly retention?: Retention | false;
   /**
@@ -79,6 +86,11 @@ export interface EngineOptions {
 
 /** An engine over a store. Nothing is opened before the first call; nothing is worked on before `work()`. */
 export function createEngine(options: EngineOptions): Engine {
+  return engineOver(options, openSqlite);
+}
+
+/** `open` opens the store: a benchmark measures it, or makes its disk slow. */
+export function engineOver(options: EngineOptions, open: typeof openSqlite): Engine {
   checkOptions(options, 'createEngine', { ...PARTS, ...STORE } satisfies Checks<EngineOptions>);
   const path = storePath(options.store);
   const durability = options.durability ?? 'full';
@@ -88,20 +100,44 @@ export function createEngine(options: EngineOptions): Engine {
   if (access !== 'read' && access !== 'write')
     throw new PawlError('CONFIG_OPTION', `access: must be 'read' or 'write', not ${shown(access)}.`);
   if (access === 'read' && path === ':memory:') throw new PawlError('CONFIG_OPTION', 'access: a store in memory has nothing to read.');
+  const writer = writerOf(options, path);
   return new Engine({
-    openStore: () => openSqlite(path, { durability, access }),
+    openStore: () => open(path, { durability, access, writer }),
     heart: (store, clock) => (path === ':memory:' ? timerHeart(store, clock, realPorts) : threadHeart(path)),
     ...engineParts(options),
     access,
   });
 }
 
-export async function openSqlite(
-  path: string,
-  { durability = 'full', access = 'write' }: Pick<EngineOptions, 'durability' | 'access'> = {},
-): Promise<Store> {
-  const { SqliteStore } = await import('./store/sqlite/store.ts');
-  return new SqliteStore({ path, durability, access, patienceMs: 10_000 });
+interface SqliteChoices extends Pick<EngineOptions, 'durability' | 'access'> {
+  /** Default, and null: everything by one connection in this thread. */
+  readonly writer?: WriterChoice | null;
+  /** For tests and benchmarks: each commit takes so many milliseconds longer. */
+  readonly flushDelayMs?: number;
+}
+
+export async function openSqlite(path: string, choices: SqliteChoices = {}): Promise<Store> {
+  const { durability = 'full', access = 'write', writer = null, ...others } = choices;
+  const options = { path, durability, patienceMs: 10_000, ...others };
+  if (writer === null) {
+    const { SqliteStore } = await import('./store/sqlite/store.ts');
+    return new SqliteStore({ ...options, access });
+  }
+  const { splitStore } = await import('./store/sqlite/split.ts');
+  return splitStore({ ...options, writer });
+}
+
+/** Null: a store of one connection. */
+function writerOf({ writer = 'auto', access = 'write' }: EngineOptions, path: string): WriterChoice | null {
+  if (!['auto', 'main', 'thread'].includes(writer))
+    throw new PawlError('CONFIG_OPTION', `writer: must be 'auto', 'main' or 'thread', not ${shown(writer)}.`);
+  const isSingle = path === ':memory:' || access === 'read';
+  if (isSingle && writer === 'thread')
+    throw new PawlError(
+      'CONFIG_OPTION',
+      path === ':memory:' ? 'writer: a store in memory is only in the main thread.' : "writer: with access: 'read' nothing is written.",
+    );
+  return isSingle ? null : writer;
 }
 
 export type { StoreVersion } from './store/sqlite/readonly.ts';
@@ -120,7 +156,7 @@ export async function queryStore(store: string, sql: string): Promise<Iterable<R
 }
 
 /** Everything of an engine but its store: the testing kit replaces some. */
-export function engineParts(options: Omit<EngineOptions, 'store' | 'durability' | 'access'>): Omit<EngineParts, 'openStore' | 'heart'> {
+export function engineParts(options: Omit<EngineOptions, StoreOption>): Omit<EngineParts, 'openStore' | 'heart'> {
   if (typeof options.retention === 'object') checkOptions(options.retention, 'retention', RETENTION);
   if (options.redact !== undefined) checkOptions(options.redact, 'redact', REDACT);
   return {
@@ -166,10 +202,12 @@ const logger: OptionCheck = (value) =>
     : `an object with ${LOG_LEVELS.join(', ')}`;
 const strings = listOf('strings', text);
 
-const STORE: Checks<Pick<EngineOptions, 'store' | 'durability' | 'access'>> = { store: anything, durability: anything, access: anything };
+/** What an engine on a store of its own takes beside. */
+export type StoreOption = 'store' | 'durability' | 'access' | 'writer';
+const STORE: Checks<Pick<EngineOptions, StoreOption>> = { store: anything, durability: anything, access: anything, writer: anything };
 
 /** What `testEngine` takes too. */
-export const PARTS: Checks<Omit<EngineOptions, 'store' | 'durability' | 'access'>> = {
+export const PARTS: Checks<Omit<EngineOptions, StoreOption>> = {
   use: (value) => (Array.isArray(value) ? null : 'a list of workflows, tasks with bodies and signals'),
   retention: (value) =>
     value === false || (typeof value === 'object' && value !== null && !Array.isArray(value)) ? null : 'an object, or false',

@@ -38,11 +38,16 @@ export class Cli {
     return loadEntry(entryFile(given ?? this.options.entry, this.io), this.io.cwd);
   }
 
-  /** An engine over the store, made where there is none. */
+  /** An engine over the store, made where there is none. What ends soon is not worth a thread that writes. */
   async engine(options: Omit<EngineOptions, 'store'>): Promise<Engine> {
     const { createEngine } = await import('../compose.ts');
     const { textLogger } = await import('./log.ts');
-    const engine = createEngine({ logger: textLogger((text) => this.out.note(text), this.io, 'warn'), ...options, store: this.store });
+    const engine = createEngine({
+      logger: textLogger((text) => this.out.note(text), this.io, 'warn'),
+      writer: 'main',
+      ...options,
+      store: this.store,
+    });
     this.closing.push(() => engine.close());
     return engine;
   }

@@ -1,6 +1,6 @@
 import type { PawlError } from '../core/errors.ts';
 import type { FileFacts, StoreFacts } from '../store/care.ts';
-import type { WorkerRow } from '../store/store.ts';
+import type { WorkerRow, WriterFacts } from '../store/store.ts';
 
 /** One thing that was looked at. */
 export interface Check {
@@ -52,6 +52,7 @@ export function diagnose(findings: Findings): Check[] {
     schemaCheck(facts),
     ...(facts.file === null ? [check('file', 'ok', 'in memory: gone with the process')] : fileChecks(facts.file)),
     durabilityCheck(facts),
+    ...(facts.writer === undefined ? [] : [writerCheck(facts.writer)]),
     integrityCheck(facts),
     clockCheck(findings),
     workerCheck(findings),
@@ -74,6 +75,18 @@ function scheduleCheck({ late = [], now }: Findings): Check {
     'warn',
     `${first.name}${others} was due ${Math.round((now - first.nextAt) / 1_000)} s ago`,
     `Run a worker that registers the workflow ${JSON.stringify(first.workflow)}: only such a one starts its runs.`,
+  );
+}
+
+function writerCheck({ in: place, flushMs, refused }: WriterFacts): Check {
+  const where = place === 'main' ? 'in the main thread' : 'in a thread of its own';
+  const detail = flushMs === null ? where : `${where}; a flush took ${flushMs.toFixed(1)} ms`;
+  if (refused === undefined) return check('writer', 'ok', detail);
+  return check(
+    'writer',
+    'warn',
+    `${detail}; no thread could be started: ${refused}`,
+    'Let the process start threads: each commit holds up its event loop.',
   );
 }
 

@@ -23,6 +23,7 @@ import { boxesOf, Deliverer } from './mailbox.ts';
 import { EventReader } from './events.ts';
 import { Follower } from './follower.ts';
 import { checkLimits } from '../core/capacity/limits.ts';
+import { noteOpened } from './opening.ts';
 import { pulse } from './pulse.ts';
 import { asked, countPrunable, pruneBatches, type PruneCounts, type PruneOptions } from './retention.ts';
 import { refuseOther } from './acts.ts';
@@ -153,8 +154,7 @@ export class EngineRuntime {
     try {
       const info = await store.open();
       clock.raise(info.clock);
-      if (info.isImmutable)
-        this.logger.warn('the store cannot be read beside a writer: what is committed from now on is not seen', { path: info.path });
+      noteOpened(this.logger, info);
       if (this.parts.access !== 'write') return;
       await this.define(store, clock.now());
       await store.capacity.declare(this.parts.limits, clock.now());
@@ -210,12 +210,11 @@ export class EngineRuntime {
     if (options.dryRun !== true) this.writable();
     const { store, clock, committer } = await this.open();
     const { care, schedules } = store;
-    const now = clock.now();
-    if (options.dryRun === true) return countPrunable(care, keep, now);
+    if (options.dryRun === true) return countPrunable(care, keep, clock.now());
     const isOver = (): boolean => options.signal?.aborted === true || this.closing.signal.aborted;
     let seen = this.commits;
     const isBusy = (): boolean => seen !== (seen = this.commits) || !committer.isIdle;
-    const { runs, journalRows } = await pruneBatches({ care, schedules, ports: this.parts.ports, keep, now, isOver, isBusy });
+    const { runs, journalRows } = await pruneBatches({ care, schedules, ports: this.parts.ports, keep, now: clock.now(), isOver, isBusy });
     return { runs, journalRows };
   }
 

@@ -35,9 +35,12 @@ export interface Launch {
 export type RunUnits = readonly EventUnit[] | readonly [MoveUnit];
 
 /** A run that this commit starts. */
+/** The state that a run is opened with goes into the cache. */
+export type Opening = StartWrite & { readonly state: RunState };
+
 export interface PlannedChild {
   readonly known: Known;
-  readonly write: StartWrite;
+  readonly write: Opening;
   readonly launches: Launch[];
   /** Runs that it starts itself, with it or not at all; their writes are in its own. */
   readonly children: PlannedChild[];

@@ -14,6 +14,26 @@ export interface KeyClaim {
   readonly until: 'kept' | 'open' | number;
 }
 
+/** What is read of a run's state when its changes are written. */
+export type WrittenRun = Readonly<
+  Pick<
+    RunState,
+    | 'run'
+    | 'generation'
+    | 'rev'
+    | 'status'
+    | 'resumeTo'
+    | 'parent'
+    | 'rank'
+    | 'startAt'
+    | 'acceptedAt'
+    | 'deadlineAt'
+    | 'cause'
+    | 'cancelAsked'
+    | 'flow'
+  >
+>;
+
 /** A run to accept. Its tasks are in `changes`; where it waits for a claim as a whole, `unclaimed`, there are none yet. */
 export interface StartWrite {
   readonly uid: Uint8Array;
@@ -26,7 +46,7 @@ export interface StartWrite {
   readonly unclaimed: boolean;
   /** Worker that alone holds its state; null where any other may. */
   readonly owner: number | null;
-  readonly state: RunState;
+  readonly state: WrittenRun & Pick<RunState, 'input'>;
   readonly changes: Changes;
   /** The run that it was made from; of a fork, the maps whose items are taken over as they are. */
   readonly link: StartLink | null;
@@ -62,7 +82,7 @@ export type StartResult =
 /** Changes of one run, decided on a state of `rev` that was last compared with the store in `epoch`. */
 export interface RunWrite {
   readonly firstBody: number;
-  readonly state: RunState;
+  readonly state: WrittenRun;
   readonly epoch: number;
   /** Other processes may hold the run's state: they notice by the revision. */
   readonly shared: boolean;

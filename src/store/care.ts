@@ -1,5 +1,6 @@
 import type { JournaledTask } from '../core/kernel/checkpoint.ts';
 import type { RunDocument } from '../core/documents/run-document.ts';
+import type { WriterFacts } from './store.ts';
 import type { RunStatus } from '../core/kernel/states.ts';
 
 /**
@@ -100,6 +101,8 @@ export interface FactsOptions {
 
 export interface StoreFacts {
   readonly kind: string;
+  /** Missing where nothing is written, or where one connection is there for all. */
+  readonly writer?: WriterFacts;
   /** Null for a store in memory. */
   readonly file: FileFacts | null;
   readonly library: string;

@@ -173,6 +173,16 @@ export interface StoreInfo {
   readonly path: string;
   /** Opened to read where reading a live file is not possible: what another process writes may not be seen. */
   readonly isImmutable: boolean;
+  readonly writer: WriterFacts;
+}
+
+export interface WriterFacts {
+  /** Where commits are made: in the thread that everything else runs in, or in one of their own. */
+  readonly in: 'main' | 'thread';
+  /** Milliseconds that a flush took when the store was opened; null: it was not measured. */
+  readonly flushMs: number | null;
+  /** Why there is no thread although flushes are slow. */
+  readonly refused?: string;
 }
 
 export interface NewDefinition {

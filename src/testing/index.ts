@@ -9,7 +9,7 @@ import type { MoveOptions, RunMoved, Versions } from '../client/versions.ts';
 import type { RunView } from '../client/views.ts';
 import type { SendOptions, SendReport } from '../client/signals.ts';
 import { Run, type RunHost } from '../client/run.ts';
-import { engineParts, openSqlite, PARTS, type EngineOptions } from '../compose.ts';
+import { engineParts, openSqlite, PARTS, type EngineOptions, type StoreOption } from '../compose.ts';
 import { durationMs, type Duration } from '../core/duration.ts';
 import { LAST_INSTANT } from '../core/duration-text.ts';
 import { isPawlError } from '../core/errors.ts';
@@ -28,7 +28,7 @@ import { VirtualTime } from './virtual-time.ts';
 /** A task's body as the engine calls it. */
 type AnyBody = (input: unknown, ctx: Ctx) => unknown;
 
-export type TestEngineOptions = Omit<EngineOptions, 'store' | 'durability' | 'access'>;
+export type TestEngineOptions = Omit<EngineOptions, StoreOption>;
 
 /** The calls that a stub has seen. */
 export interface Stub<I> {

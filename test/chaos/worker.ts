@@ -27,6 +27,8 @@ const engine = pawl.createEngine({
   store: `sqlite:${join(folder, 'app.db')}`,
   use: Object.values(makeWorkload(pawl, bodies)),
   concurrency,
+  // why: the kill switch is in this thread
+  writer: 'main',
   // why: the same task may be in flight at many kills, and must succeed all the same
   maxLost: 1_000,
   // why: on a loaded machine a process may stand still for long; only a proven death may hand its work on

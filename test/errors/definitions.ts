@@ -35,6 +35,9 @@ trigger('CONFIG_DURATION', [/grace: -1/], () => memory({ grace: -1 }));
 
 trigger('CONFIG_OPTION', [/concurrency: .*1 to 100000, not 0/], () => memory({ concurrency: 0 }));
 trigger('CONFIG_OPTION', [/durability: .*'full' or 'fast', not "none"/], () => memory({ durability: 'none' }));
+trigger('CONFIG_OPTION', [/writer: .*'auto', 'main' or 'thread', not "pool"/], () => memory({ writer: 'pool' }));
+trigger('CONFIG_OPTION', [/writer: .*memory/], () => memory({ writer: 'thread' }));
+trigger('CONFIG_OPTION', [/writer: .*access: 'read'/], () => memory({ store: 'sqlite:./app.db', access: 'read', writer: 'thread' }));
 trigger('CONFIG_OPTION', [/lease: .*at least 1 s, not "10ms"/], () => memory({ lease: '10ms' }));
 trigger('CONFIG_OPTION', [/use: .*not undefined/], () => memory({ use: undefined }));
 trigger('CONFIG_OPTION', [/use\[1\]: .*not undefined/], () => memory({ use: [loadOrder, undefined] }));

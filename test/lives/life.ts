@@ -61,6 +61,9 @@ interface Inside {
 export const fileIn = (folder: string): string => join(folder, 'app.db');
 export const effectsIn = (folder: string): string => join(folder, 'effects');
 
+/** How the lives of this file open their stores. */
+export const opening: { writer: 'thread' | null } = { writer: null };
+
 export class Life {
   readonly kit: TestEngine;
   readonly store: Store;
@@ -94,7 +97,7 @@ export class Life {
     });
     const kit = testEngine({ use: plot.use, logger: silent, ...(plot.limits === undefined ? {} : { limits: plot.limits }) });
     self.kit = kit;
-    const store = await openSqlite(fileIn(folder), { durability: 'fast' });
+    const store = await openSqlite(fileIn(folder), { durability: 'fast', writer: opening.writer });
     inside().store = Promise.resolve(store);
     inside().time.step((await store.open()).clock);
     // Each is a process of its own, which knows that those before it are dead.

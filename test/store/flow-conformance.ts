@@ -62,7 +62,7 @@ export function flowConformance(kind: string, newPlace: () => Promise<Place>): v
       const node = defined.graph.byId.get(id)?.index ?? -1;
       const body = defined.stored.firstBody + node;
       const claimed = await store.commit(
-        batch({ now: at, claim: { limit: 99, bodies: new Set([body]), definitions: new Map(), firstToken: token } as never }),
+        batch({ now: at, claim: { limit: 99, bodies: new Set([body]), definitions: new Map(), places: new Map(), firstToken: token } }),
       );
       token += 100;
       const of = claimed.claimedTasks.find((one) => one.run === held.run && one.task.item === index);

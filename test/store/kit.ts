@@ -101,8 +101,11 @@ export interface StartOver extends Partial<Omit<StartWrite, 'state' | 'changes'>
   readonly lease?: { readonly token: number; readonly worker: number };
 }
 
+/** With all of its state, as its process keeps it. */
+export type Opening = StartWrite & { readonly state: RunState };
+
 /** A run to accept: its roots queued, or claimed where `lease` is given, or none yet where it is unclaimed or starts later. */
-export async function newStart(store: Store, { stored, graph }: Defined, over: StartOver = {}): Promise<StartWrite> {
+export async function newStart(store: Store, { stored, graph }: Defined, over: StartOver = {}): Promise<Opening> {
   const {
     run = (await store.reserve(1, 0)).firstRun,
     at = T0,
@@ -156,7 +159,7 @@ export async function newStart(store: Store, { stored, graph }: Defined, over: S
 }
 
 export interface Held {
-  readonly write: StartWrite;
+  readonly write: Opening;
   readonly state: RunState;
   readonly run: number;
   epoch: number;

@@ -44,6 +44,7 @@ async function work(cli: Cli, options: Options): Promise<number> {
   const interrupt = cli.io.interrupt();
   const engine = await cli.engine({
     use: entry.use,
+    writer: 'auto',
     logger,
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(drain === undefined ? {} : { drain }),

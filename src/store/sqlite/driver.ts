@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { isPawlError, PawlError, type ErrorCode } from '../../core/errors.ts';
 import { initial } from './migrations/001-initial.ts';
+import { measuredFlush, pause, timedCommit } from './flush.ts';
 import { SETUP } from './statements.ts';
 
 /** The schema that this code writes; `migrations[n]` leads from n to n + 1. */
@@ -19,6 +20,12 @@ export interface OpenOptions {
   readonly patienceMs: number;
   /** `'read'`: nothing is created, migrated or written. Default `'write'`. */
   readonly access?: 'write' | 'read';
+  /** Told how many milliseconds the disk takes to flush a commit. Measured at the price of one, where it is slow of a few; without it not at all. */
+  readonly onFlush?: (ms: number) => void;
+  /** The first of the numbers that tell which states were compared with the file; those of two connections of one engine never meet. Default 0. */
+  readonly firstEpoch?: number;
+  /** For tests and benchmarks: each commit takes so many milliseconds longer, as on a disk whose flush is slow. */
+  readonly flushDelayMs?: number;
 }
 
 /** Opens the file, refuses what is not safe, migrates. The only place where the main thread may wait for SQLite's lock. */
@@ -46,7 +53,7 @@ function patiently(ms: number, work: () => void): void {
       return;
     } catch (error) {
       if (!isPawlError(error, 'STORE_BUSY') || performance.now() - started > ms) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5 + Math.random() * 20);
+      pause(5 + Math.random() * 20);
     }
   }
 }
@@ -61,10 +68,12 @@ function setUp(db: DatabaseSync, path: string, options: OpenOptions): void {
     });
   }
   db.exec(SETUP.wal);
-  db.exec(options.durability === 'full' ? SETUP.full : SETUP.fast);
+  // why: a checkpoint flushes whatever the durability, so a disk is measured as if each commit did
+  db.exec(options.onFlush !== undefined || options.durability === 'full' ? SETUP.full : SETUP.fast);
   db.exec(SETUP.checkpointAt);
   if (schema < SCHEMA) migrate(db);
-  else checkWritable(db);
+  checkWritable(db, options);
+  if (options.durability === 'fast') db.exec(SETUP.fast);
 }
 
 /** Read on one snapshot: another process may be migrating the same new file. */
@@ -76,14 +85,19 @@ export function identity(db: DatabaseSync): { schema: number; isForeign: boolean
     const isNew = mark === 0 && schema === 0 && readNumber(db, SETUP.readObjects, 'n') === 0;
     return { schema, isForeign: mark !== SETUP.applicationId && !isNew };
   } finally {
-    db.exec(SETUP.endRead);
+    db.exec(SETUP.end);
   }
 }
 
 /** A file that SQLite could open only to read would fail at the first write: better now. */
-function checkWritable(db: DatabaseSync): void {
+function checkWritable(db: DatabaseSync, { onFlush, flushDelayMs }: OpenOptions): void {
   try {
-    db.exec(SETUP.tryWrite);
+    if (onFlush !== undefined) {
+      onFlush(measuredFlush(() => timedCommit(db, flushDelayMs)));
+      return;
+    }
+    db.exec(SETUP.writeOne);
+    db.exec(SETUP.rollback);
   } catch (error) {
     if (db.isTransaction) db.exec(SETUP.rollback);
     if (!isBusy(error)) throw error;

@@ -414,10 +414,11 @@ export const SETUP = {
   readSchema: 'PRAGMA user_version',
   readObjects: 'SELECT count(*) AS n FROM sqlite_schema',
   beginRead: 'BEGIN',
-  endRead: 'COMMIT',
+  end: 'COMMIT',
   beginWrite: 'BEGIN IMMEDIATE',
   rollback: 'ROLLBACK',
-  tryWrite: "BEGIN IMMEDIATE; UPDATE meta SET value = value WHERE name = 'next_run'; ROLLBACK",
+  // A row that would stay as it is is not written. Gaps in the tokens are normal.
+  writeOne: "BEGIN IMMEDIATE; UPDATE meta SET value = value + 1 WHERE name = 'next_token'",
   markAsOurs: 'PRAGMA application_id = 1346459468',
   setSchema: (version: number): string => `PRAGMA user_version = ${version}`,
   wal: 'PRAGMA journal_mode = WAL',

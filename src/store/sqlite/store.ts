@@ -13,6 +13,7 @@ import { LimitBook, SqliteCapacity } from './limits.ts';
 import { Placer } from './placing.ts';
 import { Quarantine } from './quarantine.ts';
 import { isBusy, SCHEMA, sqliteCode, storeError, type OpenOptions } from './driver.ts';
+import { pause } from './flush.ts';
 import { openFile } from './open-to-read.ts';
 import { readDead, type Row } from './rows.ts';
 import { loadRun, readDefinition, readDue, readHolders, readOpenDefinitions, readWaitingSince } from './lookups.ts';
@@ -38,7 +39,7 @@ export class SqliteStore extends SqliteReads implements port.Store {
   private aside!: Quarantine;
   private claimer!: Claimer;
   private dataVersion = -1;
-  private epoch = 0;
+  private epoch: number;
   private seq = 0;
   /** Tells the journal rows of this connection from all others. */
   private nonce = Math.floor(Math.random() * 2 ** 52);
@@ -48,10 +49,12 @@ export class SqliteStore extends SqliteReads implements port.Store {
   private clock = 0;
   private closed = false;
   private isImmutable = false;
+  private isOpened = false;
 
   constructor(options: OpenOptions) {
     super();
     this.options = options;
+    this.epoch = options.firstEpoch ?? 0;
     const connection = {
       path: options.path,
       sql: () => this.reading(),
@@ -70,13 +73,19 @@ export class SqliteStore extends SqliteReads implements port.Store {
     this.closed = false;
     if (this.db === null) this.connect();
     this.readHead();
-    return { kind: 'sqlite', clock: this.clock, schema: SCHEMA, path: this.options.path, isImmutable: this.isImmutable };
+    const { clock, isImmutable } = this;
+    return { kind: 'sqlite', clock, schema: SCHEMA, path: this.options.path, isImmutable, writer: { in: 'main', flushMs: null } };
   }
 
   private connect(): void {
-    const { db, isImmutable } = openFile(this.options);
+    // why: opened anew after a failed commit, it writes nothing but what it was asked to
+    const { onFlush: _, ...again } = this.options;
+    const { db, isImmutable } = openFile(this.isOpened ? again : this.options);
+    this.isOpened = true;
     this.isImmutable = isImmutable;
     db.exec(SETUP.neverWait);
+    // why: a connection for what people ask says how durable the commits of its process are
+    if (this.options.access === 'read') db.exec(this.options.durability === 'full' ? SETUP.full : SETUP.fast);
     this.db = db;
     this.sql = prepareStatements(db);
     const tasks = new TaskWriter(this.sql);
@@ -403,6 +412,7 @@ export class SqliteStore extends SqliteReads implements port.Store {
     } catch (error) {
       this.resolveCommit(error);
     }
+    if (this.options.flushDelayMs !== undefined) pause(this.options.flushDelayMs);
     this.noteWritten();
     return result;
   }

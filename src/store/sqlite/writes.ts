@@ -1,13 +1,13 @@
 import type { AttemptRecord, Changes, RecordChange } from '../../core/kernel/changes.ts';
 import { ALL_ITEMS } from '../../core/kernel/letting-go.ts';
 import type { JournalWriter } from '../../core/kernel/journal.ts';
-import { LINK_KINDS, NO_FLOW, type RunningTask, type RunState, type TaskState } from '../../core/kernel/run-state.ts';
+import { LINK_KINDS, NO_FLOW, type RunningTask, type TaskState } from '../../core/kernel/run-state.ts';
 import { renameSteps } from '../../core/kernel/moving.ts';
 import { REQUEST_MS } from '../../core/kernel/reset.ts';
 import { flowText, wakeOf } from '../../core/kernel/run-flow.ts';
 import { isRunOver } from '../../core/kernel/states.ts';
 import type { ActWrite } from '../acts.ts';
-import type { CacheWrite, KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite } from '../store.ts';
+import type { CacheWrite, KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite, WrittenRun } from '../store.ts';
 import { STATE_FORMAT } from './driver.ts';
 import { closeWaits, openWaits } from './mailbox.ts';
 import { readNeeds, type Lanes } from './lanes.ts';
@@ -184,14 +184,14 @@ export class RunWriter {
     return { created: true };
   }
 
-  private link({ run, parent }: RunState): void {
+  private link({ run, parent }: WrittenRun): void {
     if (parent === null) return;
     const { node, item, generation, name, kind, tree } = parent;
     this.sql.linkChild.run(parent.run, node, item, generation, name, LINK_KINDS.indexOf(kind), tree, run);
   }
 
   /** Child runs that start in the same transaction, and those that are let go of. */
-  private kin(state: RunState, changes: Changes, children: readonly StartWrite[] | undefined, now: number, journal: JournalWriter): void {
+  private kin(state: WrittenRun, changes: Changes, children: readonly StartWrite[] | undefined, now: number, journal: JournalWriter): void {
     for (const child of children ?? []) this.start(child, now, journal);
     for (const { node, item, generation } of changes.recalls) {
       if (item === ALL_ITEMS) this.sql.recallItems.run(now, state.run, node, generation);
@@ -254,7 +254,7 @@ export class RunWriter {
     this.kin(state, changes, write.children, now, journal);
   }
 
-  private relink(state: RunState, kin: Changes['kin']): void {
+  private relink(state: WrittenRun, kin: Changes['kin']): void {
     const { generation, completion } = state.parent ?? { generation: null, completion: null };
     const wakeAt = isRunOver[state.status] ? null : wakeOf(state);
     this.sql.relinkChild.run(generation, kin === 'undo' || kin === 'undone_again' ? 4 : null, completion, wakeAt, state.run);
@@ -285,7 +285,7 @@ export class RunWriter {
   }
 
   /** Admission, pause, resume, and the new generation that a reset opens. */
-  private moveRun(state: RunState, changes: Changes, journal: JournalWriter): void {
+  private moveRun(state: WrittenRun, changes: Changes, journal: JournalWriter): void {
     // why: one that is open again for its compensations alone goes on in its generation
     if (changes.reset !== null && changes.moves[0] !== undefined && isRunOver[changes.moves[0].from]) this.sql.archiveRun.run(state.run);
     const status = changes.moves.at(-1)?.to ?? state.status;
@@ -306,7 +306,7 @@ export class RunWriter {
     }
   }
 
-  private cover(state: RunState): void {
+  private cover(state: WrittenRun): void {
     if (state.status === 'paused') {
       this.sql.coverTasks.run(state.run);
       this.sql.hideMaps.run(state.run);
@@ -330,7 +330,7 @@ export class RunWriter {
     this.sql.forgetRefusals.run(message);
   }
 
-  private applyTasks(state: RunState, firstBody: number, changes: Changes, journal: JournalWriter): void {
+  private applyTasks(state: WrittenRun, firstBody: number, changes: Changes, journal: JournalWriter): void {
     const { run } = state;
     // why: what belongs to a paused run is not to be claimed
     const sign = state.status === 'paused' ? -1 : 1;
@@ -395,7 +395,7 @@ export class RunWriter {
     if (a.attempt > 13) this.sql.trimAttempts.run(run, a.node, a.item, a.generation, a.attempt - 10);
   }
 
-  private endRun(state: RunState, { tasks }: Changes, end: NonNullable<Changes['end']>, journal: JournalWriter): void {
+  private endRun(state: WrittenRun, { tasks }: Changes, end: NonNullable<Changes['end']>, journal: JournalWriter): void {
     // why: what has run has been claimed, and where nothing would wake it no mark of a parent stands either
     const isPlain = state.parent === null && state.deadlineAt === null && state.startAt === null && state.flow === NO_FLOW;
     const statement = isPlain && end.from === 'running' && tasks.some(hasRun) ? this.sql.endPlain : this.sql.endRun;
