@@ -61,6 +61,7 @@ export class Committer {
   private isBusy = false;
   /** It waits for time to pass, after the store could not be written. */
   isPausing = false;
+  private isHalted = false;
   private wantsLook = false;
   private pausedUntil = 0;
   private idleWaiters: (() => void)[] = [];
@@ -128,6 +129,11 @@ export class Committer {
     return !this.isBusy && !this.isScheduled && this.settling.length + this.others.length + this.reloads.length === 0;
   }
 
+  /** Nothing is written any more, and nobody is told: what a crash leaves. For the testing kit. */
+  halt(): void {
+    this.isHalted = true;
+  }
+
   /** Resolves when nothing is left to write. */
   async idle(): Promise<void> {
     while (!this.isIdle) await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
@@ -143,7 +149,7 @@ export class Committer {
   }
 
   private async flush(): Promise<void> {
-    if (this.isBusy) return;
+    if (this.isBusy || this.isHalted) return;
     const wait = this.pausedUntil - this.options.ports.monotonic();
     if (wait > 0) {
       this.isScheduled = true;
@@ -186,6 +192,7 @@ export class Committer {
     if (this.wantsLook) this.wantsLook = false;
     const logs = this.options.logs.take(plan.runs);
     if (plan.starts.length + plan.runs.length + plan.steps.length + logs.length === 0 && claim === null) return;
+    if (this.isHalted) return;
     const batch: Batch = {
       now,
       worker: capacity.worker,

@@ -484,9 +484,8 @@ export class EngineRuntime {
     const opened = await this.open();
     this.isClosed = true;
     this.closing.abort();
-    opened.follower.close();
-    opened.deliverer.close();
-    opened.logs.close();
+    opened.committer.halt();
+    for (const part of [opened.follower, opened.deliverer, opened.logs]) part.close();
     await this.worker?.abandon('The process crashed.');
     this.worker = null;
   }

@@ -114,6 +114,7 @@ const INTENDED: Readonly<Record<StatementName, readonly string[] | 'no plan'>> =
   uncoverTasks: ['tasks PRIMARY KEY (run)|tasks tasks_open (status)'],
   uncoverMaps: ['maps PRIMARY KEY (run)'],
   endRun: [RUN],
+  anyOpenKey: ['keys SCAN keys_while_open'],
   dropOpenKey: ['keys keys_while_open (run)'],
   quarantine: [RUN],
   quarantinedRuns: ['runs SCAN runs_quarantined', 'definitions INTEGER PRIMARY KEY', 'top INTEGER PRIMARY KEY'],

@@ -194,6 +194,7 @@ const SQL = {
   endPlain: 'UPDATE runs SET status = ?, reason = ?, output = ?, has_output = ?, finished_at = ? WHERE id = ?',
   endRun: `UPDATE runs SET status = ?, reason = ?, output = ?, has_output = ?, finished_at = ?,
     wake_at = CASE WHEN recall = 3 THEN wake_at END, recall = CASE WHEN recall = 3 THEN 3 END, unclaimed = NULL WHERE id = ?`,
+  anyOpenKey: 'SELECT 1 AS n FROM keys WHERE while_open = 1 LIMIT 1',
   dropOpenKey: 'DELETE FROM keys WHERE run = ? AND while_open = 1',
   quarantine: 'UPDATE runs SET quarantined = ?, unclaimed = CASE WHEN unclaimed IS NOT NULL THEN 0 END, wake_at = NULL WHERE id = ?',
   // why: a body below zero is nobody's: no claim and no sweep meets the run's rows any more

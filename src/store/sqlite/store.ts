@@ -157,8 +157,7 @@ export class SqliteStore extends SqliteReads implements port.Store {
     this.noticeOthers();
     const journal = new JournalWriter();
     const { now, worker } = batch;
-    // why: of an application that was rolled back nothing is left
-    this.writer.keys.clear();
+    this.writer.begin();
     // why: what a worker claims after others have taken its work back, nobody would ever take back again
     if (worker !== 0 && this.sql.isFenced.get(worker)?.['fenced'] === 1) {
       throw new PawlError('WORKER_LEASE_LOST', `Worker ${worker} has lost its lease; what it held is taken back.`);

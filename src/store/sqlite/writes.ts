@@ -109,12 +109,20 @@ export class RunWriter {
   private readonly fires: FireWriter;
   /** Keys of workflows that runs ask for, or have given up, since the transaction began. */
   readonly keys = new Set<string>();
+  /** Whether there is a key that its run gives up at its end; null where this transaction has not looked. */
+  private hasOpenKeys: boolean | null = null;
 
   constructor(sql: Statements, tasks: TaskWriter, lanes: Lanes) {
     this.sql = sql;
     this.tasks = tasks;
     this.lanes = lanes;
     this.fires = new FireWriter(sql);
+  }
+
+  /** A transaction begins: what an earlier one found, or left undone, holds no more. */
+  begin(): void {
+    this.keys.clear();
+    this.hasOpenKeys = null;
   }
 
   /** What waits in the queue, counted up to `bound`. */
@@ -228,6 +236,7 @@ export class RunWriter {
 
   private putKey(workflow: string, key: KeyClaim, run: number): void {
     const until = typeof key.until === 'number' ? key.until : null;
+    if (key.until === 'open') this.hasOpenKeys = true;
     this.sql.putKey.run(workflow, key.value, run, key.inputHash, until, key.until === 'open' ? 1 : 0);
   }
 
@@ -400,7 +409,9 @@ export class RunWriter {
     const isPlain = state.parent === null && state.deadlineAt === null && state.startAt === null && state.flow === NO_FLOW;
     const statement = isPlain && end.from === 'running' && tasks.some(hasRun) ? this.sql.endPlain : this.sql.endRun;
     statement.run(runCode(end.status), end.reason, end.output, end.hasOutput ? 1 : 0, end.finishedAt, state.run);
-    this.sql.dropOpenKey.run(state.run);
+    // why: a look per transaction is cheaper than one per run
+    this.hasOpenKeys ??= this.sql.anyOpenKey.get() !== undefined;
+    if (this.hasOpenKeys) this.sql.dropOpenKey.run(state.run);
     journal.runMoved(end.from, end.status, end.reason);
   }
 

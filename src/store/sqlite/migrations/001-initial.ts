@@ -77,7 +77,8 @@ CREATE INDEX runs_parent ON runs (parent, parent_node, parent_item, parent_gener
 CREATE INDEX runs_tree ON runs (tree, status) WHERE tree IS NOT NULL;
 CREATE INDEX runs_undoable ON runs (parent, completion) WHERE completion IS NOT NULL;
 CREATE INDEX runs_untold ON runs (id) WHERE recall = 2;
-CREATE INDEX runs_unclaimed ON runs (definition, rank, id) WHERE unclaimed = 1;
+-- with the format, so that a look at the queue reads no row
+CREATE INDEX runs_unclaimed ON runs (definition, rank, id, format) WHERE unclaimed = 1;
 CREATE INDEX runs_open ON runs (definition) WHERE status < 6;
 CREATE INDEX runs_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;
 CREATE INDEX runs_kept ON runs (tree) WHERE kept = 1;
