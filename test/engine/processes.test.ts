@@ -36,7 +36,7 @@ async function startWorker(at: string): Promise<ChildProcess> {
 
 function engineAt(at: string): { engine: Engine; flows: ReturnType<typeof workflows> } {
   const flows = workflows(at);
-  const engine = createEngine({ store: `sqlite:${at}/app.db`, use: flows.all, limits: LIMITS, lease: '2s', sweep: '200ms', drain: '1s' });
+  const engine = createEngine({ store: `sqlite:${at}/app.db`, use: flows.all, limits: LIMITS, lease: '6s', sweep: '200ms', drain: '1s' });
   engines.push(engine);
   return { engine, flows };
 }
