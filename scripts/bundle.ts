@@ -40,7 +40,7 @@ function filesOf(graph: Graph): (id: string) => string | null {
   };
   const library = closure('index', 'testing/index');
   const thread = closure('beating');
-  const store = closure('store/sqlite/store');
+  const store = closure('store/sqlite/split', 'store/sqlite/store');
   const start = closure('cli/main');
   const commands = closure('cli/program', 'cli/errors', 'cli/args', 'cli/find', 'cli/table', 'cli/time');
   return (id) => {
