@@ -142,7 +142,7 @@ export function pruneJournal(connection: Connection, { before, rows }: JournalPr
     // why: one by one, since a row may hold thousands of transitions; without await the iterator sees one snapshot
     for (const row of sql.oldestJournal.iterate(cut.seq, rows)) {
       if (Number(row['at']) > before || Number(row['seq']) >= newest) break;
-      if ((more = budget.isSpent)) break;
+      if ((more = count > 0 && budget.isSpent)) break;
       const transitions = readJournal(String(row['changes']));
       fold.add(transitions);
       budget.rows += 1 + transitions.length;
