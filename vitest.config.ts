@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const noTests = {
@@ -17,6 +18,8 @@ export default defineConfig({
     setupFiles: ['test/setup.ts'],
     exclude: ['**/node_modules/**', '**/dist/**', 'test/fixtures/**'],
     pool: 'forks',
+    // why: of two cores the default leaves one idle
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 30_000,
     hookTimeout: 30_000,
     teardownTimeout: 30_000,
