@@ -199,4 +199,9 @@ describe('the rest', () => {
     const lives = [...sound.lives, life('worker-3', 2_000_000, [])];
     expect(rulesOf({ lives, mustShare: true })).toEqual(['starved']);
   });
+
+  test('a worker that begins nothing because nothing was started yet is no violation', () => {
+    const lives = [...sound.lives, life('worker-3', 2_000_000, [])];
+    expect(rulesOf({ lives, client: [{ ...ack(), at: 1_500_000 }, result(1_600_000)], mustShare: true })).toEqual([]);
+  });
 });

@@ -70,13 +70,15 @@ const IDLE_LIMIT_US = 1_000_000;
 /** Of an even share, each slot must get so much. */
 const LEAST_SHARE = 0.3;
 
-function checkShares({ lives }: History): Violation[] {
+function checkShares({ lives, client }: History): Violation[] {
+  // Before that there was nothing to begin: a client may die before its first start.
+  const workSince = client.reduce((first, record) => (record.type === 'ack' ? Math.min(first, record.at) : first), Infinity);
   const begun = new Map<number, number>();
   const violations: Violation[] = [];
   for (const life of lives) {
     const bodies = life.bodies.filter((record) => record.type === 'begin').length;
     begun.set(life.slot, (begun.get(life.slot) ?? 0) + bodies);
-    const atWork = life.readyAt === null ? 0 : life.aliveUntil - life.readyAt;
+    const atWork = life.readyAt === null ? 0 : life.aliveUntil - Math.max(life.readyAt, workSince);
     if (bodies === 0 && atWork > IDLE_LIMIT_US) {
       violations.push({ rule: 'starved', text: `${life.name} was at work for ${atWork / 1_000} ms and began nothing` });
     }
