@@ -6,6 +6,7 @@
 // What counts as public inside src/. Change these lines, not the rules, when a file moves.
 const CORE = '^src/core/';
 const STORE_PORT = '^src/store/[^/]+\\.ts$'; // store.ts and small files beside it; the adapters are folders
+const STORE_PROGRAMS = '^src/store/sql/'; // what a store does in statements, whatever its database
 const RUNNER_INTERFACE = '^src/runners/runner\\.ts$';
 const ENGINE_PUBLIC = '^src/engine/(engine|ports)\\.ts$';
 const WIRE = '^src/server/wire\\.ts$';
@@ -40,16 +41,22 @@ module.exports = {
     ),
     only('store-port', STORE_PORT, [CORE, STORE_PORT], 'The port imports core, never a driver or an adapter.'),
     only(
+      'store-sql',
+      STORE_PROGRAMS,
+      [CORE, STORE_PORT, STORE_PROGRAMS],
+      'What stores have in common imports core and the port; never a driver or an adapter.',
+    ),
+    only(
       'store-sqlite',
       '^src/store/sqlite/',
-      [CORE, STORE_PORT, OWN_FILES, '^src/store/sqlite/', NODE, '(^|/)node_modules/better-sqlite3/'],
-      'An adapter imports core, the port and its own driver; never the other adapter or the engine.',
+      [CORE, STORE_PORT, STORE_PROGRAMS, OWN_FILES, '^src/store/sqlite/', NODE, '(^|/)node_modules/better-sqlite3/'],
+      'An adapter imports core, the port, what stores have in common, and its own driver; never the other adapter or the engine.',
     ),
     only(
       'store-postgres',
       '^src/store/postgres/',
-      [CORE, STORE_PORT, '^src/store/postgres/', NODE, '(^|/)node_modules/(@types/)?pg/'],
-      'An adapter imports core, the port and its own driver; never the other adapter or the engine.',
+      [CORE, STORE_PORT, STORE_PROGRAMS, '^src/store/postgres/', NODE, '(^|/)node_modules/(@types/)?pg/'],
+      'An adapter imports core, the port, what stores have in common, and its own driver; never the other adapter or the engine.',
     ),
     only(
       'engine',

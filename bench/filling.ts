@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { newRunId } from '../src/core/ids.ts';
 import { openDatabase } from '../src/store/sqlite/driver.ts';
-import { runCode } from '../src/store/sqlite/rows.ts';
+import { runCode } from '../src/store/sql/rows.ts';
 import { prepareStatements, type Statements } from '../src/store/sqlite/statements.ts';
 import { submitAll, chain } from './w1.ts';
 import { workingEngine } from './workload.ts';

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { newRunId } from '../src/core/ids.ts';
-import { openDatabase, STATE_FORMAT } from '../src/store/sqlite/driver.ts';
-import { runCode } from '../src/store/sqlite/rows.ts';
+import { STATE_FORMAT } from '../src/store/format.ts';
+import { runCode } from '../src/store/sql/rows.ts';
+import { openDatabase } from '../src/store/sqlite/driver.ts';
 import { prepareStatements, type Statements } from '../src/store/sqlite/statements.ts';
 import { median, type Metrics } from './workload.ts';
 

@@ -30,10 +30,10 @@ export const CONTROLS: readonly Control[] = [
     name: 'commits are acknowledged before they are made, ten of them together',
     harness: 'kill',
     patch: {
-      file: 'store/sqlite/store.ts',
-      find: '    this.sql = prepareStatements(db);',
+      file: 'store/sqlite/session.ts',
+      find: '    this.sql = sql;',
       replace: `
-    this.sql = prepareStatements(db);
+    this.sql = sql;
     const { commit, beginWrite, beginRead } = this.sql;
     let acknowledged = 0;
     let isOpen = false;
@@ -62,12 +62,12 @@ export const CONTROLS: readonly Control[] = [
     name: 'finished tasks are queued again when a worker boots',
     harness: 'kill',
     patch: {
-      file: 'store/sqlite/store.ts',
-      find: '      const row = this.sql.insertWorker.get(',
+      file: 'store/sqlite/session.ts',
+      find: '      result = atOnce(program(this.transaction));',
       replace: `
-      this.db?.exec(\`UPDATE tasks SET status = 1, next = 0, phase = 1, output = NULL, finished_at = NULL, started_at = NULL, flags = 0
+      if (String(program).includes('insertWorker')) this.db?.exec(\`UPDATE tasks SET status = 1, next = 0, phase = 1, output = NULL, finished_at = NULL, started_at = NULL, flags = 0
         WHERE status = 5 AND attempt > 0 AND item < 0 AND run IN (SELECT id FROM runs WHERE status < 6)\`);
-      const row = this.sql.insertWorker.get(`,
+      result = atOnce(program(this.transaction));`,
     },
     kill: { rounds: 3, clientFate: 'lives', killPoint: KILL_POINT },
     rules: ['ran-again'],

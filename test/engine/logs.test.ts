@@ -319,7 +319,7 @@ describe('no line is lost or doubled', () => {
   type Commit = (batch: Batch) => Promise<CommitResult>;
   /** Does something else, once, in place of the first commit that has lines. */
   function insteadOnce(act: (batch: Batch, commit: Commit) => Promise<CommitResult>): () => boolean {
-    const original = Object.getOwnPropertyDescriptor(SqliteStore.prototype, 'commit')?.value as Commit;
+    const original = Reflect.get<SqliteStore, 'commit'>(SqliteStore.prototype, 'commit');
     let done = false;
     vi.spyOn(SqliteStore.prototype, 'commit').mockImplementation(function commit(this: SqliteStore, batch) {
       const real: Commit = (given) => original.call(this, given);

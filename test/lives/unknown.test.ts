@@ -13,7 +13,7 @@ afterAll(() => rmSync(dir, { recursive: true }));
 type Fault = 'written' | 'not written' | 'not loaded';
 /** What all writes of a store go through. */
 interface Inside {
-  write(work: () => unknown): Promise<unknown>;
+  readonly connection: { write(work: () => unknown): Promise<unknown> };
 }
 
 interface InsideKit {
@@ -40,9 +40,9 @@ function failAt(life: Life, fault: Fault, n: number): () => number {
     store.load = async (...args) => (isNow() ? Promise.reject(new PawlError('STORE_IO', 'it cannot be read')) : load(...args));
     return () => seen;
   }
-  const inside = store as unknown as Inside;
-  const write = inside.write.bind(store);
-  inside.write = async (work) => {
+  const { connection } = store as unknown as Inside;
+  const write = connection.write.bind(connection);
+  connection.write = async (work) => {
     if (!isNow()) return write(work);
     if (fault === 'written') await write(work);
     throw new PawlError('STORE_UNKNOWN_OUTCOME', 'nobody can say whether it was written');

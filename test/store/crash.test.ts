@@ -11,7 +11,7 @@ import { parseRunId, runIdText } from '../../src/core/ids.ts';
 import { readJournal } from '../../src/core/kernel/journal.ts';
 import type { RunDocument } from '../../src/core/documents/run-document.ts';
 import type { Placed } from '../../src/store/acts.ts';
-import { RUN_TABLES } from '../../src/store/sqlite/statements.ts';
+import { RUN_TABLES } from '../../src/store/sql/tables.ts';
 import { SqliteStore } from '../../src/store/sqlite/store.ts';
 import type { KillPlan } from '../chaos/kill-switch.ts';
 import type { CrashTask } from './crash-child.ts';

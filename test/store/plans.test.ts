@@ -1,7 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openDatabase } from '../../src/store/sqlite/driver.ts';
-import { prepareStatements, statementText, type StatementName } from '../../src/store/sqlite/statements.ts';
+import type { StatementName } from '../../src/store/sql/statements.ts';
+import { prepareStatements, statementText } from '../../src/store/sqlite/statements.ts';
 
 const open: DatabaseSync[] = [];
 afterEach(() => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type Fields } from '../../src/core/documents/document-fields.ts';
 import { openDatabase } from '../../src/store/sqlite/driver.ts';
-import { BODY_TABLES, NODE_TABLES, RUN_TABLES } from '../../src/store/sqlite/statements.ts';
+import { BODY_TABLES, NODE_TABLES, RUN_TABLES } from '../../src/store/sql/tables.ts';
 
 /** What has a column `run` and is no row of a run. */
 const OTHERS = {

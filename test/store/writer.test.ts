@@ -7,7 +7,7 @@ import { PawlError } from '../../src/core/errors.ts';
 import { RunAtFault } from '../../src/store/batch.ts';
 import { OWN, PARTS, type PartName, type Place } from '../../src/store/sqlite/routes.ts';
 import { splitStore, type SplitOptions, type WriterChoice } from '../../src/store/sqlite/split.ts';
-import { SqliteStore } from '../../src/store/sqlite/store.ts';
+import { SqliteSession } from '../../src/store/sqlite/session.ts';
 import { revivedError, sentError } from '../../src/store/sqlite/wire.ts';
 import type { CommitResult, Store } from '../../src/store/store.ts';
 import { disk, FAST_MS } from '../support/disk.ts';
@@ -313,7 +313,7 @@ describe('two connections', () => {
   test('what people ask never touches the one that writes, all else does nothing with the other', async () => {
     const store = await opened('main');
     const asked: string[] = [];
-    vi.spyOn(SqliteStore.prototype as unknown as { reading: () => unknown }, 'reading').mockImplementation(function look(this: unknown) {
+    vi.spyOn(SqliteSession.prototype as unknown as { reading: () => unknown }, 'reading').mockImplementation(function look(this: unknown) {
       asked.push((this as { options: { access?: string } }).options.access ?? 'write');
       throw new Error('seen');
     });
@@ -331,7 +331,7 @@ describe('two connections', () => {
   });
 
   test('the one that reads is not opened before somebody asks', async () => {
-    const open = vi.spyOn(SqliteStore.prototype as unknown as { connect: () => void }, 'connect');
+    const open = vi.spyOn(SqliteSession.prototype as unknown as { connect: () => void }, 'connect');
     const store = await opened('main');
     const before = open.mock.calls.length;
     await store.reserve(1, 1);

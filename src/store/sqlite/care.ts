@@ -1,114 +1,43 @@
-import type { JournaledTask } from '../../core/kernel/checkpoint.ts';
+import type { RunDocument } from '../../core/documents/run-document.ts';
 import { PawlError } from '../../core/errors.ts';
-import { parseRunId } from '../../core/ids.ts';
-import type { DocumentDefinition, RunDocument } from '../../core/documents/run-document.ts';
-import { RUN_STATUSES, TASK_STATUSES } from '../../core/kernel/states.ts';
-import type * as port from '../care.ts';
-import type { NewDefinition, Reserved, StoredDefinition } from '../store.ts';
+import type { FactsOptions, StoreFacts } from '../care.ts';
+import { SqlCare, type Definer } from '../sql/care.ts';
+import type { Connection } from '../sql/connection.ts';
+import { exportOf } from '../sql/export.ts';
+import { inTurns } from '../sql/program.ts';
 import { backupTo } from './backup.ts';
-import type { Connection } from './connection.ts';
 import { factsOf } from './facts.ts';
-import { meta, prunable, prunableJournal, prune, pruneActs, pruneJournal } from './prune.ts';
-import { exportRun } from './export.ts';
-import { checkNew, heldTasks, importRuns, partsOf } from './transfer.ts';
+import { openToRead } from './open-to-read.ts';
+import { prepareStatements, SETUP } from './statements.ts';
 
-/** What an import needs of the store beside its connection. */
-export interface Definer {
-  define(definitions: readonly NewDefinition[]): Promise<StoredDefinition[]>;
-  reserve(runs: number, tokens: number): Promise<Reserved>;
-}
+const PATIENCE_MS = 10_000;
 
-export class SqliteCare implements port.Care {
-  private readonly connection: Connection;
-  private readonly definer: Definer;
+export class SqliteCare extends SqlCare {
+  private readonly path: string;
 
-  constructor(connection: Connection, definer: Definer) {
-    this.connection = connection;
-    this.definer = definer;
-  }
-
-  async prune(request: port.PruneRequest): Promise<port.Pruned> {
-    return prune(this.connection, request);
-  }
-
-  async prunable(request: port.PruneRequest): Promise<number> {
-    return prunable(this.connection, request);
-  }
-
-  async pruneJournal(request: port.JournalPruneRequest): Promise<port.JournalPruned> {
-    return pruneJournal(this.connection, request);
-  }
-
-  async prunableJournal(before: number): Promise<number> {
-    return prunableJournal(this.connection, before);
-  }
-
-  async pruneActs(request: port.ActsPruneRequest): Promise<port.ActsPruned> {
-    return pruneActs(this.connection, request);
-  }
-
-  async checkpoint(): Promise<{ readonly seq: number; readonly at: number }> {
-    const sql = this.connection.sql();
-    return this.connection.read(() => ({ seq: meta(sql, 'pruned_to'), at: meta(sql, 'pruned_at') }));
-  }
-
-  async checkpointRuns(after: number, limit: number): Promise<port.CheckpointRun[]> {
-    return this.connection
-      .sql()
-      .checkpointRuns.all(after, limit)
-      .map(({ run, generation, status }) => ({
-        run: Number(run),
-        generation: Number(generation),
-        status: RUN_STATUSES[Number(status)] ?? 'running',
-      }));
-  }
-
-  async checkpointTasks(run: number): Promise<JournaledTask[]> {
-    return this.connection
-      .sql()
-      .checkpointTasks.all(run)
-      .map(({ status, ...task }) => ({
-        ...(task as unknown as Omit<JournaledTask, 'status'>),
-        status: TASK_STATUSES[Number(status)] ?? 'pending',
-      }));
+  constructor(connection: Connection, definer: Definer, path: string) {
+    super(connection, definer);
+    this.path = path;
   }
 
   async backup(file: string): Promise<{ readonly bytes: number }> {
-    const { path } = this.connection;
-    if (path === ':memory:') throw new PawlError('CONFIG_STORE', 'A store in memory has no file to back up.');
-    return backupTo(file, path);
+    if (this.path === ':memory:') throw new PawlError('CONFIG_STORE', 'A store in memory has no file to back up.');
+    return backupTo(file, this.path);
   }
 
+  async facts(options: FactsOptions): Promise<StoreFacts> {
+    return factsOf(this.connection, this.path, options);
+  }
+
+  /** On one snapshot: of a file by a connection of its own, in pages; of a store in memory at once. */
   async exportRun(uid: Uint8Array): Promise<RunDocument | null> {
-    return exportRun(this.connection, uid);
-  }
-
-  async importRun(document: RunDocument, now: number): Promise<number> {
-    const parts = partsOf(document).map((part) => ({ part, uid: parseRunId(part.id) as Uint8Array }));
-    // Before anything is written: a document that is refused leaves no definition behind.
-    this.connection.read(() => checkNew(this.connection.sql(), parts));
-    const [first, ...others] = await this.defineAll([document.definition, ...document.definitions], now);
-    const held = parts.reduce((sum, { part }) => sum + heldTasks(part), 0);
-    const { firstRun, firstToken } = await this.definer.reserve(parts.length, held);
-    const definitionOf = (i: number): StoredDefinition =>
-      (i === 0 ? first : others[document.children[i - 1]?.definition ?? 0]) as StoredDefinition;
-    const arriving = parts.map((part, i) => ({ ...part, run: firstRun + i, definition: definitionOf(i) }));
-    await importRuns(this.connection, arriving, { firstToken, now });
-    return firstRun;
-  }
-
-  private async defineAll(definitions: readonly DocumentDefinition[], now: number): Promise<StoredDefinition[]> {
-    const stored = await this.definer.define(
-      definitions.map(({ hash, workflow, version, graph }) => ({ workflow, version, hash, graph, at: now })),
-    );
-    definitions.forEach(({ hash, workflow, version }, i) => {
-      if (stored[i]?.hash !== hash)
-        throw new PawlError('CONFIG_VERSION_CHANGED', `Workflow "${workflow}" version "${version}" is stored with another graph.`);
-    });
-    return stored;
-  }
-
-  async facts(options: port.FactsOptions): Promise<port.StoreFacts> {
-    return factsOf(this.connection, options);
+    if (this.path === ':memory:') return this.connection.read((sql) => exportOf(sql, uid));
+    const { db } = openToRead(this.path, PATIENCE_MS);
+    try {
+      db.exec(SETUP.beginRead);
+      return await inTurns(exportOf(prepareStatements(db), uid));
+    } finally {
+      db.close();
+    }
   }
 }

@@ -10,9 +10,6 @@ import { SETUP } from './statements.ts';
 const migrations: readonly string[] = [initial];
 export const SCHEMA = migrations.length;
 
-/** The format of run states that this code writes and understands (promises, section 2, rule 7). */
-export const STATE_FORMAT = 1;
-
 export interface OpenOptions {
   readonly path: string;
   readonly durability: 'full' | 'fast';

@@ -2,25 +2,27 @@ import { readFileSync, realpathSync, statfsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { FactsOptions, FileFacts, StoreFacts } from '../care.ts';
 import { checkFile } from './check-file.ts';
-import type { Connection } from './connection.ts';
+import type { Connection } from '../sql/connection.ts';
+import { journalSpan, oldestQueued } from '../sql/facts.ts';
+import { one } from '../sql/program.ts';
 import { SCHEMA } from './driver.ts';
-import type { Statements } from './statements.ts';
 
 /** `synchronous` of SQLite: FULL, and EXTRA above it. */
 const FULL = 2;
 
-export async function factsOf(connection: Connection, options: FactsOptions): Promise<StoreFacts> {
-  const sql = connection.sql();
-  const file = connection.path === ':memory:' ? null : fileFacts(resolve(connection.path));
+export async function factsOf(connection: Connection, path: string, options: FactsOptions): Promise<StoreFacts> {
+  const file = path === ':memory:' ? null : fileFacts(resolve(path));
   const isChecked = file !== null && options.checkUpTo !== null && file.bytes <= options.checkUpTo;
-  const facts = connection.read(() => ({
-    library: String(sql.libraryVersion.get()?.['version']),
-    schema: Number(sql.schemaVersion.get()?.['user_version']),
-    syncsCommits: Number(sql.synchronous.get()?.['synchronous']) >= FULL,
-    quarantined: Number(sql.countQuarantined.get()?.['n']),
-    oldestQueuedAt: oldestQueued(sql),
-    journal: journalSpan(sql),
-  }));
+  const facts = await connection.read(function* (sql) {
+    return {
+      library: String((yield* one(sql.libraryVersion.get()))?.['version']),
+      schema: Number((yield* one(sql.schemaVersion.get()))?.['user_version']),
+      syncsCommits: Number((yield* one(sql.synchronous.get()))?.['synchronous']) >= FULL,
+      quarantined: Number((yield* one(sql.countQuarantined.get()))?.['n']),
+      oldestQueuedAt: yield* oldestQueued(sql),
+      journal: yield* journalSpan(sql),
+    };
+  });
   return {
     kind: 'sqlite',
     file,
@@ -29,26 +31,6 @@ export async function factsOf(connection: Connection, options: FactsOptions): Pr
     clock: facts.journal?.toAt ?? 0,
     ...facts,
   };
-}
-
-/** By body and rank, as a claim would find it: what is first in its queue has waited longest, but for priorities. */
-function oldestQueued(sql: Statements): number | null {
-  const found: number[] = [];
-  for (let row = sql.nextQueuedBody.get(0); row !== undefined; row = sql.nextQueuedBody.get(Number(row['body'])))
-    found.push(Number(sql.oldestQueued.get(Number(row['body']))?.['at']));
-  for (let row = sql.nextUnclaimedDefinition.get(-1); row !== undefined;) {
-    const definition = Number(row['definition']);
-    const oldest = sql.oldestUnclaimed.get(definition);
-    found.push(Number(oldest?.['startAt'] ?? oldest?.['at']));
-    row = sql.nextUnclaimedDefinition.get(definition);
-  }
-  return found.length === 0 ? null : Math.min(...found);
-}
-
-function journalSpan(sql: Statements): StoreFacts['journal'] {
-  const [first, last] = [sql.journalFrom.get(0), sql.journalHead.get()];
-  if (first === undefined || last === undefined) return null;
-  return { from: Number(first['seq']), fromAt: Number(first['at']), to: Number(last['seq']), toAt: Number(last['at']) };
 }
 
 function fileFacts(path: string): FileFacts {

@@ -7,6 +7,7 @@ import type { OperatorAct } from '../acts.ts';
 import { recordAct } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { Row } from './rows.ts';
+import { changed, many, one, type Program, type Written } from './program.ts';
 import type { Statements } from './statements.ts';
 
 const WAITING = 0;
@@ -23,11 +24,11 @@ export class FireWriter {
   }
 
   /** False where the schedule moved on, or the instant has its run: then nothing was written. */
-  start(fire: port.FireWrite, now: number): boolean {
+  *start(fire: port.FireWrite, now: number): Program<boolean> {
     const { write, dueAt, backfill, waited } = fire;
-    const known = this.sql.readFire.get(write.schedule, dueAt, backfill);
+    const known = yield* one(this.sql.readFire.get(write.schedule, dueAt, backfill));
     if ((known?.['state'] === WAITING) !== waited || (!waited && known !== undefined)) return false;
-    if (!this.write(write, now)) return false;
+    if (!(yield* this.write(write, now))) return false;
     if (fire.act !== undefined) recordAct(this.sql, fire.act, now);
     return true;
   }
@@ -43,20 +44,22 @@ export class FireWriter {
     this.sql.scheduleRun.run(name, dueAt, run.run);
   }
 
-  write({ schedule, rev, state, terms, records, extend, backfill }: port.ScheduleWrite, now: number): boolean {
+  *write({ schedule, rev, state, terms, records, extend, backfill }: port.ScheduleWrite, now: number): Program<boolean> {
     const { cursorAt, nextAt, isWatched, paused, removedAt, failuresFrom } = state;
-    const { changes } = this.sql.moveSchedule.run(
-      cursorAt,
-      nextAt,
-      isWatched ? 1 : null,
-      paused?.at ?? null,
-      paused?.why ?? null,
-      removedAt,
-      failuresFrom,
-      schedule,
-      rev,
+    const moved = yield* changed(
+      this.sql.moveSchedule.run(
+        cursorAt,
+        nextAt,
+        isWatched ? 1 : null,
+        paused?.at ?? null,
+        paused?.why ?? null,
+        removedAt,
+        failuresFrom,
+        schedule,
+        rev,
+      ),
     );
-    if (changes !== 1) return false;
+    if (moved !== 1) return false;
     if (terms !== null) this.sql.setTerms.run(...termsOf(terms), schedule);
     for (const record of records) this.record(schedule, record, now);
     if (extend !== null) this.sql.extendFire.run(extend.untilAt, extend.count, now, schedule, extend.dueAt);
@@ -79,140 +82,147 @@ export class FireWriter {
   }
 }
 
-export class SqliteSchedules implements port.Schedules {
+export class SqlSchedules implements port.Schedules {
   private readonly connection: Connection;
 
   constructor(connection: Connection) {
     this.connection = connection;
   }
 
-  private get sql(): Statements {
-    return this.connection.sql();
-  }
-
   create(schedule: port.NewSchedule, now: number, act: OperatorAct | null): Promise<boolean> {
-    return this.touching(now, act, () => {
+    return this.touching(now, act, (sql) => {
       const { name, cursorAt, nextAt, isWatched, paused, removedAt, failuresFrom } = schedule;
       const state = [cursorAt, nextAt, isWatched ? 1 : null, paused?.at ?? null, paused?.why ?? null, removedAt, failuresFrom];
-      return this.sql.insertSchedule.run(name, ...termsOf(schedule), ...state, now).changes === 1;
+      return isOne(sql.insertSchedule.run(name, ...termsOf(schedule), ...state, now));
     });
   }
 
   /** What a person or a deployment did: other processes look when they see that the journal has grown. */
-  private touching(now: number, act: OperatorAct | null, work: () => boolean): Promise<boolean> {
-    return this.connection.write(() => {
-      const done = work();
-      if (done && act !== null) recordAct(this.sql, act, now);
-      if (done) this.connection.touched(now);
+  private touching(now: number, act: OperatorAct | null, work: (sql: Statements) => Program<boolean>): Promise<boolean> {
+    return this.connection.write(function* ({ sql, touched }) {
+      const done = yield* work(sql);
+      if (done && act !== null) recordAct(sql, act, now);
+      if (done) yield* touched(now);
       return done;
     });
   }
 
   async get(name: string): Promise<port.ScheduleRow | null> {
-    const row = this.sql.scheduleByName.get(name);
+    const row = await this.connection.ask((sql) => one(sql.scheduleByName.get(name)));
     return row === undefined ? null : readSchedule(row);
   }
 
   async list(after: string, limit: number): Promise<port.ScheduleRow[]> {
-    return (this.sql.schedulesAfter.all(after, limit) as Row[]).map(readSchedule);
+    return (await this.connection.ask((sql) => many(sql.schedulesAfter.all(after, limit)))).map(readSchedule);
   }
 
   async due(workflows: readonly string[], now: number, limit: number): Promise<number[]> {
-    return this.sql.dueSchedules.all(now, JSON.stringify(workflows), limit).map((row) => Number(row['id']));
+    return numbers(await this.connection.ask((sql) => many(sql.dueSchedules.all(now, JSON.stringify(workflows), limit))), 'id');
   }
 
   async watched(workflows: readonly string[], after: number, limit: number): Promise<number[]> {
-    return this.sql.watchedSchedules.all(after, JSON.stringify(workflows), limit).map((row) => Number(row['id']));
+    return numbers(await this.connection.ask((sql) => many(sql.watchedSchedules.all(after, JSON.stringify(workflows), limit))), 'id');
   }
 
   async nextAt(workflows: readonly string[], now: number): Promise<number | null> {
-    const row = this.sql.nextScheduleAt.get(now, JSON.stringify(workflows));
+    const row = await this.connection.ask((sql) => one(sql.nextScheduleAt.get(now, JSON.stringify(workflows))));
     return row === undefined ? null : Number(row['at']);
   }
 
   async look(schedule: number): Promise<port.ScheduleLook | null> {
-    const { sql } = this;
-    return this.connection.read(() => {
-      const found = sql.scheduleById.get(schedule);
+    return this.connection.read(function* (sql) {
+      const found = yield* one(sql.scheduleById.get(schedule));
       if (found === undefined) return null;
       const row = readSchedule(found);
       const { pauseAfter } = row.policy;
-      const last = sql.lastFire.get(schedule, row.cursorAt) as Row | undefined;
+      const last = yield* one(sql.lastFire.get(schedule, row.cursorAt));
+      const ended = pauseAfter === null ? [] : yield* many(sql.endedFires.all(schedule, row.failuresFrom, pauseAfter));
       return {
         row,
-        open: (sql.openFires.all(row.name, schedule) as Row[]).map(readOpen),
-        waiting: sql.waitingFires.all(schedule).map((one) => Number(one['due_at'])),
-        ended: pauseAfter === null ? [] : sql.endedFires.all(schedule, row.failuresFrom, pauseAfter).map((one) => statusOf(one['status'])),
+        open: (yield* many(sql.openFires.all(row.name, schedule))).map(readOpen),
+        waiting: numbers(yield* many(sql.waitingFires.all(schedule)), 'due_at'),
+        ended: ended.map((each) => statusOf(each['status'])),
         lastSkip: last !== undefined && last['state'] === SKIPPED && last['note'] === null ? readSkip(last) : null,
-        backfills: (sql.openBackfills.all(schedule) as Row[]).map(readBackfill),
+        backfills: (yield* many(sql.openBackfills.all(schedule))).map(readBackfill),
       };
     });
   }
 
   async write(write: port.ScheduleWrite, now: number, act: OperatorAct | null): Promise<boolean> {
-    return this.connection.write(() => {
-      const done = new FireWriter(this.sql).write(write, now);
-      if (done && act !== null) recordAct(this.sql, act, now);
+    return this.connection.write(function* ({ sql }) {
+      const done = yield* new FireWriter(sql).write(write, now);
+      if (done && act !== null) recordAct(sql, act, now);
       return done;
     });
   }
 
   remove(schedule: number, rev: number, now: number, act: OperatorAct): Promise<boolean> {
-    return this.touching(now, act, () => {
-      if (this.sql.dropSchedule.run(schedule, rev).changes !== 1) return false;
-      this.sql.dropFires.run(schedule);
-      this.sql.dropBackfills.run(schedule);
+    return this.touching(now, act, function* (sql) {
+      if (!(yield* isOne(sql.dropSchedule.run(schedule, rev)))) return false;
+      sql.dropFires.run(schedule);
+      sql.dropBackfills.run(schedule);
       return true;
     });
   }
 
   async fires(schedule: number, before: port.FireCursor | null, limit: number): Promise<port.FireRow[]> {
     const { dueAt, backfill } = before ?? { dueAt: Number.MAX_SAFE_INTEGER, backfill: 0 };
-    return (this.sql.firesBefore.all(schedule, dueAt, backfill, limit) as Row[]).map(readFire);
+    return (await this.connection.ask((sql) => many(sql.firesBefore.all(schedule, dueAt, backfill, limit)))).map(readFire);
   }
 
   async ranIn(schedule: number, from: number, to: number): Promise<{ dueAt: number; status: RunStatus }[]> {
-    return this.sql.firesIn.all(schedule, from, to).map((row) => ({ dueAt: Number(row['due_at']), status: statusOf(row['status']) }));
+    const rows = await this.connection.ask((sql) => many(sql.firesIn.all(schedule, from, to)));
+    return rows.map((row) => ({ dueAt: Number(row['due_at']), status: statusOf(row['status']) }));
   }
 
   async backfill(schedule: number, rev: number, backfill: port.NewBackfill, now: number, act: OperatorAct): Promise<number | null> {
-    return this.connection.write(() => {
-      if (this.sql.watchSchedule.run(schedule, rev).changes !== 1) return null;
+    return this.connection.write(function* ({ sql, touched }) {
+      if (!(yield* isOne(sql.watchSchedule.run(schedule, rev)))) return null;
       const { from, to, reprocess, concurrency } = backfill;
-      const row = this.sql.insertBackfill.get(schedule, from, to, reprocess, concurrency, from - 1, now);
-      recordAct(this.sql, act, now);
-      this.connection.touched(now);
+      const row = yield* one(sql.insertBackfill.get(schedule, from, to, reprocess, concurrency, from - 1, now));
+      recordAct(sql, act, now);
+      yield* touched(now);
       return Number(row?.['id']);
     });
   }
 
   async backfills(schedule: number, limit: number): Promise<port.BackfillRow[]> {
-    return (this.sql.backfillsOf.all(schedule, limit) as Row[]).map(readBackfill);
+    return (await this.connection.ask((sql) => many(sql.backfillsOf.all(schedule, limit)))).map(readBackfill);
   }
 
   cancelBackfill(backfill: number, now: number, act: Omit<OperatorAct, 'subject'>): Promise<boolean> {
-    return this.touching(now, null, () => {
-      if (this.sql.cancelBackfill.run(backfill).changes !== 1) return false;
+    return this.touching(now, null, function* (sql) {
+      if (!(yield* isOne(sql.cancelBackfill.run(backfill)))) return false;
       // why: a process that is about to start a run of it must notice
-      const schedule = this.sql.bumpSchedule.get(backfill);
-      recordAct(this.sql, { ...act, subject: `schedule:${String(schedule?.['name'])}` }, now);
+      const schedule = yield* one(sql.bumpSchedule.get(backfill));
+      recordAct(sql, { ...act, subject: `schedule:${String(schedule?.['name'])}` }, now);
       return true;
     });
   }
 
   async late(before: number): Promise<{ name: string; workflow: string; nextAt: number }[]> {
-    return this.sql.lateSchedules.all(before) as unknown as { name: string; workflow: string; nextAt: number }[];
+    const rows = await this.connection.ask((sql) => many(sql.lateSchedules.all(before)));
+    return rows as unknown as { name: string; workflow: string; nextAt: number }[];
   }
 
   async prune(before: number, rows: number): Promise<boolean> {
-    if (this.sql.oldestFire.get(before) === undefined && this.sql.oldestBackfill.get(before) === undefined) return false;
-    return this.connection.write(() => {
-      const fires = Number(this.sql.pruneFires.run(before, rows).changes);
-      const backfills = Number(this.sql.pruneBackfills.run(before, rows).changes);
+    const isOld = await this.connection.ask(function* (sql) {
+      return (yield* one(sql.oldestFire.get(before))) !== undefined || (yield* one(sql.oldestBackfill.get(before))) !== undefined;
+    });
+    if (!isOld) return false;
+    return this.connection.write(function* ({ sql }) {
+      const fires = yield* changed(sql.pruneFires.run(before, rows));
+      const backfills = yield* changed(sql.pruneBackfills.run(before, rows));
       return fires === rows || backfills === rows;
     });
   }
 }
+
+function* isOne(written: Written): Program<boolean> {
+  return (yield* changed(written)) === 1;
+}
+
+const numbers = (rows: readonly Row[], column: string): number[] => rows.map((row) => Number(row[column]));
 
 type Bound = string | number | null;
 

@@ -1,5 +1,4 @@
-/** Numbers of lanes lie above all numbers of bodies: a column holds either. */
-export const FIRST_LANE = 2 ** 40;
+import { FIRST_LANE } from './lanes.ts';
 
 /** Lanes, what they hold, and what is said of pools, keys and rates; statements.ts prepares it with all other. */
 export const LIMIT_SQL = {

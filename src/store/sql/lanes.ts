@@ -1,6 +1,10 @@
 import type { Need } from '../../core/capacity/needs.ts';
 import type { LimitBook } from './limits.ts';
+import { one, type Program } from './program.ts';
 import type { Statements } from './statements.ts';
+
+/** Numbers of lanes lie above all numbers of bodies: a column holds either. */
+export const FIRST_LANE = 2 ** 40;
 
 /** Lanes by what their tasks' claims take: made when the first task stands in one. */
 export class Lanes {
@@ -16,11 +20,12 @@ export class Lanes {
   }
 
   /** Where a pool is fair between runs each run has a lane of its own: who is first in a lane can be asked. */
-  laneOf(body: number, run: number, needs: readonly Need[]): number {
-    this.book.refresh(this.epoch());
+  *laneOf(body: number, run: number, needs: readonly Need[]): Program<number> {
+    yield* this.book.refresh(this.epoch());
     const text = JSON.stringify(needs);
     const of = this.book.isByRun(needs) ? run : 0;
-    const found = this.sql.readLane.get(body, of, text) ?? this.sql.insertLane.get(body, of, text, keyOf(needs));
+    const found =
+      (yield* one(this.sql.readLane.get(body, of, text))) ?? (yield* one(this.sql.insertLane.get(body, of, text, keyOf(needs))));
     return Number(found?.['id']);
   }
 }

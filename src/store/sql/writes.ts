@@ -1,103 +1,41 @@
 import type { AttemptRecord, Changes, RecordChange } from '../../core/kernel/changes.ts';
 import { ALL_ITEMS } from '../../core/kernel/letting-go.ts';
 import type { JournalWriter } from '../../core/kernel/journal.ts';
-import { LINK_KINDS, NO_FLOW, type RunningTask, type TaskState } from '../../core/kernel/run-state.ts';
+import { LINK_KINDS, NO_FLOW, type TaskState } from '../../core/kernel/run-state.ts';
 import { renameSteps } from '../../core/kernel/moving.ts';
 import { REQUEST_MS } from '../../core/kernel/reset.ts';
 import { flowText, wakeOf } from '../../core/kernel/run-flow.ts';
 import { isRunOver } from '../../core/kernel/states.ts';
 import type { ActWrite } from '../acts.ts';
+import { STATE_FORMAT } from '../format.ts';
 import type { CacheWrite, KeyClaim, LogWrite, MoveWrite, RunWrite, StartResult, StartWrite, StepWrite, WrittenRun } from '../store.ts';
-import { STATE_FORMAT } from './driver.ts';
-import { closeWaits, openWaits } from './mailbox.ts';
 import { readNeeds, type Lanes } from './lanes.ts';
+import { many, mustChange, one, type Program, type Written } from './program.ts';
+import { runCode } from './rows.ts';
 import { FireWriter } from './schedules.ts';
-import { changing, runCode, taskCode, whole } from './rows.ts';
-import { BODY_TABLES, NODE_TABLES, type Statements } from './statements.ts';
-
-/** A guard of this run's write did not hold: somebody else was first. The transaction is rolled back and done again without the run. */
-export class GuardFailed extends Error {
-  readonly run: number;
-  constructor(run: number) {
-    super(`run ${run} moved on`);
-    this.run = run;
-  }
-}
-
-/** Rows of tasks: first ones, and moves under the guard that fits where they were. */
-export class TaskWriter {
-  private readonly sql: Statements;
-
-  constructor(sql: Statements) {
-    this.sql = sql;
-  }
-
-  insert(run: number, body: number, task: TaskState): void {
-    if (task.status === 'running' && task.lease !== null && isPlainStart(task)) {
-      const { token, worker } = task.lease;
-      this.sql.insertStarted.run(
-        run,
-        task.node,
-        task.item,
-        body,
-        task.generation,
-        task.attempt,
-        task.begun,
-        task.rank,
-        task.firstQueuedAt,
-        token,
-        worker,
-        task.startedAt,
-      );
-      return;
-    }
-    this.sql.insertTask.run(...whole(run, body, task));
-    if (task.status === 'waiting') openWaits(this.sql, run, task);
-  }
-
-  move(run: number, body: number, from: TaskState, to: TaskState): void {
-    if (from.generation !== to.generation || from.status === 'pending' || to.status === 'pending' || from.effect !== to.effect) {
-      this.replace(run, body, from, to);
-      return;
-    }
-    const token = from.status === 'running' ? (from.lease?.token ?? null) : null;
-    const { changes } =
-      token === null
-        ? this.sql.moveFree.run(...changing(to), run, to.node, to.item, taskCode(from.status))
-        : to.status === 'success' && to.completion === null && !to.cached && !to.partial
-          ? this.sql.succeed.run(to.output, to.finishedAt, run, to.node, to.item, token)
-          : this.sql.moveHeld.run(...changing(to), run, to.node, to.item, token);
-    if (changes !== 1) throw new GuardFailed(run);
-    if (from.status === 'waiting') closeWaits(this.sql, run, from);
-    if (to.status === 'waiting') openWaits(this.sql, run, to);
-  }
-
-  /** A task that begins again has another row; what it ended as is kept as history. */
-  private replace(run: number, body: number, from: TaskState, to: TaskState): void {
-    const token = from.status === 'running' ? (from.lease?.token ?? null) : null;
-    if ('finishedAt' in from) this.sql.archiveTask.run(run, to.node, to.item);
-    const { changes } =
-      token === null
-        ? this.sql.removeFree.run(run, to.node, to.item, taskCode(from.status))
-        : this.sql.removeHeld.run(run, to.node, to.item, token);
-    if (changes !== 1) throw new GuardFailed(run);
-    if (from.status === 'waiting') closeWaits(this.sql, run, from);
-    this.insert(run, body, to);
-  }
-
-  /** The items of a map whose list is made anew become history. */
-  clearMap(run: number, node: number): void {
-    this.sql.archiveItems.run(run, node);
-    this.sql.removeItems.run(run, node);
-    this.sql.removeMap.run(run, node);
-  }
-}
-
-/** What the short insert leaves to the columns' defaults is at its default. */
-const isPlainStart = (task: RunningTask): boolean =>
-  task.losses === 0 && task.phase === 'body' && task.draws.length === 0 && task.effect === 1 && task.edited === null;
+import type { Statements } from './statements.ts';
+import { BODY_TABLES, NODE_TABLES } from './tables.ts';
+import type { TaskWriter } from './task-writer.ts';
 
 const NOTHING: readonly CacheWrite[] = [];
+
+const hasNeeds = ({ tasks }: Changes): boolean => tasks.some(({ needs }) => needs !== undefined);
+
+const CREATED: StartResult = { created: true };
+
+/** What waits in the queue, where it is bounded. */
+interface Queue {
+  readonly bound: number;
+  waiting: number;
+}
+
+type LanesOfTasks = ReadonlyMap<TaskState, number>;
+
+interface Relaned {
+  readonly lane: number;
+  readonly node: number;
+  readonly item: number;
+}
 
 const hasRun = ({ from }: Changes['tasks'][number]): boolean => from?.status === 'running';
 
@@ -126,24 +64,44 @@ export class RunWriter {
   }
 
   /** What waits in the queue, counted up to `bound`. */
-  backlog(bound: number): number {
-    return Number(this.sql.countQueued.get(bound)?.['n']);
+  *backlog(bound: number): Program<number> {
+    return Number((yield* one(this.sql.countQueued.get(bound)))?.['n']);
+  }
+
+  /** It asks for nothing before it is written: most starts do not, and a commit has many. */
+  isPlainStart({ act, link, key, fire, changes, children }: StartWrite): boolean {
+    return act === null && link === null && key === null && fire === undefined && children === undefined && !hasNeeds(changes);
+  }
+
+  /** A start that {@link isPlainStart}. */
+  plainStart(write: StartWrite, now: number, journal: JournalWriter, queue?: Queue): StartResult {
+    if (queue !== undefined && queue.waiting >= queue.bound) return { created: false, queued: queue.bound };
+    this.insertStart(write, now, journal, null, queue);
+    return CREATED;
   }
 
   /** `queue`: what waits in it, counting those that this transaction adds. */
-  start(write: StartWrite, now: number, journal: JournalWriter, queue?: { readonly bound: number; waiting: number }): StartResult {
-    const { state, key } = write;
+  *start(write: StartWrite, now: number, journal: JournalWriter, queue?: Queue): Program<StartResult> {
+    const { key } = write;
     if (write.act !== null) {
-      const done = this.doneBefore(write.act, now);
+      const done = yield* this.doneBefore(write.act, now);
       if (done !== null) return { created: false, done };
     }
-    if (this.hasMoved(write)) return { created: false, moved: write.link?.run ?? 0 };
+    if (yield* this.hasMoved(write)) return { created: false, moved: write.link?.run ?? 0 };
     if (key !== null) {
-      const holder = this.holder(write.workflow, key, now);
+      const holder = yield* this.holder(write.workflow, key, now);
       if (holder !== null) return holder;
     }
     if (queue !== undefined && queue.waiting >= queue.bound) return { created: false, queued: queue.bound };
-    if (write.fire !== undefined && !this.fires.start(write.fire, now)) return { created: false, decided: true };
+    if (write.fire !== undefined && !(yield* this.fires.start(write.fire, now))) return { created: false, decided: true };
+    const lanes = hasNeeds(write.changes) ? yield* this.lanesOf(write.state.run, write.firstBody, write.changes) : null;
+    this.insertStart(write, now, journal, lanes, queue);
+    for (const child of write.children ?? []) yield* this.start(child, now, journal);
+    return CREATED;
+  }
+
+  private insertStart(write: StartWrite, now: number, journal: JournalWriter, lanes: LanesOfTasks | null, queue: Queue | undefined): void {
+    const { state, key } = write;
     const ended = write.changes.end;
     if (queue !== undefined && write.owner === null && ended === null) queue.waiting++;
     this.sql.insertRun.run(
@@ -180,16 +138,15 @@ export class RunWriter {
     // why: who asks what was done to a run looks there, not at what was made of it
     if (write.act !== null) this.act(write.link?.run ?? state.run, write.act, now);
     if (key !== null && !(key.until === 'open' && ended !== null)) this.putKey(write.workflow, key, state.run);
-    this.gate(state.run, write.changes);
+    this.enterGate(state.run, write.changes);
     journal.run(state);
     journal.runMoved('-', ended === null ? state.status : 'running', null);
-    this.applyTasks(state, write.firstBody, write.changes, journal);
+    this.applyTasks(state, write.firstBody, write.changes, journal, lanes);
     if (write.changes.flow) this.sql.flowRun.run(flowText(state), ended === null ? wakeOf(state) : null, state.run);
     for (const { from, to } of write.changes.moves) journal.runMoved(from, to, null);
     if (ended !== null) journal.runMoved('running', ended.status, ended.reason);
     if (state.parent !== null) this.link(state);
-    this.kin(write.state, write.changes, write.children, now, journal);
-    return { created: true };
+    this.letGo(write.state, write.changes, now);
   }
 
   private link({ run, parent }: WrittenRun): void {
@@ -198,9 +155,8 @@ export class RunWriter {
     this.sql.linkChild.run(parent.run, node, item, generation, name, LINK_KINDS.indexOf(kind), tree, run);
   }
 
-  /** Child runs that start in the same transaction, and those that are let go of. */
-  private kin(state: WrittenRun, changes: Changes, children: readonly StartWrite[] | undefined, now: number, journal: JournalWriter): void {
-    for (const child of children ?? []) this.start(child, now, journal);
+  /** Child runs that are let go of, or are to be undone. */
+  private letGo(state: WrittenRun, changes: Changes, now: number): void {
     for (const { node, item, generation } of changes.recalls) {
       if (item === ALL_ITEMS) this.sql.recallItems.run(now, state.run, node, generation);
       else this.sql.recallPlace.run(now, state.run, node, item, generation);
@@ -209,27 +165,29 @@ export class RunWriter {
   }
 
   /** What is copied must be what the kernel has seen. */
-  private hasMoved({ link }: StartWrite): boolean {
-    return link?.generation != null && Number(this.sql.runGeneration.get(link.run)?.['generation']) !== link.generation;
+  private *hasMoved({ link }: StartWrite): Program<boolean> {
+    if (link?.generation == null) return false;
+    return Number((yield* one(this.sql.runGeneration.get(link.run)))?.['generation']) !== link.generation;
   }
 
-  private holder(workflow: string, key: KeyClaim, now: number): StartResult | null {
-    const row = this.sql.readKey.get(workflow, key.value);
+  private *holder(workflow: string, key: KeyClaim, now: number): Program<StartResult | null> {
+    const row = yield* one(this.sql.readKey.get(workflow, key.value));
     if (row === undefined || row['uid'] === null) return null;
     if (row['until'] !== null && Number(row['until']) <= now) return null;
     return { created: false, uid: row['uid'] as Uint8Array, run: Number(row['run']), inputHash: String(row['inputHash']) };
   }
 
-  doneBefore({ actor, request }: ActWrite, now: number): { hash: string; result: string } | null {
+  *doneBefore({ actor, request }: ActWrite, now: number): Program<{ hash: string; result: string } | null> {
     if (request === null) return null;
-    return (this.sql.readRequest.get(actor, request, now - REQUEST_MS) as { hash: string; result: string } | undefined) ?? null;
+    return (
+      ((yield* one(this.sql.readRequest.get(actor, request, now - REQUEST_MS))) as { hash: string; result: string } | undefined) ?? null
+    );
   }
 
   /** Records an act with what it does. One whose request id was used meanwhile is none. */
   act(run: number, act: ActWrite, now: number): void {
     if (act.request !== null) {
-      const { changes } = this.sql.putRequest.run(act.actor, act.request, now, act.hash, act.result, now - REQUEST_MS);
-      if (changes !== 1) throw new GuardFailed(run);
+      mustChange(this.sql.putRequest.run(act.actor, act.request, now, act.hash, act.result, now - REQUEST_MS), run);
     }
     this.sql.insertAudit.run(now, act.actor, act.action, act.request, act.facts, act.note, run);
   }
@@ -240,19 +198,48 @@ export class RunWriter {
     this.sql.putKey.run(workflow, key.value, run, key.inputHash, until, key.until === 'open' ? 1 : 0);
   }
 
-  change(write: RunWrite, now: number, journal: JournalWriter): void {
+  /** It asks for nothing before it is written, as most. */
+  isPlainChange({ changes, children, move }: RunWrite): boolean {
+    return (
+      move === null &&
+      children === undefined &&
+      (changes.gate === null || changes.gate.kind === 'enter') &&
+      (changes.end === null || this.hasOpenKeys !== null) &&
+      !hasNeeds(changes)
+    );
+  }
+
+  *change(write: RunWrite, now: number, journal: JournalWriter): Program<void> {
+    const { state, changes, firstBody, move } = write;
+    // why: a look per transaction is cheaper than one per run
+    if (changes.end !== null) this.hasOpenKeys ??= (yield* one(this.sql.anyOpenKey.get())) !== undefined;
+    const lanes = hasNeeds(changes) ? yield* this.lanesOf(state.run, firstBody, changes) : null;
+    const relaned = move === null ? [] : yield* this.relaned(state.run, move, firstBody);
+    if (changes.gate?.kind === 'leave') for (const { name } of yield* many(this.sql.leaveGate.all(state.run))) this.keys.add(String(name));
+    this.plainChange(write, now, journal, lanes, relaned);
+    for (const child of write.children ?? []) yield* this.start(child, now, journal);
+  }
+
+  /** A change that {@link isPlainChange}, or of which what it asks is known. */
+  plainChange(
+    write: RunWrite,
+    now: number,
+    journal: JournalWriter,
+    lanes: LanesOfTasks | null = null,
+    relaned: readonly Relaned[] = [],
+  ): void {
     const { state, changes } = write;
     journal.run(state);
     if (changes.kin === 'recalled') this.sql.recalled.run(wakeOf(state), state.run);
     else if (changes.kin !== 'none') this.relink(state, changes.kin);
     if (changes.completion !== null) this.sql.numberChild.run(changes.completion, state.run);
     if (write.act !== null) this.act(state.run, write.act, now);
-    if (write.move !== null) this.renumber(state.run, write.move, write.firstBody, journal);
+    if (write.move !== null) this.renumber(state.run, write.move, write.firstBody, relaned, journal);
     if (changes.moves.length > 0 || changes.reset !== null) this.moveRun(state, changes, journal);
     if (changes.flow) this.sql.flowRun.run(flowText(state), wakeOf(state), state.run);
     if ((write.act !== null || write.move !== null) && changes.tasks.length > 0) this.sql.breakOpen.run(state.run);
-    this.applyTasks(state, write.firstBody, changes, journal);
-    this.gate(state.run, changes);
+    this.applyTasks(state, write.firstBody, changes, journal, lanes);
+    this.enterGate(state.run, changes);
     if (changes.moves.some((move) => move.from === 'paused' || move.to === 'paused')) this.cover(state);
     for (const { key, task, output, expiresAt } of write.cache ?? NOTHING) this.sql.putCache.run(key, task, output, expiresAt);
     if (write.shared) this.sql.bumpRev.run(state.run);
@@ -260,7 +247,7 @@ export class RunWriter {
     // why: a redrive goes on with the maps of a run that ended while it was paused
     if (changes.end?.from === 'paused') this.sql.uncoverMaps.run(state.run);
     if (write.untold === true) this.sql.leaveUntold.run(state.run);
-    this.kin(state, changes, write.children, now, journal);
+    this.letGo(state, changes, now);
   }
 
   private relink(state: WrittenRun, kin: Changes['kin']): void {
@@ -269,26 +256,36 @@ export class RunWriter {
     this.sql.relinkChild.run(generation, kin === 'undo' || kin === 'undone_again' ? 4 : null, completion, wakeAt, state.run);
   }
 
-  private gate(run: number, { gate }: Changes): void {
-    if (gate === null) return;
-    if (gate.kind === 'enter') {
-      this.sql.enterGate.run(run, gate.need.name, JSON.stringify(gate.need), gate.rank);
-      this.keys.add(gate.need.name);
-    } else for (const { name } of this.sql.leaveGate.all(run)) this.keys.add(String(name));
+  private enterGate(run: number, { gate }: Changes): void {
+    if (gate?.kind !== 'enter') return;
+    this.sql.enterGate.run(run, gate.need.name, JSON.stringify(gate.need), gate.rank);
+    this.keys.add(gate.need.name);
+  }
+
+  /** The lanes there of what waits in lanes here. */
+  private *relaned(run: number, { nodes }: MoveWrite, firstBody: number): Program<Relaned[]> {
+    const relaned: Relaned[] = [];
+    for (const { node, item, needs } of yield* many(this.sql.needsOfRun.all(run))) {
+      const there = nodes.get(Number(node)) ?? Number(node);
+      relaned.push({ lane: yield* this.lanes.laneOf(firstBody + there, run, readNeeds(needs)), node: there, item: Number(item) });
+    }
+    return relaned;
   }
 
   /** All rows of a run that goes on under another definition get the numbers of its tasks there. */
-  private renumber(run: number, { from, to, nodes, staysUntil }: MoveWrite, firstBody: number, journal: JournalWriter): void {
-    const needy = this.sql.needsOfRun.all(run);
+  private renumber(
+    run: number,
+    { from, to, nodes, staysUntil }: MoveWrite,
+    firstBody: number,
+    relaned: readonly Relaned[],
+    journal: JournalWriter,
+  ): void {
     for (const step of renameSteps(nodes)) {
       for (const table of NODE_TABLES) this.sql[`rename_${table}`].run(run, step.to, step.from);
       this.sql.renameChildren.run(run, step.to, step.from);
     }
     for (const table of BODY_TABLES) this.sql[`rebody_${table}`].run(run, firstBody);
-    for (const { node, item, needs } of needy) {
-      const there = nodes.get(Number(node)) ?? Number(node);
-      this.sql.relane.run(this.lanes.laneOf(firstBody + there, run, readNeeds(needs)), run, there, item ?? null);
-    }
+    for (const { lane, node, item } of relaned) this.sql.relane.run(lane, run, node, item);
     this.sql.moveDefinition.run(to, staysUntil, run);
     journal.moved(from, to, nodes);
   }
@@ -335,17 +332,23 @@ export class RunWriter {
 
   /** A message is taken once: whoever comes second meets nothing. */
   private take(run: number, message: number): void {
-    if (this.sql.dropMessage.run(message).changes !== 1) throw new GuardFailed(run);
+    mustChange(this.sql.dropMessage.run(message), run);
     this.sql.forgetRefusals.run(message);
   }
 
-  private applyTasks(state: WrittenRun, firstBody: number, changes: Changes, journal: JournalWriter): void {
+  /** The lanes of those tasks whose claims take more than a slot. */
+  private *lanesOf(run: number, firstBody: number, { tasks }: Changes): Program<LanesOfTasks> {
+    const lanes = new Map<TaskState, number>();
+    for (const { to, needs } of tasks) if (needs !== undefined) lanes.set(to, yield* this.lanes.laneOf(firstBody + to.node, run, needs));
+    return lanes;
+  }
+
+  private applyTasks(state: WrittenRun, firstBody: number, changes: Changes, journal: JournalWriter, lanes: LanesOfTasks | null): void {
     const { run } = state;
     // why: what belongs to a paused run is not to be claimed
     const sign = state.status === 'paused' ? -1 : 1;
     for (const { from, to, needs } of changes.tasks) {
-      const plain = firstBody + to.node;
-      const body = sign * (needs === undefined ? plain : this.lanes.laneOf(plain, run, needs));
+      const body = sign * (lanes?.get(to) ?? firstBody + to.node);
       if (from === undefined) this.tasks.insert(run, body, to);
       else this.tasks.move(run, body, from, to);
       if (needs !== undefined && from?.status === 'running') this.sql.putInLane.run(body, run, to.node, to.item);
@@ -409,27 +412,15 @@ export class RunWriter {
     const isPlain = state.parent === null && state.deadlineAt === null && state.startAt === null && state.flow === NO_FLOW;
     const statement = isPlain && end.from === 'running' && tasks.some(hasRun) ? this.sql.endPlain : this.sql.endRun;
     statement.run(runCode(end.status), end.reason, end.output, end.hasOutput ? 1 : 0, end.finishedAt, state.run);
-    // why: a look per transaction is cheaper than one per run
-    this.hasOpenKeys ??= this.sql.anyOpenKey.get() !== undefined;
-    if (this.hasOpenKeys) this.sql.dropOpenKey.run(state.run);
+    if (this.hasOpenKeys === true) this.sql.dropOpenKey.run(state.run);
     journal.runMoved(end.from, end.status, end.reason);
   }
 
-  step(write: StepWrite): boolean {
-    const { changes } = this.sql.insertStep.run(
-      write.name,
-      write.kind,
-      write.value,
-      write.run,
-      write.node,
-      write.item,
-      write.token,
-      write.generation,
-    );
-    return changes === 1;
+  step(write: StepWrite): Written {
+    return this.sql.insertStep.run(write.name, write.kind, write.value, write.run, write.node, write.item, write.token, write.generation);
   }
 
-  log({ run, node, item, token, generation, attempt, chunk, lines }: LogWrite): boolean {
-    return this.sql.insertLog.run(chunk, lines, run, node, item, token, generation, attempt).changes === 1;
+  log({ run, node, item, token, generation, attempt, chunk, lines }: LogWrite): Written {
+    return this.sql.insertLog.run(chunk, lines, run, node, item, token, generation, attempt);
   }
 }

@@ -1,12 +1,13 @@
-import type { StatementSync } from 'node:sqlite';
 import { isOver, JournalFold, type JournaledRun } from '../../core/kernel/checkpoint.ts';
 import { renameSteps } from '../../core/kernel/moving.ts';
 import { readJournal } from '../../core/kernel/journal.ts';
 import { isRunOver, RUN_STATUSES, type RunStatus } from '../../core/kernel/states.ts';
 import type { ActsPruned, ActsPruneRequest, JournalPruned, JournalPruneRequest, Pruned, PruneRequest } from '../care.ts';
 import type { Connection } from './connection.ts';
-import { runCode, taskCode } from './rows.ts';
-import { RUN_TABLES, type RunTable, type Statements } from './statements.ts';
+import { runCode, taskCode, type Row } from './rows.ts';
+import { changed, many, one, type Program, type Statement } from './program.ts';
+import type { Statements } from './statements.ts';
+import { RUN_TABLES, type RunTable } from './tables.ts';
 
 /** After so long a transaction begins no further statement: payloads may be large, and other writers wait. */
 const LONGEST_MS = 5;
@@ -33,9 +34,9 @@ class Budget {
   }
 
   /** What was below a run that is gone goes by its own age from now on; false when the budget is spent first. */
-  frees(sql: Statements, run: number): boolean {
+  *frees(sql: Statements, run: number): Program<boolean> {
     for (;;) {
-      const page = sql.keptBelow.all(run, CHUNK);
+      const page = yield* many(sql.keptBelow.all(run, CHUNK));
       for (const { id } of page) {
         sql.freeBelow.run(id ?? null);
         this.rows++;
@@ -46,9 +47,9 @@ class Budget {
   }
 
   /** Deletes a run's rows in one table, by key; false when the budget is spent first. */
-  clears(keys: StatementSync, drop: StatementSync, run: number): boolean {
+  *clears(keys: Statement, drop: Statement, run: number): Program<boolean> {
     for (;;) {
-      const page = keys.all(run, CHUNK);
+      const page = yield* many(keys.all(run, CHUNK));
       for (const key of page) {
         drop.run(run, ...Object.values(key));
         this.rows++;
@@ -66,20 +67,19 @@ class Budget {
  * order, the run's row last, would leave a run that has lost some of its tasks to be hidden from every read.
  */
 export function prune(connection: Connection, request: PruneRequest): Promise<Pruned> {
-  return connection.write(() => {
-    const sql = connection.sql();
+  return connection.write(function* ({ sql, touched }) {
     const budget = new Budget(request.rows);
-    if (!clearLeftovers(sql, request.now, budget)) return { runs: 0, rows: budget.rows, more: true };
+    if (!(yield* clearLeftovers(sql, request.now, budget))) return { runs: 0, rows: budget.rows, more: true };
     let runs = 0;
     let more = false;
     let again = false;
     for (const { status, before } of limits(request)) {
       while (!more) {
-        const page = sql.endedRuns.all(runCode(status), before, PAGE);
+        const page = yield* many(sql.endedRuns.all(runCode(status), before, PAGE));
         for (const { id, definition, key } of page) {
           if ((more = budget.isSpent)) break;
-          const hasBelow = sql.keptBelow.get(id ?? null, 1) !== undefined;
-          dropRun(sql, { run: Number(id), definition: Number(definition), key: key as string | null }, budget);
+          const hasBelow = (yield* one(sql.keptBelow.get(id ?? null, 1))) !== undefined;
+          yield* dropRun(sql, { run: Number(id), definition: Number(definition), key: key as string | null }, budget);
           runs++;
           // Those below it may go now.
           again ||= hasBelow;
@@ -87,8 +87,8 @@ export function prune(connection: Connection, request: PruneRequest): Promise<Pr
         if (page.length < PAGE) break;
       }
     }
-    if (runs > 0) connection.touched(request.now);
-    return { runs, rows: budget.rows, more: more || again || sql.nextLeftover.get(request.now) !== undefined };
+    if (runs > 0) yield* touched(request.now);
+    return { runs, rows: budget.rows, more: more || again || (yield* one(sql.nextLeftover.get(request.now))) !== undefined };
   });
 }
 
@@ -99,49 +99,52 @@ function* limits(request: PruneRequest): Generator<{ status: RunStatus; before: 
   }
 }
 
-function dropRun(sql: Statements, ended: { run: number; definition: number; key: string | null }, budget: Budget): void {
+function* dropRun(sql: Statements, ended: { run: number; definition: number; key: string | null }, budget: Budget): Program<void> {
   const { run, definition, key } = ended;
   if (key !== null) sql.dropKey.run(definition, key, run);
   sql.dropRun.run(run);
   budget.rows++;
-  if (!clearRun(sql, run, budget)) sql.putLeftover.run(run, 0);
+  if (!(yield* clearRun(sql, run, budget))) sql.putLeftover.run(run, 0);
 }
 
-function clearLeftovers(sql: Statements, now: number, budget: Budget): boolean {
-  for (let row = sql.nextLeftover.get(now); row !== undefined; row = sql.nextLeftover.get(now)) {
+function* clearLeftovers(sql: Statements, now: number, budget: Budget): Program<boolean> {
+  for (let row = yield* one(sql.nextLeftover.get(now)); row !== undefined; row = yield* one(sql.nextLeftover.get(now))) {
     const run = Number(row['run']);
-    if (!clearRun(sql, run, budget)) return false;
+    if (!(yield* clearRun(sql, run, budget))) return false;
     sql.dropLeftover.run(run);
   }
   return true;
 }
 
-function clearRun(sql: Statements, run: number, budget: Budget): boolean {
-  const held = Number(sql.tablesHeld.get(run)?.['held']);
-  const isClear = TABLES.every((table, i) => (held & (1 << i)) === 0 || budget.clears(sql[`keys_${table}`], sql[`drop_${table}`], run));
-  return isClear && budget.frees(sql, run);
+function* clearRun(sql: Statements, run: number, budget: Budget): Program<boolean> {
+  const held = Number((yield* one(sql.tablesHeld.get(run)))?.['held']);
+  for (const [i, table] of TABLES.entries()) {
+    if ((held & (1 << i)) !== 0 && !(yield* budget.clears(sql[`keys_${table}`], sql[`drop_${table}`], run))) return false;
+  }
+  return yield* budget.frees(sql, run);
 }
 
-export async function prunable({ sql }: Connection, request: PruneRequest): Promise<number> {
+export function* prunable(sql: Statements, request: PruneRequest): Program<number> {
   let runs = 0;
-  for (const { status, before } of limits(request)) runs += Number(sql().countEnded.get(runCode(status), before)?.['n']);
+  for (const { status, before } of limits(request)) runs += Number((yield* one(sql.countEnded.get(runCode(status), before)))?.['n']);
   return runs;
 }
 
 /** Cuts the journal from its old end. What is cut is folded into the checkpoint in the same transaction (docs/adr/0009). */
 export function pruneJournal(connection: Connection, { before, rows }: JournalPruneRequest): Promise<JournalPruned> {
-  return connection.write(() => {
-    const sql = connection.sql();
+  return connection.write(function* ({ sql }) {
     const budget = new Budget(rows);
-    if (!clearOver(sql, budget)) return { rows: 0, more: true };
-    const newest = Number(sql.journalHead.get()?.['seq'] ?? 0);
+    if (!(yield* clearOver(sql, budget))) return { rows: 0, more: true };
+    const newest = Number((yield* one(sql.journalHead.get()))?.['seq'] ?? 0);
     const fold = new JournalFold();
-    const cut = { seq: meta(sql, 'pruned_to'), at: meta(sql, 'pruned_at') };
+    const cut = { seq: yield* meta(sql, 'pruned_to'), at: yield* meta(sql, 'pruned_at') };
     let count = 0;
     let more = false;
-    // why: one by one, since a row may hold thousands of transitions; without await the iterator sees one snapshot
-    for (const row of sql.oldestJournal.iterate(cut.seq, rows)) {
-      if (Number(row['at']) > before || Number(row['seq']) >= newest) break;
+    // why: a few at a time, since a row may hold thousands of transitions
+    for (let page: Row[] = yield* many(sql.oldestJournal.all(cut.seq, CHUNK)), at = 0; ; at++) {
+      if (at === CHUNK) [page, at] = [yield* many(sql.oldestJournal.all(cut.seq, CHUNK)), 0];
+      const row = page[at];
+      if (row === undefined || count === rows || Number(row['at']) > before || Number(row['seq']) >= newest) break;
       if ((more = count > 0 && budget.isSpent)) break;
       const transitions = readJournal(String(row['changes']));
       fold.add(transitions);
@@ -150,18 +153,19 @@ export function pruneJournal(connection: Connection, { before, rows }: JournalPr
       [cut.seq, cut.at] = [Number(row['seq']), Number(row['at'])];
     }
     if (count === 0) return { rows: 0, more: false };
-    for (const [run, told] of fold.runs) keep(sql, run, told);
+    for (const [run, told] of fold.runs) yield* keep(sql, run, told);
     sql.cutJournal.run(cut.seq);
     sql.setMeta.run(cut.seq, 'pruned_to');
     sql.setMeta.run(cut.at, 'pruned_at');
-    return { rows: count, more: more || count === rows || sql.checkpointOver.get() !== undefined };
+    return { rows: count, more: more || count === rows || (yield* one(sql.checkpointOver.get())) !== undefined };
   });
 }
 
 /** Only runs that are open at the cut need their states: of one that is over, a replay needs to know no more than that. */
-function keep(sql: Statements, run: number, told: JournaledRun): void {
+function* keep(sql: Statements, run: number, told: JournaledRun): Program<void> {
   if (isOver(told)) {
-    if (sql.hasCheckpoint.get(run) !== undefined) sql.putCheckpointRun.run(run, told.generation, runCode(told.status ?? 'success'));
+    if ((yield* one(sql.hasCheckpoint.get(run))) !== undefined)
+      sql.putCheckpointRun.run(run, told.generation, runCode(told.status ?? 'success'));
     return;
   }
   for (const nodes of told.renames) for (const { from, to } of renameSteps(nodes)) sql.rename_checkpoint_tasks.run(run, to, from);
@@ -170,13 +174,13 @@ function keep(sql: Statements, run: number, told: JournaledRun): void {
     sql.putCheckpointTask.run(run, task.node, task.item, task.generation, taskCode(task.status), task.attempt);
 }
 
-function clearOver(sql: Statements, budget: Budget): boolean {
-  for (let row = sql.checkpointOver.get(); row !== undefined; row = sql.checkpointOver.get()) {
+function* clearOver(sql: Statements, budget: Budget): Program<boolean> {
+  for (let row = yield* one(sql.checkpointOver.get()); row !== undefined; row = yield* one(sql.checkpointOver.get())) {
     const run = Number(row['run']);
-    if (!budget.clears(sql.keysOfCheckpoint, sql.dropCheckpointTask, run)) return false;
+    if (!(yield* budget.clears(sql.keysOfCheckpoint, sql.dropCheckpointTask, run))) return false;
     sql.dropCheckpointRun.run(run);
     budget.rows++;
-    if (budget.isSpent) return sql.checkpointOver.get() === undefined;
+    if (budget.isSpent) return (yield* one(sql.checkpointOver.get())) === undefined;
   }
   return true;
 }
@@ -185,17 +189,16 @@ export async function pruneActs(
   connection: Connection,
   { now, auditBefore, requestsBefore, workersBefore, rows }: ActsPruneRequest,
 ): Promise<ActsPruned> {
-  return connection.write(() => {
-    const sql = connection.sql();
-    const expired = sql.expiredCache.all(now, rows);
+  return connection.write(function* ({ sql }) {
+    const expired = yield* many(sql.expiredCache.all(now, rows));
     for (const { key } of expired) sql.dropCache.run(String(key));
-    const requests = sql.oldRequests.all(requestsBefore, rows);
+    const requests = yield* many(sql.oldRequests.all(requestsBefore, rows));
     for (const { actor, request } of requests) sql.dropRequest.run(String(actor), String(request));
-    const workers = workersBefore === null ? 0 : Number(sql.dropWorkers.run(workersBefore, rows).changes);
+    const workers = workersBefore === null ? 0 : yield* changed(sql.dropWorkers.run(workersBefore, rows));
     const isFull = requests.length === rows || workers === rows || expired.length === rows;
     if (auditBefore === null) return { entries: 0, more: isFull };
     // why: from the oldest on, up to the first that is young enough; without an index over the instant
-    const page = sql.oldestAudit.all(rows);
+    const page = yield* many(sql.oldestAudit.all(rows));
     const kept = page.findIndex((row) => Number(row['at']) > auditBefore);
     const old = kept === -1 ? page : page.slice(0, kept);
     const last = old.at(-1);
@@ -205,17 +208,19 @@ export async function pruneActs(
 }
 
 /** `at` never falls along the journal, so the first row that is too young is found by halving. */
-export async function prunableJournal({ sql }: Connection, before: number): Promise<number> {
-  const from = meta(sql(), 'pruned_to');
+export function* prunableJournal(sql: Statements, before: number): Program<number> {
+  const from = yield* meta(sql, 'pruned_to');
   let low = from;
-  let high = Number(sql().journalHead.get()?.['seq'] ?? 0) - 1;
+  let high = Number((yield* one(sql.journalHead.get()))?.['seq'] ?? 0) - 1;
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
-    const row = sql().journalFrom.get(middle);
+    const row = yield* one(sql.journalFrom.get(middle));
     if (row !== undefined && Number(row['at']) <= before) low = middle;
     else high = middle - 1;
   }
   return Math.max(0, low - from);
 }
 
-export const meta = (sql: Statements, name: string): number => Number(sql.readMeta.get(name)?.['value'] ?? 0);
+export function* meta(sql: Statements, name: string): Program<number> {
+  return Number((yield* one(sql.readMeta.get(name)))?.['value'] ?? 0);
+}

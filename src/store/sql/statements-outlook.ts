@@ -1,4 +1,4 @@
-import { FIRST_LANE } from './statements-limits.ts';
+import { FIRST_LANE } from './lanes.ts';
 
 /** The different values of an indexed column, from one to the next by the index, whatever the number of their rows. */
 const values = (column: string, rows: string, after: number, upTo = ''): string => {

@@ -3,13 +3,14 @@ import type { JournalWriter } from '../../core/kernel/journal.ts';
 import type { QueuedTask, RunFacts, TaskState } from '../../core/kernel/run-state.ts';
 import type { Place } from '../../core/capacity/capacity.ts';
 import type { ClaimedRun, ClaimedTask, ClaimRequest, CommitResult } from '../store.ts';
-import { STATE_FORMAT } from './driver.ts';
+import { STATE_FORMAT } from '../format.ts';
 import { Granter, type Granted, type Slots } from './grants.ts';
+import { FIRST_LANE } from './lanes.ts';
 import type { LimitBook } from './limits.ts';
+import { many, one, type Program } from './program.ts';
 import { readFacts, readTask, type Row, type Value } from './rows.ts';
-import { FIRST_LANE } from './statements-limits.ts';
 import type { Statements } from './statements.ts';
-import type { TaskWriter } from './writes.ts';
+import type { TaskWriter } from './task-writer.ts';
 
 interface Candidate {
   readonly rank: number;
@@ -60,10 +61,10 @@ export class Claimer {
     this.granter = new Granter(sql, book);
   }
 
-  claim(request: ClaimRequest, { worker, now, epoch }: Claimant, journal: JournalWriter): Claimed {
-    this.book.refresh(epoch);
-    const { candidates, hasLanes } = this.candidates(request);
-    const pass = hasLanes ? this.granter.open(request, now) : null;
+  *claim(request: ClaimRequest, { worker, now, epoch }: Claimant, journal: JournalWriter): Program<Claimed> {
+    yield* this.book.refresh(epoch);
+    const { candidates, hasLanes } = yield* this.candidates(request);
+    const pass = hasLanes ? yield* this.granter.open(request, now) : null;
     const runs: ClaimedRun[] = [];
     const rows = new Map<number, Row | undefined>();
     const tasks: ClaimedTask[] = [];
@@ -71,17 +72,22 @@ export class Claimer {
     let slots = request.limit;
     let token = request.firstToken;
     let left: number | null = null;
-    const claimTask = (at: Place): boolean => {
-      const claimed = this.claimTask(at, { token, worker }, now, journal);
-      if (claimed === null) return false;
-      tasks.push(claimed);
+    const claimed = (task: ClaimedTask | null): boolean => {
+      if (task === null) return false;
+      tasks.push(task);
       token++;
       slots--;
       return true;
     };
-    const free: Slots = { isFree: () => slots > 0, claim: claimTask };
+    const take = (at: Place): Program<ClaimedTask | null> => this.claimTask(at, { token, worker }, now, journal);
+    const free: Slots = {
+      isFree: () => slots > 0,
+      *claim(at) {
+        return claimed(yield* take(at));
+      },
+    };
     for (const [i, candidate] of candidates.entries()) {
-      pass?.grant(candidate.rank, free);
+      if (pass !== null) yield* pass.grant(candidate.rank, free);
       if (slots <= 0) {
         left = candidate.rank;
         break;
@@ -90,19 +96,20 @@ export class Claimer {
         // A map takes no slot here: how many of its items may start, only its run's state says.
         openMaps.push({ run: candidate.run, node: candidate.node, rank: candidate.rank });
       } else if (candidate.kind === 'task') {
-        claimTask(candidate);
+        claimed(yield* take(candidate));
       } else {
-        if (!rows.has(candidate.run)) this.claimRuns(rows, worker, pass === null ? candidates.slice(i) : [candidate], request, slots);
-        const claimed = this.claimRun(candidate, rows.get(candidate.run), request, { token, worker, slots }, now, journal);
-        if (claimed === null) continue;
-        runs.push(claimed);
-        const started = claimed.tasks.filter((task) => task.status === 'running').length;
+        if (!rows.has(candidate.run))
+          yield* this.claimRuns(rows, worker, pass === null ? candidates.slice(i) : [candidate], request, slots);
+        const opened = this.claimRun(candidate, rows.get(candidate.run), request, { token, worker, slots }, now, journal);
+        if (opened === null) continue;
+        runs.push(opened);
+        const started = opened.tasks.filter((task) => task.status === 'running').length;
         token += started;
         slots -= started;
-        if (started < claimed.tasks.length) left = candidate.rank;
+        if (started < opened.tasks.length) left = candidate.rank;
       }
     }
-    pass?.grant(Infinity, free);
+    if (pass !== null) yield* pass.grant(Infinity, free);
     const granted = pass?.finish() ?? NOTHING_GRANTED;
     const leftRank = left === null || granted.leftRank === null ? (left ?? granted.leftRank) : Math.min(left, granted.leftRank);
     const { limited, lookAt } = granted;
@@ -112,35 +119,43 @@ export class Claimer {
   }
 
   /** One more than there are slots, so that the claimer knows whether something better waits. */
-  private candidates(request: ClaimRequest): { readonly candidates: readonly Candidate[]; readonly hasLanes: boolean } {
+  private *candidates(request: ClaimRequest): Program<{ readonly candidates: readonly Candidate[]; readonly hasLanes: boolean }> {
     const limit = request.limit + 1;
     const found: Candidate[] = [];
     let hasLanes = false;
     for (
-      let row = this.sql.nextUnclaimedDefinition.get(-1);
+      let row = yield* one(this.sql.nextUnclaimedDefinition.get(-1));
       row !== undefined;
-      row = this.sql.nextUnclaimedDefinition.get(Number(row['definition']))
+      row = yield* one(this.sql.nextUnclaimedDefinition.get(Number(row['definition'])))
     ) {
       const definition = Number(row['definition']);
       const claimable = request.definitions.get(definition);
       if (claimable === undefined || this.isPaused(request, claimable.firstBody + (claimable.roots[0] ?? 0))) continue;
-      for (const [id, rank] of listed(this.sql.unclaimedRuns.all(definition, STATE_FORMAT, limit))) {
+      for (const [id, rank] of listed(yield* many(this.sql.unclaimedRuns.all(definition, STATE_FORMAT, limit)))) {
         found.push({ kind: 'run', run: Number(id), rank: Number(rank), definition, node: -1, item: -1 });
       }
     }
-    for (let row = this.sql.nextQueuedBody.get(0); row !== undefined; row = this.sql.nextQueuedBody.get(Number(row['body']))) {
+    for (
+      let row = yield* one(this.sql.nextQueuedBody.get(0));
+      row !== undefined;
+      row = yield* one(this.sql.nextQueuedBody.get(Number(row['body'])))
+    ) {
       if (Number(row['body']) > FIRST_LANE) {
         hasLanes = true;
         break;
       }
       if (!request.bodies.has(Number(row['body'])) || this.isPaused(request, Number(row['body']))) continue;
-      for (const [run, node, item, rank] of listed(this.sql.queuedTasks.all(Number(row['body']), STATE_FORMAT, limit))) {
+      for (const [run, node, item, rank] of listed(yield* many(this.sql.queuedTasks.all(Number(row['body']), STATE_FORMAT, limit)))) {
         found.push({ kind: 'task', run: Number(run), node: Number(node), item: Number(item), rank: Number(rank), definition: -1 });
       }
     }
-    for (let row = this.sql.nextMapBody.get(0); row !== undefined; row = this.sql.nextMapBody.get(Number(row['body']))) {
+    for (
+      let row = yield* one(this.sql.nextMapBody.get(0));
+      row !== undefined;
+      row = yield* one(this.sql.nextMapBody.get(Number(row['body'])))
+    ) {
       if (!request.bodies.has(Number(row['body'])) || this.isPaused(request, Number(row['body']))) continue;
-      for (const { run, node, rank } of this.sql.openMaps.all(Number(row['body']), STATE_FORMAT, limit)) {
+      for (const { run, node, rank } of yield* many(this.sql.openMaps.all(Number(row['body']), STATE_FORMAT, limit))) {
         found.push({ kind: 'map', run: Number(run), node: Number(node), item: -1, rank: Number(rank), definition: -1 });
       }
     }
@@ -151,15 +166,20 @@ export class Claimer {
     return this.book.isAnyPaused && this.book.isPaused(places.get(body));
   }
 
-  private claimTask(at: Place, lease: { token: number; worker: number }, now: number, journal: JournalWriter): ClaimedTask | null {
-    const allowed = this.sql.claimable.get(at.run, STATE_FORMAT);
-    const row = this.sql.readTask.get(at.run, at.node, at.item);
+  private *claimTask(
+    at: Place,
+    lease: { token: number; worker: number },
+    now: number,
+    journal: JournalWriter,
+  ): Program<ClaimedTask | null> {
+    const allowed = yield* one(this.sql.claimable.get(at.run, STATE_FORMAT));
+    const row = yield* one(this.sql.readTask.get(at.run, at.node, at.item));
     if (allowed === undefined || row === undefined) return null;
     const queued = this.decode(at, row);
     if (queued?.status !== 'queued') return null;
     const running = claimTask(queued, lease, now);
     this.writer.move(at.run, 0, queued, running);
-    this.sql.claimForeign.get(lease.worker, lease.worker, at.run);
+    yield* one(this.sql.claimForeign.get(lease.worker, lease.worker, at.run));
     journal.run({ run: at.run, generation: running.generation });
     journal.task(queued, running);
     return { run: at.run, definition: Number(allowed['definition']), task: running };
@@ -178,13 +198,13 @@ export class Claimer {
   }
 
   /** Runs that follow each other in the line, as many as have a slot: they are claimed together. */
-  private claimRuns(
+  private *claimRuns(
     rows: Map<number, Row | undefined>,
     worker: number,
     line: readonly Candidate[],
     { definitions }: ClaimRequest,
     slots: number,
-  ): void {
+  ): Program<void> {
     const ids: number[] = [];
     for (let i = 0, left = slots; left > 0 && line[i]?.kind === 'run'; i++) {
       const { run, definition } = line[i] as Candidate;
@@ -192,7 +212,8 @@ export class Claimer {
       rows.set(run, undefined);
       left -= definitions.get(definition)?.roots.length ?? 0;
     }
-    for (const values of listed(this.sql.claimRuns.all(worker, JSON.stringify(ids)))) rows.set(Number(values[0]), claimedRow(values));
+    for (const values of listed(yield* many(this.sql.claimRuns.all(worker, JSON.stringify(ids)))))
+      rows.set(Number(values[0]), claimedRow(values));
   }
 
   private claimRun(

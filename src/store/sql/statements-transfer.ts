@@ -1,21 +1,7 @@
+import { columnOf, GIVEN, importedFields } from './transfer-columns.ts';
 import { DOCUMENT_TABLES, RUN_FIELDS, TABLE_FIELDS, type DocumentTable } from '../../core/documents/document-fields.ts';
 
 /** SQL that carries runs from store to store, made from the fields of a document: a part of the list in `statements.ts`. */
-
-/** A document's field as a column: `finishedAt` is `finished_at`. */
-const columnOf = (field: string): string => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-
-/** What an import gives a row beside the fields of the document. */
-const GIVEN = {
-  tasks: ['run', 'body', 'token', 'worker'],
-  maps: ['run', 'body'],
-  attempts: ['run', 'worker'],
-  steps: ['run'],
-  logs: ['run'],
-  generations: ['run'],
-  run_generations: ['run'],
-  messages: ['run'],
-} as const satisfies Record<DocumentTable, readonly string[]>;
 
 function importing(table: string, given: readonly string[], fields: readonly string[]): string {
   const columns = [...given, ...fields.map(columnOf)];
@@ -28,10 +14,6 @@ const HIDDEN: Readonly<Record<string, string>> = { dueAt: 'abs(due_at)', unclaim
 function exporting(table: string, fields: readonly string[], where: string): string {
   return `SELECT ${fields.map((field) => `${HIDDEN[field] ?? columnOf(field)} AS "${field}"`).join(', ')} FROM ${table} WHERE ${where}`;
 }
-
-/** Fields of a table that an import writes: numbers of messages are given anew. */
-export const importedFields = (table: DocumentTable): string[] =>
-  Object.keys(TABLE_FIELDS[table]).filter((field) => table !== 'messages' || field !== 'id');
 
 /** `order`: by table, what tells the rows of one run apart. */
 export const transferStatements = (order: Readonly<Record<DocumentTable, string>>) => ({

@@ -11,12 +11,13 @@ import { PawlError } from '../../core/errors.ts';
 import type { DocumentRow, RunDocument, RunPart } from '../../core/documents/run-document.ts';
 import { isRunOver, isTerminal, type RunStatus, type TaskStatus } from '../../core/kernel/states.ts';
 import type { StoredDefinition } from '../store.ts';
-import type { Connection } from './connection.ts';
-import { STATE_FORMAT } from './driver.ts';
+import type { Connection, Transaction } from './connection.ts';
+import { STATE_FORMAT } from '../format.ts';
 import { reopenWaits } from './mailbox.ts';
 import type { Value } from './rows.ts';
-import { importedFields } from './statements-transfer.ts';
+import { one, type Program } from './program.ts';
 import type { Statements } from './statements.ts';
+import { importedFields } from './transfer-columns.ts';
 
 /** Rows that are written before others get their turn. */
 const PAGE = 500;
@@ -70,30 +71,30 @@ export async function importRuns(
     isOver: isRunOver[one.part.run['status'] as RunStatus],
     maps: mapsOf(one.part),
   }));
-  await connection.write(() => {
-    checkNew(connection.sql(), arrivals);
-    for (const { run } of arrivals) connection.sql().putLeftover.run(run, now + IMPORT_MS);
+  await connection.write(function* ({ sql }) {
+    yield* checkNew(sql, arrivals);
+    for (const { run } of arrivals) sql.putLeftover.run(run, now + IMPORT_MS);
   });
   try {
     for (const page of pagesOf(arrivals, firstToken)) {
-      await connection.write(() => {
-        for (const one of page) insertRow(connection.sql(), one, now);
-        for (const arrival of new Set(page.map((one) => one.arrival))) checkUnderWay(connection.sql(), arrival.run);
+      await connection.write(function* ({ sql }) {
+        for (const row of page) yield* insertRow(sql, row, now);
+        for (const arrival of new Set(page.map((row) => row.arrival))) yield* checkUnderWay(sql, arrival.run);
       });
       await nextTurn();
     }
-    await connection.write(() => insertRuns(connection, arrivals, now));
+    await connection.write((transaction) => insertRuns(transaction, arrivals, now));
   } catch (error) {
-    await connection.write(() => {
-      for (const { run } of arrivals) connection.sql().putLeftover.run(run, 0);
+    await connection.write(function* ({ sql }) {
+      for (const { run } of arrivals) sql.putLeftover.run(run, 0);
     });
     throw error;
   }
 }
 
-export function checkNew(sql: Statements, runs: readonly Pick<Arriving, 'part' | 'uid'>[]): void {
+export function* checkNew(sql: Statements, runs: readonly Pick<Arriving, 'part' | 'uid'>[]): Program<void> {
   for (const { part, uid } of runs) {
-    if (sql.uidTaken.get(uid) !== undefined)
+    if ((yield* one(sql.uidTaken.get(uid))) !== undefined)
       throw new PawlError('RUN_EXISTS', `Run ${part.id} is in this store already.`, { details: { run: part.id } });
     if (Number(part.run['format']) > STATE_FORMAT) {
       const message = `Run ${part.id} was written by a newer version of Pawl, in a format that this one does not know.`;
@@ -127,7 +128,7 @@ function* pagesOf(arrivals: readonly Arrival[], firstToken: number): Generator<A
   if (page.length > 0) yield page;
 }
 
-function insertRow(sql: Statements, { arrival, table, row, token }: ArrivingRow, now: number): void {
+function* insertRow(sql: Statements, { arrival, table, row, token }: ArrivingRow, now: number): Program<void> {
   const { run, definition, isOver } = arrival;
   const insert = sql[`import_${table}`];
   const node = Number(row['node']);
@@ -138,7 +139,7 @@ function insertRow(sql: Statements, { arrival, table, row, token }: ArrivingRow,
     const dueAt = isHidden && row['dueAt'] !== null ? -Number(row['dueAt']) : null;
     insert.run(run, isHidden ? -body : body, token, token === null ? null : NOBODY, ...columns(table, { ...row, dueAt }));
     if (token !== null) sql.park.run(run, node, Number(row['item']), token, LOST, now);
-    if (row['status'] === 'waiting') reopenWaits(sql, run, node, Number(row['item']));
+    if (row['status'] === 'waiting') yield* reopenWaits(sql, run, node, Number(row['item']));
   } else if (table === 'maps') insert.run(run, isOver ? body : -body, ...columns(table, isOver ? { ...row, closed: 1 } : row));
   else if (table === 'attempts') insert.run(run, NOBODY, ...columns(table, row));
   else insert.run(run, ...columns(table, row));
@@ -155,22 +156,21 @@ function stored(field: Field, value: string | number | null): Value {
   return field.kind === 'word' && field.position && value !== null ? field.of.indexOf(String(value)) : value;
 }
 
-function checkUnderWay(sql: Statements, run: number): void {
-  if (sql.keepLeftover.get(run) === undefined)
+function* checkUnderWay(sql: Statements, run: number): Program<void> {
+  if ((yield* one(sql.keepLeftover.get(run))) === undefined)
     throw new PawlError('STORE_BUSY', 'The import took so long that its rows were cleared away.', { fix: 'Import the run again.' });
 }
 
-function insertRuns(connection: Connection, arrivals: readonly Arrival[], now: number): void {
-  const sql = connection.sql();
-  checkNew(sql, arrivals);
+function* insertRuns({ sql, touched }: Transaction, arrivals: readonly Arrival[], now: number): Program<void> {
+  yield* checkNew(sql, arrivals);
   const numbers = new Map(arrivals.map(({ part, run }) => [part.id, run]));
   const top = arrivals[0]?.run ?? 0;
   for (const arrival of arrivals) {
-    checkUnderWay(sql, arrival.run);
-    insertRun(sql, arrival, numbers.get(String(arrival.part.link?.['parent'])) ?? null, top);
+    yield* checkUnderWay(sql, arrival.run);
+    yield* insertRun(sql, arrival, numbers.get(String(arrival.part.link?.['parent'])) ?? null, top);
     sql.dropLeftover.run(arrival.run);
   }
-  connection.touched(now);
+  yield* touched(now);
 }
 
 /** Its parent wants it undone: it is over, and will be open again for that. */
@@ -178,7 +178,7 @@ const UNDO = 3;
 const ASIDE = 'It was imported while it was open: it may still run where it was exported.';
 
 /** `parent`: null where the run to which it belonged is not in the document. */
-function insertRun(sql: Statements, { part, run, uid, definition, isOver }: Arrival, parent: number | null, top: number): void {
+function* insertRun(sql: Statements, { part, run, uid, definition, isOver }: Arrival, parent: number | null, top: number): Program<void> {
   const { key, link, run: row } = part;
   // why: who is not there wants nothing of it, but may have let go of it
   const recall = link === null || (parent === null && link['recall'] !== 1) ? null : (link['recall'] ?? null);
@@ -194,6 +194,6 @@ function insertRun(sql: Statements, { part, run, uid, definition, isOver }: Arri
     if (link['completion'] != null) sql.numberChild.run(link['completion'], run);
   }
   // why: a key that somebody holds here stays theirs
-  if (key !== null && sql.keyTaken.get(definition.workflow, String(row['key'])) === undefined)
+  if (key !== null && (yield* one(sql.keyTaken.get(definition.workflow, String(row['key'])))) === undefined)
     sql.putKey.run(definition.workflow, String(row['key']), run, key.inputHash, key.until, isOver ? 0 : key.whileOpen);
 }

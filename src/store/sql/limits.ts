@@ -9,8 +9,9 @@ import type { OperatorAct } from '../acts.ts';
 import { recordAct } from './audit.ts';
 import type { Connection } from './connection.ts';
 import { heldUnits } from './grants.ts';
-import { readNeeds } from './lanes.ts';
-import { FIRST_LANE } from './statements-limits.ts';
+import { FIRST_LANE, readNeeds } from './lanes.ts';
+import { changed, many, one, type Program } from './program.ts';
+import type { Row } from './rows.ts';
 import type { Statements } from './statements.ts';
 
 /** What is said of limits and pauses, kept from transaction to transaction: read again when somebody may have changed it. */
@@ -26,19 +27,19 @@ export class LimitBook {
     this.sql = sql;
   }
 
-  refresh(epoch: number): void {
+  *refresh(epoch: number): Program<void> {
     if (epoch === this.epoch) return;
     this.values.clear();
     this.operators.clear();
     this.fairs.clear();
-    for (const { kind, name, code, operator, fair } of readLimits(this.sql)) {
+    for (const { kind, name, code, operator, fair } of yield* readLimits(this.sql)) {
       const id = `${kind}:${name}`;
       if (fair !== undefined) this.fairs.set(name, fair);
       if (operator !== null) this.operators.set(id, operator);
       const value = operator ?? code;
       if (value !== null) this.values.set(id, value);
     }
-    this.paused = port.pausedNames(this.sql.readPaused.all() as unknown as port.PausedRow[]);
+    this.paused = port.pausedNames((yield* many(this.sql.readPaused.all())) as unknown as port.PausedRow[]);
     this.epoch = epoch;
   }
 
@@ -80,7 +81,7 @@ export class LimitBook {
   }
 }
 
-export class SqliteCapacity implements port.CapacityStore {
+export class SqlCapacity implements port.CapacityStore {
   private readonly connection: Connection;
 
   constructor(connection: Connection) {
@@ -88,133 +89,136 @@ export class SqliteCapacity implements port.CapacityStore {
   }
 
   async declare(limits: readonly Declared[], now: number): Promise<void> {
-    const { connection } = this;
-    const stored = new Map(readLimits(connection.sql()).map((row) => [`${row.kind}:${row.name}`, said(row.code, row.fair)]));
+    const known = await this.connection.ask(readLimits);
+    const stored = new Map(known.map((row) => [`${row.kind}:${row.name}`, said(row.code, row.fair)]));
     if (limits.every(({ kind, name, value, fair }) => stored.get(`${kind}:${name}`) === said(value, fair))) return;
-    await connection.write(() => {
-      for (const { kind, name, value, fair } of limits) connection.sql().declareLimit.run(kind, name, valueText(value), fair ?? null);
-      connection.touched(now);
+    await this.connection.write(function* ({ sql, touched }) {
+      for (const { kind, name, value, fair } of limits) sql.declareLimit.run(kind, name, valueText(value), fair ?? null);
+      yield* touched(now);
     });
   }
 
   async list(): Promise<readonly port.LimitRow[]> {
-    return readLimits(this.connection.sql());
+    return this.connection.ask(readLimits);
   }
 
   async set({ kind, name, value }: Declared, now: number, act: OperatorAct): Promise<void> {
-    await this.change(now, act, (sql) => sql.setLimit.run(kind, name, valueText(value)).changes > 0);
+    await this.change(now, act, (sql) => changed(sql.setLimit.run(kind, name, valueText(value))));
   }
 
   async clear({ kind, name }: LimitName, now: number, act: OperatorAct): Promise<boolean> {
-    return this.change(
-      now,
-      act,
-      (sql) => Number(sql.clearLimit.run(kind, name).changes) + Number(sql.dropLimit.run(kind, name).changes) > 0,
-    );
-  }
-
-  async held(): Promise<readonly port.HeldUnits[]> {
-    const { connection } = this;
-    return connection.read(() => readHeld(connection.sql()));
-  }
-
-  async pause(kind: port.PausedRow['kind'], name: string, now: number, act: OperatorAct): Promise<boolean> {
-    return this.change(now, act, (sql) => sql.pauseName.run(kind, name, now).changes > 0);
-  }
-
-  async resume(kind: port.PausedRow['kind'], name: string, now: number, act: OperatorAct): Promise<boolean> {
-    return this.change(now, act, (sql) => sql.resumeName.run(kind, name).changes > 0);
-  }
-
-  async paused(): Promise<readonly port.PausedRow[]> {
-    return this.connection.sql().readPaused.all() as unknown as port.PausedRow[];
-  }
-
-  async admit(keys: readonly string[] | null): Promise<port.Admitted> {
-    const { connection } = this;
-    const sql = connection.sql();
-    const waits = keys === null ? sql.nextGate.get('') !== undefined : keys.some((key) => sql.anyWaiting.get(key) !== undefined);
-    // why: usually nobody waits, and a look that finds that needs no lock
-    if (!waits && sql.gateGranted.get() === undefined) return { granted: [], displaced: [] };
-    return connection.write(() => admitRuns(connection.sql(), keys ?? waitingKeys(connection.sql())));
-  }
-
-  async tidy(limit: number): Promise<number> {
-    const { connection } = this;
-    if (connection.sql().emptyLanes.get(0, 1) === undefined) return 0;
-    return connection.write(() => {
-      const empty = connection.sql().emptyLanes.all(0, limit);
-      for (const { id } of empty) connection.sql().dropLane.run(id ?? null);
-      return empty.length;
+    return this.change(now, act, function* (sql) {
+      return (yield* changed(sql.clearLimit.run(kind, name))) + (yield* changed(sql.dropLimit.run(kind, name)));
     });
   }
 
+  async held(): Promise<readonly port.HeldUnits[]> {
+    return this.connection.read(readHeld);
+  }
+
+  async pause(kind: port.PausedRow['kind'], name: string, now: number, act: OperatorAct): Promise<boolean> {
+    return this.change(now, act, (sql) => changed(sql.pauseName.run(kind, name, now)));
+  }
+
+  async resume(kind: port.PausedRow['kind'], name: string, now: number, act: OperatorAct): Promise<boolean> {
+    return this.change(now, act, (sql) => changed(sql.resumeName.run(kind, name)));
+  }
+
+  async paused(): Promise<readonly port.PausedRow[]> {
+    return this.connection.ask(readPaused);
+  }
+
+  async admit(keys: readonly string[] | null): Promise<port.Admitted> {
+    // why: usually nobody waits, and a look that finds that needs no lock
+    if (!(await this.connection.ask((sql) => mayAdmit(sql, keys)))) return { granted: [], displaced: [] };
+    return this.connection.write(function* ({ sql }) {
+      return yield* admitRuns(sql, keys ?? (yield* waitingKeys(sql)));
+    }, 'gates');
+  }
+
+  async tidy(limit: number): Promise<number> {
+    if ((await this.connection.ask((sql) => one(sql.emptyLanes.get(0, 1)))) === undefined) return 0;
+    return this.connection.write(function* ({ sql }) {
+      const empty = yield* many(sql.emptyLanes.all(0, limit));
+      for (const { id } of empty) sql.dropLane.run(id ?? null);
+      return empty.length;
+    }, 'lanes');
+  }
+
   async queued(): ReturnType<port.CapacityStore['queued']> {
-    const { connection } = this;
-    return connection.read(() => queuedKinds(connection.sql()));
+    return this.connection.read(queuedKinds);
   }
 
   async look(run: number): Promise<port.CapacityLook> {
-    const { connection } = this;
-    return connection.read(() => {
-      const sql = connection.sql();
+    return this.connection.read(function* (sql) {
       return {
-        limits: readLimits(sql),
-        held: readHeld(sql),
-        buckets: sql.readBuckets.all() as unknown as port.CapacityLook['buckets'],
-        paused: sql.readPaused.all() as unknown as port.PausedRow[],
-        needs: sql.needsOfRun
-          .all(run)
-          .map(({ node, item, needs }) => ({ node: Number(node), item: Number(item), needs: readNeeds(needs) })),
-        gate: readGate(sql, run),
+        limits: yield* readLimits(sql),
+        held: yield* readHeld(sql),
+        buckets: (yield* many(sql.readBuckets.all())) as unknown as port.CapacityLook['buckets'],
+        paused: yield* readPaused(sql),
+        needs: (yield* many(sql.needsOfRun.all(run))).map(({ node, item, needs }) => ({
+          node: Number(node),
+          item: Number(item),
+          needs: readNeeds(needs),
+        })),
+        gate: yield* readGate(sql, run),
       };
     });
   }
 
   /** The journal row makes every process read it again. */
-  private change(now: number, act: OperatorAct, work: (sql: Statements) => boolean): Promise<boolean> {
-    const { connection } = this;
-    return connection.write(() => {
-      const isChanged = work(connection.sql());
-      if (!isChanged) return false;
-      recordAct(connection.sql(), act, now);
-      connection.touched(now);
+  private change(now: number, act: OperatorAct, work: (sql: Statements) => Program<number>): Promise<boolean> {
+    return this.connection.write(function* ({ sql, touched }) {
+      if ((yield* work(sql)) === 0) return false;
+      recordAct(sql, act, now);
+      yield* touched(now);
       return true;
     });
   }
 }
 
-function readHeld(sql: Statements): port.HeldUnits[] {
-  return [...heldUnits(sql)].map(([id, units]) => {
+function* readPaused(sql: Statements): Program<port.PausedRow[]> {
+  return (yield* many(sql.readPaused.all())) as unknown as port.PausedRow[];
+}
+
+function* mayAdmit(sql: Statements, keys: readonly string[] | null): Program<boolean> {
+  if ((yield* one(sql.gateGranted.get())) !== undefined) return true;
+  if (keys === null) return (yield* one(sql.nextGate.get(''))) !== undefined;
+  for (const key of keys) if ((yield* one(sql.anyWaiting.get(key))) !== undefined) return true;
+  return false;
+}
+
+function* readHeld(sql: Statements): Program<port.HeldUnits[]> {
+  return [...(yield* heldUnits(sql))].map(([id, units]) => {
     const at = id.indexOf(':');
     return { kind: id.slice(0, at) as 'pool' | 'key', name: id.slice(at + 1), units };
   });
 }
 
-function readGate(sql: Statements, run: number): port.CapacityLook['gate'] {
-  const row = sql.gateOf.get(run);
+function* readGate(sql: Statements, run: number): Program<port.CapacityLook['gate']> {
+  const row = yield* one(sql.gateOf.get(run));
   if (row === undefined) return null;
-  const holders = sql.gateHolders.all(row['name'] ?? null, MAX_HOLDERS).length;
+  const holders = (yield* many(sql.gateHolders.all(row['name'] ?? null, MAX_HOLDERS))).length;
   return { need: JSON.parse(String(row['need'])) as KeyNeed, isHeld: row['held'] !== 0, holders };
 }
 
 const MAX_KINDS = 1_000;
 
-function queuedKinds(sql: Statements): { definition: number; node: number | null }[] {
+function* queuedKinds(sql: Statements): Program<{ definition: number; node: number | null }[]> {
   const found = new Map<string, { definition: number; node: number | null }>();
   for (
-    let row = sql.nextQueuedBody.get(0);
+    let row = yield* one(sql.nextQueuedBody.get(0));
     row !== undefined && found.size < MAX_KINDS;
-    row = sql.nextQueuedBody.get(row['body'] ?? null)
+    row = yield* one(sql.nextQueuedBody.get(row['body'] ?? null))
   ) {
-    const body = Number(row['body']) > FIRST_LANE ? sql.laneBody.get(row['body'] ?? null)?.['body'] : row['body'];
-    const of = sql.definitionOfBody.get(body ?? null);
+    const body = Number(row['body']) > FIRST_LANE ? (yield* one(sql.laneBody.get(row['body'] ?? null)))?.['body'] : row['body'];
+    const of = yield* one(sql.definitionOfBody.get(body ?? null));
     if (of !== undefined) found.set(String(body), { definition: Number(of['id']), node: Number(body) - Number(of['firstBody']) });
   }
-  for (let row = sql.nextUnclaimedDefinition.get(-1); row !== undefined && found.size < MAX_KINDS;) {
+  for (let row = yield* one(sql.nextUnclaimedDefinition.get(-1)); row !== undefined && found.size < MAX_KINDS;) {
     const definition = Number(row['definition']);
     found.set(`of ${definition}`, { definition, node: null });
-    row = sql.nextUnclaimedDefinition.get(definition);
+    row = yield* one(sql.nextUnclaimedDefinition.get(definition));
   }
   return [...found.values()];
 }
@@ -223,42 +227,46 @@ function queuedKinds(sql: Statements): { definition: number; node: number | null
 const MAX_WAITING = 200;
 export const MAX_HOLDERS = 1_000_000;
 
-function* waitingKeys(sql: Statements): Generator<string> {
-  for (let row = sql.nextGate.get(''); row !== undefined; row = sql.nextGate.get(row['name'] ?? null)) yield String(row['name']);
+function* waitingKeys(sql: Statements): Program<string[]> {
+  const keys: string[] = [];
+  for (let row = yield* one(sql.nextGate.get('')); row !== undefined; row = yield* one(sql.nextGate.get(row['name'] ?? null)))
+    keys.push(String(row['name']));
+  return keys;
 }
 
 /** As far as they are asked for: behind the first for which there is no room nobody is looked at. */
-function* askers(sql: Statements, key: string): Generator<GateAsker> {
-  for (const { run, need } of sql.gateWaiting.iterate(key, MAX_WAITING)) {
+function* askers(waiting: readonly Row[]): Generator<GateAsker> {
+  for (const { run, need } of waiting) {
     const { limit, onLimit } = JSON.parse(String(need)) as KeyNeed;
     yield { run: Number(run), limit, onLimit };
   }
 }
 
-function admitRuns(sql: Statements, keys: Iterable<string>): port.Admitted {
+function* admitRuns(sql: Statements, keys: readonly string[]): Program<port.Admitted> {
   const displaced: { run: number; status: 'failed' | 'cancelled' }[] = [];
   for (const name of keys) {
-    if (sql.anyWaiting.get(name) === undefined) continue;
-    const holders = sql.gateHolders.all(name, MAX_HOLDERS);
-    const operator = valueOf(sql.operatorOf.get(name)?.['operator'] ?? null);
-    const admissions = admit(askers(sql, name), holders.length, typeof operator === 'number' ? operator : null);
+    const waiting = yield* many(sql.gateWaiting.all(name, MAX_WAITING));
+    if (waiting.length === 0) continue;
+    const holders = yield* many(sql.gateHolders.all(name, MAX_HOLDERS));
+    const operator = valueOf((yield* one(sql.operatorOf.get(name)))?.['operator'] ?? null);
+    const admissions = admit(askers(waiting), holders.length, typeof operator === 'number' ? operator : null);
     for (const run of admissions.granted) sql.takeGate.run(run, name);
     displaced.push(...admissions.refused);
     if (admissions.displaces) displaced.push({ run: Number(holders[0]?.['run']), status: 'cancelled' });
   }
-  return { granted: sql.gateGranted.all().map((row) => Number(row['run'])), displaced };
+  return { granted: (yield* many(sql.gateGranted.all())).map((row) => Number(row['run'])), displaced };
 }
 
 /** How much of a key runs at once, where an operator says it. */
-export const operatorsOfKeys = (sql: Statements): ReadonlyMap<string, number> =>
-  new Map(
-    readLimits(sql).flatMap(({ kind, name, operator }) =>
-      kind === 'key' && typeof operator === 'number' ? [[name, operator] as const] : [],
-    ),
+export function* operatorsOfKeys(sql: Statements): Program<ReadonlyMap<string, number>> {
+  const limits = yield* readLimits(sql);
+  return new Map(
+    limits.flatMap(({ kind, name, operator }) => (kind === 'key' && typeof operator === 'number' ? [[name, operator] as const] : [])),
   );
+}
 
-function readLimits(sql: Statements): port.LimitRow[] {
-  return sql.readLimits.all().map((row) => ({
+function* readLimits(sql: Statements): Program<port.LimitRow[]> {
+  return (yield* many(sql.readLimits.all())).map((row) => ({
     kind: row['kind'] as LimitKind,
     name: String(row['name']),
     code: valueOf(row['code']),

@@ -13,7 +13,7 @@ export const waitStatements = {
   closeWaits: 'DELETE FROM open_waits WHERE run = ? AND node = ? AND item = ?',
   closeWaitsOf: 'DELETE FROM open_waits WHERE run = ?',
   dropRefusals: 'DELETE FROM refusals WHERE run = ? AND node = ? AND item = ?',
-  insertMessage: 'INSERT INTO messages (signal, run, key, at, expires_at, data) VALUES (?,?,?,?,?,?)',
+  insertMessage: 'INSERT INTO messages (signal, run, key, at, expires_at, data) VALUES (?,?,?,?,?,?) RETURNING id',
   hasMessage: 'SELECT 1 AS n FROM messages WHERE id = ?',
   countByKey: 'SELECT count(*) AS n FROM (SELECT 1 FROM messages WHERE run IS NULL AND signal = ? AND key = ? LIMIT ?)',
   countByRun: 'SELECT count(*) AS n FROM (SELECT 1 FROM messages WHERE run IS NOT NULL AND run = ? AND signal = ? LIMIT ?)',

@@ -1,6 +1,6 @@
 import type { Outlook } from '../outlook.ts';
+import { FIRST_LANE } from './lanes.ts';
 import type { Row } from './rows.ts';
-import { FIRST_LANE } from './statements-limits.ts';
 
 export function readOutlook(row: Row): Outlook {
   const is = (name: string): boolean => row[name] === 1;
