@@ -25,9 +25,6 @@ export interface Transaction {
   readonly note: (now: number, changes: string) => Program<void>;
 }
 
-/** What one transaction at a time may do where several write at once: hand out keys of workflows; make and drop lanes; number definitions. */
-export type Lock = 'gates' | 'lanes' | 'definitions';
-
 /** What the parts of a store share of its database. Each rejects with `STORE_CLOSED` where the store is closed. */
 export interface Connection {
   /** One statement, or several that need no snapshot. */
@@ -35,7 +32,7 @@ export interface Connection {
   /** Several statements on one snapshot. */
   read<T>(program: (sql: Statements, epoch: number) => Program<T>): Promise<T>;
   /** One write transaction; on a database in this process nothing comes in between from its begin to its end. */
-  write<T>(program: (transaction: Transaction) => Program<T>, lock?: Lock): Promise<T>;
+  write<T>(program: (transaction: Transaction) => Program<T>): Promise<T>;
   /** A driver's error as one of Pawl's; faults of a single change come back as they are. */
   errorOf(error: unknown): unknown;
   /** It is the driver's. */

@@ -133,7 +133,7 @@ export class SqlCapacity implements port.CapacityStore {
     if (!(await this.connection.ask((sql) => mayAdmit(sql, keys)))) return { granted: [], displaced: [] };
     return this.connection.write(function* ({ sql }) {
       return yield* admitRuns(sql, keys ?? (yield* waitingKeys(sql)));
-    }, 'gates');
+    });
   }
 
   async tidy(limit: number): Promise<number> {
@@ -142,7 +142,7 @@ export class SqlCapacity implements port.CapacityStore {
       const empty = yield* many(sql.emptyLanes.all(0, limit));
       for (const { id } of empty) sql.dropLane.run(id ?? null);
       return empty.length;
-    }, 'lanes');
+    });
   }
 
   async queued(): ReturnType<port.CapacityStore['queued']> {

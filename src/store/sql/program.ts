@@ -1,3 +1,4 @@
+import { PawlError } from '../../core/errors.ts';
 import type { Row, Value } from './rows.ts';
 
 /**
@@ -72,7 +73,7 @@ export function atOnce<T>(program: Program<T>): T {
   for (;;) {
     const step = program.next();
     if (step.done === true) return step.value;
-    if (step.value !== PAUSE) throw new Error('a database in this process answers at once');
+    checkPause(step.value);
   }
 }
 
@@ -83,6 +84,11 @@ export async function inTurns<T>(program: Program<T>): Promise<T> {
   for (;;) {
     const step = program.next();
     if (step.done === true) return step.value;
+    checkPause(step.value);
     await nextTurn();
   }
+}
+
+function checkPause(stop: Later | typeof PAUSE): void {
+  if (stop !== PAUSE) throw new PawlError('ENGINE_BROKEN', 'A statement of a database in this process was not answered at once.');
 }

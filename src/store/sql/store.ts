@@ -7,7 +7,7 @@ import type { Connection } from './connection.ts';
 import { SqlCapacity } from './limits.ts';
 import { loadRun, readDefinition, readDue, readHolders, readOpenDefinitions, readWaitingSince } from './lookups.ts';
 import { SqlMailbox } from './mailbox.ts';
-import { changed, many, one, type Program } from './program.ts';
+import { changed, many, one, type Program, type Written } from './program.ts';
 import { SqlReads } from './reads.ts';
 import { readDead, type Row } from './rows.ts';
 import { SqlSchedules } from './schedules.ts';
@@ -38,7 +38,7 @@ export abstract class SqlStore extends SqlReads implements port.Store {
   }
 
   /** One statement, in a transaction of its own. */
-  private async run(work: (sql: Statements) => ReturnType<Statements['told']['run']>): Promise<number> {
+  private async run(work: (sql: Statements) => Written): Promise<number> {
     return this.connection.write(({ sql }) => changed(work(sql)));
   }
 
@@ -52,7 +52,7 @@ export abstract class SqlStore extends SqlReads implements port.Store {
         stored.push(row === undefined ? yield* insertDefinition(sql, each) : readDefinition(row));
       }
       return stored;
-    }, 'definitions');
+    });
   }
 
   async told(run: number): Promise<void> {
@@ -170,7 +170,7 @@ export abstract class SqlStore extends SqlReads implements port.Store {
       const full = yield* aside.fullKey(placed);
       if (full === null && (yield* aside.release(run, act, now, placed))) yield* touched(now);
       return full;
-    }, 'gates');
+    });
   }
 
   async abandonRun(run: number, act: acts.ActWrite, now: number): Promise<void> {
